@@ -1,0 +1,50 @@
+# Every target makes the virtual environment it needs and is quick the second time.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help demo test lint test-servers docs clean
+
+help:
+	@echo "make demo          find wrong labels in a real news data set (no torch is installed)"
+	@echo "make test          run the tests"
+	@echo "make lint          ruff and mypy"
+	@echo "make test-servers  test against a real Rubrix server (needs Java 17 and Maven)"
+	@echo "make docs          write docs/cli.md anew"
+	@echo "make clean         remove the virtual environment, the servers and the demo's run"
+
+demo: $(VENV)/.demo
+	$(BIN)/lossrank demo
+
+test: $(VENV)/.dev
+	$(BIN)/pytest --cov --cov-report=term --cov-fail-under=90
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test-servers: $(VENV)/.dev
+	PATH="$(abspath $(BIN)):$$PATH" tests/servers/run .servers
+
+docs: $(VENV)/.dev
+	$(BIN)/python docs/make_cli.py
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "Error: $(PYTHON) is older than Python 3.11; name a newer one, for example: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[cpu]'
+	@touch $@
+
+# torch, for the exporter, makes this the long one: a few minutes the first time.
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing torch, transformers and the test tools: a few minutes the first time"
+	$(PIP) --editable '.[cpu,export,datasets,dev]'
+	@touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) .servers lossrank-demo
