@@ -1,0 +1,33 @@
+"""Score a text-classification data set by model loss and rank its rows.
+
+Needs numpy, pyarrow, tokenizers and onnxruntime, nothing heavier; importing it loads no torch.
+"""
+
+from scorer.bundle import ModelBundle
+from scorer.errors import BundleError, DeviceError, LabelError, LossrankError, RunError, SourceError
+from scorer.pipeline import Plan, Progress, ScoreOptions, score_dataset
+from scorer.rank import RankedRow, join_source, rank
+from scorer.run import RunDirectory
+from scorer.source import Source, open_source
+from scorer.summary import RunStats
+
+__all__ = [
+    "BundleError",
+    "DeviceError",
+    "LabelError",
+    "LossrankError",
+    "ModelBundle",
+    "Plan",
+    "Progress",
+    "RankedRow",
+    "RunDirectory",
+    "RunError",
+    "RunStats",
+    "ScoreOptions",
+    "Source",
+    "SourceError",
+    "join_source",
+    "open_source",
+    "rank",
+    "score_dataset",
+]

@@ -1,0 +1,248 @@
+"""RunDirectory: ``run.json`` and ``scores/part-00000.parquet`` ..., written so that a kill at any moment loses nothing.
+
+A shard is a fixed range of input rows. It is written beside its place, flushed to disk and renamed; then the
+manifest, written the same way, lists it with its SHA-256. A shard that the manifest does not list was cut off in
+between and is done again.
+"""
+
+import contextlib
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scorer.bundle import file_sha256
+from scorer.errors import RunError
+from scorer.files import reporting, write_atomically
+
+FORMAT = 1
+MANIFEST = "run.json"
+SCORES = "scores"
+# What must be the same for a run to go on; the rest of the manifest is a record.
+_COMPARED = ("bundle", "data", "columns", "labels", "options")
+
+
+@dataclass
+class RunDirectory:
+    """A run's directory and its manifest."""
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: str | Path) -> "RunDirectory":
+        """Open a run that was scored.
+
+        Raises:
+            RunError: it is not a run directory, is of a newer format, damaged, or not finished.
+        """
+        run = cls(Path(path), _read_manifest(Path(path)))
+        if len(run.shards) < run.num_shards:
+            raise RunError(
+                f"{path} is not finished ({len(run.shards)} of {run.num_shards} shards); "
+                "run the same `lossrank score` command again to go on"
+            )
+        return run
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(self.manifest["bundle"]["class_names"])
+
+    @property
+    def model_name(self) -> str:
+        return str(self.manifest["bundle"]["model"])
+
+    @property
+    def data_name(self) -> str:
+        return str(self.manifest["data"]["name"])
+
+    @property
+    def data_fingerprint(self) -> str:
+        return str(self.manifest["data"]["fingerprint"])
+
+    @property
+    def columns(self) -> dict[str, str | None]:
+        return dict(self.manifest["columns"])
+
+    @property
+    def num_rows(self) -> int:
+        return int(self.manifest["data"]["rows"])
+
+    @property
+    def shard_rows(self) -> int:
+        return int(self.manifest["options"]["shard_rows"])
+
+    @property
+    def num_shards(self) -> int:
+        return -(-self.num_rows // self.shard_rows)
+
+    @property
+    def shards(self) -> dict[str, str]:
+        """The finished shards: file name to SHA-256."""
+        shards: dict[str, str] = self.manifest["shards"]
+        return shards
+
+    def shard_file(self, index: int) -> Path:
+        return self.path / SCORES / shard_name(index)
+
+    def shard_range(self, index: int) -> tuple[int, int]:
+        """Return the first row of a shard and the row after its last."""
+        return index * self.shard_rows, min((index + 1) * self.shard_rows, self.num_rows)
+
+    def missing_shards(self) -> list[int]:
+        return [i for i in range(self.num_shards) if shard_name(i) not in self.shards]
+
+    def write_shard(self, index: int, table: pa.Table) -> None:
+        """Write one shard's rows and list it in the manifest.
+
+        Raises:
+            RunError: the disk is full or the folder can't be written; what was finished before is whole.
+        """
+        file = self.shard_file(index)
+        write_atomically(file, lambda stream: pq.write_table(table, stream, compression="zstd"))
+        self.shards[file.name] = file_sha256(file)
+        self.save()
+
+    def save(self) -> None:
+        """Write the manifest.
+
+        Raises:
+            RunError: the disk is full or the folder can't be written.
+        """
+        text = json.dumps(self.manifest, indent=2, ensure_ascii=False) + "\n"
+        write_atomically(self.path / MANIFEST, lambda stream: stream.write(text.encode()))
+
+    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Yield the scores' columns in row order, one batch a shard.
+
+        Raises:
+            RunError: a shard is missing or can't be read.
+        """
+        for i in range(self.num_shards):
+            yield self.read_shard(i, columns).combine_chunks().to_batches()[0]
+
+    def read_shard(self, index: int, columns: list[str] | None = None) -> pa.Table:
+        """Return one shard's rows, all columns or some.
+
+        Raises:
+            RunError: the shard is missing, can't be read or hasn't the rows it should have.
+        """
+        file = self.shard_file(index)
+        again = "run the same `lossrank score` command again to have it made anew"
+        try:
+            table = pq.read_table(file, columns=columns)
+        except (OSError, pa.ArrowException) as error:
+            raise RunError(f"{file} can't be read ({error}); {again}") from error
+        start, stop = self.shard_range(index)
+        if table.num_rows != stop - start:
+            raise RunError(f"{file} has {table.num_rows} rows, not {stop - start}; {again}")
+        return table
+
+
+def shard_name(index: int) -> str:
+    return f"part-{index:05d}.parquet"
+
+
+@contextlib.contextmanager
+def locked_run(path: Path, plan: dict[str, Any], *, overwrite: bool = False) -> Iterator[RunDirectory]:
+    """Start a run or go on with one, as its only writer; the lock goes with the process, however it ends.
+
+    ``plan`` is the new manifest's content. Finished shards whose hash still holds are kept.
+
+    Raises:
+        RunError: another process writes the run, the folder holds something else, can't be written, or holds a run
+            that differs in bundle, data, columns, labels or options (without ``overwrite``).
+    """
+    with reporting(path):
+        if path.exists() and not (path / MANIFEST).exists() and (not path.is_dir() or not _is_blank(path)):
+            raise RunError(f"{path} exists and is not a run directory; choose another place with -o")
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / ".lock").open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RunError(f"{path} is being written by another lossrank process; wait for it or stop it") from None
+        with reporting(path):
+            run = _start(path, plan, overwrite)
+        yield run
+
+
+def _start(path: Path, plan: dict[str, Any], overwrite: bool) -> RunDirectory:
+    shards: dict[str, str] = {}
+    if overwrite or not (path / MANIFEST).exists():
+        (path / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(path / SCORES, ignore_errors=True)
+    else:
+        old = _read_manifest(path)
+        if old["shards"] and (different := _differences(old, plan)):
+            raise RunError(
+                f"{path} holds a run that differs: {'; '.join(different)}; give the same to go on, choose another "
+                "place with -o, or start anew with --overwrite"
+            )
+        shards = {
+            name: sha256
+            for name, sha256 in old["shards"].items()
+            if (path / SCORES / name).is_file() and file_sha256(path / SCORES / name) == sha256
+        }
+    (path / SCORES).mkdir(exist_ok=True)
+    for leftover in [*path.glob(".*.tmp"), *(path / SCORES).glob(".*.tmp")]:
+        leftover.unlink()
+    run = RunDirectory(path, {"format": FORMAT, **plan, "shards": shards})
+    run.save()
+    return run
+
+
+def _is_blank(path: Path) -> bool:
+    return all(entry.name == ".lock" or entry.name.endswith(".tmp") for entry in path.iterdir())
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Say what differs between two runs' plans, each as ``what: the run's there, the new one's here``."""
+    found = []
+    for part in _COMPARED:
+        before, now = _flat(old.get(part)), _flat(new[part])
+        for key in dict.fromkeys([*before, *now]):
+            if before.get(key) != now.get(key) and not (part in ("bundle", "data") and key not in _IDENTITY):
+                found.append(f"{part} {key} is {_short(before.get(key))} there, {_short(now.get(key))} here")
+    return found
+
+
+_IDENTITY = ("sha256", "fingerprint", "rows")
+
+
+def _flat(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else text[:12] + "..."
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    if not path.is_dir():
+        raise RunError(
+            f"{path} {'is a file' if path.exists() else 'does not exist'}; `lossrank score ... -o RUN` makes one"
+        )
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(
+            f"{path} is not a run directory (no {MANIFEST}); `lossrank score ... -o RUN` makes one"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{path / MANIFEST} can't be read ({error}); start anew with `lossrank score ... --overwrite`"
+        ) from error
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
+        raise RunError(f"{path / MANIFEST} is not a run's manifest; start anew with `lossrank score ... --overwrite`")
+    if manifest["format"] > FORMAT:
+        raise RunError(f"{path} was written by a newer lossrank (format {manifest['format']}); upgrade lossrank")
+    return manifest

@@ -1,0 +1,104 @@
+"""The types of a data set's columns: what its files have in common, and the class names their metadata hold."""
+
+import contextlib
+import json
+from pathlib import Path
+
+import pyarrow as pa
+
+from scorer.errors import SourceError
+from scorer.formats import PROBLEM, is_text_format
+
+
+def refuse_twins(schema: pa.Schema, name: str) -> None:
+    """Refuse columns that can't be told apart.
+
+    Raises:
+        SourceError: two columns have the same name.
+    """
+    if len(set(schema.names)) < len(schema.names):
+        raise SourceError(f"{name} has two columns of the same name: {', '.join(schema.names)}")
+
+
+def decoded(schema: pa.Schema) -> pa.Schema:
+    """Return the types that rows are hashed in: a serialised batch leaves the values of dictionaries out."""
+    return pa.schema([(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in schema])
+
+
+def without_views(schema: pa.Schema) -> pa.Schema:
+    """Return a schema with Arrow's view types (polars writes them) as plain ones, which all of pyarrow can handle."""
+    for i, field in enumerate(schema):
+        schema = schema.set(i, field.with_type(_without_views(field.type)))
+    return schema
+
+
+def _without_views(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    if pa.types.is_binary_view(kind):
+        return pa.large_binary()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        make = pa.list_ if pa.types.is_list(kind) else pa.large_list
+        return make(kind.value_field.with_type(_without_views(kind.value_type)))
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_without_views(field.type)) for field in kind])
+    return kind
+
+
+def joined(schema: pa.Schema, found: pa.Schema, path: Path, first: Path) -> pa.Schema:
+    """Return the columns of two files of one data set, each of a type that holds both.
+
+    Raises:
+        SourceError: there is no such type, or the files name the classes differently.
+    """
+    here, there = label_names(found), label_names(schema)
+    fields = []
+    for field in schema:
+        name, kind = field.name, found.field(field.name).type
+        if here.get(name) and there.get(name) and here[name] != there[name]:
+            raise SourceError(
+                f"{path} has the classes {', '.join(here[name])} in {name!r}; {first.name} has {', '.join(there[name])}"
+            )
+        try:
+            both = [pa.schema([(name, field.type)]), pa.schema([(name, kind)])]
+            fields.append(pa.unify_schemas(both, promote_options="permissive").field(0))
+        except pa.ArrowException:
+            if not is_text_format(path):
+                raise SourceError(f"{path} holds {kind} in {name!r}; {first.name} holds {field.type}") from None
+            fields.append(pa.field(name, pa.string()))
+    return pa.schema(fields, metadata=schema.metadata)
+
+
+def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Give a batch the types of the whole data set; text formats' stay text."""
+    if PROBLEM in batch.schema.names:
+        return batch
+    wanted = pa.schema([schema.field(name) for name in batch.schema.names])
+    return batch if batch.schema.equals(wanted) else batch.cast(wanted)
+
+
+def label_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
+    """Return the names of every ClassLabel column, from the metadata that `datasets` leaves in Parquet and Arrow."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return {
+            column: tuple(feature["names"])
+            for column, feature in features.items()
+            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names")
+        }
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return {}
+
+
+def restore_types(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Turn the JSON text of columns that aren't text back into values; a column that can't be stays text."""
+    for i, name in enumerate(table.column_names):
+        wanted = schema.field(name).type
+        if not pa.types.is_string(wanted):
+            with contextlib.suppress(ValueError, OverflowError, pa.ArrowException):
+                values = [None if text is None else json.loads(text) for text in table.column(i).to_pylist()]
+                table = table.set_column(i, name, pa.array(values))
+                # The same type whichever rows are taken; a cast of nested values could drop some of them.
+                if not pa.types.is_nested(wanted) or values.count(None) == len(values):
+                    table = table.set_column(i, name, table.column(i).cast(wanted))
+    return table

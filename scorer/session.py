@@ -1,0 +1,196 @@
+"""Session: one padded batch in, logits out; OrtSession runs it by onnxruntime on the device that was asked for.
+
+A device that was asked for and is not there is an error, never a quiet fall-back: onnxruntime drops a provider it
+can't start and goes on without it (onnxruntime #23372, #17801), so the providers are read back.
+"""
+
+import os
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.buckets import Bucket
+from scorer.errors import BundleError, DeviceError
+
+DEVICES = ("auto", "cpu", "cuda")
+_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class Session(Protocol):
+    """What the pipeline needs of an engine."""
+
+    device: str
+
+    def run(self, bucket: Bucket) -> NDArray[np.float32]:
+        """Return the logits of a batch, [b, C]."""
+
+
+class OrtSession:
+    """An ONNX classifier in onnxruntime; ``device`` and ``providers`` are what it really runs on."""
+
+    def __init__(self, model_file: Path, device: str = "auto", threads: int | None = None) -> None:
+        """Load a graph onto a device; ``threads`` (CPU) defaults to the cores this process may use.
+
+        Raises:
+            DeviceError: onnxruntime is missing or installed twice, the device is unknown or not there.
+            BundleError: onnxruntime can't load the graph, or the graph needs other inputs than a bucket has.
+        """
+        if device not in DEVICES:
+            raise DeviceError(f"device is {device!r}; it must be one of: {', '.join(DEVICES)}")
+        ort = import_onnxruntime()
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        self.threads = threads or available_cores()
+        options.intra_op_num_threads = self.threads
+        # Spinning threads would take the cores the tokeniser needs.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self.device, self.why = _choose(ort, device)
+        if self.device == "cuda":
+            try:
+                self._session = _open(ort, model_file, options, "cuda")
+            except DeviceError as error:
+                if device == "cuda":
+                    raise
+                self.device, self.why = "cpu", str(error)
+        if self.device == "cpu":
+            self._session = _open(ort, model_file, options, "cpu")
+        self.providers: list[str] = self._session.get_providers()
+        self._types = {
+            node.name: np.int32 if node.type == "tensor(int32)" else np.int64 for node in self._session.get_inputs()
+        }
+        if unknown := sorted(self._types.keys() - _INPUTS):
+            raise BundleError(
+                f"{model_file} needs the inputs {', '.join(unknown)}, which are not among those that scoring feeds: "
+                f"{', '.join(_INPUTS)}; export the model again"
+            )
+        self._output = self._session.get_outputs()[0].name
+
+    def run(self, bucket: Bucket) -> NDArray[np.float32]:
+        """Return the logits of a batch, [b, C] float32; only the inputs that the graph has are fed."""
+        feeds = {}
+        for name, dtype in self._types.items():
+            values = getattr(bucket, name)
+            feeds[name] = np.zeros_like(bucket.input_ids, dtype) if values is None else values.astype(dtype, copy=False)
+        (logits,) = self._session.run([self._output], feeds)
+        return np.asarray(logits, dtype=np.float32)
+
+
+def import_onnxruntime() -> ModuleType:
+    """Import onnxruntime, whichever of its two wheels is installed.
+
+    Raises:
+        DeviceError: neither wheel is installed, or both are (they overwrite each other's files), or it won't load.
+    """
+    installed = [name for name in ("onnxruntime", "onnxruntime-gpu") if _is_installed(name)]
+    if len(installed) == 2:
+        raise DeviceError(
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run "
+            "`pip uninstall -y onnxruntime onnxruntime-gpu`, then `pip install 'lossrank[cpu]'` or "
+            "`pip install 'lossrank[gpu]'`"
+        )
+    try:
+        import onnxruntime
+    except ImportError as error:
+        if installed:
+            raise DeviceError(f"{installed[0]} is installed but does not load ({error})") from error
+        raise DeviceError(
+            "onnxruntime is not installed; run `pip install 'lossrank[cpu]'`, or `pip install 'lossrank[gpu]'` "
+            "on a machine with an NVIDIA GPU"
+        ) from None
+    return onnxruntime  # type: ignore[no-any-return]
+
+
+def available_cores() -> int:
+    """Return the whole number of cores this process may use: its affinity mask and its cgroup's CPU quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, _cgroup_cores(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")) or cores))
+
+
+def _cgroup_cores(root: Path, membership: Path) -> int | None:
+    """Return the smallest CPU quota on the path from the process's cgroup to the root, in whole cores."""
+    quotas = []
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers == "":  # version 2: one tree
+            base = root
+        elif "cpu" in controllers.split(","):
+            base = root / "cpu"
+        else:
+            continue
+        folder = base / group.lstrip("/")
+        for level in [folder, *folder.parents]:
+            quota = _quota(level)
+            if quota is not None:
+                quotas.append(max(1, round(quota)))
+            if level == base:
+                break
+    return min(quotas, default=None)
+
+
+def _quota(folder: Path) -> float | None:
+    """Return the cores that one cgroup may use (version 2's cpu.max, version 1's cfs files), None for no limit."""
+    try:
+        if (folder / "cpu.max").is_file():
+            quota, period = (folder / "cpu.max").read_text().split()
+        else:
+            quota = (folder / "cpu.cfs_quota_us").read_text()
+            period = (folder / "cpu.cfs_period_us").read_text()
+        return None if quota == "max" or int(quota) <= 0 else int(quota) / int(period)
+    except (OSError, ValueError):
+        return None
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _choose(ort: ModuleType, device: str) -> tuple[str, str]:
+    """Return the device to try first and why."""
+    if device != "auto":
+        return device, "asked for"
+    if _PROVIDERS["cuda"] in ort.get_available_providers():
+        return "cuda", "this onnxruntime has CUDA and a GPU answered"
+    return "cpu", "this onnxruntime has no CUDA"
+
+
+def _open(ort: ModuleType, model_file: Path, options: Any, device: str) -> Any:
+    """Create a session on exactly one device."""
+    if device == "cuda":
+        if _PROVIDERS["cuda"] not in ort.get_available_providers():
+            raise DeviceError(
+                "device cuda was asked for, but the installed onnxruntime has no CUDA "
+                f"(it has: {', '.join(ort.get_available_providers())}); run `pip uninstall -y onnxruntime` and "
+                "`pip install 'lossrank[gpu]'`, or use --device cpu"
+            )
+        if hasattr(ort, "preload_dlls"):
+            ort.preload_dlls()
+        # A few fixed shapes would be best; growing only by what is asked for keeps the arena small meanwhile.
+        provider: Any = (_PROVIDERS["cuda"], {"arena_extend_strategy": "kSameAsRequested"})
+    else:
+        provider = _PROVIDERS["cpu"]
+    try:
+        session = ort.InferenceSession(str(model_file), options, providers=[provider])
+    except Exception as error:  # onnxruntime's own exception classes are not exported
+        reason = str(error).strip().splitlines()[0]
+        if device == "cuda":
+            raise DeviceError(f"device cuda could not be started ({reason}); use --device cpu") from error
+        raise BundleError(f"{model_file} can't be loaded by onnxruntime ({reason})") from error
+    if session.get_providers()[0] != _PROVIDERS[device]:
+        raise DeviceError(
+            f"device {device} was asked for but onnxruntime runs on {', '.join(session.get_providers())}; "
+            "use --device cpu, or see that the CUDA and cuDNN libraries are installed"
+        )
+    return session

@@ -1,0 +1,148 @@
+"""Window: a fixed range of input rows, with each row's text, label and, where it can't be scored, the reason."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from scorer.columns import Columns
+from scorer.errors import SourceError
+from scorer.formats import PROBLEM, valid_text
+from scorer.labels import NO_LABEL, LabelMap
+from scorer.source import Source
+
+OK = "ok"
+NO_TEXT = "no_text"
+INVALID_TEXT = "invalid_text"
+UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rows ``first_row`` to ``first_row + n`` of the data.
+
+    ``status`` [n] is OK or why a row has no usable text; ``scored`` [s] are the positions of the rows that do, and
+    ``texts`` (and ``text_pairs``) theirs. ``labels`` [n] are class indices, NO_LABEL or UNKNOWN; ``unknown`` counts
+    the unknown ones by name. ``problems`` says where lines could not be read.
+    """
+
+    first_row: int
+    status: NDArray[np.object_]
+    scored: NDArray[np.int64]
+    texts: list[str]
+    text_pairs: list[str] | None
+    labels: NDArray[np.int32]
+    ids: pa.Array
+    unknown: Counter[str]
+    problems: list[str]
+
+    @property
+    def stop(self) -> int:
+        return self.first_row + len(self.status)
+
+
+def read_windows(
+    source: Source, columns: Columns, label_map: LabelMap | None, ranges: list[tuple[int, int]]
+) -> Iterator[Window]:
+    """Yield one window for each range of rows; ranges ascend and don't overlap.
+
+    Raises:
+        SourceError: the data can't be read, or ends before a range does.
+        LabelError: the first window's labels don't match the model's classes.
+    """
+    names = columns.names()
+    first = True
+    for start, stop, cuts in _runs(ranges):
+        batches = source.read(names, start, stop)
+        held: list[pa.RecordBatch] = []
+        rows = 0
+        at = start
+        for cut in cuts:
+            while at + rows < cut:
+                batch = next(batches, None)
+                if batch is None:
+                    raise SourceError(f"{source.name} ended at row {at + rows} of {source.num_rows}; did it change?")
+                held.append(batch)
+                rows += len(batch)
+            table = pa.Table.from_batches(held)
+            window = _window(table.slice(0, cut - at), at, columns, label_map)
+            if first and label_map is not None:
+                label_map.require_match(window.labels, window.unknown)
+            first = False
+            yield window
+            held = table.slice(cut - at).to_batches()
+            rows -= cut - at
+            at = cut
+
+
+def _runs(ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int, list[int]]]:
+    """Join ranges that touch: yield ``(start, stop, [each range's end])``, so that each run is read once."""
+    cuts: list[int] = []
+    start = 0
+    for low, high in ranges:
+        if cuts and cuts[-1] != low:
+            yield start, cuts[-1], cuts
+            cuts = []
+        start = start if cuts else low
+        cuts = [*cuts, high]
+    if cuts:
+        yield start, cuts[-1], cuts
+
+
+def _window(table: pa.Table, first_row: int, columns: Columns, label_map: LabelMap | None) -> Window:
+    n = table.num_rows
+    status = np.full(n, OK, dtype=object)
+    problems: list[str] = []
+    if PROBLEM in table.column_names:
+        for i, problem in enumerate(table.column(PROBLEM).to_pylist()):
+            if problem is not None:
+                status[i] = UNREADABLE
+                problems.append(f"row {first_row + i} ({problem})")
+    texts = _texts(table, columns.text, status)
+    pairs = None if columns.text_pair is None else _texts(table, columns.text_pair, status)
+    scored = np.flatnonzero(status == OK).astype(np.int64)
+    labels, unknown = np.full(n, NO_LABEL, dtype=np.int32), Counter[str]()
+    if columns.label is not None and label_map is not None:
+        labels, unknown = label_map.indices(_one_array(table, columns.label))
+    return Window(
+        first_row=first_row,
+        status=status,
+        scored=scored,
+        texts=[texts[i] for i in scored],
+        text_pairs=None if pairs is None else [pairs[i] for i in scored],
+        labels=labels,
+        ids=pa.nulls(n, pa.string())
+        if columns.id is None
+        else valid_text(_one_array(table, columns.id)).cast(pa.string()),
+        unknown=unknown,
+        problems=problems,
+    )
+
+
+def _texts(table: pa.Table, column: str, status: NDArray[np.object_]) -> list[str]:
+    """Return a column's texts, marking in ``status`` the rows that have none or hold bytes that aren't UTF-8."""
+    array = _one_array(table, column)
+    try:
+        values: list[str | None] = array.to_pylist()
+    except UnicodeDecodeError:
+        values = []
+        for i in range(len(array)):
+            try:
+                values.append(array[i].as_py())
+            except UnicodeDecodeError:
+                values.append(None)
+                status[i] = INVALID_TEXT
+    for i, value in enumerate(values):
+        if status[i] == OK and (value is None or not value.strip()):
+            status[i] = NO_TEXT
+    return [value or "" for value in values]
+
+
+def _one_array(table: pa.Table, column: str) -> pa.Array:
+    array = table.column(column).combine_chunks()
+    if isinstance(array, pa.ChunkedArray):  # older pyarrow keeps an empty or a single chunk wrapped
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
