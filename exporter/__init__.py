@@ -1,0 +1,23 @@
+"""Turn a Hugging Face text classifier into a bundle that scores without torch. Cheap to import: torch loads on use."""
+
+from exporter.errors import (
+    ConversionError,
+    ExportError,
+    MissingExtraError,
+    ModelError,
+    OutputError,
+    ParityError,
+)
+from exporter.export import export_model
+from exporter.parity import Parity
+
+__all__ = [
+    "ConversionError",
+    "ExportError",
+    "MissingExtraError",
+    "ModelError",
+    "OutputError",
+    "Parity",
+    "ParityError",
+    "export_model",
+]

@@ -1,0 +1,89 @@
+"""export_model(): a Hugging Face classifier to a bundle directory that scores without torch."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from exporter import libraries
+from exporter.convert import convert
+from exporter.fetch import fetch
+from exporter.load import Classifier, load
+from exporter.output import replacing
+from exporter.parity import reference_logits, require_parity
+from exporter.texts import Text, parity_texts
+from exporter.tokenizer import Encoding, encode, require_same_ids, save_tokenizer
+from scorer.bundle import ModelBundle, file_sha256
+
+_GRAPH = "model.onnx"
+
+
+def export_model(
+    model: str | Path,
+    output: str | Path,
+    *,
+    revision: str | None = None,
+    force: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> ModelBundle:
+    """Export a sequence classifier, from a folder or the Hugging Face hub, and return its bundle.
+
+    What the bundle computes has been compared with torch, text by text: ``variants["fp32"]["parity"]``.
+    ``progress`` is told what is being done. A failure, Ctrl-C too, leaves nothing and destroys nothing.
+
+    Raises:
+        MissingExtraError: torch, transformers or optimum is not installed.
+        OutputError: ``output`` is there (without ``force``), is not a bundle, can't be written, or the disk is full.
+        ModelError: the model is not there or can't be exported so that its losses would be right, with all reasons.
+        ConversionError: a library fails on the way.
+        ParityError: the bundle does not compute what torch computes.
+        DeviceError: onnxruntime is missing or installed twice.
+    """
+    say = progress or (lambda doing: None)
+    path = Path(output).expanduser()
+    with replacing(path, force) as folder:
+        say(f"looking for {model}")
+        files = fetch(model, revision)
+        say("loading torch and transformers")
+        libraries.require()
+        say(f"loading {files.name}")
+        classifier = load(files)
+        network, tokenizer = classifier.model, classifier.tokenizer
+        save_tokenizer(tokenizer, folder)
+        texts, encodings = _texts(classifier)
+        say(f"running {len(texts)} texts through torch")
+        # Before the conversion, which patches the network.
+        reference = reference_logits(network, encodings)
+        say("converting to ONNX")
+        input_names = convert(network, folder / _GRAPH)
+        draft = ModelBundle(
+            path=folder,
+            class_names=classifier.class_names,
+            problem_type="single_label_classification",
+            model_type=network.config.model_type,
+            max_tokens=classifier.max_tokens,
+            input_names=input_names,
+            pad_id=classifier.pad_id,
+            model=classifier.name,
+            revision=classifier.revision,
+            variants={"fp32": {"file": _GRAPH}},
+            versions=libraries.versions(),
+            files={},
+        )
+        say(f"running {len(texts)} texts through onnxruntime")
+        require_same_ids(draft, texts, encodings)
+        parity = require_parity(draft, texts, reference)
+        bundle = replace(
+            draft,
+            variants={"fp32": {"file": _GRAPH, "parity": parity.as_dict()}},
+            files={file.name: file_sha256(file) for file in sorted(folder.iterdir())},
+        )
+        bundle.save()
+    return replace(bundle, path=path)
+
+
+def _texts(classifier: Classifier) -> tuple[list[Text], list[Encoding]]:
+    """Return the parity texts and their tokens, without those of no token: no model reads them, none has a loss."""
+    tokenizer, limit = classifier.tokenizer, classifier.max_tokens
+    texts = parity_texts(limit, tokenizer.all_special_tokens)
+    both = [pair for pair in zip(texts, encode(tokenizer, texts, limit), strict=True) if pair[1]["input_ids"]]
+    return [text for text, _ in both], [encoding for _, encoding in both]

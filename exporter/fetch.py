@@ -1,0 +1,104 @@
+"""fetch(): a model's name to a local folder: one as it stands, or the hub's files downloaded or found in the cache.
+
+Everything after this reads local files only, so nothing is looked up on the hub behind the user's back
+(transformers would otherwise ask the hub to convert weights that are not safetensors).
+"""
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from exporter.errors import ModelError
+from exporter.libraries import captured, one_line, require
+from scorer.errors import nearest
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
+_SMALL_FILES = ["*.json", "*.txt", "*.model", "*.tiktoken"]  # configuration and tokenizer
+_WEIGHTS = ["*.safetensors"]
+_SUBFOLDERS = ["*/*"]  # other formats of the same weights (onnx/, openvino/, ...)
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Where a model's files are; ``name`` and ``revision`` (the hub's commit, else None) go into the bundle."""
+
+    folder: Path
+    name: str
+    revision: str | None
+    on_hub: bool
+
+    def with_weights(self) -> "ModelFiles":
+        """Return the files with the weights there too: downloaded only after the configuration has been accepted."""
+        if not self.on_hub:
+            return self
+        return replace(self, folder=_snapshot(self.name, self.revision, _WEIGHTS))
+
+
+def fetch(model: str | Path, revision: str | None = None) -> ModelFiles:
+    """Find a model's configuration and tokenizer files.
+
+    Raises:
+        ModelError: no such folder, and not a hub name or one that the hub (or, offline, the cache) does not have;
+            a file instead of a folder; ``revision`` with a folder.
+        MissingExtraError: the library that speaks to the hub is not installed.
+    """
+    path = Path(model).expanduser()
+    if path.is_dir():
+        if revision is not None:
+            raise ModelError(f"{model} is a folder, which has no revision {revision!r}; leave --revision out")
+        return ModelFiles(path, path.resolve().name, None, on_hub=False)
+    if path.exists():
+        raise ModelError(f"{model} is a file; give the folder it is in (config.json, *.safetensors, tokenizer files)")
+    name = str(model)
+    if not _HUB_NAME.fullmatch(name) or isinstance(model, Path):
+        raise ModelError(
+            f"no such folder: {model}{_nearest_sibling(path)}, and it is not a Hugging Face hub name either"
+        )
+    folder = _snapshot(name, revision, _SMALL_FILES)
+    return ModelFiles(folder, name, folder.name, on_hub=True)
+
+
+def _snapshot(name: str, revision: str | None, patterns: list[str]) -> Path:
+    require()
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    at = f" at revision {revision!r}" if revision else ""
+    try:
+        with captured(f"fetching {name} from the hub"):
+            try:
+                return Path(
+                    snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns=_SUBFOLDERS)
+                )
+            except GatedRepoError:
+                reason = "its owner must grant access first: ask on its page, then run `hf auth login`"
+            except RepositoryNotFoundError:
+                reason = "the hub has no such model, or it is private and you are not logged in (`hf auth login`)"
+            except RevisionNotFoundError:
+                reason = "the hub has the model but not that revision"
+            except HFValidationError as error:
+                reason = one_line(error)
+            except LocalEntryNotFoundError:
+                offline = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the hub can't be reached"
+                reason = f"{offline} and {constants.HF_HUB_CACHE} has no copy"
+    except OSError as error:  # what is left of the network's errors
+        reason = one_line(error)
+    raise ModelError(
+        f"no folder {name!r} here{_nearest_sibling(Path(name))}, and fetching {name}{at} from the Hugging Face hub "
+        f"failed: {reason}"
+    )
+
+
+def _nearest_sibling(path: Path) -> str:
+    """Name the folder beside a path that is most like it, as a clause for an error message."""
+    try:
+        folders = [str(entry) for entry in path.parent.iterdir() if entry.is_dir()]
+    except OSError:
+        return ""
+    return nearest(str(path), folders)

@@ -1,0 +1,102 @@
+"""Calls into torch, transformers and optimum: imported late, and what they print kept off the screen."""
+
+import errno
+import io
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib import import_module, metadata
+
+from exporter.errors import ConversionError, MissingExtraError
+from scorer.errors import LossrankError
+from scorer.session import import_onnxruntime
+
+_NEEDED = ("torch", "transformers", "onnx", "optimum.exporters.onnx.model_configs", "huggingface_hub", "safetensors")
+_LOGGERS = ("huggingface_hub", "onnx", "onnxruntime", "optimum", "py.warnings", "torch", "transformers")
+_DISTRIBUTIONS = ("lossrank", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "tokenizers")
+
+
+def require() -> None:
+    """Import what an export needs.
+
+    Imported here once, outside ``captured``: the libraries bind their log handlers to the stderr of that moment.
+
+    Raises:
+        MissingExtraError: a library of the ``export`` extra is missing or does not load.
+        DeviceError: onnxruntime, on which parity is measured, is missing or installed twice.
+    """
+    import_onnxruntime()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in _NEEDED:
+            try:
+                import_module(name)
+            except ImportError as error:
+                raise MissingExtraError(
+                    f"exporting needs {name.partition('.')[0]}, which is not installed or does not load ({error}); run "
+                    "`pip install 'lossrank[export]'` (scoring an exported bundle does not need it)"
+                ) from error
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of everything that had a hand in the bundle."""
+    found = {name: metadata.version(name) for name in _DISTRIBUTIONS if _is_installed(name)}
+    found["onnxruntime"] = str(import_onnxruntime().__version__)
+    return dict(sorted(found.items()))
+
+
+@contextmanager
+def captured(doing: str) -> Iterator[None]:
+    """Keep what libraries print, warn and log off the screen; a failure becomes one line with that as its log.
+
+    Raises:
+        ConversionError: a library raised anything that is not already an error of lossrank.
+    """
+    log = io.StringIO()
+    handler = logging.StreamHandler(log)
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [(logger.handlers, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.handlers, logger.propagate = [handler], False
+    try:
+        with warnings.catch_warnings(record=True) as caught, redirect_stdout(log), redirect_stderr(log):
+            # Once per place: tracing a model repeats the same warning for every layer.
+            warnings.simplefilter("default")
+            try:
+                yield
+            finally:
+                log.writelines(f"{warning.category.__name__}: {warning.message}\n" for warning in caught)
+    except LossrankError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the file system's, for whoever writes there to put into words; transformers' own have no errno
+        raise ConversionError(f"{doing} failed: {one_line(error)}", log.getvalue()) from error
+    finally:
+        for logger, (handlers, propagate) in zip(loggers, before, strict=True):
+            logger.handlers, logger.propagate = handlers, propagate
+
+
+def one_line(error: BaseException, most: int = 300) -> str:
+    """Return an exception's type and message as one short line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:most]}{'...' if len(text) > most else ''}" if text else type(error).__name__
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Say whether a full disk or quota lies at the root; not every library raises OSError for it."""
+    while error is not None:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,147 @@
+"""load(): configuration, tokenizer and weights of a classifier, refused with every reason at once."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from exporter import refusals
+from exporter import tokenizer as tokenizers
+from exporter.errors import ExportError, ModelError
+from exporter.fetch import ModelFiles
+from exporter.libraries import captured, one_line
+
+_FALLBACK_TOKENS = 512  # for a model of relative positions that names no limit
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A classifier in torch, float32 and set to inference, with its tokenizer and what a bundle says of it."""
+
+    model: Any
+    tokenizer: Any
+    name: str
+    revision: str | None
+    class_names: tuple[str, ...]
+    max_tokens: int
+    pad_id: int
+
+
+def load(files: ModelFiles) -> Classifier:
+    """Load a classifier from its files.
+
+    Raises:
+        ModelError: it can't be exported so that its losses would be right (all reasons).
+        ConversionError: transformers fails to load it.
+    """
+    raw = refusals.read_config(files)
+    found = refusals.reasons(raw, files)
+    if not files.on_hub and not any(files.folder.glob("*.safetensors")):
+        found.append(_no_safetensors(files))
+    try:
+        config, tokenizer = _load_config(files), tokenizers.load_tokenizer(files)
+    except ExportError:
+        _refuse(files, found)  # which may well be why
+        raise
+    _refuse(files, found + tokenizers.reasons(tokenizer, config))
+    files = files.with_weights()
+    if not any(files.folder.glob("*.safetensors")):
+        _refuse(files, [_no_safetensors(files)])
+    network = _load_weights(files)
+    names = refusals.class_names(raw)
+    _refuse(files, _misfits(network, tokenizer, len(names)))
+    return Classifier(
+        model=network,
+        tokenizer=tokenizer,
+        name=files.name,
+        revision=files.revision,
+        class_names=names,
+        max_tokens=token_limit(network, tokenizer),
+        pad_id=_pad_id(tokenizer, config),
+    )
+
+
+def token_limit(model: Any, tokenizer: Any) -> int:
+    """Return how many tokens the model reads: its positions, less those that RoBERTa's kind keeps for padding."""
+    limits = [_FALLBACK_TOKENS]
+    declared = getattr(model.config, "max_position_embeddings", None)
+    if isinstance(declared, int) and declared > 0:
+        limits = [declared]
+    for name, module in model.named_modules():
+        if name.rpartition(".")[2] in ("position_embeddings", "embed_positions", "wpe") and hasattr(module, "weight"):
+            padding = getattr(module, "padding_idx", None)
+            # Positions start behind the padding's in RoBERTa's kind, at ``offset`` in BART's.
+            taken = getattr(module, "offset", 0) if padding is None else padding + 1
+            limits.append(int(module.weight.shape[0]) - taken)
+    # Tokenizers that were given no limit say 1e30; one that leaves no room for a text is a slip.
+    if tokenizer.num_special_tokens_to_add(pair=True) < tokenizer.model_max_length:
+        limits.append(tokenizer.model_max_length)
+    return min(limits)
+
+
+def _refuse(files: ModelFiles, found: list[str]) -> None:
+    if found:
+        raise ModelError(f"{files.name} can't be exported: {'; '.join(found)}")
+
+
+def _no_safetensors(files: ModelFiles) -> str:
+    pickled = sorted(path.name for path in files.folder.glob("*.bin"))
+    which = f" but {', '.join(pickled[:2])}, and pickled weights can run code" if pickled else ""
+    proposal = "; or take the hub's own conversion, if the model's page has one, with --revision refs/pr/N"
+    return (
+        f'it has no *.safetensors weights{which}; if you trust it, write them: python -c "from transformers import '
+        "AutoModelForSequenceClassification as M, AutoTokenizer as T; "
+        f"[c.from_pretrained({files.name if files.on_hub else str(files.folder)!r}).save_pretrained('FOLDER') "
+        f'for c in (M, T)]" and export FOLDER{proposal if files.on_hub else ""}'
+    )
+
+
+def _load_config(files: ModelFiles) -> Any:
+    from transformers import AutoConfig
+
+    with captured("loading the configuration"):
+        return AutoConfig.from_pretrained(files.folder, trust_remote_code=False, local_files_only=True)
+
+
+def _load_weights(files: ModelFiles) -> Any:
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    with captured("loading the weights"):
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            files.folder,
+            attn_implementation="eager",
+            dtype=torch.float32,
+            local_files_only=True,
+            output_loading_info=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+        )
+    missing = sorted(info["missing_keys"])
+    if missing:
+        # transformers would go on with random numbers in their place.
+        shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
+        _refuse(files, [f"its weights lack {shown} of {type(model).__name__}; is it a trained classifier?"])
+    return model.eval()
+
+
+def _misfits(model: Any, tokenizer: Any, classes: int) -> list[str]:
+    """Return why model, tokenizer and class names can't belong together."""
+    import torch
+
+    embedded = model.get_input_embeddings().weight.shape[0]
+    largest = tokenizers.largest_id(tokenizer)
+    if largest >= embedded:
+        return [f"its tokenizer gives ids up to {largest}, the model knows ids up to {embedded - 1}"]
+    (encoding,) = tokenizers.encode(tokenizer, [("A text", None)], token_limit(model, tokenizer))
+    ids = torch.tensor([encoding["input_ids"]] * 2)
+    with captured("running the model in torch"), torch.inference_mode():
+        # Two rows: a decoder looks for a text's end by the padding, and refuses if there is none.
+        try:
+            outputs = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.shape[-1]
+        except ValueError as error:
+            return [f"{type(model).__name__} can't run a batch ({one_line(error)})"]
+    return [] if outputs == classes else [f"it has {outputs} outputs but config.json has {classes} classes"]
+
+
+def _pad_id(tokenizer: Any, config: Any) -> int:
+    """Return the id that fills up a batch; any will do for a model that names none, as it is masked."""
+    return next((int(i) for i in (config.pad_token_id, tokenizer.pad_token_id) if i is not None), 0)

@@ -1,0 +1,171 @@
+"""Parity: the same texts through torch and through the very code that scores, and how far the two are apart.
+
+The reference is transformers as its documentation uses it: one text at a time, no padding, float32.
+"""
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.errors import ConversionError, ParityError
+from exporter.libraries import captured
+from exporter.texts import Text
+from exporter.tokenizer import Encoding
+from scorer.buckets import make_buckets
+from scorer.bundle import ModelBundle
+from scorer.errors import BundleError
+from scorer.losses import cross_entropy, log_softmax
+from scorer.session import OrtSession
+from scorer.tokens import BundleTokenizer
+
+TOLERANCE = 1e-4  # of logits and losses, fp32 against fp32
+# Texts a window and tokens a batch: once as in scoring, sorted with next to no padding; once with neighbours as they
+# come, short ones padded to the length of long ones.
+_ARRANGEMENTS = ((1024, 1024), (8, 16384))
+
+Logits = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far an exported graph is from torch; every text counts with each class as its label.
+
+    ``label_agreement`` and ``top_k_overlap`` are shares from 0 (bad) to 1: of texts with the same predicted class,
+    and of the ``top_k`` worst losses (text ``i`` labelled ``i % C``) that are the worst in torch too.
+    """
+
+    texts: int
+    max_logit_difference: float
+    max_loss_difference: float
+    label_agreement: float
+    top_k: int
+    top_k_overlap: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what goes into ``bundle.json``."""
+        return asdict(self)
+
+
+def reference_logits(model: Any, encodings: Sequence[Encoding]) -> Logits:
+    """Return torch's logits [n, C], one text at a time.
+
+    Raises:
+        ConversionError: the model can't be run on a text.
+    """
+    import torch
+
+    reads = set(inspect.signature(model.forward).parameters)
+    rows = []
+    for i, encoding in enumerate(encodings):
+        with captured(f"running the model in torch on text {i} of {len(encodings)}"), torch.inference_mode():
+            inputs = {name: torch.tensor([values]) for name, values in encoding.items() if name in reads}
+            rows.append(model(**inputs).logits[0].float().numpy())
+    return np.stack(rows)
+
+
+def production_logits(bundle: ModelBundle, texts: Sequence[Text], window_rows: int, batch_tokens: int) -> Logits:
+    """Return the logits [n, C] that scoring the bundle gives, on the CPU.
+
+    Raises:
+        ConversionError: onnxruntime can't load or run the graph.
+    """
+    tokenizer = BundleTokenizer(bundle)
+    try:
+        session = OrtSession(bundle.model_file(), device="cpu")
+    except BundleError as error:
+        raise ConversionError(f"the exported graph can't be used: {error}") from error
+    logits = np.full((len(texts), len(bundle.class_names)), np.nan, dtype=np.float32)
+    singles = [i for i, (_, pair) in enumerate(texts) if pair is None]
+    pairs = [i for i, (_, pair) in enumerate(texts) if pair is not None]
+    for rows in (*_windows(singles, window_rows), *_windows(pairs, window_rows)):
+        second = [pair for _, pair in (texts[i] for i in rows) if pair is not None]
+        window = tokenizer.tokenise([texts[i][0] for i in rows], second or None)
+        for bucket in make_buckets(window, batch_tokens, bundle.pad_id):
+            with captured(f"running the exported graph on a batch of {len(bucket.row)} texts"):
+                logits[np.asarray(rows)[bucket.row]] = session.run(bucket)
+    return logits
+
+
+def compare(reference: Logits, logits: Logits) -> Parity:
+    """Measure how far logits [n, C] are from the reference's [n, C]; a NaN or infinity is infinitely far."""
+    n, classes = reference.shape
+    logit_difference = _difference(reference, logits)
+    loss_difference = _difference(log_softmax(reference), log_softmax(logits))
+    labels = np.arange(n) % classes
+    top_k = max(1, n // 4)
+    worst = [
+        set(np.argsort(-cross_entropy(values, labels), kind="stable")[:top_k].tolist())
+        for values in (reference, logits)
+    ]
+    return Parity(
+        texts=n,
+        max_logit_difference=float(logit_difference.max()),
+        max_loss_difference=float(loss_difference.max()),
+        label_agreement=float(np.mean(reference.argmax(axis=1) == logits.argmax(axis=1))),
+        top_k=top_k,
+        top_k_overlap=len(worst[0] & worst[1]) / top_k,
+    )
+
+
+def require_parity(bundle: ModelBundle, texts: Sequence[Text], reference: Logits) -> Parity:
+    """Score the texts with the bundle, in batches of little and of much padding, and compare with the reference.
+
+    Returns the worse figure of the two for each measure.
+
+    Raises:
+        ParityError: a logit or loss differs by more than ``TOLERANCE``, or is not finite.
+    """
+    found = []
+    for window_rows, batch_tokens in _ARRANGEMENTS:
+        logits = production_logits(bundle, texts, window_rows, batch_tokens)
+        fault = _fault(texts, reference, logits)
+        if fault:
+            raise ParityError(f"{bundle.model} can't be exported: {fault}")
+        found.append(compare(reference, logits))
+    return Parity(
+        texts=len(texts),
+        max_logit_difference=max(parity.max_logit_difference for parity in found),
+        max_loss_difference=max(parity.max_loss_difference for parity in found),
+        label_agreement=min(parity.label_agreement for parity in found),
+        top_k=found[0].top_k,
+        top_k_overlap=min(parity.top_k_overlap for parity in found),
+    )
+
+
+def _fault(texts: Sequence[Text], reference: Logits, logits: Logits) -> str | None:
+    """Say by how much, and where, the logits are further from the reference's than allowed."""
+    for name, values in (("torch", reference), ("the exported graph", logits)):
+        rows = np.flatnonzero(~np.isfinite(values).all(axis=1))
+        if len(rows):
+            return f"{name} gives logits that are not finite for {_where(texts, rows[0])}; {len(rows)} such texts"
+    for what, differences in (
+        ("logit", _difference(reference, logits)),
+        ("loss", _difference(log_softmax(reference), log_softmax(logits))),
+    ):
+        worst = int(differences.argmax())
+        if not differences[worst] <= TOLERANCE:
+            return (
+                f"a {what} of the exported graph is {differences[worst]:.3g} away from torch's for "
+                f"{_where(texts, worst)}; {TOLERANCE:g} is allowed; {np.count_nonzero(differences > TOLERANCE)} texts "
+                f"are over it, {compare(reference, logits).label_agreement:.1%} of the predictions agree"
+            )
+    return None
+
+
+def _where(texts: Sequence[Text], i: int) -> str:
+    return f"text {i} of {len(texts)} ({texts[i][0][:30]!r})"
+
+
+def _windows(rows: list[int], size: int) -> list[list[int]]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _difference(reference: NDArray[Any], values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return each row's largest absolute difference [n]; infinite where either side is not a number."""
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        gap = np.abs(reference.astype(np.float64) - values.astype(np.float64)).max(axis=1)
+    return np.where(np.isfinite(gap), gap, np.inf)

@@ -1,0 +1,107 @@
+"""The model's tokenizer as one ``tokenizer.json``, checked to give the very ids that transformers gives.
+
+Some of what a transformers tokenizer does is not in that file (how literal special tokens in a text are read, type
+ids left out, clean-up in Python), so the two are compared on the parity texts instead of trusted to agree.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from exporter.errors import ModelError
+from exporter.fetch import ModelFiles
+from exporter.libraries import captured, one_line
+from exporter.texts import Text
+from scorer.bundle import TOKENIZER, ModelBundle
+from scorer.tokens import BundleTokenizer
+
+Encoding = dict[str, list[int]]  # input_ids, attention_mask and, from some tokenizers, token_type_ids
+
+
+def load_tokenizer(files: ModelFiles) -> Any:
+    """Load the model's tokenizer as transformers would, converting a slow one where transformers can.
+
+    Raises:
+        ModelError: there is none, it needs code of its own, or it has no fast version.
+    """
+    from transformers import AutoTokenizer
+
+    auto: Any = AutoTokenizer
+    with captured("loading the tokenizer"):
+        try:
+            tokenizer = auto.from_pretrained(files.folder, trust_remote_code=False, local_files_only=True)
+        except Exception as error:  # whatever its loader or the conversion of a slow one raises
+            raise ModelError(
+                f"{files.name} can't be exported: its tokenizer can't be loaded as a fast one ({one_line(error)})"
+            ) from error
+    if not tokenizer.is_fast:
+        raise ModelError(
+            f"{files.name} can't be exported: its tokenizer {type(tokenizer).__name__} is a slow one that transformers "
+            "can't convert to a tokenizer.json"
+        )
+    return tokenizer
+
+
+def reasons(tokenizer: Any, config: Any) -> list[str]:
+    """Return every reason not to export a classifier with this tokenizer, empty if there is none."""
+    found = []
+    if tokenizer.truncation_side != "right":
+        found.append("its tokenizer keeps the end of a long text (truncation_side 'left'), scoring keeps the beginning")
+    ids = (tokenizer.pad_token_id, config.pad_token_id)
+    if None not in ids and ids[0] != ids[1]:
+        found.append(f"the padding token is {ids[0]} in its tokenizer and {ids[1]} in config.json; make them agree")
+    return found
+
+
+def largest_id(tokenizer: Any) -> int:
+    """Return the largest id the tokenizer can give."""
+    return max(tokenizer.get_vocab().values(), default=-1)
+
+
+def save_tokenizer(tokenizer: Any, folder: Path) -> None:
+    """Write ``tokenizer.json`` without the truncation and padding that it carries or was last called with."""
+    from tokenizers import Tokenizer
+
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.no_truncation()
+    backend.no_padding()
+    (folder / TOKENIZER).write_text(backend.to_str(pretty=True) + "\n", encoding="utf-8")
+
+
+def encode(tokenizer: Any, texts: Sequence[Text], max_tokens: int) -> list[Encoding]:
+    """Tokenise texts and pairs, one by one, as transformers does when it is called."""
+    with captured("tokenising in transformers"):
+        # In lists of one: called with two strings, it takes an empty second text for none.
+        parts = [[[part] for part in text if part is not None] for text in texts]
+        calls = (tokenizer(*part, truncation=True, max_length=max_tokens) for part in parts)
+        return [{name: rows[0] for name, rows in call.items()} for call in calls]
+
+
+def require_same_ids(bundle: ModelBundle, texts: Sequence[Text], encodings: Sequence[Encoding]) -> None:
+    """Compare the bundle's tokenizer with what transformers' gave for every text and pair.
+
+    Raises:
+        ModelError: ids or type ids differ; the message has the index of the first such text.
+    """
+    ours = BundleTokenizer(bundle)
+    for i, (text, expected) in enumerate(zip(texts, encodings, strict=True)):
+        window = ours.tokenise([text[0]], None if text[1] is None else [text[1]])
+        pairs = [("ids", window.ids.tolist(), expected["input_ids"])]
+        if "token_type_ids" in bundle.input_names:
+            zeros = [0] * len(window.ids)  # what the model is fed where either gives none
+            given = zeros if window.type_ids is None else window.type_ids.tolist()
+            pairs.append(("token type ids", given, expected.get("token_type_ids", zeros)))
+        for what, found, wanted in pairs:
+            if found != wanted:
+                raise ModelError(
+                    f"{bundle.model} can't be exported: its tokenizer.json gives other {what} than its "
+                    f"tokenizer in transformers for text {i} of {len(texts)} ({text[0][:30]!r}): "
+                    f"{_first_difference(found, wanted)}"
+                )
+
+
+def _first_difference(found: list[int], wanted: list[int]) -> str:
+    position = next((p for p, (a, b) in enumerate(zip(found, wanted, strict=False)) if a != b), None)
+    if position is None:
+        return f"{len(found)} tokens, not {len(wanted)}"
+    return f"{found[position]} instead of {wanted[position]} at token {position}"
