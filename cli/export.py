@@ -1,0 +1,100 @@
+"""`lossrank export`."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from cli.screen import safe, stdout
+from exporter import ConversionError, export_model
+from scorer import ModelBundle
+from scorer.bundle import MANIFEST
+
+_MOST_CLASSES = 30
+
+
+@click.command()
+@click.argument("model")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--revision", help="Branch, tag or commit of a model on the Hugging Face hub.")
+@click.option("--force", is_flag=True, help="Replace BUNDLE if it is a bundle; it stays until the new one is whole.")
+def export(model: str, bundle: Path, revision: str | None, force: bool) -> None:
+    """Turn a Hugging Face classifier into a bundle that scores without torch.
+
+    MODEL is a folder or a name on the Hugging Face hub. BUNDLE is the folder to write: the model as an ONNX graph,
+    its tokenizer and class names. Texts of all kinds are run through both torch and the bundle; if their logits or
+    losses are not the same, nothing is written.
+
+    \b
+    Examples:
+      lossrank export andi611/distilbert-base-uncased-ner-agnews bundle
+      lossrank export ./my-classifier bundle --force
+      lossrank export org/classifier bundle --revision v2
+    """
+    started = time.monotonic()
+    try:
+        with _status() as say:
+            exported = export_model(model, bundle, revision=revision, force=force, progress=say)
+    except ConversionError as error:
+        if error.log:
+            click.echo(error.log.rstrip(), err=True)
+        raise
+    _print_summary(exported, time.monotonic() - started)
+    click.echo(f"\nNext: lossrank score {bundle} DATA -o run")
+
+
+class _Status:
+    """Says what is being done: a spinner on a terminal, else a line each."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._spinner = console.status("") if console.is_terminal else None
+
+    def __call__(self, doing: str) -> None:
+        if self._spinner is None:
+            self._console.print(safe(doing), soft_wrap=True)
+        else:
+            self._spinner.update(safe(doing))
+            self._spinner.start()
+
+    def stop(self) -> None:
+        if self._spinner is not None:
+            self._spinner.stop()
+
+
+@contextmanager
+def _status() -> Iterator[_Status]:
+    # Bound to the stderr of now: the exporter diverts what its libraries print, which must not catch the spinner.
+    status = _Status(Console(file=sys.stderr, highlight=False))
+    try:
+        yield status
+    finally:
+        status.stop()
+
+
+def _print_summary(bundle: ModelBundle, seconds: float) -> None:
+    variant = bundle.variants["fp32"]
+    parity = variant["parity"]
+    names = ", ".join(bundle.class_names[:_MOST_CLASSES])
+    more = len(bundle.class_names) - _MOST_CLASSES
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_row("bundle", safe(f"{bundle.path} ({bundle.model_type}, {seconds:.0f} s)"))
+    table.add_row("classes", safe(f"{len(bundle.class_names)}: {names}{f' and {more} more' if more > 0 else ''}"))
+    table.add_row("max tokens", f"{bundle.max_tokens:,}")
+    for name in (*bundle.files, MANIFEST):
+        table.add_row(name, _size((bundle.path / name).stat().st_size))
+    table.add_row("parity", f"{parity['texts']} texts through torch and through {variant['file']}")
+    table.add_row("  logits", f"at most {parity['max_logit_difference']:.1e} apart")
+    table.add_row("  losses", f"at most {parity['max_loss_difference']:.1e} nats apart")
+    table.add_row("  predictions", f"{parity['label_agreement']:.1%} the same")
+    table.add_row(f"  worst {parity['top_k']}", f"{parity['top_k_overlap']:.1%} the same")
+    stdout().print(table)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count / 1e3:,.1f} kB"

@@ -1,0 +1,76 @@
+"""The `lossrank` command group: commands load when they are called, errors print on one line.
+
+Exit codes: 0 done, 1 an error that the message explains, 2 wrong usage, 3 done but for some rows (each reported),
+130 stopped by Ctrl-C.
+"""
+
+import importlib
+from typing import IO, Any
+
+import click
+
+from scorer.errors import LossrankError
+
+# Each command's module, its help's first line (so that `lossrank --help` imports none of them) and its order.
+COMMANDS = {
+    "demo": "Find wrong labels in a real news data set, right now.",
+    "export": "Turn a Hugging Face classifier into a bundle that scores without torch.",
+    "score": "Compute the loss of every row of a data set.",
+    "rank": "Show the rows with the worst loss, or write them to a file.",
+    "log": "Send the worst rows to a review tool, or write them as its records.",
+}
+INTERRUPTED = 130
+
+
+class OneLineError(click.ClickException):
+    """An error that is the user's to mend, printed as one line."""
+
+    def __init__(self, error: LossrankError) -> None:
+        super().__init__(" ".join(str(error).split()))
+        self.exit_code = error.exit_code  # type: ignore[misc]  # click reads it of the instance
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"Error: {self.message}", file=file, err=file is None)
+
+
+class Commands(click.Group):
+    """A group that imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LossrankError as error:
+            raise OneLineError(error) from error
+        except KeyboardInterrupt:
+            click.echo("Stopped.", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog="\b\n"
+)
+@click.version_option(package_name="lossrank", prog_name="lossrank")
+def run() -> None:
+    """Find the mislabelled rows of a text-classification data set by model loss.
+
+    \b
+    Examples:
+      lossrank demo
+      lossrank export andi611/distilbert-base-uncased-ner-agnews bundle
+      lossrank score bundle ag_news --split test -o run
+      lossrank rank run --top 20
+      lossrank log run --to rubrix --name ag_news_error_analysis --top 500
+    """

@@ -1,0 +1,80 @@
+"""How far a run is: a bar on a terminal, a plain line now and then elsewhere."""
+
+import time
+from types import TracebackType
+
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from cli.screen import stderr
+from scorer import Progress
+
+_EVERY = 10.0  # seconds between plain lines
+
+
+class ScoreProgress:
+    """Shows the progress of scoring; call it with each report."""
+
+    def __init__(self) -> None:
+        self._console = stderr()
+        self._bar: Bar | None = None
+        self._said = time.monotonic()
+        self.last: Progress | None = None
+        if self._console.is_terminal:
+            self._bar = Bar(
+                TextColumn("scoring"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[speed]}"),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                console=self._console,
+            )
+            self._task = self._bar.add_task("scoring", total=None, speed="")
+
+    def __enter__(self) -> "ScoreProgress":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        self.last = progress
+        if self._bar:
+            if not self._bar.live.is_started:
+                self._bar.start()
+            done = progress.kept + progress.rows
+            self._bar.update(self._task, total=progress.total_rows, completed=done, speed=_speed(progress))
+        elif time.monotonic() - self._said >= _EVERY:
+            self._said = time.monotonic()
+            self._console.print(_line(progress), markup=False)
+
+
+def _speed(progress: Progress) -> str:
+    seconds = max(progress.seconds, 1e-9)
+    return (
+        f"{progress.rows / seconds:,.0f} rows/s  {progress.tokens / seconds:,.0f} tokens/s  "
+        f"{progress.padding:.1%} padding"
+    )
+
+
+def _line(progress: Progress) -> str:
+    done = progress.kept + progress.rows
+    left = (progress.total_rows - done) * progress.seconds / max(progress.rows, 1)
+    return (
+        f"{done:,} of {progress.total_rows:,} rows ({done / progress.total_rows:.0%})  {_speed(progress)}  "
+        f"{duration(left)} left"
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in words a person reads at a glance: 4.2 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,84 @@
+"""`lossrank rank`."""
+
+from pathlib import Path
+
+import click
+import pyarrow as pa
+from rich.table import Table
+
+from cli.ranking import check_output, ranking_options, ranking_table, write_table
+from cli.screen import safe, stdout
+from scorer import RankedRow, RunDirectory
+from scorer import rank as rank_rows
+
+_TOP = 20
+_CLASS = 28  # characters of a class name and its probability
+_PREVIEW = 10  # rows shown of a ranking that goes to a file
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@ranking_options(default_top=_TOP)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write .parquet, .csv or .jsonl with every source column."
+)
+@click.option("--force", is_flag=True, help="Replace the output file if it is there.")
+def rank(
+    run: Path,
+    top: int | None,
+    by: str,
+    per_class: int | None,
+    pair: str | None,
+    data: str | None,
+    output: Path | None,
+    force: bool,
+) -> None:
+    """Show the rows of RUN with the worst loss, worst first, or write them to a file.
+
+    \b
+    Examples:
+      lossrank rank run --top 50
+      lossrank rank run --pair Business:World
+      lossrank rank run --per-class 25 --by margin
+      lossrank rank run --top 500 -o worst.csv
+    """
+    if output is not None:
+        check_output(output, force)
+    opened = RunDirectory.open(run)
+    ranked = rank_rows(opened, top if top or per_class else _TOP, by=by, per_class=per_class, pair=pair)
+    table = ranking_table(opened, ranked, data)
+    if output is not None:
+        write_table(table, output)
+    print_ranking(opened, ranked if output is None else ranked[:_PREVIEW], table)
+    if top and len(ranked) < top:
+        click.echo(f"{len(ranked):,} rows: there are no more.", err=True)
+    if output is not None:
+        click.echo(f"{len(ranked):,} rows written to {output}")
+
+
+def print_ranking(run: RunDirectory, ranked: list[RankedRow], table: pa.Table) -> None:
+    """Print ranked rows as a table that fits the screen; ``table`` has their source columns."""
+    text, pair = run.columns["text"], run.columns["text_pair"]
+    screen = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+    for heading in ("rank", "row", "loss"):
+        screen.add_column(heading, justify="right", no_wrap=True)
+    screen.add_column("given", no_wrap=True, max_width=_CLASS)
+    screen.add_column("predicted", no_wrap=True, max_width=_CLASS)
+    screen.add_column("text", no_wrap=True, overflow="ellipsis", ratio=1)
+    for i, row in enumerate(ranked):
+        shown = " | ".join(str(table.column(_joined(table, name))[i]) for name in (text, pair) if name)
+        screen.add_row(
+            f"{row.rank}",
+            f"{row.row}",
+            "" if row.loss is None else f"{row.loss:.3f}",
+            safe("" if row.label is None else run.class_names[row.label]),
+            safe(f"{run.class_names[row.predicted]} {row.top_prob:.0%}"),
+            safe(shown),
+        )
+    stdout().print(screen)
+
+
+def _joined(table: pa.Table, column: str) -> str:
+    """Return what a source column is called in a ranking's table."""
+    prefixed = f"source_{column}"
+    return prefixed if prefixed in table.column_names else column

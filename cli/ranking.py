@@ -1,0 +1,119 @@
+"""The options that choose the worst rows, shared by `rank` and `log`, and the file a ranking is written to."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import click
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from scorer import RankedRow, RunDirectory, RunError, join_source
+from scorer.files import write_atomically
+from scorer.rank import MEASURES
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def ranking_options(default_top: int) -> Callable[[F], F]:
+    """Add --top, --by, --per-class, --pair and --data to a command."""
+
+    def decorate(command: F) -> F:
+        for option in reversed(
+            [
+                click.option("--top", type=click.IntRange(min=1), help=f"How many rows.  [default: {default_top}]"),
+                click.option(
+                    "--by",
+                    type=click.Choice(MEASURES),
+                    default="loss",
+                    show_default=True,
+                    help="The measure; entropy needs no label.",
+                ),
+                click.option(
+                    "--per-class", type=click.IntRange(min=1), help="The worst N of each given class instead."
+                ),
+                click.option(
+                    "--pair", metavar="GIVEN:PREDICTED", help="Only rows of one given and one predicted class."
+                ),
+                click.option("--data", help="Where the scored data lies now, if it has moved."),
+            ]
+        ):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def ranking_table(run: RunDirectory, ranked: list[RankedRow], data: str | None = None) -> pa.Table:
+    """Return ranked rows with their scores and every source column, [len(ranked)] rows.
+
+    A source column named like one of the scores gets the prefix ``source_``.
+    """
+    names = run.class_names
+    scores = pa.table(
+        {
+            "rank": pa.array([row.rank for row in ranked], pa.int64()),
+            "row": pa.array([row.row for row in ranked], pa.int64()),
+            "loss": pa.array([row.loss for row in ranked], pa.float32()),
+            "given": pa.array([None if row.label is None else names[row.label] for row in ranked], pa.string()),
+            "predicted": pa.array([names[row.predicted] for row in ranked], pa.string()),
+            "label_prob": pa.array([row.label_prob for row in ranked], pa.float32()),
+            "top_prob": pa.array([row.top_prob for row in ranked], pa.float32()),
+            "margin": pa.array([row.margin for row in ranked], pa.float32()),
+            "entropy": pa.array([row.entropy for row in ranked], pa.float32()),
+            "n_tokens": pa.array([row.n_tokens for row in ranked], pa.int32()),
+            "truncated": pa.array([row.truncated for row in ranked], pa.bool_()),
+        }
+    )
+    source = join_source(run, ranked, data)
+    for column in source.schema:
+        name = f"source_{column.name}" if column.name in scores.column_names else column.name
+        scores = scores.append_column(name, source.column(column.name))
+    return scores
+
+
+def check_output(output: Path, force: bool) -> None:
+    """Refuse a file that can't be written, before any work is done.
+
+    Raises:
+        RunError: the ending is not one of .parquet, .csv, .jsonl, or the file is there (without ``force``).
+    """
+    if output.suffix.lower() not in _WRITERS:
+        raise RunError(f"{output} must end in {', '.join(_WRITERS)}, which says the format")
+    if output.exists() and not force:
+        raise RunError(f"{output} exists; choose another name, or replace it with --force")
+
+
+def write_table(table: pa.Table, output: Path) -> None:
+    """Write a table as the format its name ends in, whole or not at all.
+
+    Raises:
+        RunError: the disk is full or the folder can't be written.
+    """
+    write_atomically(output, lambda stream: _WRITERS[output.suffix.lower()](table, stream))
+
+
+def _write_csv(table: pa.Table, stream: IO[bytes]) -> None:
+    for i, column in enumerate(table.schema):
+        if pa.types.is_nested(column.type):
+            values = [None if v is None else _json(v) for v in table.column(i).to_pylist()]
+            table = table.set_column(i, column.name, pa.array(values, pa.string()))
+    pa.csv.write_csv(table, stream)
+
+
+def _write_jsonl(table: pa.Table, stream: IO[bytes]) -> None:
+    for record in table.to_pylist():
+        stream.write(_json(record).encode() + b"\n")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+_WRITERS: dict[str, Callable[[pa.Table, IO[bytes]], None]] = {
+    ".parquet": lambda table, stream: pq.write_table(table, stream, compression="zstd"),
+    ".csv": _write_csv,
+    ".jsonl": _write_jsonl,
+}

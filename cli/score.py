@@ -1,0 +1,174 @@
+"""`lossrank score`."""
+
+import shlex
+from pathlib import Path
+
+import click
+
+from cli.progress import ScoreProgress, duration
+from cli.screen import stderr
+from scorer import Plan, RunStats, ScoreOptions, score_dataset
+from scorer.labels import read_label_map
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("data")
+@click.option(
+    "-o", "--output", "run", required=True, type=click.Path(path_type=Path), help="The run directory to write."
+)
+@click.option("--text-column", help="Column with the text; guessed (text, sentence, ...) and said if not given.")
+@click.option("--text-pair-column", help="Column with the second text, for models of text pairs.")
+@click.option("--label-column", help="Column with the label; guessed (label, labels, ...) and said if not given.")
+@click.option("--id-column", help="Column with your own id, carried along.")
+@click.option(
+    "--label-map",
+    type=click.Path(path_type=Path),
+    help='JSON file {"data label": "model class"}; null leaves a label out.',
+)
+@click.option("--config", help="Configuration of a `datasets` data set.")
+@click.option("--split", help="Split of a `datasets` data set or of a saved DatasetDict.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads of the model; default: the cores available.")
+@click.option(
+    "--max-tokens", type=click.IntRange(min=1), help="Cut texts after so many tokens; default: the model's limit."
+)
+@click.option(
+    "--batch-tokens",
+    type=click.IntRange(min=1),
+    help="Tokens in a padded batch; default: 1024 on a CPU, 16384 on a GPU.",
+)
+@click.option(
+    "--window-rows", type=click.IntRange(min=1), default=4096, show_default=True, help="Rows sorted by length together."
+)
+@click.option(
+    "--shard-rows",
+    type=click.IntRange(min=1),
+    default=4096,
+    show_default=True,
+    help="Rows written, and kept or redone, together.",
+)
+@click.option("--overwrite", is_flag=True, help="Start anew instead of going on with the run that is there.")
+def score(
+    bundle: Path,
+    data: str,
+    run: Path,
+    text_column: str | None,
+    text_pair_column: str | None,
+    label_column: str | None,
+    id_column: str | None,
+    label_map: Path | None,
+    config: str | None,
+    split: str | None,
+    device: str,
+    threads: int | None,
+    max_tokens: int | None,
+    batch_tokens: int | None,
+    window_rows: int,
+    shard_rows: int,
+    overwrite: bool,
+) -> None:
+    """Compute the loss of every row of DATA with the model in BUNDLE.
+
+    DATA is a file, folder or glob of Parquet, Arrow, CSV or JSON lines, a folder written by datasets.save_to_disk,
+    or the name of a `datasets` data set. A run that was cut off goes on when the same command is given again.
+
+    \b
+    Examples:
+      lossrank score bundle reviews.parquet -o run
+      lossrank score bundle 'logs/*.jsonl' -o run --text-column message --label-column topic
+      lossrank score bundle ag_news --split test -o run
+    """
+    options = ScoreOptions(
+        text_column=text_column,
+        text_pair_column=text_pair_column,
+        label_column=label_column,
+        id_column=id_column,
+        label_map=None if label_map is None else read_label_map(label_map),
+        device=device,
+        threads=threads,
+        max_tokens=max_tokens,
+        batch_tokens=batch_tokens,
+        window_rows=window_rows,
+        shard_rows=shard_rows,
+    )
+    run_score(bundle, data, run, options, config=config, split=split, overwrite=overwrite)
+    click.echo(f"\nNext: lossrank rank {shlex.quote(str(run))} --top 20")
+
+
+def run_score(
+    bundle: Path,
+    data: str,
+    run: Path,
+    options: ScoreOptions,
+    *,
+    config: str | None = None,
+    split: str | None = None,
+    overwrite: bool = False,
+) -> RunStats:
+    """Score with the plan, a progress bar and the closing summary on the screen."""
+    with ScoreProgress() as progress:
+        try:
+            stats = score_dataset(
+                bundle,
+                data,
+                run,
+                options,
+                config=config,
+                split=split,
+                overwrite=overwrite,
+                on_plan=print_plan,
+                on_progress=progress,
+            )
+        except KeyboardInterrupt:
+            if progress.last is not None:
+                click.echo(f"\nFinished shards are kept in {run}; give the same command again to go on.", err=True)
+            raise
+    print_summary(stats, run)
+    return stats
+
+
+def print_plan(plan: Plan) -> None:
+    """Say what will be done, above all what was guessed."""
+    console = stderr()
+    guessed = plan.columns.guessed
+    source = plan.source
+    console.print(f"data     {source.name}: {source.num_rows:,} rows in {len(source.parts)} part(s)", markup=False)
+    for role, name in plan.columns.as_dict().items():
+        if name is not None or role == "label":
+            shown = "none: predictions only, no loss" if name is None else name
+            console.print(f"{role:<8} {shown}{' (guessed)' if role in guessed else ''}", markup=False)
+    if plan.labels is not None:
+        console.print(f"classes  {', '.join(plan.labels.class_names)}; labels mapped {plan.labels.how}", markup=False)
+    threads = f", {plan.threads} thread(s)" if plan.device == "cpu" else ""
+    console.print(
+        f"device   {plan.device}{threads} ({plan.why_device}), batches of {plan.batch_tokens:,} tokens", markup=False
+    )
+
+
+def print_summary(stats: RunStats, run: Path) -> None:
+    """Print what the run found and what it took."""
+
+    def say(what: str, value: str) -> None:
+        click.echo(f"{what:<15}{value}")
+
+    say("run", str(run))
+    kept = f" ({stats.kept_rows:,} kept from before)" if stats.kept_rows else ""
+    say("rows", f"{stats.rows:,}{kept}")
+    for status, count in stats.by_status.items():
+        say(f"  {status}", f"{count:,}")
+    if stats.mean_loss is not None and stats.accuracy is not None:
+        say("mean loss", f"{stats.mean_loss:.4f} nats")
+        say("accuracy", f"{stats.accuracy:.2%} of the given labels are the model's own")
+    say("truncated", f"{stats.truncated:,}")
+    if stats.rows > stats.kept_rows:
+        speed = f"{stats.rows_per_second:,.0f} rows/s, {stats.tokens / stats.seconds['total']:,.0f} tokens/s"
+        say("speed", f"{speed}, {stats.padding:.2%} padding")
+    stages = ", ".join(f"{name} {duration(spent)}" for name, spent in stats.seconds.items() if name != "total")
+    say("time", f"{duration(stats.seconds['total'])} ({stages})")
+    say("peak memory", f"{stats.peak_memory_bytes / 2**20:,.0f} MiB")
+    console = stderr()
+    for name, count in stats.unknown_labels.items():
+        console.print(f"unknown label {name!r}: {count:,} rows", markup=False)
+    for problem in stats.problems:
+        console.print(f"unreadable: {problem}", markup=False)
