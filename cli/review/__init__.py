@@ -1,0 +1,1 @@
+"""Ranked rows to the tools a person reviews them in: one file per tool."""

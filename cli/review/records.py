@@ -1,0 +1,115 @@
+"""Ranked rows to review records: what a person needs to judge one row, whatever the tool."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from scorer import LossrankError, RankedRow, RunDirectory
+
+
+class ReviewError(LossrankError):
+    """The rows can't be logged for review as asked."""
+
+
+@dataclass(frozen=True)
+class ReviewRecord:
+    """One row for a person to judge.
+
+    ``inputs`` are the texts by field name; ``predicted`` the model's class and its probability; ``given`` the
+    data's label, None without one; ``metadata`` numbers and names to sort and filter by, all finite. ``id`` holds
+    the data's fingerprint and the row, so that it is the same in every run over the same data and sorts by row.
+    """
+
+    id: str
+    row: int
+    inputs: dict[str, str]
+    predicted: tuple[str, float]
+    predicted_by: str
+    given: str | None
+    given_by: str
+    metadata: dict[str, float | int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A row that could not be logged, and why."""
+
+    row: int
+    reason: str
+
+
+def build_records(
+    run: RunDirectory, ranked_rows: Sequence[RankedRow], source: pa.Table
+) -> tuple[list[ReviewRecord], list[Refusal]]:
+    """Make one record per ranked row, or a refusal for a row that has no text or a number that is none.
+
+    ``source`` holds the rows' source columns, one line per ranked row and in the same order.
+
+    Raises:
+        ValueError: ``source`` has not as many lines as there are ranked rows.
+    """
+    if source.num_rows != len(ranked_rows):
+        raise ValueError(f"{len(ranked_rows)} ranked rows, but {source.num_rows} lines of source")
+    texts = source.column(run.columns["text"])
+    pair_column = run.columns.get("text_pair")
+    pairs = source.column(pair_column) if pair_column else None
+    records: list[ReviewRecord] = []
+    refused: list[Refusal] = []
+    for position, ranked in enumerate(ranked_rows):
+        try:
+            text = _text(texts[position])
+            pair = _text(pairs[position]) if pairs is not None else None
+            records.append(_record(run, ranked, text, pair))
+        except ValueError as error:
+            refused.append(Refusal(ranked.row, str(error)))
+    return records, refused
+
+
+def _record(run: RunDirectory, ranked: RankedRow, text: str | None, pair: str | None) -> ReviewRecord:
+    if text is None:
+        raise ValueError("the row has no text")
+    inputs = {"text": text}
+    if pair is not None:
+        inputs[_pair_field(str(run.columns["text_pair"]))] = pair
+    predicted = run.class_names[ranked.predicted]
+    probability = float(ranked.top_prob)
+    metadata: dict[str, float | int | str] = {"row": int(ranked.row), "predicted": predicted}
+    for name, number in (("loss", ranked.loss), ("margin", ranked.margin), ("entropy", ranked.entropy)):
+        if number is not None:
+            metadata[name] = float(number)
+    if ranked.id is not None:
+        metadata["id"] = ranked.id
+    given = None if ranked.label is None else run.class_names[ranked.label]
+    if given is not None:
+        metadata["given"] = given
+    for name, value in (*metadata.items(), ("probability", probability)):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"the {name} is {value}, not a finite number")
+    return ReviewRecord(
+        id=f"{run.data_fingerprint[:12]}-{ranked.row:09d}",
+        row=ranked.row,
+        inputs=inputs,
+        predicted=(predicted, probability),
+        predicted_by=run.model_name,
+        given=given,
+        given_by=run.data_name,
+        metadata=metadata,
+    )
+
+
+def _text(value: Any) -> str | None:
+    """Read one cell; a cell that isn't UTF-8 is a ValueError of its own row."""
+    try:
+        text = value.as_py()
+    except UnicodeDecodeError:
+        raise ValueError("the text is not valid UTF-8") from None
+    return None if text is None else str(text)
+
+
+def _pair_field(column: str) -> str:
+    """The pair's field name: its column's, without the dots that servers read as nesting, and never ``text``."""
+    name = "_".join(part for part in column.replace(".", " ").split())
+    return name if name not in ("", "text") else "text_pair"

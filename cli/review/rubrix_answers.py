@@ -1,0 +1,151 @@
+"""What an answer of a Rubrix 0.18 server means: good, come back later, records turned down, or an error to show."""
+
+import json
+import re
+from typing import Any
+
+import httpx
+
+from cli.review.records import ReviewError
+
+_LATER = {429, 500, 502, 503, 504}
+_MAX_REASON = 300  # characters
+_INDEX_REASON = re.compile(r"""'reason': (['"])(.*?)\1[,}\]]""")
+
+
+class RubrixError(ReviewError):
+    """The server can't be used as asked."""
+
+
+class Unavailable(Exception):
+    """The request may pass later: no connection, 429 or 5xx; ``after`` is the server's own wish in seconds."""
+
+    def __init__(self, reason: str, after: float = 0.0) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
+class Refused(Exception):
+    """The server read the records and turned at least one of them down.
+
+    ``positions`` are those of the bad ones in the bulk, as far as the answer tells.
+    """
+
+    def __init__(self, reason: str, positions: frozenset[int] = frozenset()) -> None:
+        super().__init__(reason)
+        self.positions = positions
+
+
+class Fault(Exception):
+    """A bulk failed without a word on whose fault it is; any part of it may be stored."""
+
+    positions: frozenset[int] = frozenset()
+
+
+def object_in(content: bytes) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        ValueError: it is none.
+    """
+    value = json.loads(content)
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
+
+
+def detail_in(content: bytes) -> tuple[str, dict[str, Any]]:
+    """Take the error's code and parameters out of an answer; both are empty where it isn't one of Rubrix's."""
+    try:
+        detail = object_in(content).get("detail")
+    except ValueError:
+        return "", {}
+    if not isinstance(detail, dict):
+        return "", {"message": detail} if isinstance(detail, str) else {}
+    params = detail.get("params")
+    return str(detail.get("code", "")).rpartition("::")[2], params if isinstance(params, dict) else {}
+
+
+def reason_in(content: bytes) -> str:
+    """Take the reason out of an error answer, on one line and without the records' texts.
+
+    A failed document comes back whole inside the message, so only the reasons in front of it are kept.
+    """
+    code, params = detail_in(content)
+    errors, message = params.get("errors"), params.get("message", params.get("detail"))
+    if isinstance(errors, list) and errors:
+        text = "; ".join(dict.fromkeys(_field_error(error) for error in errors if isinstance(error, dict)))
+    elif isinstance(message, str):
+        reasons = [match[1] for match in _INDEX_REASON.findall(message.partition("'data':")[0])]
+        text = ": ".join(dict.fromkeys(reasons)) if reasons else message.partition("[{")[0]
+        text = re.sub(r"[.\s]*Preview of field's value.*", "", text, flags=re.DOTALL)
+    else:
+        text = code
+    text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return text if len(text) <= _MAX_REASON else text[: _MAX_REASON - 3] + "..."
+
+
+def raise_for_answer(response: httpx.Response) -> None:
+    """Pass a good answer; the caller has dealt with the statuses that mean something special to it.
+
+    Raises:
+        Unavailable: 429 and 5xx.
+        RubrixError: any other status that is no success.
+    """
+    status = response.status_code
+    if response.is_success:
+        return
+    reason = reason_in(response.content)
+    said = f"{status}: {reason}" if reason else str(status)
+    if status in _LATER:
+        raise Unavailable(f"it answers {said}", _seconds(response.headers.get("Retry-After", "")))
+    if response.is_redirect:
+        raise RubrixError(f"it redirects elsewhere ({status}); give --url the address that it leads to")
+    if status == 401:
+        raise RubrixError("it refuses the API key (401); set --api-key or RUBRIX_API_KEY to a key of that server")
+    if status == 403:
+        raise RubrixError(f"it forbids this to the API key's user ({said}); use a key with access to the workspace")
+    raise RubrixError(f"it answers {said}, which Rubrix 0.18 should not; check --url")
+
+
+def raise_for_bulk(response: httpx.Response) -> None:
+    """Sort out the answers that only a bulk can get.
+
+    Raises:
+        Refused: the server turned at least one record down; after a 500 the others are stored.
+        Fault: a 500 without a word on whose fault it is.
+    """
+    if response.status_code in (400, 413, 422):
+        reason = reason_in(response.content) or f"status {response.status_code}"
+        raise Refused(reason, _positions(detail_in(response.content)[1]))
+    if response.status_code == 500:
+        reason = reason_in(response.content) or "status 500"
+        turned_down = b"failed to index" in response.content and b"'status': 400" in response.content
+        raise Refused(reason) if turned_down else Fault(reason)
+
+
+def broken(error: httpx.RequestError) -> str:
+    """Say in words why no whole answer came."""
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    if isinstance(error, httpx.LocalProtocolError):  # its text may hold a header
+        return "the request can't be sent"
+    return str(error) or type(error).__name__
+
+
+def _field_error(error: dict[str, Any]) -> str:
+    places = [str(part) for part in error.get("loc", []) if isinstance(part, str)]
+    where = ".".join(part for part in places if part not in ("body", "records", "__root__"))
+    return f"{where}: {error.get('msg')}" if where else str(error.get("msg"))
+
+
+def _positions(params: dict[str, Any]) -> frozenset[int]:
+    """Read the records' positions out of places such as ["body", "records", 7, "annotation"]."""
+    errors = params.get("errors")
+    places = [error.get("loc") for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+    records = [place for place in places if isinstance(place, list) and place[:2] == ["body", "records"]]
+    return frozenset(place[2] for place in records if len(place) > 2 and isinstance(place[2], int))
+
+
+def _seconds(retry_after: str) -> float:
+    return float(retry_after) if retry_after.isdigit() else 0.0
