@@ -1,0 +1,51 @@
+"""What the tests share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click.testing
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from cli.main import run
+from scorer import ModelBundle
+from tests.tiny import CLASSES, make_bundle, make_texts
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
+    """A real bundle whose numbers tests/tiny.py can compute by hand."""
+    return make_bundle(tmp_path_factory.mktemp("tiny") / "bundle")
+
+
+@pytest.fixture(scope="session")
+def rows() -> pa.Table:
+    """1,000 texts with numbered labels."""
+    texts = make_texts(1000)
+    labels = np.random.default_rng(1).integers(0, len(CLASSES), size=len(texts))
+    return pa.table({"text": texts, "label": labels, "note": [f"note {i}" for i in range(len(texts))]})
+
+
+@pytest.fixture
+def lossrank(monkeypatch: pytest.MonkeyPatch) -> Callable[..., click.testing.Result]:
+    """Run the command line in this process: ``lossrank("rank", run, "--top", 5)``."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def call(*arguments: object) -> click.testing.Result:
+        result = click.testing.CliRunner().invoke(run, [str(argument) for argument in arguments])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The founders' folder of real data and models; tests that use it skip where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("../shared is not here")
+    return SHARED

@@ -1,0 +1,11 @@
+# Shared by up, down and run. Ports away from the servers' own, so that these run beside a real one.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+python=${LOSSRANK_PYTHON:-python3}
+rubrix_port=${LOSSRANK_RUBRIX_PORT:-16900}
+opensearch_port=${LOSSRANK_OPENSEARCH_PORT:-9291} # its runner takes 9201 to 9299
+
+pid_of() { # DIR, name: prints the process id of a running server; a recycled id does not count
+    local pid
+    pid=$(cat "$1/$2.pid" 2> /dev/null) || return 1
+    case $(ps -o args= -p "$pid" 2> /dev/null) in *"$1"*) echo "$pid" ;; *) return 1 ;; esac
+}

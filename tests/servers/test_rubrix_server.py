@@ -1,0 +1,271 @@
+"""`lossrank log` against a real Rubrix 0.18 server, read back by the real client."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import Result
+
+from cli.review.rubrix import RubrixLog
+from cli.review.rubrix_api import RubrixApi
+from scorer import ModelBundle, RunDirectory, ScoreOptions, join_source, rank, score_dataset
+from tests.fake_rubrix import make_record
+from tests.servers.conftest import KEY, Rubrix
+from tests.tiny import CLASSES, make_bundle, make_texts, weights
+
+pytestmark = pytest.mark.servers
+Lossrank = Callable[..., Result]
+MakeRun = Callable[[list[str], list[str]], RunDirectory]
+
+
+@pytest.fixture(scope="module")
+def make_run(tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
+    """Score texts with given labels; no text is ever predicted to be ``Odd``."""
+    table = np.hstack([weights(), np.full((len(weights()), 1), -50.0, dtype=np.float32)])
+    folder = tmp_path_factory.mktemp("bundle")
+    bundle: ModelBundle = make_bundle(folder / "bundle", (*CLASSES, "Odd"), table)
+
+    def make(texts: list[str], labels: list[str]) -> RunDirectory:
+        folder = tmp_path_factory.mktemp("run")
+        pq.write_table(pa.table({"text": texts, "label": labels}), folder / "news.parquet")
+        score_dataset(bundle, folder / "news.parquet", folder / "run", ScoreOptions(threads=1))
+        return RunDirectory.open(folder / "run")
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def run(make_run: MakeRun) -> RunDirectory:
+    return make_run(make_texts(600, longest=40), [CLASSES[i % 4] for i in range(600)])
+
+
+def record_id(run: RunDirectory, row: int) -> str:
+    return f"{run.data_fingerprint[:12]}-{row:09d}"
+
+
+def assert_read_back(rubrix: Rubrix, name: str, run: RunDirectory, top: int) -> None:
+    """Compare every field of what the real client reads with the run and its source."""
+    ranked = rank(run, top)
+    texts = join_source(run, ranked)["text"].to_pylist()
+    records = rubrix.read_back(name)
+    assert [record["id"] for record in records] == sorted(record_id(run, row.row) for row in ranked)
+    by_id = {record["id"]: record for record in records}
+    for row, text in zip(ranked, texts, strict=True):
+        assert row.label is not None
+        given, predicted = run.class_names[row.label], run.class_names[row.predicted]
+        assert by_id[record_id(run, row.row)] == {
+            "id": record_id(run, row.row),
+            "inputs": {"text": text},
+            "prediction": [[predicted, row.top_prob]],
+            "prediction_agent": "tiny",
+            "annotation": given,
+            "annotation_agent": "news.parquet",
+            "status": "Default",
+            "metadata": {
+                "row": row.row,
+                "given": given,
+                "predicted": predicted,
+                "loss": row.loss,
+                "margin": row.margin,
+                "entropy": row.entropy,
+            },
+            "event_timestamp": None,
+            "multi_label": False,
+        }
+
+
+def test_the_worst_500_arrive_whole_and_sort_by_loss(
+    rubrix: Rubrix, name: str, run: RunDirectory, lossrank: Lossrank
+) -> None:
+    started = time.perf_counter()
+    result = lossrank("log", run.path, "--to", "rubrix", "--name", name, "--top", 500)
+    print(f"{500 / (time.perf_counter() - started):.0f} records/s")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[:2] == [
+        "500 rows: 500 logged, 0 there already, 0 refused",
+        f"Review them at {rubrix.url}/datasets/rubrix/{name}",
+    ]
+    assert_read_back(rubrix, name, run, 500)
+    body = {"sort": [{"id": "metadata.loss", "order": "desc"}]}
+    page = rubrix.post(f"/api/datasets/{name}/TextClassification:search?limit=500", body).json()
+    assert page["total"] == 500
+    assert [record["id"] for record in page["records"]] == [record_id(run, row.row) for row in rank(run, 500)]
+
+
+def test_what_a_person_did_survives_a_second_log(
+    rubrix: Rubrix, name: str, run: RunDirectory, lossrank: Lossrank
+) -> None:
+    lossrank("log", run.path, "--name", name, "--top", 100)
+    bodies = rubrix.post(f"/api/datasets/{name}/TextClassification:search?limit=5", {}).json()["records"]
+    touched = []
+    for body, status in zip(bodies, ["Validated", "Validated", "Discarded", "Edited", "Default"], strict=True):
+        label = next(other for other in CLASSES if other != body["annotation"]["labels"][0]["class"])
+        annotation = {"agent": "ana", "labels": [{"class": label, "score": 1.0}]}
+        touched.append({key: body[key] for key in ("id", "inputs", "prediction", "metadata")})
+        touched[-1] |= {"annotation": annotation, "status": status}
+    rubrix.bulk(name, touched)
+    before = rubrix.read_back(name)
+
+    result = lossrank("log", run.path, "--name", name, "--top", 130)
+    assert result.stdout.startswith("130 rows: 30 logged, 100 there already, 0 refused")
+    after = rubrix.read_back(name)
+    old = {record["id"] for record in before}
+    assert [record for record in after if record["id"] in old] == before
+    assert len(after) == 130
+    validated = rubrix.read_back(name, "status: Validated")
+    assert [record["id"] for record in validated] == sorted(body["id"] for body in touched[:2])
+    assert {record["annotation_agent"] for record in validated} == {"ana"}
+
+
+def test_a_server_that_crashes_in_mid_run_and_comes_back(rubrix: Rubrix, name: str, run: RunDirectory) -> None:
+    arguments = ["log", str(run.path), "--name", name, "--top", "600", "--chunk-size", "60"]
+    command = [sys.executable, "-c", "from cli.main import run; run()", *arguments]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while rubrix.count(name) < 120:
+            assert process.poll() is None
+            time.sleep(0.02)
+        rubrix.kill()
+        time.sleep(8)
+        assert process.poll() is None
+        rubrix.start()
+        stdout, stderr = process.communicate(timeout=120)
+    assert stdout.startswith("600 rows: 600 logged, 0 there already, 0 refused"), stderr
+    assert "waiting for the server" in stderr
+    assert process.returncode == 0
+    assert_read_back(rubrix, name, run, 600)
+
+
+def test_a_record_outside_the_label_schema_costs_only_itself(
+    rubrix: Rubrix, name: str, make_run: MakeRun, lossrank: Lossrank
+) -> None:
+    labels = [CLASSES[i % 4] for i in range(40)]
+    labels[17] = "Odd"
+    run = make_run(make_texts(40), labels)
+    rubrix.post("/api/datasets", {"name": name, "task": "TextClassification"}).raise_for_status()
+    rubrix.set_labels(name, list(CLASSES))
+
+    result = lossrank("log", run.path, "--name", name)
+    assert result.exit_code == 3
+    assert result.stdout.startswith("40 rows: 39 logged, 0 there already, 1 refused")
+    assert "row 17 refused: Provided records contain the Odd label, that is not included in" in result.stderr
+    assert result.stderr.count(" refused: ") == 1
+    assert {record["metadata"]["row"] for record in rubrix.read_back(name)} == set(range(40)) - {17}
+
+
+def test_a_record_that_the_index_turns_down_costs_only_itself(
+    rubrix: Rubrix, name: str, make_run: MakeRun, lossrank: Lossrank, tmp_path: Path
+) -> None:
+    run = make_run([f"private-{i} w1" for i in range(40)], [CLASSES[i % 4] if i != 17 else "Odd" for i in range(40)])
+    manifest = json.loads((run.path / "run.json").read_text())
+    manifest["bundle"]["class_names"] = ["0", "1", "2", "3", "Odd"]
+    (run.path / "run.json").write_text(json.dumps(manifest))
+    # Somebody's record made the field a number: "0" still fits, "Odd" is a 500, after which the others are stored.
+    rubrix.bulk(name, [{"id": "mine", "inputs": {"text": "x"}, "metadata": {"given": 5}}])
+
+    result = lossrank("log", run.path, "--name", name)
+    assert result.exit_code == 3
+    assert result.stdout.startswith("40 rows: 39 logged, 0 there already, 1 refused")
+    assert "row 17 refused: failed to parse field [metadata.given] of type [long]" in result.stderr
+    assert "private" not in result.output
+    assert rubrix.count(name) == 40
+
+
+def test_what_screening_lets_slip_is_refused_by_the_server_alone(rubrix: Rubrix, name: str) -> None:
+    bad: dict[int, dict[str, Any]] = {
+        3: {"given": "g" * 129},
+        70: {"inputs": {}},
+        71: {"metadata": {"loss": "none"}},
+        99: {"predicted": ("Sports", -0.5)},
+    }
+    records = [make_record(row, **bad.get(row, {})) for row in range(100)]
+    with RubrixApi(rubrix.url, KEY) as api:
+        api.open_dataset(name)
+        sending = RubrixLog(api, name)
+        assert list(sending.log(records)) == [100]
+    assert {refusal.row for refusal in sending.refused} == set(bad)
+    assert all(refusal.reason for refusal in sending.refused)
+    assert sending.logged == rubrix.count(name) == 96
+
+
+def test_texts_of_every_kind_arrive_unchanged(
+    rubrix: Rubrix, name: str, make_run: MakeRun, lossrank: Lossrank, tmp_path: Path
+) -> None:
+    texts = [
+        "x" * 200_000,
+        "w1 " * 66_667,
+        "😀 👩‍👩‍👧 Zażółć 世界 مرحبا",
+        "zero \x00 byte",
+        "two\nlines\r\nthree\u2028four\x85five\x0bsix",
+        'quotes " and \\ and {"id": 1}',
+        "<script>alert(1)</script> <@@-rb-key>x</@@-rb-key>",
+        "\ufeffbom \ufffd \U0010ffff",
+    ]
+    run = make_run(texts, [CLASSES[i % 4] for i in range(len(texts))])
+    result = lossrank("log", run.path, "--name", name)
+    assert result.stdout.startswith(f"{len(texts)} rows: {len(texts)} logged"), result.output
+    assert_read_back(rubrix, name, run, 500)
+    # The file's lines are bodies that the server takes as they are.
+    lossrank("log", run.path, "--to", "jsonl", "-o", tmp_path / "worst.jsonl")
+    lines = (tmp_path / "worst.jsonl").read_bytes().split(b"\n")
+    rubrix.bulk(name, [json.loads(line) for line in lines if line])
+    assert_read_back(rubrix, name, run, 500)
+
+
+def test_texts_that_the_scorer_leaves_out_would_be_taken(rubrix: Rubrix, name: str) -> None:
+    texts = ["", "\n", " ", "\x00"]
+    with RubrixApi(rubrix.url, KEY) as api:
+        api.open_dataset(name)
+        assert list(RubrixLog(api, name).log([make_record(i, inputs={"text": t}) for i, t in enumerate(texts)])) == [4]
+    assert [record["inputs"]["text"] for record in rubrix.read_back(name)] == texts
+
+
+def test_an_unlabelled_ranking_has_no_annotations(
+    rubrix: Rubrix, name: str, make_run: MakeRun, lossrank: Lossrank
+) -> None:
+    run = make_run(make_texts(10), [""] * 10)
+    lossrank("log", run.path, "--name", name, "--by", "entropy")
+    records = rubrix.read_back(name)
+    assert [record["annotation"] for record in records] == [None] * 10
+    assert not [record for record in records if "loss" in record["metadata"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--api-key", "not-the-key"], "it refuses the API key (401); set --api-key or RUBRIX_API_KEY"),
+        (["--workspace", "nowhere"], "has no workspace 'nowhere' for this key, only rubrix; set --workspace"),
+        (["--url", "http://127.0.0.1:9"], "can't be used: [Errno 111] Connection refused; tried for"),
+        (["--name", "AG News"], "Rubrix takes no data set name 'AG News'"),
+    ],
+)
+def test_what_the_user_got_wrong(
+    rubrix: Rubrix, name: str, run: RunDirectory, lossrank: Lossrank, arguments: list[str], message: str
+) -> None:
+    result = lossrank("log", run.path, "--name", name, *arguments)
+    assert result.exit_code == 1
+    assert message in result.stderr.splitlines()[-1]
+    assert "not-the-key" not in result.output
+    assert rubrix.request("GET", f"/api/datasets/{name}").status_code == 404
+
+
+def test_other_servers_and_other_data_sets(rubrix: Rubrix, name: str, run: RunDirectory, lossrank: Lossrank) -> None:
+    result = lossrank("log", run.path, "--name", name, "--url", f"{rubrix.url}/no/rubrix/here")
+    assert "redirects elsewhere (307); give --url the address that it leads to" in result.stderr
+    rubrix.post("/api/datasets", {"name": name, "task": "TokenClassification"}).raise_for_status()
+    result = lossrank("log", run.path, "--name", name)
+    assert f"{name!r} on the server is for TokenClassification, not TextClassification" in result.stderr
+    rubrix.request("DELETE", f"/api/datasets/{name}")
+    lossrank("log", run.path, "--name", name, "--top", 1)
+    rubrix.request("PUT", f"/api/datasets/{name}:close").raise_for_status()
+    result = lossrank("log", run.path, "--name", name)
+    rubrix.request("PUT", f"/api/datasets/{name}:open")
+    assert (result.exit_code, result.stderr.count(f"the data set {name!r} is closed; open it on the server")) == (1, 1)

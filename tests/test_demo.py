@@ -1,0 +1,84 @@
+"""The demo: real wrong labels, in the package, quickly, without a network."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import click.testing
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cli.demo import BUNDLE, DATA, FILES
+from scorer import ModelBundle, rank, score_dataset
+
+SEEDS = (0, 1, 2, 3, 4)
+
+
+def test_the_demo_shows_the_worst_rows_and_what_to_do_next(
+    lossrank: Callable[..., click.testing.Result], tmp_path: Path
+) -> None:
+    result = lossrank("demo", "-o", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert "mean loss" in result.stdout
+    assert f"lossrank rank {tmp_path / 'run'} --pair" in result.stdout
+    summary = json.loads((tmp_path / "run" / "run.json").read_text())["summary"]
+    assert summary["by_status"] == {"ok": 7600}
+    assert summary["accuracy"] >= 0.87
+    shown = [line.split()[1] for line in result.stdout.splitlines() if line.strip()[:1].isdigit()]
+    assert len(shown) == 20
+    # A killing and a basketball player's trial, which AG News files under Sci/Tech: README speaks of them.
+    assert {"2833", "912"} <= set(shown)
+
+
+def test_the_demo_fits_in_the_package_and_states_its_source() -> None:
+    assert sum(file.stat().st_size for file in FILES.rglob("*") if file.is_file()) <= 10_000_000
+    terms = (FILES / "README.md").read_text()
+    assert "Zhang, Junbo Zhao and Yann LeCun" in terms
+    assert "non-commercial" in terms
+    assert ModelBundle.load(BUNDLE).variants["fp32"]["parity"]["max_logit_difference"] < 1e-4
+
+
+def test_the_demos_data_are_the_published_rows(shared: Path) -> None:
+    published = pq.read_table(shared / "data" / "ag_news_test.parquet")
+    shipped = pq.read_table(DATA)
+    for column in ("text", "label"):
+        assert shipped[column].to_pylist() == published[column].to_pylist()
+
+
+def flip(labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels of which 5% are changed to another class, and the rows that were."""
+    random = np.random.default_rng(seed)
+    rows = random.choice(len(labels), size=len(labels) // 20, replace=False)
+    flipped = labels.copy()
+    flipped[rows] = (flipped[rows] + random.integers(1, 4, size=len(rows))) % 4
+    return flipped, rows
+
+
+def test_flipped_labels_come_out_on_top(tmp_path: Path) -> None:
+    data = pq.read_table(DATA)
+    recalls = []
+    for seed in SEEDS:
+        labels, rows = flip(data["label"].to_numpy(), seed)
+        flipped = pa.table({"text": data["text"], "label": labels})
+        score_dataset(BUNDLE, flipped, tmp_path / f"run{seed}")
+        worst = {row.row for row in rank(tmp_path / f"run{seed}", len(rows))}
+        recalls.append(len(worst & set(rows.tolist())) / len(rows))
+    print(f"flipped rows found in the top as many: {[f'{recall:.1%}' for recall in recalls]}")
+    assert np.mean(recalls) >= 0.64
+
+
+def test_two_runs_of_the_demo_are_the_same_bytes(tmp_path: Path) -> None:
+    digests = []
+    for name in ("a", "b"):
+        score_dataset(BUNDLE, str(DATA), tmp_path / name)
+        shards = sorted((tmp_path / name / "scores").iterdir())
+        digests.append([hashlib.sha256(shard.read_bytes()).hexdigest() for shard in shards])
+    assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize("name", ["bundle/model.onnx", "bundle/tokenizer.json", "bundle/bundle.json", "README.md"])
+def test_the_wheel_carries_the_demo(name: str) -> None:
+    assert (FILES / name).is_file()

@@ -1,0 +1,161 @@
+"""RunDirectory: one writer, atomic files, and one line for each thing the system refuses."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, score_dataset
+from scorer.files import write_atomically
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def run(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> Path:
+    score_dataset(tiny_bundle, rows, tmp_path / "run", ScoreOptions(shard_rows=300, threads=1))
+    return tmp_path / "run"
+
+
+def test_the_manifest_says_what_was_scored_and_how(run: Path, tiny_bundle: ModelBundle) -> None:
+    opened = RunDirectory.open(run)
+    assert opened.class_names == tiny_bundle.class_names
+    assert opened.model_name == "tiny"
+    assert opened.num_rows == 1000
+    assert opened.columns == {"text": "text", "text_pair": None, "label": "label", "id": None}
+    assert [opened.shard_range(i) for i in range(opened.num_shards)] == [(0, 300), (300, 600), (600, 900), (900, 1000)]
+    manifest = json.loads((run / "run.json").read_text())
+    assert manifest["bundle"]["sha256"] == tiny_bundle.sha256
+    assert manifest["machine"]["versions"]["onnxruntime"]
+    assert manifest["summary"]["by_status"] == {"ok": 1000}
+    assert list(manifest["shards"]) == [f"part-0000{i}.parquet" for i in range(4)]
+
+
+def test_a_folder_of_something_else_is_left_alone(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.txt").write_text("years of work")
+    for overwrite in (False, True):
+        with pytest.raises(RunError, match=r"home exists and is not a run directory; choose another place with -o"):
+            score_dataset(tiny_bundle, rows, tmp_path / "home", overwrite=overwrite)
+    assert [file.name for file in (tmp_path / "home").iterdir()] == ["thesis.txt"]
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RunError, match="file exists and is not a run directory"):
+        score_dataset(tiny_bundle, rows, tmp_path / "file")
+
+
+def test_a_second_writer_is_refused_while_the_first_lives(
+    tiny_bundle: ModelBundle, rows: pa.Table, run: Path, tmp_path: Path
+) -> None:
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); input()",
+            str(run / ".lock"),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    options = ScoreOptions(shard_rows=300, threads=1)
+    try:
+        with pytest.raises(RunError, match="run is being written by another lossrank process"):
+            score_dataset(tiny_bundle, rows, run, options)
+    finally:
+        holder.kill()
+        holder.communicate()
+    assert score_dataset(tiny_bundle, rows, run, options).kept_rows == 1000
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", r"run\.json can't be read"),
+        ("[]", "is not a run's manifest"),
+        ('{"format": 99}', r"written by a newer lossrank \(format 99\); upgrade"),
+    ],
+)
+def test_a_damaged_manifest_is_named(run: Path, content: str, message: str) -> None:
+    (run / "run.json").write_text(content)
+    with pytest.raises(RunError, match=message):
+        RunDirectory.open(run)
+
+
+def test_what_is_no_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="missing does not exist; `lossrank score"):
+        RunDirectory.open(tmp_path / "missing")
+    with pytest.raises(RunError, match=r"is not a run directory \(no run.json\)"):
+        RunDirectory.open(tmp_path)
+
+
+def test_a_shard_that_lost_rows_is_named(run: Path) -> None:
+    (run / "scores" / "part-00003.parquet").replace(run / "scores" / "part-00000.parquet")
+    with pytest.raises(RunError, match=r"part-00000\.parquet has 100 rows, not 300; run the same"):
+        RunDirectory.open(run).read_shard(0)
+
+
+def test_an_atomic_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("old")
+
+    def fail(stream: object) -> None:
+        stream.write(b"new, half")  # type: ignore[attr-defined]
+        raise ValueError("in the middle")
+
+    with pytest.raises(ValueError, match="in the middle"):
+        write_atomically(file, fail)
+    assert file.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 KiB; skips where this user may not mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a tmpfs needs root")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_is_said_and_the_run_goes_on_elsewhere_later(
+    tiny_bundle: ModelBundle, rows: pa.Table, small_disk: Path
+) -> None:
+    options = ScoreOptions(shard_rows=100, threads=1)
+    filler = small_disk / "filler"
+    filler.write_bytes(b"x" * 20_000)
+    with pytest.raises(RunError, match=r"no space left on the disk of .*; what was finished is kept: free some space"):
+        score_dataset(tiny_bundle, rows.slice(0, 1000), small_disk / "run", options)
+    finished = sorted(file.name for file in (small_disk / "run" / "scores").iterdir())
+    assert 0 < len(finished) < 10
+    assert all(name.startswith("part-") for name in finished)
+    filler.unlink()
+    subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
+    stats = score_dataset(tiny_bundle, rows, small_disk / "run", options)
+    assert stats.kept_rows >= 100 * (len(finished) - 1)
+    assert stats.by_status == {"ok": 1000}
+
+
+def test_a_read_only_place_is_said(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:
+    target = read_only(tmp_path)
+    with pytest.raises(RunError, match=r"can't be written .*choose another place with -o"):
+        score_dataset(tiny_bundle, rows, target / "run")
+
+
+def read_only(tmp_path: Path) -> Path:
+    """Return a folder that even root can't write to (procfs), or one without the permission."""
+    if os.geteuid() == 0:
+        return Path("/proc/self")
+    folder = tmp_path / "read-only"
+    folder.mkdir(mode=0o500)
+    return folder

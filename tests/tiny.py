@@ -1,0 +1,108 @@
+"""A tiny real bundle whose logits can be computed by hand: each token adds its own row of numbers.
+
+``logits[row] = sum over the row's real tokens of WEIGHTS[token]``, so a loss attached to the wrong row, a padding
+token that counts, or a text cut at the wrong place gives another number.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from tokenizers.processors import TemplateProcessing
+
+from scorer.bundle import ModelBundle, file_sha256
+
+CLASSES = ("World", "Sports", "Business", "Sci/Tech")
+WORDS = [f"w{i}" for i in range(60)]
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+VOCABULARY = {word: i for i, word in enumerate(SPECIAL + WORDS)}
+MAX_TOKENS = 40
+
+
+def weights(classes: int = len(CLASSES), seed: int = 0) -> NDArray[np.float32]:
+    """Return each token's contribution to the logits, [tokens, classes]; [PAD]'s is large, to show if it counts."""
+    table = np.random.default_rng(seed).normal(size=(len(VOCABULARY), classes)).astype(np.float32)
+    table[0] = 1000.0
+    return table
+
+
+def make_bundle(
+    path: Path, classes: tuple[str, ...] = CLASSES, table: NDArray[np.float32] | None = None
+) -> ModelBundle:
+    """Write the bundle; ``table`` replaces ``weights``."""
+    path.mkdir(parents=True)
+    table = weights(len(classes)) if table is None else table
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["each"]),
+        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", "last"], ["column"]),
+        helper.make_node("Mul", ["each", "column"], ["real"]),
+        helper.make_node("ReduceSum", ["real", "tokens"], ["logits"], keepdims=0),
+    ]
+    ids = [helper.make_tensor_value_info(n, TensorProto.INT64, ["b", "t"]) for n in ("input_ids", "attention_mask")]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        ids,
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["b", len(classes)])],
+        [
+            numpy_helper.from_array(table, "table"),
+            numpy_helper.from_array(np.array([2], dtype=np.int64), "last"),
+            numpy_helper.from_array(np.array([1], dtype=np.int64), "tokens"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, path / "model.onnx")
+    tokenizer = Tokenizer(WordLevel(VOCABULARY, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = WhitespaceSplit()
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(token, VOCABULARY[token]) for token in ("[CLS]", "[SEP]")],
+    )
+    # Published tokenizers carry settings of their own, which the scorer must replace.
+    tokenizer.enable_truncation(5)
+    tokenizer.enable_padding(length=128)
+    tokenizer.save(str(path / "tokenizer.json"))
+    bundle = ModelBundle(
+        path=path,
+        class_names=classes,
+        problem_type="single_label_classification",
+        model_type="tiny",
+        max_tokens=MAX_TOKENS,
+        input_names=("input_ids", "attention_mask"),
+        pad_id=0,
+        model="tiny",
+        revision=None,
+        variants={"fp32": {"file": "model.onnx"}},
+        versions={},
+        files={name: file_sha256(path / name) for name in ("model.onnx", "tokenizer.json")},
+    )
+    bundle.save()
+    return bundle
+
+
+def expected_logits(text: str, table: NDArray[np.float32] | None = None) -> NDArray[np.float64]:
+    """Return a text's logits [C], by hand."""
+    table = weights() if table is None else table
+    words = [VOCABULARY.get(word, VOCABULARY["[UNK]"]) for word in text.split()][: MAX_TOKENS - 2]
+    tokens = [VOCABULARY["[CLS]"], *words, VOCABULARY["[SEP]"]]
+    logits: NDArray[np.float64] = table[tokens].astype(np.float64).sum(axis=0)
+    return logits
+
+
+def expected_loss(text: str, label: int) -> float:
+    """Return a text's cross-entropy in nats, by hand."""
+    logits = expected_logits(text)
+    return float(np.log(np.exp(logits - logits[label]).sum()))
+
+
+def make_texts(count: int, seed: int = 0, longest: int = 60) -> list[str]:
+    """Return texts of very different lengths, some past the model's limit, some repeated."""
+    random = np.random.default_rng(seed)
+    return [" ".join(random.choice(WORDS, size=random.integers(1, longest))) for _ in range(count)]
