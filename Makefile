@@ -16,6 +16,7 @@ help:
 
 demo: $(VENV)/.demo
 	$(BIN)/lossrank demo
+	@echo; echo "Here, lossrank is $(BIN)/lossrank; after '. $(BIN)/activate' it is lossrank."
 
 test: $(VENV)/.dev
 	$(BIN)/pytest --cov --cov-report=term --cov-fail-under=90

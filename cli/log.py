@@ -8,8 +8,8 @@ from typing import Self
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cli.ranking import ranking_options
-from cli.review.jsonl import refuse_existing, write_jsonl
+from cli.ranking import ranking_options, refuse_existing
+from cli.review.jsonl import write_jsonl
 from cli.review.records import Refusal, ReviewRecord, build_records
 from cli.review.rubrix import RubrixLog
 from cli.review.rubrix_api import RubrixApi, check_name
@@ -95,7 +95,7 @@ def log(
         raise click.UsageError("--to rubrix takes --name DATA_SET and no -o")
     bar = _Bar()
     if output is not None:
-        refuse_existing(output, force=force)
+        refuse_existing(output, force)
     elif name is not None:
         check_name(name)
         api = RubrixApi(url, api_key, workspace, on_wait=bar.waiting)

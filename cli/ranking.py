@@ -78,10 +78,21 @@ def check_output(output: Path, force: bool) -> None:
     """Refuse a file that can't be written, before any work is done.
 
     Raises:
-        RunError: the ending is not one of .parquet, .csv, .jsonl, or the file is there (without ``force``).
+        RunError: the ending is not one of .parquet, .csv, .jsonl, it is a folder, or it is there (without ``force``).
     """
     if output.suffix.lower() not in _WRITERS:
         raise RunError(f"{output} must end in {', '.join(_WRITERS)}, which says the format")
+    refuse_existing(output, force)
+
+
+def refuse_existing(output: Path, force: bool) -> None:
+    """Pass a file that may be written.
+
+    Raises:
+        RunError: it is a folder, or it is there (without ``force``).
+    """
+    if output.is_dir():
+        raise RunError(f"{output} is a folder; give -o a file in it")
     if output.exists() and not force:
         raise RunError(f"{output} exists; choose another name, or replace it with --force")
 

@@ -209,7 +209,7 @@ def test_the_records_go_to_a_file(run: RunDirectory, server: FakeRubrix, lossran
     again = lossrank("log", run.path, "--to", "jsonl", "-o", file, "--top", 3)
     assert (again.exit_code, again.stderr) == (
         1,
-        f"Error: {file} exists; choose another file with -o, or replace it with --force\n",
+        f"Error: {file} exists; choose another name, or replace it with --force\n",
     )
     assert lossrank("log", run.path, "--to", "jsonl", "-o", file, "--top", 3, "--force").exit_code == 0
     assert len(file.read_text().splitlines()) == 3

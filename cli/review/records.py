@@ -7,11 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from scorer import LossrankError, RankedRow, RunDirectory
-
-
-class ReviewError(LossrankError):
-    """The rows can't be logged for review as asked."""
+from scorer import RankedRow, RunDirectory
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ from typing import Any
 
 import httpx
 
-from cli.review.records import ReviewError
+from scorer import LossrankError
 
 _LATER = {429, 500, 502, 503, 504}
 _MAX_REASON = 300  # characters
 _INDEX_REASON = re.compile(r"""'reason': (['"])(.*?)\1[,}\]]""")
 
 
-class RubrixError(ReviewError):
+class RubrixError(LossrankError):
     """The server can't be used as asked."""
 
 
