@@ -33,6 +33,12 @@ class OneLineError(click.ClickException):
         click.echo(f"Error: {self.message}", file=file, err=file is None)
 
 
+def load_command(name: str) -> click.Command:
+    """Return one of ``COMMANDS``, importing what it needs."""
+    command: click.Command = getattr(importlib.import_module(f"cli.{name}"), name)
+    return command
+
+
 class Commands(click.Group):
     """A group that imports a command's module when the command is asked for."""
 
@@ -40,10 +46,7 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = getattr(importlib.import_module(f"cli.{cmd_name}"), cmd_name)
-        return command
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -59,9 +62,7 @@ class Commands(click.Group):
             ctx.exit(INTERRUPTED)
 
 
-@click.group(
-    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog="\b\n"
-)
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="lossrank", prog_name="lossrank")
 def run() -> None:
     """Find the mislabelled rows of a text-classification data set by model loss.

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cli.main import COMMANDS, run
+from cli.main import COMMANDS, load_command, run
 
 TARGET = Path(__file__).parent / "cli.md"
 
@@ -19,13 +19,13 @@ def reference() -> str:
         _block("lossrank", run, context),
     ]
     for name in COMMANDS:
-        command = run.get_command(context, name)
-        assert command is not None
+        command = load_command(name)
         child = click.Context(command, info_name=name, parent=context, **settings)
         parts.append(_block(f"lossrank {name}", command, child))
     parts.append(
         "## Exit codes\n\n| code | meaning |\n|---|---|\n| 0 | done |\n| 1 | an error; its message says what to do |\n"
-        "| 2 | wrong usage |\n| 3 | done, but for some rows, each of which was reported |\n| 130 | stopped by Ctrl-C |\n"
+        "| 2 | wrong usage |\n| 3 | done, but for some rows, each of which was reported |\n"
+        "| 130 | stopped by Ctrl-C |\n"
     )
     return "\n".join(parts)
 

@@ -69,12 +69,21 @@ def joined(schema: pa.Schema, found: pa.Schema, path: Path, first: Path) -> pa.S
     return pa.schema(fields, metadata=schema.metadata)
 
 
-def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Give a batch the types of the whole data set; text formats' stay text."""
+def conform(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBatch:
+    """Give a batch the types of the whole data set; text formats' stay text.
+
+    Raises:
+        SourceError: a value does not fit the type that its column has in the other files.
+    """
     if PROBLEM in batch.schema.names:
         return batch
-    wanted = pa.schema([schema.field(name) for name in batch.schema.names])
-    return batch if batch.schema.equals(wanted) else batch.cast(wanted)
+    wanted = pa.schema([schema.field(column) for column in batch.schema.names])
+    if batch.schema.equals(wanted):
+        return batch
+    try:
+        return batch.cast(wanted)
+    except pa.ArrowException as error:
+        raise SourceError(f"{name} has files whose columns don't go together ({error}); give them one type") from error
 
 
 def label_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:

@@ -44,7 +44,7 @@ class OrtSession:
             raise DeviceError(f"device is {device!r}; it must be one of: {', '.join(DEVICES)}")
         ort = import_onnxruntime()
         options = ort.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what goes wrong comes as an exception
         self.threads = threads or available_cores()
         options.intra_op_num_threads = self.threads
         # Spinning threads would take the cores the tokeniser needs.

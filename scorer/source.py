@@ -82,7 +82,7 @@ class Source:
         for part in self.parts:
             if wanted(start, start + part.rows):
                 for first, batch in part.batches(columns, _shifted(wanted, start)):
-                    yield start + first, conform(batch, self.schema)
+                    yield start + first, conform(batch, self.schema, self.name)
             start += part.rows
 
 
@@ -189,6 +189,8 @@ def _folder(path: Path, split: str | None) -> list[Path]:
             path = path / str(split)
         if (path / "state.json").is_file():
             state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+            if not state["_data_files"]:
+                raise SourceError(f"{path} is empty: its state.json lists no file")
             return [path / file["filename"] for file in state["_data_files"]]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise SourceError(f"{path} is a damaged save_to_disk folder ({error!r}); save the data set again") from error

@@ -31,6 +31,7 @@ def test_losses_are_torchs_one_row_at_a_time(shared: Path, scored: tuple[pa.Tabl
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+    torch.set_num_threads(1)  # single rows gain nothing from more, and lose much on a busy machine
     folder = shared / "models" / "minilm-agnews"
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()

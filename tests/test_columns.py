@@ -46,6 +46,11 @@ class TestGuesses:
         assert (found.text, found.text_pair, found.label) == (*pair, "label")
         assert found.guessed == ("text", "text_pair", "label")
 
+    def test_half_a_pair_is_none(self) -> None:
+        found = choose_columns(schema(premise=TEXT, label=INT))
+        assert (found.text, found.text_pair) == ("premise", None)
+        assert choose_columns(schema(sentence2=TEXT, premise=TEXT, hypothesis=TEXT)).text == "premise"
+
     def test_no_pair_where_the_text_is_named(self) -> None:
         found = choose_columns(schema(premise=TEXT, hypothesis=TEXT), text="premise")
         assert (found.text, found.text_pair, found.guessed) == ("premise", None, ("label",))
@@ -67,8 +72,8 @@ class TestGuesses:
     def test_several_columns_of_text(self) -> None:
         with pytest.raises(
             SourceError,
-            match=r"several columns hold text \(subject, message\); name one with --text-column; the columns are: subject, "
-            "message, label",
+            match=r"several columns hold text \(subject, message\); name one with --text-column; "
+            "the columns are: subject, message, label",
         ):
             choose_columns(schema(subject=TEXT, message=TEXT, label=TEXT))
 

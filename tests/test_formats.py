@@ -175,6 +175,7 @@ class TestJsonLines:
             {**records[0], "free": "1"},
             {**records[1], "x": 2.0},
         ]
+        assert source.take(np.array([2])).schema.types == source.schema.types
 
     def test_a_columns_type_is_the_same_whichever_rows_are_taken(self, tmp_path: Path) -> None:
         records = [{"text": "a", "x": 1.5, "n": 1}, {"text": "b", "x": 2, "n": None}, {"text": "c", "x": None, "n": 3}]

@@ -179,6 +179,8 @@ class TestClassLabel:
             make_label_map(CLASSES, ("World", "Sport", "Sci/Tech"))
 
     def test_long_lists_are_cut(self) -> None:
+        with pytest.raises(LabelError, match=r"'intent 19'; the model has 'World'"):
+            make_label_map(CLASSES, tuple(f"intent {i}" for i in range(20)))
         data_names = tuple(f"intent {i}" for i in range(151))
         with pytest.raises(LabelError, match=r"'intent 19' and 131 more; the model has 'World'"):
             make_label_map(CLASSES, data_names)
@@ -216,8 +218,9 @@ class TestGenericNames:
 
 class TestLabelMapFile:
     def test_names_indices_and_null(self) -> None:
-        mapping = {"World news": " world ", "7": 1, "Misc": None, "TRUE": "Business"}
+        mapping = {"World news": " world ", "7": 1, "Misc": None, "TRUE": "Business", "first": 0, "last": 3}
         label_map = make_label_map(CLASSES, None, mapping)
+        assert mapped(label_map, ["first", "last"]) == [0, 3]
         assert mapped(label_map, ["WORLD  NEWS", "7", "misc", "true"]) == [0, 1, UNKNOWN, 2]
         assert mapped(label_map, [7, -1, None, 2]) == [1, NO_LABEL, NO_LABEL, UNKNOWN]
         assert mapped(label_map, [7.0, float("nan")]) == [1, NO_LABEL]
@@ -359,6 +362,18 @@ class TestRefusePermutation:
     def test_a_poor_model_does_not_hide_it(self) -> None:
         confusion = self.confusion([60, 20, 10, 10], [10, 20, 60, 10], [10, 60, 15, 15], [30, 15, 15, 40])
         self.refuses(confusion, {"0": "World", "1": "Business", "2": "Sports", "3": "Sci/Tech"})
+
+    def test_ten_rows_of_a_class_are_enough(self) -> None:
+        swap = np.array([[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+        self.refuses(swap * 10, {"0": "Sports", "1": "World", "2": "Business", "3": "Sci/Tech"})
+        refuse_permutation(swap * 9, self.MAP)
+
+    def test_names_are_shown_as_they_are_written(self) -> None:
+        swap = np.array([[0, 50], [50, 0]])
+        with pytest.raises(LabelError, match=r'would fit: \{"0": "Économie", "1": "世界"\}'):
+            refuse_permutation(swap, make_label_map(("世界", "Économie"), None))
+        with pytest.raises(LabelError, match=r'such as \{"科技": "世界"\}'):
+            make_label_map(("世界", "Économie"), ("科技", "世界"))
 
     @settings(max_examples=60, deadline=None)
     @given(st.permutations(range(4)), st.integers(0, 2**32 - 1))

@@ -92,6 +92,13 @@ def save_dict(folder: Path) -> Path:
     return folder
 
 
+def nested(folder: Path) -> Path:
+    """Write parts two folders down."""
+    (folder / "a").mkdir()
+    write_parts(folder / "a" / "b", write_arrow, ".arrow", (7, 8))
+    return folder
+
+
 KINDS: dict[str, Callable[[Path], Source]] = {
     "parquet, one row group": lambda d: open_source(write_parquet(d / "a.parquet")),
     "parquet, row groups of 1": lambda d: open_source(write_parquet(d / "a.parquet", rows=1)),
@@ -108,9 +115,7 @@ KINDS: dict[str, Callable[[Path], Source]] = {
     "folder of parquet": lambda d: open_source(write_parts(d / "f", write_parquet, ".parquet", (1, 100, 110))),
     "folder of csv": lambda d: open_source(write_parts(d / "f", write_csv, ".csv", (30, 60))),
     "glob of jsonl": lambda d: open_source(str(write_parts(d / "f", write_jsonl, ".jsonl", (99,)) / "*.jsonl")),
-    "glob of arrow": lambda d: open_source(
-        str(write_parts(d / "f", write_arrow, ".arrow", (7, 8)).parent / "**/*.arrow")
-    ),
+    "glob of arrow": lambda d: open_source(str(nested(d) / "**" / "*.arrow")),
     "save_to_disk": lambda d: open_source(save_to_disk(d / "saved")),
     "save_to_disk of a DatasetDict": lambda d: open_source(save_dict(d / "saved"), split="test"),
     "table": lambda d: open_source(TABLE),
@@ -280,6 +285,13 @@ class TestFingerprint:
         assert open_source(TABLE.rename_columns(["text", "label", "Note"])).fingerprint != before
         assert open_source(TABLE.set_column(1, "label", TABLE["label"].cast(pa.int32()))).fingerprint != before
 
+    @pytest.mark.parametrize("row", [0, 1, 4095, 4096, 9999])
+    def test_any_row_of_a_table_counts(self, row: int) -> None:
+        numbers = np.arange(10_000)
+        before = open_source(pa.table({"n": numbers})).fingerprint
+        numbers[row] += 1
+        assert open_source(pa.table({"n": numbers})).fingerprint != before
+
     @settings(max_examples=80, deadline=None)
     @given(st.data())
     def test_a_tables_chunks_and_slices_do_not_count(self, data: st.DataObject) -> None:
@@ -445,6 +457,16 @@ class TestFilesTogether:
         with pytest.raises(SourceError, match=r"b\.parquet holds int64 in 'label'; a\.parquet holds string"):
             open_source(tmp_path)
 
+    def test_a_value_that_does_not_fit_the_other_files_type(self, tmp_path: Path) -> None:
+        write_parquet(tmp_path / "a.parquet", pa.table({"text": ["a"], "n": [0.5]}))
+        write_parquet(tmp_path / "b.parquet", pa.table({"text": ["b"], "n": [2**60 + 1]}))
+        source = open_source(tmp_path)
+        assert rows_of(source, columns=["text"]) == [{"text": "a"}, {"text": "b"}]
+        with pytest.raises(
+            SourceError, match=r"has files whose columns don't go together \(.*1152921504606846977.*\); give"
+        ):
+            rows_of(source)
+
     def test_json_lines_of_different_types(self, tmp_path: Path) -> None:
         (tmp_path / "a.jsonl").write_text('{"text": "a", "n": 1, "m": 1}\n')
         (tmp_path / "b.jsonl").write_text('{"m": "two", "text": "b", "n": 2.5}\n')
@@ -484,6 +506,7 @@ class TestViews:
         {
             "text": pa.array(["a", None, "a text longer than twelve bytes"], pa.string_view()),
             "tags": pa.array([["p"], None, []], pa.large_list(pa.string_view())),
+            "raw": pa.array([b"a", None, b"\xff" * 20], pa.binary_view()),
             "meta": pa.array([{"k": "v"}, None, {"k": None}], pa.struct([("k", pa.string_view())])),
         }
     )
@@ -560,6 +583,18 @@ class TestSavedFolders:
         ((folder / name) if name == "dataset_dict.json" else (folder / "test" / name)).write_text(content)
         with pytest.raises(SourceError, match=r"is a damaged save_to_disk folder \(.+\); save the data set again"):
             open_source(folder, split="test")
+
+    @pytest.mark.parametrize(
+        ("files", "said"),
+        [
+            ("[]", r"is empty: its state\.json lists no file"),
+            ('[{"filename": "a.txt"}]', r"a\.txt is of no known kind"),
+        ],
+    )
+    def test_without_a_file_that_can_be_read(self, tmp_path: Path, files: str, said: str) -> None:
+        (tmp_path / "state.json").write_text(f'{{"_data_files": {files}}}')
+        with pytest.raises(SourceError, match=said):
+            open_source(tmp_path)
 
     def test_a_missing_file(self, tmp_path: Path) -> None:
         folder = save_to_disk(tmp_path / "saved")

@@ -1,0 +1,45 @@
+"""How far a run is: a bar on a terminal, plain lines elsewhere."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from cli import progress as cli_progress
+from cli.progress import ScoreProgress, duration
+from scorer import Progress
+
+HALF = Progress(total_rows=4000, kept=1000, rows=1000, tokens=50_000, padded_tokens=51_000, seconds=10.0)
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, terminal: bool, reports: list[Progress], every: float = 0.0) -> str:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=terminal, width=150, highlight=False, soft_wrap=not terminal)
+    monkeypatch.setattr(cli_progress, "stderr", lambda: console)
+    monkeypatch.setattr(cli_progress, "_EVERY", every)
+    with ScoreProgress() as progress:
+        for report in reports:
+            progress(report)
+        assert progress.last is reports[-1]
+    return file.getvalue()
+
+
+def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    bar = shown(monkeypatch, True, [Progress(total_rows=4000, kept=1000), HALF])
+    assert "2000/4000" in bar
+    assert "100 rows/s  5,000 tokens/s  2.0% padding" in bar
+    assert "left" in bar
+
+
+def test_elsewhere_there_are_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shown(monkeypatch, False, [HALF]) == (
+        "2,000 of 4,000 rows (50%)  100 rows/s  5,000 tokens/s  2.0% padding  20.0 s left\n"
+    )
+    assert shown(monkeypatch, False, [HALF] * 50, every=3600.0) == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.04, "0.0 s"), (59.9, "59.9 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
+)
+def test_durations_read_at_a_glance(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
