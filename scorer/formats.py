@@ -227,14 +227,14 @@ def text_array(values: list[str | None]) -> pa.Array:
         return pa.array([None if value is None else _raw(value) for value in values], pa.binary()).view(pa.string())
 
 
-def valid_text(array: pa.Array) -> pa.Array:
+def valid_text(array: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Return an array with bytes that aren't UTF-8 replaced by U+FFFD; one that doesn't hold text as it is."""
-    if is_text(array.type):
+    if is_text(array.type) and not pa.types.is_dictionary(array.type):
         try:
             array.validate(full=True)
         except pa.ArrowInvalid:
             raw = array.cast(pa.large_binary()).to_pylist()
-            return pa.array([None if value is None else value.decode(errors="replace") for value in raw], pa.string())
+            return pa.array([None if value is None else value.decode(errors="replace") for value in raw], array.type)
     return array
 
 

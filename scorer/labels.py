@@ -92,6 +92,12 @@ class LabelMap:
             {name: count for name, count in unknown.items() if self.by_value.get(self._key(name)) != UNKNOWN}
         )
         common = [name for name, count in stray.most_common() if count >= _COMMON * labelled]
+        if self.by_number and set(common) == {str(len(self.class_names))} and not np.any(index == 0):
+            fit = {str(i): name for i, name in enumerate(self.class_names, start=1)}
+            raise LabelError(
+                f"the data's label numbers seem to count from 1; the model has {_names(self.class_names)}; map them "
+                f"with --label-map FILE (this one would fit: {json.dumps(fit, ensure_ascii=False)})"
+            )
         if common or (stray and not np.any(index >= 0)):
             raise LabelError(
                 f"the data's labels don't match the model's classes: the data has {_names(stray)} which the model "

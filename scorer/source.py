@@ -3,9 +3,7 @@
 Rows are numbered from 0 in a fixed order (files by name); that number is the join key back to the data.
 """
 
-import glob
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +14,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from scorer.bundle import file_sha256
-from scorer.errors import SourceError, nearest
-from scorer.formats import PROBLEM, Batches, Format, Wanted, format_of, known_suffixes
+from scorer.errors import SourceError
+from scorer.find import find_files
+from scorer.formats import PROBLEM, Batches, Format, Wanted, format_of, known_suffixes, valid_text
 from scorer.schemas import conform, decoded, joined, label_names, refuse_twins, restore_types, without_views
 
 _FINGERPRINT_ROWS = 4096
@@ -55,6 +54,8 @@ class Source:
     def take(self, rows: NDArray[np.int64]) -> pa.Table:
         """Return all columns of the given rows, in the given order, as a table of ``len(rows)`` rows.
 
+        Bytes of a text that aren't UTF-8 are U+FFFD in it.
+
         Raises:
             SourceError: a row is not in the data.
         """
@@ -72,6 +73,7 @@ class Source:
         if not taken:
             return self.schema.empty_table()
         table = pa.concat_tables(taken, promote_options="permissive")
+        table = pa.table([valid_text(column) for column in table.columns], schema=table.schema)
         if PROBLEM in table.column_names:
             table = restore_types(table.drop_columns([PROBLEM]), self.schema)
         return table.select(self.schema.names).take(pa.array(np.searchsorted(ordered, rows)))
@@ -129,7 +131,7 @@ def open_source(
     if isinstance(data, pa.Table):
         source = _from_table(data, name or "table", {"kind": "table"})
     else:
-        files = _find_files(str(data), split)
+        files = find_files(str(data), split)
         source = _from_files(str(data), files, split) if files else _from_hub(str(data), config, split)
     if source.num_rows == 0:
         raise SourceError(f"{source.name} is empty: it has columns {_listed(source.schema)} and no rows")
@@ -157,59 +159,6 @@ def reopen_source(spec: dict[str, Any], fingerprint: str, data: str | Path | pa.
 
 def _shifted(wanted: Wanted, offset: int) -> Wanted:
     return lambda start, stop: wanted(offset + start, offset + stop)
-
-
-def _find_files(data: str, split: str | None) -> list[Path]:
-    """Return the files that ``data`` means, in a fixed order; none when it can only be a hub's name."""
-    path = Path(data)
-    if path.is_dir():
-        return _folder(path, split)
-    if path.is_file():
-        if format_of(path) is None:
-            raise SourceError(f"{path} is of no known kind; these are: {known_suffixes()}")
-        return [path]
-    if glob.has_magic(data):
-        names = glob.glob(data, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
-        found = sorted(file for file in map(Path, names) if file.is_file())
-        if not found:
-            raise SourceError(f"no file matches {data}")
-        return _same_format(found, data)
-    if path.suffix or path.is_absolute() or data.startswith(("./", "../", "~")) or data.count("/") > 1:
-        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise SourceError(f"{data} does not exist{nearest(path.name, siblings)}")
-    return []
-
-
-def _folder(path: Path, split: str | None) -> list[Path]:
-    try:
-        if (path / "dataset_dict.json").is_file():
-            splits = json.loads((path / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
-            if split not in splits:
-                raise SourceError(f"{path} has the splits {', '.join(splits)}; pick one with --split (got {split!r})")
-            path = path / str(split)
-        if (path / "state.json").is_file():
-            state = json.loads((path / "state.json").read_text(encoding="utf-8"))
-            if not state["_data_files"]:
-                raise SourceError(f"{path} is empty: its state.json lists no file")
-            return [path / file["filename"] for file in state["_data_files"]]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise SourceError(f"{path} is a damaged save_to_disk folder ({error!r}); save the data set again") from error
-    found = sorted(
-        file
-        for file in path.rglob("*")
-        if file.is_file() and not any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
-    )
-    return _same_format([file for file in found if format_of(file)], str(path))
-
-
-def _same_format(files: list[Path], data: str) -> list[Path]:
-    kinds = {kind.name for file in files if (kind := format_of(file))}
-    if len(kinds) != 1 or not all(format_of(file) for file in files):
-        what = f"files of several kinds ({', '.join(sorted(kinds))})" if kinds else "no file of a known kind"
-        raise SourceError(
-            f"{data} holds {what}; name one kind with a glob such as 'FOLDER/*.parquet'; known: {known_suffixes()}"
-        )
-    return files
 
 
 def _from_files(data: str, files: list[Path], split: str | None) -> Source:

@@ -51,10 +51,10 @@ def read_windows(
 
     Raises:
         SourceError: the data can't be read, or ends before a range does.
-        LabelError: the first window's labels don't match the model's classes.
+        LabelError: the first labels don't match the model's classes.
     """
     names = columns.names()
-    first = True
+    unchecked = True
     for start, stop, cuts in _runs(ranges):
         batches = source.read(names, start, stop)
         held: list[pa.RecordBatch] = []
@@ -69,9 +69,9 @@ def read_windows(
                 rows += len(batch)
             table = pa.Table.from_batches(held)
             window = _window(table.slice(0, cut - at), at, columns, label_map)
-            if first and label_map is not None:
+            if unchecked and label_map is not None:
                 label_map.require_match(window.labels, window.unknown)
-            first = False
+            unchecked = unchecked and bool(np.all(window.labels == NO_LABEL))
             yield window
             held = table.slice(cut - at).to_batches()
             rows -= cut - at

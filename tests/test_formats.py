@@ -383,8 +383,21 @@ def test_valid_text_replaces_them() -> None:
     assert valid_text(text_array(["é", None, "caf\udce9"])).to_pylist() == ["é", None, "caf\ufffd"]
     plain = pa.array(["é", None])
     assert valid_text(plain) is plain
-    numbers = pa.array([1, 2])
-    assert valid_text(numbers) is numbers
+    for other in (pa.array([1, 2]), pa.array(["a"]).dictionary_encode(), pa.array([b"\xe9"])):
+        assert valid_text(other) is other
+    for kind in (pa.string(), pa.large_string()):
+        found = valid_text(pa.chunked_array([pa.array([b"a", b"\xe9"], pa.binary()).cast(kind, safe=False)]))
+        assert (found.type, found.to_pylist()) == (kind, ["a", "\ufffd"])
+
+
+def test_taken_rows_are_always_text_that_can_be_written(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": text_array(["a", "caf\udce9", None])}), tmp_path / "a.parquet")
+    write(tmp_path / "b.csv", b"text\na\ncaf\xe9\n")
+    write(tmp_path / "c.jsonl", b'{"text": "a", "m": {"k": 1}}\n{"text": "caf\xe9", "m": {"k": "\xe9"}}\n')
+    for name in ("a.parquet", "b.csv", "c.jsonl"):
+        table = open_source(tmp_path / name).take(np.array([1, 0]))
+        assert table["text"].to_pylist() == ["caf\ufffd", "a"]
+    assert table["m"].to_pylist() == ['{"k": "\ufffd"}', '{"k": 1}']
 
 
 def test_json_is_the_text_of_values_that_are_no_strings(tmp_path: Path) -> None:

@@ -418,3 +418,15 @@ def test_fold_is_stable_and_ignores_blanks_at_the_ends(name: str) -> None:
     assert fold(fold(name)) == fold(name)
     assert fold(f" \t{name}\n") == fold(name)
     assert Counter(fold(name))[" "] == max(0, len(name.split()) - 1)
+
+
+def test_numbers_that_count_from_1_are_told_with_the_map_that_fits() -> None:
+    label_map = make_label_map(("a", "b", "c"), None)
+    index, unknown = label_map.indices(pa.array([1, 2, 3] * 10))
+    with pytest.raises(
+        LabelError, match=r'seem to count from 1; .*this one would fit: \{"1": "a", "2": "b", "3": "c"\}'
+    ):
+        label_map.require_match(index, unknown)
+    index, unknown = label_map.indices(pa.array([0, 1, 2, 3] * 10))
+    with pytest.raises(LabelError, match="the data has '3' which the model does not"):
+        label_map.require_match(index, unknown)

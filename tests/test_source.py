@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -188,6 +188,28 @@ class TestEveryKind:
     @pytest.mark.parametrize("kind", ["save_to_disk", "save_to_disk of a DatasetDict"])
     def test_a_saved_data_set_has_its_class_names(self, sources: dict[str, Source], kind: str) -> None:
         assert sources[kind].label_names == {"label": NAMES}
+
+
+class TestManyRows:
+    """More rows than a reader holds at once: the row numbers go on from chunk to chunk and from file to file."""
+
+    N = 9_000
+    WRITERS: ClassVar = {"parquet": write_parquet, "csv": write_csv, "jsonl": write_jsonl, "arrow": write_arrow}
+
+    @pytest.mark.parametrize("ending", WRITERS)
+    def test_ranges_and_rows(self, tmp_path: Path, ending: str) -> None:
+        table = pa.table({"text": [f"row {i}" for i in range(self.N)]})
+        write = self.WRITERS[ending]
+        kwargs = {"rows": self.N} if ending in ("parquet", "arrow") else {}
+        write(tmp_path / f"a.{ending}", table.slice(0, 8_500), **kwargs)
+        write(tmp_path / f"b.{ending}", table.slice(8_500), **kwargs)
+        source = open_source(tmp_path)
+        assert source.num_rows == self.N
+        for start, stop in [(0, self.N), (4095, 4097), (4096, 8192), (8191, 8193), (8499, 8501), (8999, 9000)]:
+            found = [row["text"] for row in rows_of(source, start, stop)]
+            assert found == [f"row {i}" for i in range(start, stop)]
+        rows = [8999, 0, 4095, 4096, 4097, 8191, 8192, 8499, 8500, 0]
+        assert source.take(np.array(rows))["text"].to_pylist() == [f"row {i}" for i in rows]
 
 
 class TestRowGroups:
@@ -682,3 +704,10 @@ class TestByName:
         source = open_source("grids", split="test")
         assert [row["text"] for row in rows_of(source, columns=["text"])] == list("abcde")
         assert source.take(np.array([4, 1]))["text"].to_pylist() == ["e", "b"]
+
+
+def test_a_split_of_what_has_none_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["w1"]}), tmp_path / "train-0.parquet")
+    for data in (tmp_path, tmp_path / "train-0.parquet", tmp_path / "*.parquet"):
+        with pytest.raises(SourceError, match=r"--split test picks from .* a glob such as 'FOLDER/test-\*.parquet'"):
+            open_source(str(data), split="test")

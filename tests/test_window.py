@@ -222,3 +222,14 @@ class TestRanges:
         assert next(found).texts == [text for text in TABLE["text"].to_pylist() if text is not None]
         with pytest.raises(SourceError, match=r"b\.parquet can't be read as Parquet"):
             next(found)
+
+
+def test_labels_are_checked_where_they_begin() -> None:
+    table = pa.table({"text": ["w1"] * 40, "label": [None] * 20 + ["Cats"] * 20})
+    source = open_source(table)
+    columns = choose_columns(source.schema)
+    windows = read_windows(source, columns, make_label_map(CLASSES, None), [(0, 10), (10, 20), (20, 30)])
+    assert next(windows).stop == 10
+    assert next(windows).stop == 20
+    with pytest.raises(LabelError, match="'Cats'"):
+        next(windows)
