@@ -15,11 +15,13 @@ help:
 	@echo "make clean         remove the virtual environment, the servers and the demo's run"
 
 demo: $(VENV)/.demo
-	$(BIN)/lossrank demo
+	$(BIN)/lossrank demo --overwrite
 	@echo; echo "Here, lossrank is $(BIN)/lossrank; after '. $(BIN)/activate' it is lossrank."
 
 test: $(VENV)/.dev
-	$(BIN)/pytest --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/pytest --cov --cov-report=term
+	@$(BIN)/coverage report --include='scorer/*' --fail-under=90 --format=total > /dev/null || { echo 'scorer/ is covered below 90%'; exit 1; }
+	@$(BIN)/coverage report --include='exporter/*' --fail-under=90 --format=total > /dev/null || { echo 'exporter/ is covered below 90%'; exit 1; }
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -35,7 +37,7 @@ docs: $(VENV)/.dev
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	    echo "Error: $(PYTHON) is older than Python 3.11; name a newer one, for example: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable '.[cpu]'

@@ -6,9 +6,8 @@ from pathlib import Path
 import click
 
 from cli.rank import print_ranking
-from cli.ranking import ranking_table
 from cli.score import run_score
-from scorer import RunDirectory, ScoreOptions
+from scorer import RunDirectory, ScoreOptions, join_source
 from scorer import rank as rank_rows
 
 FILES = Path(__file__).parent / "demo_files"
@@ -35,7 +34,8 @@ _NEXT = (
     help="The run directory to write.",
 )
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="How many rows to show.")
-def demo(run: Path, top: int) -> None:
+@click.option("--overwrite", is_flag=True, help="Score anew even if the run is there.")
+def demo(run: Path, top: int, overwrite: bool) -> None:
     """Find wrong labels in a real news data set, right now.
 
     Scores the test split of AG News with a small classifier, both of which are part of lossrank: no network, a few
@@ -47,14 +47,14 @@ def demo(run: Path, top: int) -> None:
       lossrank demo -o /tmp/demo --top 50
     """
     click.echo("The test split of AG News, scored by a small classifier that never saw it:\n", err=True)
-    run_score(BUNDLE, str(DATA), run, ScoreOptions())
+    run_score(BUNDLE, str(DATA), run, ScoreOptions(), overwrite=overwrite)
     opened = RunDirectory.open(run)
     ranked = rank_rows(opened, top)
     click.echo(
         f"\nThe {len(ranked)} rows whose given label the model finds hardest to believe: wrong labels gather here, "
         "next to\nrows that are only hard. A person decides which.\n"
     )
-    print_ranking(opened, ranked, ranking_table(opened, ranked))
+    print_ranking(opened, ranked, join_source(opened, ranked))
     commands = [f"lossrank {command.format(run=shlex.quote(str(run)))}" for command, _ in _NEXT]
     width = max(map(len, commands))
     click.echo("\nNext:")

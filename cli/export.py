@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from cli.screen import safe, stdout
+from cli.screen import printable, safe, stdout
 from exporter import ConversionError, export_model
 from scorer import ModelBundle
 from scorer.bundle import MANIFEST
@@ -42,7 +42,8 @@ def export(model: str, bundle: Path, revision: str | None, force: bool) -> None:
             exported = export_model(model, bundle, revision=revision, force=force, progress=say)
     except ConversionError as error:
         if error.log:
-            click.echo(error.log.rstrip(), err=True)
+            for line in error.log.rstrip().splitlines():
+                click.echo(printable(line), err=True)
         raise
     _print_summary(exported, time.monotonic() - started)
     click.echo(f"\nNext: lossrank score {bundle} DATA -o run")

@@ -4,11 +4,13 @@ Exit codes: 0 done, 1 an error that the message explains, 2 wrong usage, 3 done 
 130 stopped by Ctrl-C.
 """
 
+import errno
 import importlib
 from typing import IO, Any
 
 import click
 
+from cli.screen import printable
 from scorer.errors import LossrankError
 
 # Each command's module, its help's first line (so that `lossrank --help` imports none of them) and its order.
@@ -26,7 +28,7 @@ class OneLineError(click.ClickException):
     """An error that is the user's to mend, printed as one line."""
 
     def __init__(self, error: LossrankError) -> None:
-        super().__init__(" ".join(str(error).split()))
+        super().__init__(" ".join(printable(str(error)).split()))
         self.exit_code = error.exit_code  # type: ignore[misc]  # click reads it of the instance
 
     def show(self, file: IO[Any] | None = None) -> None:
@@ -57,6 +59,11 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except LossrankError as error:
             raise OneLineError(error) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # click ends quietly when the reader of its output has gone
+            reason = error.strerror or type(error).__name__
+            raise OneLineError(LossrankError(f"{error.filename or 'the system'}: {reason}")) from error
         except KeyboardInterrupt:
             click.echo("Stopped.", err=True)
             ctx.exit(INTERRUPTED)

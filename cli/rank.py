@@ -8,7 +8,7 @@ from rich.table import Table
 
 from cli.ranking import check_output, ranking_options, ranking_table, write_table
 from cli.screen import safe, stdout
-from scorer import RankedRow, RunDirectory
+from scorer import RankedRow, RunDirectory, join_source
 from scorer import rank as rank_rows
 
 _TOP = 20
@@ -46,18 +46,18 @@ def rank(
         check_output(output, force)
     opened = RunDirectory.open(run)
     ranked = rank_rows(opened, top if top or per_class else _TOP, by=by, per_class=per_class, pair=pair)
-    table = ranking_table(opened, ranked, data)
+    source = join_source(opened, ranked, data)
     if output is not None:
-        write_table(table, output)
-    print_ranking(opened, ranked if output is None else ranked[:_PREVIEW], table)
+        write_table(ranking_table(opened, ranked, source), output)
+    print_ranking(opened, ranked if output is None else ranked[:_PREVIEW], source)
     if top and len(ranked) < top:
         click.echo(f"{len(ranked):,} rows: there are no more.", err=True)
     if output is not None:
         click.echo(f"{len(ranked):,} rows written to {output}")
 
 
-def print_ranking(run: RunDirectory, ranked: list[RankedRow], table: pa.Table) -> None:
-    """Print ranked rows as a table that fits the screen; ``table`` has their source columns."""
+def print_ranking(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) -> None:
+    """Print ranked rows as a table that fits the screen; ``source`` has their source columns, row for row."""
     text, pair = run.columns["text"], run.columns["text_pair"]
     screen = Table(box=None, pad_edge=False, header_style="bold", expand=True)
     for heading in ("rank", "row", "loss"):
@@ -66,7 +66,7 @@ def print_ranking(run: RunDirectory, ranked: list[RankedRow], table: pa.Table) -
     screen.add_column("predicted", no_wrap=True, max_width=_CLASS)
     screen.add_column("text", no_wrap=True, overflow="ellipsis", ratio=1)
     for i, row in enumerate(ranked):
-        shown = " | ".join(str(table.column(_joined(table, name))[i]) for name in (text, pair) if name)
+        shown = " | ".join(str(source.column(name)[i]) for name in (text, pair) if name)
         screen.add_row(
             f"{row.rank}",
             f"{row.row}",
@@ -76,9 +76,3 @@ def print_ranking(run: RunDirectory, ranked: list[RankedRow], table: pa.Table) -
             safe(shown),
         )
     stdout().print(screen)
-
-
-def _joined(table: pa.Table, column: str) -> str:
-    """Return what a source column is called in a ranking's table."""
-    prefixed = f"source_{column}"
-    return prefixed if prefixed in table.column_names else column

@@ -1,6 +1,9 @@
 """The options that choose the worst rows, shared by `rank` and `log`, and the file a ranking is written to."""
 
+import base64
+import datetime
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -10,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from scorer import RankedRow, RunDirectory, RunError, join_source
+from scorer import RankedRow, RunDirectory, RunError
 from scorer.files import write_atomically
 from scorer.rank import MEASURES
 
@@ -46,10 +49,10 @@ def ranking_options(default_top: int) -> Callable[[F], F]:
     return decorate
 
 
-def ranking_table(run: RunDirectory, ranked: list[RankedRow], data: str | None = None) -> pa.Table:
-    """Return ranked rows with their scores and every source column, [len(ranked)] rows.
+def ranking_table(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) -> pa.Table:
+    """Return ranked rows with their scores and every column of ``source``, [len(ranked)] rows.
 
-    A source column named like one of the scores gets the prefix ``source_``.
+    A source column named like a column that is there already gets the prefix ``source_``.
     """
     names = run.class_names
     scores = pa.table(
@@ -67,9 +70,13 @@ def ranking_table(run: RunDirectory, ranked: list[RankedRow], data: str | None =
             "truncated": pa.array([row.truncated for row in ranked], pa.bool_()),
         }
     )
-    source = join_source(run, ranked, data)
+    taken = {*scores.column_names, *source.column_names}
     for column in source.schema:
-        name = f"source_{column.name}" if column.name in scores.column_names else column.name
+        name = column.name
+        if name in scores.column_names:
+            while name in taken:
+                name = f"source_{name}"
+            taken.add(name)
         scores = scores.append_column(name, source.column(column.name))
     return scores
 
@@ -78,7 +85,8 @@ def check_output(output: Path, force: bool) -> None:
     """Refuse a file that can't be written, before any work is done.
 
     Raises:
-        RunError: the ending is not one of .parquet, .csv, .jsonl, it is a folder, or it is there (without ``force``).
+        RunError: the ending is not one of .parquet, .csv, .jsonl, its folder is not there, it is a folder itself, or
+            it is there (without ``force``).
     """
     if output.suffix.lower() not in _WRITERS:
         raise RunError(f"{output} must end in {', '.join(_WRITERS)}, which says the format")
@@ -89,8 +97,10 @@ def refuse_existing(output: Path, force: bool) -> None:
     """Pass a file that may be written.
 
     Raises:
-        RunError: it is a folder, or it is there (without ``force``).
+        RunError: its folder is not there, it is a folder itself, or it is there (without ``force``).
     """
+    if not output.parent.is_dir():
+        raise RunError(f"{output.parent} is not a folder; make it first")
     if output.is_dir():
         raise RunError(f"{output} is a folder; give -o a file in it")
     if output.exists() and not force:
@@ -108,8 +118,8 @@ def write_table(table: pa.Table, output: Path) -> None:
 
 def _write_csv(table: pa.Table, stream: IO[bytes]) -> None:
     for i, column in enumerate(table.schema):
-        if pa.types.is_nested(column.type):
-            values = [None if v is None else _json(v) for v in table.column(i).to_pylist()]
+        if pa.types.is_nested(column.type) or pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+            values = [None if value is None else _json(value) for value in table.column(i).to_pylist()]
             table = table.set_column(i, column.name, pa.array(values, pa.string()))
     pa.csv.write_csv(table, stream)
 
@@ -120,7 +130,22 @@ def _write_jsonl(table: pa.Table, stream: IO[bytes]) -> None:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+    """Return JSON that every reader takes: what is no number is null, bytes are base64, dates are ISO."""
+    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
 _WRITERS: dict[str, Callable[[pa.Table, IO[bytes]], None]] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from cli.progress import ScoreProgress, duration
-from cli.screen import stderr
+from cli.screen import printable
 from scorer import Plan, RunStats, ScoreOptions, score_dataset
 from scorer.labels import read_label_map
 
@@ -39,7 +39,9 @@ from scorer.labels import read_label_map
     help="Tokens in a padded batch; default: 1024 on a CPU, 16384 on a GPU.",
 )
 @click.option(
-    "--window-rows", type=click.IntRange(min=1), default=4096, show_default=True, help="Rows sorted by length together."
+    "--window-rows",
+    type=click.IntRange(min=1),
+    help="Rows sorted by length together; default: as many as fit a shard, up to 4096.",
 )
 @click.option(
     "--shard-rows",
@@ -64,7 +66,7 @@ def score(
     threads: int | None,
     max_tokens: int | None,
     batch_tokens: int | None,
-    window_rows: int,
+    window_rows: int | None,
     shard_rows: int,
     overwrite: bool,
 ) -> None:
@@ -130,27 +132,24 @@ def run_score(
 
 def print_plan(plan: Plan) -> None:
     """Say what will be done, above all what was guessed."""
-    console = stderr()
     guessed = plan.columns.guessed
     source = plan.source
-    console.print(f"data     {source.name}: {source.num_rows:,} rows in {len(source.parts)} part(s)", markup=False)
+    _note(f"data     {source.name}: {source.num_rows:,} rows in {len(source.parts)} part(s)")
     for role, name in plan.columns.as_dict().items():
         if name is not None or role == "label":
             shown = "none: predictions only, no loss" if name is None else name
-            console.print(f"{role:<8} {shown}{' (guessed)' if role in guessed else ''}", markup=False)
+            _note(f"{role:<8} {shown}{' (guessed)' if role in guessed else ''}")
     if plan.labels is not None:
-        console.print(f"classes  {', '.join(plan.labels.class_names)}; labels mapped {plan.labels.how}", markup=False)
+        _note(f"classes  {', '.join(plan.labels.class_names)}; labels mapped {plan.labels.how}")
     threads = f", {plan.threads} thread(s)" if plan.device == "cpu" else ""
-    console.print(
-        f"device   {plan.device}{threads} ({plan.why_device}), batches of {plan.batch_tokens:,} tokens", markup=False
-    )
+    _note(f"device   {plan.device}{threads} ({plan.why_device}), batches of {plan.batch_tokens:,} tokens")
 
 
 def print_summary(stats: RunStats, run: Path) -> None:
     """Print what the run found and what it took."""
 
     def say(what: str, value: str) -> None:
-        click.echo(f"{what:<15}{value}")
+        click.echo(f"{what:<15}{printable(value)}")
 
     say("run", str(run))
     kept = f" ({stats.kept_rows:,} kept from before)" if stats.kept_rows else ""
@@ -162,13 +161,17 @@ def print_summary(stats: RunStats, run: Path) -> None:
         say("accuracy", f"{stats.accuracy:.2%} of the given labels are the model's own")
     say("truncated", f"{stats.truncated:,}")
     if stats.rows > stats.kept_rows:
-        speed = f"{stats.rows_per_second:,.0f} rows/s, {stats.tokens / stats.seconds['total']:,.0f} tokens/s"
-        say("speed", f"{speed}, {stats.padding:.2%} padding")
+        say("speed", f"{stats.rows_per_second:,.0f} rows/s")
+    say("tokens", f"{stats.tokens:,}, and {stats.padding:.2%} of the model's input was padding")
     stages = ", ".join(f"{name} {duration(spent)}" for name, spent in stats.seconds.items() if name != "total")
     say("time", f"{duration(stats.seconds['total'])} ({stages})")
     say("peak memory", f"{stats.peak_memory_bytes / 2**20:,.0f} MiB")
-    console = stderr()
     for name, count in stats.unknown_labels.items():
-        console.print(f"unknown label {name!r}: {count:,} rows", markup=False)
+        _note(f"unknown label {name!r}: {count:,} rows")
     for problem in stats.problems:
-        console.print(f"unreadable: {problem}", markup=False)
+        _note(f"unreadable: {problem}")
+
+
+def _note(text: str) -> None:
+    """Say something beside the results; names and labels in it are somebody else's."""
+    click.echo(printable(text), err=True)

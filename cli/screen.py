@@ -3,7 +3,6 @@
 import sys
 
 from rich.console import Console
-from rich.control import strip_control_codes
 from rich.text import Text
 
 _PLAIN_WIDTH = 120
@@ -19,7 +18,11 @@ def stderr() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
+def printable(text: str) -> str:
+    """Return somebody else's text as one line in which no control code gets through to the terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def safe(text: str) -> Text:
-    """Return somebody else's text for a terminal: no markup is read, no control code gets through, one line."""
-    printable = "".join(c if c.isprintable() else " " for c in strip_control_codes(text))
-    return Text(" ".join(printable.split()))
+    """Return somebody else's text for a rich table or console: printable, and no markup is read."""
+    return Text(" ".join(printable(text).split()))

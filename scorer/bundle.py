@@ -87,7 +87,7 @@ class ModelBundle:
         (self.path / MANIFEST).write_text(text, encoding="utf-8")
 
     @classmethod
-    def load(cls, path: str | Path, *, verify: bool = True) -> "ModelBundle":
+    def load(cls, path: str | Path) -> "ModelBundle":
         """Read a bundle directory and check every file against its recorded hash.
 
         Raises:
@@ -122,8 +122,7 @@ class ModelBundle:
             _strings([*bundle.files.values(), *(variant["file"] for variant in bundle.variants.values())])
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise BundleError(f"{path / MANIFEST} is damaged ({error!r}); export the model again") from error
-        if verify:
-            bundle._verify()
+        bundle._verify()
         return bundle
 
     def _verify(self) -> None:
@@ -136,7 +135,10 @@ class ModelBundle:
                 raise BundleError(f"{self.path / MANIFEST} lists {name!r}, which is outside the bundle")
             if not file.is_file():
                 raise BundleError(f"{file} is missing from the bundle; export the model again")
-            actual = file_sha256(file)
+            try:
+                actual = file_sha256(file)
+            except OSError as error:
+                raise BundleError(f"{file} can't be read ({error.strerror})") from error
             if actual != expected:
                 raise BundleError(
                     f"{file} has changed since the export: SHA-256 {actual[:12]}..., expected {expected[:12]}...; "

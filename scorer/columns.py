@@ -50,13 +50,13 @@ def choose_columns(
             )
     guessed = []
     if text is None:
-        text, pair = _guess_text(schema, {text_pair, label, id})
+        text, pair = _guess_text(schema, {text_pair, label, None if id in _TEXTS else id})
         guessed.append("text")
         if pair and text_pair is None:
             text_pair = pair
             guessed.append("text_pair")
     if label is None:
-        label = next((name for name in _LABELS if name in schema.names and name not in (text, text_pair, id)), None)
+        label = next((name for name in _LABELS if name in schema.names and name not in (text, text_pair)), None)
         guessed.append("label")
     for name, option in ((text, "--text-column"), (text_pair, "--text-pair-column")):
         if name is not None and not is_text(schema.field(name).type):
@@ -94,6 +94,8 @@ def _is_label(kind: pa.DataType) -> bool:
 def _is_id(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         return _is_id(kind.value_type)
+    if pa.types.is_interval(kind):
+        return False
     tests = (pa.types.is_primitive, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null)
     return is_text(kind) or any(test(kind) for test in tests)
 

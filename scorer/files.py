@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -16,10 +17,10 @@ def write_atomically(file: Path, write: Callable[[IO[bytes]], Any]) -> None:
     Raises:
         RunError: the disk is full or the folder can't be written; nothing is left behind.
     """
-    beside = file.with_name(f".{file.name}.tmp")
+    beside = file.with_name(f".{file.name}.{uuid.uuid4().hex}.tmp")
     with reporting(file):
         try:
-            with beside.open("wb") as stream:
+            with beside.open("xb") as stream:
                 write(stream)
                 stream.flush()
                 os.fsync(stream.fileno())

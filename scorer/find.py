@@ -8,7 +8,7 @@ from scorer.errors import SourceError, nearest
 from scorer.formats import format_of, known_suffixes
 
 
-def find_files(data: str, split: str | None) -> list[Path]:
+def find_files(data: str, config: str | None, split: str | None) -> list[Path]:
     """Return the files that a path, folder or glob means, in a fixed order; none when it can only be a hub's name.
 
     Raises:
@@ -16,6 +16,8 @@ def find_files(data: str, split: str | None) -> list[Path]:
             split.
     """
     path = Path(data)
+    if config is not None and (path.exists() or glob.has_magic(data)):
+        raise SourceError(f"--config {config} goes with the name of a data set on the hub, and {data} is here")
     if path.is_dir():
         return _folder(path, split)
     if path.is_file():
@@ -49,7 +51,10 @@ def _folder(path: Path, split: str | None) -> list[Path]:
                 raise SourceError(f"{path} is empty: its state.json lists no file")
             if split not in (None, state.get("_split"), path.name):
                 _refuse_split(str(path), split)
-            return [path / file["filename"] for file in state["_data_files"]]
+            names = [file["filename"] for file in state["_data_files"]]
+            if any(Path(name).name != name for name in names):
+                raise ValueError(f"state.json lists files outside the folder: {names}")
+            return [path / name for name in names]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise SourceError(f"{path} is a damaged save_to_disk folder ({error!r}); save the data set again") from error
     _refuse_split(str(path), split)

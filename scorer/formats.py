@@ -10,7 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,8 @@ from scorer.errors import SourceError
 PROBLEM = "__lossrank_problem__"  # a column of text formats: why a row could not be read, else null
 _CHUNK = 4096
 _SAMPLE = 1000
+_END = "\0 end of file"  # read after a CSV file's last line: a quote left open swallows it
+_MOST_LINES = 10_000  # of one CSV record
 _COMPRESSION = (".gz", ".bz2", ".zst", ".lz4")
 
 Wanted = Callable[[int, int], bool]
@@ -113,13 +115,28 @@ def _open_text(path: Path) -> io.TextIOWrapper:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[list[str], str | None]]:
-    """Yield the header, then every record with what is wrong with it, or None."""
+    """Yield the header, then every record with what is wrong with it, or None.
+
+    Raises:
+        SourceError: the header can't be used, or a quote that is opened is not closed, so that the lines after it
+            would all become one text. The rows are counted before a run starts, so it is told before.
+    """
     csv.field_size_limit(2**31 - 1)
     delimiter = "\t" if ".tsv" in (suffix.lower() for suffix in path.suffixes) else ","
     with _open_text(path) as stream:
-        reader = csv.reader(stream, delimiter=delimiter)
+        reader = csv.reader(chain(stream, [_END]), delimiter=delimiter)
         header: list[str] | None = None
+        last = 0
         for record in reader:
+            begins, last = last + 1, reader.line_num
+            if record == [_END]:
+                return
+            if record and (_END in record[-1] or last - begins > _MOST_LINES):
+                ends = "is never closed" if _END in record[-1] else f"is not closed for {last - begins:,} lines"
+                raise SourceError(
+                    f"{path} line {begins}: a quote that opens in this record {ends}; close it, or double it "
+                    '("") where it is part of the text'
+                )
             if not record:
                 continue
             if header is None:
@@ -178,8 +195,12 @@ def _jsonl_rows(path: Path) -> Iterator[tuple[dict[str, Any], str | None]]:
 
 
 def _jsonl_schema(path: Path) -> pa.Schema:
-    sample = [record for record, _ in islice(_jsonl_rows(path), _SAMPLE)]
-    names = list(dict.fromkeys(name for record in sample for name in record if _is_utf8(name)))
+    rows = _jsonl_rows(path)
+    sample = [record for record, _ in islice(rows, _SAMPLE)]
+    found = dict.fromkeys(name for record in sample for name in record)
+    for record, _ in rows:  # a name may turn up late, its type is guessed from the sample
+        found.update(dict.fromkeys(record))
+    names = [name for name in found if _is_utf8(name)]
     if sample and not names:
         raise SourceError(
             f"{path} is not JSON lines: none of its first {len(sample)} lines is an object with a name in it; write "

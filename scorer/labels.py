@@ -122,12 +122,18 @@ def make_label_map(
     numeric = any(re.fullmatch(r"-?\d+", name) for name in by_name)
     if mapping is not None:
         by_value = {fold(str(value)): _target(value, target, class_names) for value, target in mapping.items()}
+        known = by_name | by_value
+        behind: dict[str, int] = {}
         if data_names:  # a file of names also applies to the numbers behind them
-            known = by_name | by_value
-            by_value |= {str(i): known[fold(n)] for i, n in enumerate(data_names) if fold(n) in known}
-        return LabelMap(
-            class_names, by_name | by_value, by_number=False, how="by the given label map", check_order=False
-        )
+            labels = {fold(label) for label in (*data_names, *map(str, range(-1, len(data_names))))}
+            if strange := [value for value in mapping if fold(str(value)) not in labels]:
+                raise LabelError(
+                    f"the label map speaks of {_names(strange)}, and the data's labels are {_names(data_names)}, or "
+                    f"their numbers 0 to {len(data_names) - 1}"
+                )
+            behind = {str(i): known[fold(n)] for i, n in enumerate(data_names) if fold(n) in known}
+        by_value = by_name | behind | by_value
+        return LabelMap(class_names, by_value, by_number=False, how="by the given label map", check_order=False)
     if is_generic(class_names):
         # LABEL_0, LABEL_1 ... are numbers in disguise: no names to go by.
         if data_names is not None and len(data_names) != len(class_names):

@@ -6,10 +6,9 @@ resumed, and its shards come out byte for byte the same.
 
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +20,19 @@ from scorer.buckets import make_buckets
 from scorer.bundle import ModelBundle
 from scorer.columns import Columns, choose_columns
 from scorer.errors import RunError
-from scorer.labels import ENOUGH, LabelMap, make_label_map, refuse_permutation
+from scorer.labels import LabelMap, make_label_map
 from scorer.run import RunDirectory, locked_run
 from scorer.session import OrtSession, Session
 from scorer.shard import score_table
 from scorer.source import Source, open_source
-from scorer.summary import RunStats, summarise, versions
+from scorer.summary import RunStats, ShardNotes, summarise, versions
 from scorer.tokens import BundleTokenizer, TokenWindow
+from scorer.watch import LabelWatch
 from scorer.window import Window, read_windows
 
 # Small batches stay in a CPU's cache (4,096 tokens are a fifth slower than 1,024); a GPU wants large ones.
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
-_PROBLEMS = 5  # unreadable lines that the summary names
+_WINDOW_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class ScoreOptions:
     threads: int | None = None
     max_tokens: int | None = None
     batch_tokens: int | None = None
-    window_rows: int = 4096
+    window_rows: int | None = None
     shard_rows: int = 4096
 
     def __post_init__(self) -> None:
@@ -60,6 +60,16 @@ class ScoreOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise RunError(f"{name} is {value}; it must be at least 1")
+        if self.window_rows is not None and self.window_rows > self.shard_rows:
+            raise RunError(
+                f"window_rows is {self.window_rows}, more than shard_rows ({self.shard_rows}); windows end with "
+                "their shard: give less, or larger shards"
+            )
+
+    @property
+    def window(self) -> int:
+        """The rows sorted by length together, as given or as many as fit a shard, up to 4,096."""
+        return self.window_rows or min(_WINDOW_ROWS, self.shard_rows)
 
 
 @dataclass
@@ -140,7 +150,7 @@ def score_dataset(
         on_plan(plan)
     manifest = _manifest(plan, bundle, options, tokenizer.max_tokens)
     with locked_run(Path(output), manifest, overwrite=overwrite) as run:
-        work = _Work(bundle, source, columns, labels, tokenizer, session, batch_tokens, options.window_rows)
+        work = _Work(bundle, source, columns, labels, tokenizer, session, batch_tokens, options.window)
         return work.finish(run, on_progress or (lambda progress: None))
 
 
@@ -162,10 +172,11 @@ class _Work:
         started = time.perf_counter()
         missing = [run.shard_range(i) for i in run.missing_shards()]
         progress = Progress(run.num_rows, kept=run.num_rows - sum(stop - start for start, stop in missing))
+        if not missing and run.manifest.get("summary"):
+            return RunStats(**{**run.manifest["summary"], "kept_rows": run.num_rows})
         seconds: dict[str, float] = dict.fromkeys(("read", "tokenise", "wait", "model", "write"), 0.0)
-        confusion = np.zeros((len(self.bundle.class_names),) * 2, dtype=np.int64)
-        unknown: Counter[str] = Counter()
-        problems: list[str] = []
+        watch = LabelWatch(run, self.labels, self.window_rows)
+        notes = ShardNotes()
         tables: list[pa.Table] = []
 
         def report() -> None:
@@ -174,32 +185,24 @@ class _Work:
 
         report()
         for window, tokens in self._prefetched(missing, seconds):
+            watch.before(window)
+            before = (progress.tokens, progress.padded_tokens)
             with _timed(seconds, "model"):
                 logits = self._logits(tokens, progress, report)
             progress.rows += len(window.status) - len(tokens.lengths)
             table = score_table(window, tokens, logits, self.bundle.class_names)
-            if self.labels is not None and confusion.sum(axis=1).min() < ENOUGH:
-                _count(confusion, table)
-                refuse_permutation(confusion, self.labels)
-            unknown += window.unknown
-            problems += window.problems[: max(0, _PROBLEMS - len(problems))]
+            watch.after(window, table)
             tables.append(table)
+            notes.add(window, progress.tokens - before[0], progress.padded_tokens - before[1])
             shard = window.first_row // run.shard_rows
             if window.stop == run.shard_range(shard)[1]:
+                self.source.refuse_change()
                 with _timed(seconds, "write"):
-                    run.write_shard(shard, pa.concat_tables(tables))
-                tables = []
+                    run.write_shard(shard, pa.concat_tables(tables), asdict(notes))
+                tables, notes = [], ShardNotes()
         report()
         seconds["total"] = progress.seconds
-        stats = summarise(
-            run,
-            kept_rows=progress.kept,
-            tokens=progress.tokens,
-            padding=progress.padding,
-            seconds=seconds,
-            unknown_labels=unknown,
-            problems=problems,
-        )
+        stats = summarise(run, kept_rows=progress.kept, seconds=seconds)
         run.manifest["summary"] = stats.as_dict()
         run.save()
         return stats
@@ -243,12 +246,6 @@ class _Work:
         return logits
 
 
-def _count(confusion: NDArray[np.int64], table: pa.Table) -> None:
-    """Add a window's given (rows) against predicted (columns) classes."""
-    ok = table.filter(table["loss"].is_valid())
-    np.add.at(confusion, (ok["label"].to_numpy(), ok["predicted"].to_numpy()), 1)
-
-
 @contextlib.contextmanager
 def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
     started = time.perf_counter()
@@ -280,7 +277,7 @@ def _manifest(plan: Plan, bundle: ModelBundle, options: ScoreOptions, max_tokens
             "device": plan.device,
             "max_tokens": max_tokens,
             "batch_tokens": plan.batch_tokens,
-            "window_rows": options.window_rows,
+            "window_rows": options.window,
             "shard_rows": options.shard_rows,
         },
         "machine": {"threads": plan.threads, "versions": versions()},

@@ -8,7 +8,6 @@ between and is done again.
 import contextlib
 import fcntl
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,9 +82,9 @@ class RunDirectory:
         return -(-self.num_rows // self.shard_rows)
 
     @property
-    def shards(self) -> dict[str, str]:
-        """The finished shards: file name to SHA-256."""
-        shards: dict[str, str] = self.manifest["shards"]
+    def shards(self) -> dict[str, dict[str, Any]]:
+        """The finished shards: file name to its ``sha256`` and what was noted of it while it was made."""
+        shards: dict[str, dict[str, Any]] = self.manifest["shards"]
         return shards
 
     def shard_file(self, index: int) -> Path:
@@ -98,15 +97,15 @@ class RunDirectory:
     def missing_shards(self) -> list[int]:
         return [i for i in range(self.num_shards) if shard_name(i) not in self.shards]
 
-    def write_shard(self, index: int, table: pa.Table) -> None:
-        """Write one shard's rows and list it in the manifest.
+    def write_shard(self, index: int, table: pa.Table, notes: dict[str, Any]) -> None:
+        """Write one shard's rows and list it, with notes for the summary, in the manifest.
 
         Raises:
             RunError: the disk is full or the folder can't be written; what was finished before is whole.
         """
         file = self.shard_file(index)
         write_atomically(file, lambda stream: pq.write_table(table, stream, compression="zstd"))
-        self.shards[file.name] = file_sha256(file)
+        self.shards[file.name] = {"sha256": file_sha256(file), **notes}
         self.save()
 
     def save(self) -> None:
@@ -160,7 +159,7 @@ def locked_run(path: Path, plan: dict[str, Any], *, overwrite: bool = False) -> 
             that differs in bundle, data, columns, labels or options (without ``overwrite``).
     """
     with reporting(path):
-        if path.exists() and not (path / MANIFEST).exists() and (not path.is_dir() or not _is_blank(path)):
+        if not _is_ours(path):
             raise RunError(f"{path} exists and is not a run directory; choose another place with -o")
         path.mkdir(parents=True, exist_ok=True)
         lock = (path / ".lock").open("w")
@@ -175,32 +174,51 @@ def locked_run(path: Path, plan: dict[str, Any], *, overwrite: bool = False) -> 
 
 
 def _start(path: Path, plan: dict[str, Any], overwrite: bool) -> RunDirectory:
-    shards: dict[str, str] = {}
-    if overwrite or not (path / MANIFEST).exists():
-        (path / MANIFEST).unlink(missing_ok=True)
-        shutil.rmtree(path / SCORES, ignore_errors=True)
-    else:
+    """Write the manifest before anything else, so that whatever ends the process leaves a run directory behind."""
+    shards: dict[str, dict[str, Any]] = {}
+    old: dict[str, Any] = {}
+    if (path / MANIFEST).exists() and not overwrite:
         old = _read_manifest(path)
         if old["shards"] and (different := _differences(old, plan)):
             raise RunError(
                 f"{path} holds a run that differs: {'; '.join(different)}; give the same to go on, choose another "
                 "place with -o, or start anew with --overwrite"
             )
-        shards = {
-            name: sha256
-            for name, sha256 in old["shards"].items()
-            if (path / SCORES / name).is_file() and file_sha256(path / SCORES / name) == sha256
-        }
-    (path / SCORES).mkdir(exist_ok=True)
-    for leftover in [*path.glob(".*.tmp"), *(path / SCORES).glob(".*.tmp")]:
-        leftover.unlink()
-    run = RunDirectory(path, {"format": FORMAT, **plan, "shards": shards})
+        shards = {name: shard for name, shard in old["shards"].items() if _holds(path / SCORES / name, shard)}
+    manifest = {"format": FORMAT, **plan, "machines": _machines(old, plan), "shards": shards}
+    if shards and shards == old["shards"]:
+        manifest["summary"] = old.get("summary")
+    run = RunDirectory(path, manifest)
     run.save()
+    (path / SCORES).mkdir(exist_ok=True)
+    stale = [file for file in (path / SCORES).glob("part-*.parquet") if file.name not in shards]
+    for leftover in [*stale, *path.glob(".*.tmp"), *(path / SCORES).glob(".*.tmp")]:
+        leftover.unlink()
     return run
 
 
-def _is_blank(path: Path) -> bool:
-    return all(entry.name == ".lock" or entry.name.endswith(".tmp") for entry in path.iterdir())
+def _holds(file: Path, shard: dict[str, Any]) -> bool:
+    return file.is_file() and file_sha256(file) == shard["sha256"]
+
+
+def _machines(old: dict[str, Any], plan: dict[str, Any]) -> list[Any]:
+    """Return the machines and versions that worked on a run, in order, this one last."""
+    before = [machine for machine in old.get("machines", []) if machine != plan["machine"]] if old.get("shards") else []
+    return [*before, plan["machine"]]
+
+
+def _is_ours(path: Path) -> bool:
+    """Say whether a path may be written to: nothing there, an empty folder, or a run, if perhaps a damaged one."""
+    if not path.is_dir():
+        return not path.exists()
+    names = {entry.name for entry in path.iterdir() if not entry.name.endswith(".tmp")}
+    if MANIFEST not in names:
+        return names <= {".lock"}
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except ValueError:
+        return names <= {".lock", MANIFEST, SCORES}
+    return isinstance(manifest, dict) and {"format", "bundle", "shards"} <= set(manifest)
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
@@ -245,4 +263,23 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise RunError(f"{path / MANIFEST} is not a run's manifest; start anew with `lossrank score ... --overwrite`")
     if manifest["format"] > FORMAT:
         raise RunError(f"{path} was written by a newer lossrank (format {manifest['format']}); upgrade lossrank")
+    if not _is_whole(manifest):
+        raise RunError(f"{path / MANIFEST} is damaged; start anew with `lossrank score ... --overwrite`")
     return manifest
+
+
+def _is_whole(manifest: dict[str, Any]) -> bool:
+    """Say whether a manifest has what the properties of RunDirectory read."""
+    try:
+        return (
+            all(isinstance(name, str) for name in manifest["bundle"]["class_names"])
+            and isinstance(manifest["bundle"]["model"], str)
+            and all(isinstance(manifest["data"][key], str) for key in ("name", "fingerprint"))
+            and isinstance(manifest["data"]["spec"], dict)
+            and int(manifest["data"]["rows"]) > 0
+            and int(manifest["options"]["shard_rows"]) > 0
+            and {"text", "text_pair", "label", "id"} <= set(manifest["columns"])
+            and all(isinstance(shard["sha256"], str) for shard in manifest["shards"].values())
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False

@@ -14,8 +14,10 @@ def refuse_twins(schema: pa.Schema, name: str) -> None:
     """Refuse columns that can't be told apart.
 
     Raises:
-        SourceError: two columns have the same name.
+        SourceError: two columns have the same name, or one has the name that lossrank marks unreadable lines with.
     """
+    if PROBLEM in schema.names:
+        raise SourceError(f"{name} has a column named {PROBLEM}, which lossrank keeps for itself; rename it")
     if len(set(schema.names)) < len(schema.names):
         raise SourceError(f"{name} has two columns of the same name: {', '.join(schema.names)}")
 

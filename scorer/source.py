@@ -78,6 +78,16 @@ class Source:
             table = restore_types(table.drop_columns([PROBLEM]), self.schema)
         return table.select(self.schema.names).take(pa.array(np.searchsorted(ordered, rows)))
 
+    def refuse_change(self) -> None:
+        """Make sure that the files are still those that were opened.
+
+        Raises:
+            SourceError: one was replaced, written to or removed.
+        """
+        for part in self.parts:
+            if isinstance(part, _FilePart) and _stamp(part.path) != part.stamp:
+                raise SourceError(f"{part.path} has changed while it was being scored; restore it, or score it again")
+
     def _batches(self, columns: list[str] | None, wanted: Wanted) -> Batches:
         """Yield ``(first row in the data set, batch)`` of the wanted parts."""
         start = 0
@@ -93,6 +103,7 @@ class _FilePart:
     path: Path
     format: Format
     rows: int
+    stamp: tuple[int, ...]
 
     def batches(self, columns: list[str] | None, wanted: Wanted) -> Batches:
         try:
@@ -131,7 +142,7 @@ def open_source(
     if isinstance(data, pa.Table):
         source = _from_table(data, name or "table", {"kind": "table"})
     else:
-        files = find_files(str(data), split)
+        files = find_files(str(data), config, split)
         source = _from_files(str(data), files, split) if files else _from_hub(str(data), config, split)
     if source.num_rows == 0:
         raise SourceError(f"{source.name} is empty: it has columns {_listed(source.schema)} and no rows")
@@ -171,6 +182,7 @@ def _from_files(data: str, files: list[Path], split: str | None) -> Source:
         if kind is None:
             raise SourceError(f"{path} is of no known kind; these are: {known_suffixes()}")
         try:
+            stamp = _stamp(path)
             if path.stat().st_size == 0:
                 raise SourceError(f"{path} is empty (0 bytes)")
             found, rows, sha256 = without_views(kind.schema(path)), kind.count(path), file_sha256(path)
@@ -182,7 +194,7 @@ def _from_files(data: str, files: list[Path], split: str | None) -> Source:
         if schema is not None and set(found.names) != set(schema.names):
             raise SourceError(f"{path} has the columns {_listed(found)}; {files[0].name} has {_listed(schema)}")
         schema = found if schema is None else joined(schema, found, path, files[0])
-        parts.append(_FilePart(path, kind, rows))
+        parts.append(_FilePart(path, kind, rows, stamp))
         digest.update(sha256.encode())
         listed.append({"name": path.name, "rows": rows, "sha256": sha256})
     if schema is None:
@@ -234,6 +246,15 @@ def _from_table(table: pa.Table, name: str, spec: dict[str, Any]) -> Source:
             digest.update(batch.serialize())
     part = _TablePart(table, table.num_rows)
     return Source(name, spec, table.schema, table.num_rows, digest.hexdigest(), label_names(table.schema), [part])
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Return what tells one state of a file from another without reading it."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _listed(schema: pa.Schema) -> str:

@@ -4,7 +4,7 @@ import platform
 import resource
 import sys
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import Any
 
@@ -12,8 +12,30 @@ import numpy as np
 import pyarrow.compute as pc
 
 from scorer.run import RunDirectory
+from scorer.window import Window
 
 _PACKAGES = ("lossrank", "numpy", "pyarrow", "tokenizers", "onnxruntime", "onnxruntime-gpu")
+_MOST = 10  # unknown labels and unreadable lines that are named
+
+
+@dataclass
+class ShardNotes:
+    """What is noted of a shard while it is made, and can't be read back from its rows.
+
+    ``padded_tokens`` is what the model was fed; ``unknown_labels`` and ``problems`` are the first few of each.
+    """
+
+    tokens: int = 0
+    padded_tokens: int = 0
+    unknown_labels: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, window: Window, tokens: int, padded_tokens: int) -> None:
+        """Add a window of the shard."""
+        self.tokens += tokens
+        self.padded_tokens += padded_tokens
+        self.unknown_labels = _most_common(Counter(self.unknown_labels) + window.unknown)
+        self.problems = [*self.problems, *window.problems][:_MOST]
 
 
 @dataclass(frozen=True)
@@ -21,8 +43,8 @@ class RunStats:
     """The whole run's counts, and the work of the process that finished it.
 
     ``mean_loss`` (nats) and ``accuracy`` are over the rows with status ``ok``, None when there are none; ``padding``
-    is a share 0..1; ``seconds`` are by stage (tokenising goes on while the model runs); ``kept_rows`` were scored
-    before this process; ``problems`` has the first few unreadable lines.
+    is a share 0..1; ``kept_rows`` were scored before this process, whose ``seconds`` are by stage (tokenising goes on
+    while the model runs); ``unknown_labels`` and ``problems``, the unreadable lines, name the first few.
     """
 
     rows: int
@@ -40,23 +62,15 @@ class RunStats:
 
     @property
     def rows_per_second(self) -> float:
+        """Rows that this process scored, per second of it."""
         return (self.rows - self.kept_rows) / max(self.seconds["total"], 1e-9)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def summarise(
-    run: RunDirectory,
-    *,
-    kept_rows: int,
-    tokens: int,
-    padding: float,
-    seconds: dict[str, float],
-    unknown_labels: Counter[str],
-    problems: list[str],
-) -> RunStats:
-    """Count a finished run's rows from its shards.
+def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float]) -> RunStats:
+    """Count a finished run's rows from its shards, and add up what was noted of each.
 
     Raises:
         RunError: a shard is missing or can't be read.
@@ -70,6 +84,14 @@ def summarise(
         right += pc.sum(pc.equal(batch["label"], batch["predicted"]).filter(batch["loss"].is_valid())).as_py() or 0
         truncated += batch["truncated"].true_count
     ok = status["ok"]
+    tokens = padded = 0
+    unknown: Counter[str] = Counter()
+    problems: list[str] = []
+    for _, notes in sorted(run.shards.items()):
+        tokens += notes["tokens"]
+        padded += notes["padded_tokens"]
+        unknown = Counter(_most_common(unknown + Counter(notes["unknown_labels"])))
+        problems = [*problems, *notes["problems"]][:_MOST]
     return RunStats(
         rows=run.num_rows,
         kept_rows=kept_rows,
@@ -78,12 +100,16 @@ def summarise(
         accuracy=right / ok if ok else None,
         truncated=int(truncated),
         tokens=tokens,
-        padding=padding,
+        padding=1.0 - tokens / padded if padded else 0.0,
         seconds=seconds,
         peak_memory_bytes=peak_memory_bytes(),
-        unknown_labels=dict(unknown_labels.most_common(10)),
+        unknown_labels=dict(unknown),
         problems=problems,
     )
+
+
+def _most_common(counts: Counter[str]) -> dict[str, int]:
+    return dict(counts.most_common(_MOST))
 
 
 def peak_memory_bytes() -> int:

@@ -51,10 +51,8 @@ def read_windows(
 
     Raises:
         SourceError: the data can't be read, or ends before a range does.
-        LabelError: the first labels don't match the model's classes.
     """
     names = columns.names()
-    unchecked = True
     for start, stop, cuts in _runs(ranges):
         batches = source.read(names, start, stop)
         held: list[pa.RecordBatch] = []
@@ -68,11 +66,7 @@ def read_windows(
                 held.append(batch)
                 rows += len(batch)
             table = pa.Table.from_batches(held)
-            window = _window(table.slice(0, cut - at), at, columns, label_map)
-            if unchecked and label_map is not None:
-                label_map.require_match(window.labels, window.unknown)
-            unchecked = unchecked and bool(np.all(window.labels == NO_LABEL))
-            yield window
+            yield _window(table.slice(0, cut - at), at, columns, label_map)
             held = table.slice(cut - at).to_batches()
             rows -= cut - at
             at = cut
@@ -87,7 +81,7 @@ def _runs(ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int, list[int]]]
             yield start, cuts[-1], cuts
             cuts = []
         start = start if cuts else low
-        cuts = [*cuts, high]
+        cuts.append(high)
     if cuts:
         yield start, cuts[-1], cuts
 

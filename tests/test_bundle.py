@@ -132,7 +132,6 @@ class TestChanged:
         assert f"{bundle.path / name} has changed since the export" in message
         assert f"SHA-256 {file_sha256(bundle.path / name)[:12]}..., expected {bundle.files[name][:12]}..." in message
         assert "restore it or export the model again" in message
-        assert ModelBundle.load(bundle.path, verify=False) == bundle
 
     @pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])
     def test_a_missing_file(self, bundle: ModelBundle, name: str) -> None:

@@ -129,6 +129,47 @@ def test_a_source_column_named_like_a_score_keeps_both(
     assert all(isinstance(record["loss"], float) for record in records)
 
 
+def test_the_text_shown_is_the_one_that_was_scored(
+    lossrank: Lossrank, tiny_bundle: ModelBundle, tmp_path: Path
+) -> None:
+    data = tmp_path / "data.csv"
+    data.write_text("text,source_text,row,source_row,label\nw1,other,7,8,World\n")
+    assert lossrank("score", tiny_bundle.path, data, "-o", tmp_path / "run").exit_code == 0
+    shown = lossrank("rank", tmp_path / "run").stdout
+    assert shown.splitlines()[1].rstrip().endswith("w1")
+    assert lossrank("rank", tmp_path / "run", "-o", tmp_path / "out.jsonl").exit_code == 0
+    record = json.loads((tmp_path / "out.jsonl").read_text())
+    assert (record["row"], record["source_source_row"], record["source_row"]) == (0, "7", "8")
+
+
+def test_what_json_and_csv_have_no_word_for_is_written_so_that_all_can_read_it(
+    lossrank: Lossrank, tiny_bundle: ModelBundle, tmp_path: Path
+) -> None:
+    table = pa.table({"text": ["w1"], "label": ["World"], "nan": [float("nan")], "raw": [b"\xff"], "list": [[1, 2]]})
+    pq.write_table(table.append_column("day", pa.array([1], pa.date32())), tmp_path / "data.parquet")
+    assert lossrank("score", tiny_bundle.path, tmp_path / "data.parquet", "-o", tmp_path / "run").exit_code == 0
+    for ending in ("jsonl", "csv"):
+        result = lossrank("rank", tmp_path / "run", "-o", tmp_path / f"out.{ending}")
+        assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "out.jsonl").read_text(), parse_constant=pytest.fail)
+    assert (record["nan"], record["raw"], record["list"], record["day"]) == (None, "/w==", [1, 2], "1970-01-02")
+    assert pyarrow.csv.read_csv(tmp_path / "out.csv")["list"].to_pylist() == ["[1, 2]"]
+
+
+def test_control_codes_in_names_stay_off_the_terminal(
+    lossrank: Lossrank, tiny_bundle: ModelBundle, tmp_path: Path
+) -> None:
+    evil = "\x1b]0;pwned\x07"
+    pq.write_table(
+        pa.table({f"{evil}col": ["w1"] * 30, "label": ["World"] * 29 + [f"{evil}x"]}), tmp_path / "d.parquet"
+    )
+    score = ["score", tiny_bundle.path, tmp_path / "d.parquet", "-o", tmp_path / "run"]
+    results = [lossrank(*score), lossrank(*score, "--text-column", "nope")]
+    assert [result.exit_code for result in results] == [0, 1]
+    assert "unknown label" in results[0].stderr
+    assert not any("\x1b" in result.output or "\x07" in result.output for result in results)
+
+
 def test_control_codes_and_markup_in_a_text_stay_text(
     lossrank: Lossrank, tiny_bundle: ModelBundle, tmp_path: Path
 ) -> None:
@@ -223,7 +264,7 @@ def test_an_output_that_cannot_be_written_is_one_line(
     assert "can't be written" in error_line(locked)
     nowhere = lossrank("rank", run, "-o", tmp_path / "no" / "folder.csv")
     assert nowhere.exit_code == 1
-    assert "can't be written (No such file or directory)" in error_line(nowhere)
+    assert f"{tmp_path / 'no'} is not a folder; make it first" in error_line(nowhere)
     ending = lossrank("rank", run, "-o", tmp_path / "worst.xlsx")
     assert "worst.xlsx must end in .parquet, .csv, .jsonl" in error_line(ending)
 

@@ -35,6 +35,7 @@ class TestGuesses:
         columns = schema(uid=TEXT, utterance=TEXT, intent=TEXT)
         assert choose_columns(columns, label="intent", id="uid").text == "utterance"
         assert choose_columns(schema(title=TEXT, body=TEXT, topic=TEXT), label="title").text == "body"
+        assert choose_columns(schema(text=TEXT, label=INT), id="text").text == "text"
         found = choose_columns(schema(text=TEXT, reply=TEXT, label=INT), text_pair="text")
         assert (found.text, found.text_pair) == ("reply", "text")
 

@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import subprocess
+import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,11 +12,11 @@ import click.testing
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 
 from cli.demo import BUNDLE, DATA, FILES
 from scorer import ModelBundle, rank, score_dataset
 
+ROOT = Path(__file__).parents[1]
 SEEDS = (0, 1, 2, 3, 4)
 
 
@@ -79,6 +82,25 @@ def test_two_runs_of_the_demo_are_the_same_bytes(tmp_path: Path) -> None:
     assert digests[0] == digests[1]
 
 
-@pytest.mark.parametrize("name", ["bundle/model.onnx", "bundle/tokenizer.json", "bundle/bundle.json", "README.md"])
-def test_the_wheel_carries_the_demo(name: str) -> None:
-    assert (FILES / name).is_file()
+def test_the_wheel_carries_the_demo_and_its_terms_and_no_tests(tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(tmp_path)]
+    subprocess.run([*pip, str(ROOT)], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    shipped = [f"cli/demo_files/{name}" for name in ("bundle/model.onnx", "bundle/tokenizer.json", "README.md")]
+    assert {*shipped, "cli/demo_files/bundle/bundle.json", "cli/demo_files/ag_news_test.parquet"} <= set(names)
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"cli", "exporter", "scorer"}
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert any(name.endswith("licenses/cli/demo_files/README.md") for name in names)
+
+
+def test_another_run_in_the_demos_place_is_replaced_only_when_asked(
+    lossrank: Callable[..., click.testing.Result], tmp_path: Path
+) -> None:
+    few = pq.read_table(DATA).slice(0, 40)
+    score_dataset(BUNDLE, few, tmp_path / "run")
+    refused = lossrank("demo", "-o", tmp_path / "run")
+    assert refused.exit_code == 1
+    assert "start anew with --overwrite" in refused.stderr
+    assert lossrank("demo", "-o", tmp_path / "run", "--overwrite").exit_code == 0

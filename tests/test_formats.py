@@ -94,7 +94,7 @@ class TestCsv:
         assert column(source, "text") == ["a\0b", "c"]
 
     def test_a_field_of_five_megabytes(self, tmp_path: Path) -> None:
-        big = "word \n" * 900_000
+        big = ("word " * 1000 + "\n") * 1100
         source = open_source(write(tmp_path / "a.csv", f'text,label\nx,0\n"{big}",1\ny,2\n'))
         assert len(big) > 5_000_000
         assert column(source, "text") == ["x", big, "y"]
@@ -110,9 +110,18 @@ class TestCsv:
         assert window.texts == ["one", "four"]
         assert window.problems == ["row 1 (a.csv line 3: 1 fields, not 2)", "row 2 (a.csv line 5: 3 fields, not 2)"]
 
-    def test_a_quote_that_is_never_closed_is_no_silent_loss(self, tmp_path: Path) -> None:
-        source = open_source(write(tmp_path / "a.csv", 'text,label\none,0\n"two,1\nthree,2\n'))
-        assert problems(source) == [None, "a.csv line 4: 1 fields, not 2"]
+    @pytest.mark.parametrize("last", ["three,2\n", "three,2", '"three",2\n'])
+    @pytest.mark.parametrize("columns", ["text,label", "label,text"])
+    def test_a_quote_that_is_never_closed_stops_before_the_run(self, tmp_path: Path, columns: str, last: str) -> None:
+        second = '"two,1' if columns.startswith("text") else '1,"two'
+        file = write(tmp_path / "a.csv", f"{columns}\none,0\n{second}\n" + "a,b\n" * 50 + last.replace('"', ""))
+        with pytest.raises(SourceError, match=r"a\.csv line 3: a quote that opens in this record is never closed"):
+            open_source(file)
+
+    def test_a_quote_that_is_closed_after_thousands_of_lines_stops_before_the_run(self, tmp_path: Path) -> None:
+        file = write(tmp_path / "a.csv", 'label,text\n0,"one\n' + "1,b\n" * 10_001 + '2,c"\n')
+        with pytest.raises(SourceError, match=r"line 2: a quote that opens in this record is not closed for 10,00\d"):
+            open_source(file)
 
     def test_bytes_that_are_not_utf8_spoil_their_row_only(self, tmp_path: Path) -> None:
         source = open_source(write(tmp_path / "a.csv", b"text,label\ngood,0\ncaf\xe9,1\nfine,2\n"))
@@ -230,7 +239,7 @@ class TestJsonLines:
         assert "a.jsonl line 2: not JSON (" in problem
 
     def test_a_text_of_five_megabytes(self, tmp_path: Path) -> None:
-        big = "word \n" * 900_000
+        big = ("word " * 1000 + "\n") * 1100
         source = open_source(self.lines(tmp_path / "a.jsonl", {"text": "x"}, {"text": big}, {"text": "y"}))
         assert column(source, "text") == ["x", big, "y"]
 

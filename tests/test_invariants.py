@@ -38,7 +38,7 @@ def reference(news: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> np.nd
         ScoreOptions(batch_tokens=4096, threads=2),
         ScoreOptions(batch_tokens=333, window_rows=37, shard_rows=90, threads=1),
         ScoreOptions(window_rows=1, shard_rows=1000),
-        ScoreOptions(window_rows=399, shard_rows=7),
+        ScoreOptions(shard_rows=7),
     ],
 )
 def test_the_same_rows_give_the_same_losses(

@@ -430,3 +430,15 @@ def test_numbers_that_count_from_1_are_told_with_the_map_that_fits() -> None:
     index, unknown = label_map.indices(pa.array([0, 1, 2, 3] * 10))
     with pytest.raises(LabelError, match="the data has '3' which the model does not"):
         label_map.require_match(index, unknown)
+
+
+def test_a_label_map_by_number_wins_over_the_names_behind_the_numbers() -> None:
+    label_map = make_label_map(("World", "Sports"), ("World", "Sports"), {"0": "Sports", "1": "World"})
+    index, unknown = label_map.indices(pa.array([0, 1]))
+    assert index.tolist() == [1, 0]
+    assert not unknown
+
+
+def test_a_label_map_of_labels_that_the_data_has_not_is_refused() -> None:
+    with pytest.raises(LabelError, match=r"speaks of 'Wrold', and the data's labels are 'World', 'Sports', or their"):
+        make_label_map(("a", "b"), ("World", "Sports"), {"Wrold": "a", "Sports": "b"})

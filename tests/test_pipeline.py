@@ -1,6 +1,6 @@
 """score_dataset(): every row once, its own loss, whatever the batches, windows, shards or the resume point."""
 
-import itertools
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scorer import LabelError, ModelBundle, Progress, RunError, ScoreOptions, pipeline, score_dataset
+from scorer import LabelError, ModelBundle, Progress, RunError, ScoreOptions, SourceError, pipeline, score_dataset
 from tests.tiny import CLASSES, MAX_TOKENS, WORDS, expected_logits, expected_loss, make_bundle, weights
 
 SMALL = ScoreOptions(batch_tokens=300, window_rows=64, shard_rows=150, device="cpu", threads=1)
-folders = itertools.count()
 
 
 def scores(run: Path) -> pa.Table:
@@ -83,7 +82,9 @@ def test_sorting_by_length_never_attaches_a_loss_to_another_row(
     texts = [" ".join(random.choice(WORDS, size=length)) for length in lengths]
     labels = random.integers(0, 4, size=len(texts)).tolist()
     run = tmp_path_factory.mktemp("property") / "run"
-    options = ScoreOptions(batch_tokens=batch_tokens, window_rows=window_rows, shard_rows=shard_rows, threads=1)
+    options = ScoreOptions(
+        batch_tokens=batch_tokens, window_rows=min(window_rows, shard_rows), shard_rows=shard_rows, threads=1
+    )
     score_dataset(tiny_bundle, pa.table({"text": texts, "label": labels}), run, options)
     table = scores(run)
     assert table["row"].to_pylist() == list(range(len(texts)))
@@ -273,3 +274,85 @@ def test_labels_known_to_no_class_stop_before_a_shard(tiny_bundle: ModelBundle, 
     with pytest.raises(LabelError, match=r"'Cats', 'Dogs'.*'World', 'Sports', 'Business', 'Sci/Tech'.*--label-map"):
         score_dataset(tiny_bundle, data, tmp_path / "run", SMALL)
     assert not list((tmp_path / "run" / "scores").iterdir())
+
+
+LATE = ScoreOptions(batch_tokens=300, shard_rows=100, threads=1)
+
+
+def with_labels(rows: pa.Table, labels: list[object]) -> pa.Table:
+    return rows.slice(0, len(labels)).set_column(1, "label", pa.array(labels))
+
+
+def test_labels_are_checked_where_they_begin_also_after_a_resume(
+    tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path
+) -> None:
+    data = with_labels(rows, [None] * 250 + ["Cats"] * 50)
+    for _ in range(3):
+        with pytest.raises(LabelError, match="'Cats'"):
+            score_dataset(tiny_bundle, data, tmp_path / "run", LATE)
+    assert len(shard_bytes(tmp_path / "run")) == 2
+
+
+@pytest.mark.parametrize("lost", [(2,), (0,), (1,), (0, 2), (1, 2)])
+def test_what_an_uninterrupted_run_lets_pass_a_resumed_one_does_too(
+    tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, lost: tuple[int, ...]
+) -> None:
+    logits = np.stack([expected_logits(text) for text in rows["text"].to_pylist()])
+    right = logits.argmax(axis=1)[:300]
+    numbers = np.where(np.arange(300) < 200, right, (right + 1) % 4).tolist()
+    names = [CLASSES[i] for i in right[:200]] + ["Cats"] * 100
+    for name, labels in (("numbers", numbers), ("names", names)):
+        data = with_labels(rows, labels)
+        score_dataset(tiny_bundle, data, tmp_path / name, LATE)
+        whole = shard_bytes(tmp_path / name)
+        for shard in lost:
+            (tmp_path / name / "scores" / f"part-0000{shard}.parquet").unlink()
+        assert score_dataset(tiny_bundle, data, tmp_path / name, LATE).kept_rows == 300 - 100 * len(lost)
+        assert shard_bytes(tmp_path / name) == whole
+
+
+def test_a_finished_run_keeps_its_summary_and_a_resumed_one_counts_all(
+    tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path
+) -> None:
+    labels = [CLASSES[i % 4] if i % 50 else "Cats" for i in range(300)]
+    data = with_labels(rows, labels)
+    first = score_dataset(tiny_bundle, data, tmp_path / "run", LATE)
+    assert first.unknown_labels == {"Cats": 6}
+    manifest = (tmp_path / "run" / "run.json").read_bytes()
+    again = score_dataset(tiny_bundle, data, tmp_path / "run", LATE)
+    assert again == dataclasses.replace(first, kept_rows=300)
+    assert (tmp_path / "run" / "run.json").read_bytes() == manifest
+    (tmp_path / "run" / "scores" / "part-00001.parquet").unlink()
+    resumed = score_dataset(tiny_bundle, data, tmp_path / "run", LATE)
+    assert resumed.kept_rows == 200
+    for name in ("unknown_labels", "tokens", "padding", "by_status", "mean_loss", "accuracy"):
+        assert getattr(resumed, name) == getattr(first, name)
+
+
+def test_data_that_changes_during_the_run_stop_it(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:
+    file = tmp_path / "data.parquet"
+    pq.write_table(rows, file)
+
+    def change(progress: Progress) -> None:
+        if progress.rows == 0:
+            pq.write_table(rows.take(list(range(999, -1, -1))), file)
+
+    with pytest.raises(SourceError, match=r"data\.parquet has changed while it was being scored"):
+        score_dataset(tiny_bundle, file, tmp_path / "run", LATE, on_progress=change)
+
+
+def test_a_window_larger_than_a_shard_is_refused_and_the_default_fits() -> None:
+    assert ScoreOptions(shard_rows=7).window == 7
+    assert ScoreOptions(shard_rows=10**6).window == 4096
+    with pytest.raises(RunError, match=r"window_rows is 8, more than shard_rows \(7\)"):
+        ScoreOptions(window_rows=8, shard_rows=7)
+
+
+def test_machines_that_worked_on_a_run_are_all_recorded(
+    tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path
+) -> None:
+    score_dataset(tiny_bundle, rows, tmp_path / "run", SMALL)
+    (tmp_path / "run" / "scores" / "part-00001.parquet").unlink()
+    score_dataset(tiny_bundle, rows, tmp_path / "run", ScoreOptions(**{**SMALL.__dict__, "threads": 2}))
+    machines = json.loads((tmp_path / "run" / "run.json").read_text())["machines"]
+    assert [machine["threads"] for machine in machines] == [1, 2]

@@ -1,5 +1,6 @@
 """RunDirectory: one writer, atomic files, and one line for each thing the system refuses."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -78,6 +79,7 @@ def test_a_second_writer_is_refused_while_the_first_lives(
     [
         ("{", r"run\.json can't be read"),
         ("[]", "is not a run's manifest"),
+        ('{"format": 1}', r"run\.json is damaged; start anew"),
         ('{"format": 99}', r"written by a newer lossrank \(format 99\); upgrade"),
     ],
 )
@@ -159,3 +161,61 @@ def read_only(tmp_path: Path) -> Path:
     folder = tmp_path / "read-only"
     folder.mkdir(mode=0o500)
     return folder
+
+
+def test_another_projects_run_json_is_left_alone(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:
+    (tmp_path / "run" / "scores").mkdir(parents=True)
+    (tmp_path / "run" / "run.json").write_text('{"my": "thing"}')
+    (tmp_path / "run" / "scores" / "precious.txt").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(RunError, match="exists and is not a run directory"):
+            score_dataset(tiny_bundle, rows, tmp_path / "run", overwrite=overwrite)
+    assert (tmp_path / "run" / "scores" / "precious.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("call", ["mkdir", "unlink", "replace", "glob"])
+@pytest.mark.parametrize("nth", range(6))
+def test_whatever_ends_the_start_of_a_run_the_same_command_works_again(
+    tiny_bundle: ModelBundle,
+    rows: pa.Table,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    nth: int,
+    overwrite: bool,
+) -> None:
+    class Killed(BaseException):
+        """Stands in for a kill."""
+
+    options = ScoreOptions(shard_rows=400, threads=1)
+    if overwrite:
+        score_dataset(tiny_bundle, rows, tmp_path / "run", ScoreOptions(shard_rows=500, threads=1))
+    counted = 0
+    original = getattr(Path, call)
+
+    def dying(path: Path, *arguments: object, **named: object) -> object:
+        nonlocal counted
+        counted += 1
+        if counted > nth:
+            raise Killed
+        return original(path, *arguments, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, call, dying)
+        with contextlib.suppress(Killed):
+            score_dataset(tiny_bundle, rows, tmp_path / "run", options, overwrite=overwrite)
+    stats = score_dataset(tiny_bundle, rows, tmp_path / "run", options, overwrite=overwrite)
+    assert stats.by_status == {"ok": 1000}
+    names = {f"part-0000{i}.parquet" for i in range(3)}
+    assert {file.name for file in (tmp_path / "run" / "scores").iterdir()} == names
+
+
+def test_a_symlink_where_a_temporary_file_would_go_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / ".worst.csv.tmp").symlink_to(victim)
+    write_atomically(tmp_path / "worst.csv", lambda stream: stream.write(b"new"))
+    assert victim.read_text() == "mine"
+    assert (tmp_path / "worst.csv").read_text() == "new"
+    assert not (tmp_path / "worst.csv").is_symlink()

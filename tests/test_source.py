@@ -711,3 +711,18 @@ def test_a_split_of_what_has_none_is_refused(tmp_path: Path) -> None:
     for data in (tmp_path, tmp_path / "train-0.parquet", tmp_path / "*.parquet"):
         with pytest.raises(SourceError, match=r"--split test picks from .* a glob such as 'FOLDER/test-\*.parquet'"):
             open_source(str(data), split="test")
+
+
+def test_a_configuration_of_what_is_here_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["w1"]}), tmp_path / "a.parquet")
+    with pytest.raises(SourceError, match="--config nonsense goes with the name of a data set on the hub"):
+        open_source(str(tmp_path / "a.parquet"), config="nonsense")
+
+
+def test_json_names_that_turn_up_late_are_columns(tmp_path: Path) -> None:
+    lines = [{"text": "w1"}] * 1200 + [{"text": "w2", "label": "World", "note": "late"}]
+    file = tmp_path / "a.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    source = open_source(str(file))
+    assert source.schema.names == ["text", "label", "note"]
+    assert source.take(np.array([1200])).to_pylist() == [lines[-1]]
