@@ -51,12 +51,10 @@ def demo(run: Path, top: int, overwrite: bool) -> None:
     opened = RunDirectory.open(run)
     ranked = rank_rows(opened, top)
     click.echo(
-        f"\nThe {len(ranked)} rows whose given label the model finds hardest to believe: wrong labels gather here, "
-        "next to\nrows that are only hard. A person decides which.\n"
+        f"\nThe {len(ranked)} rows whose given label the model finds hardest to believe.\n"
+        "Wrong labels gather here, next to rows that are only hard: a person decides.\n"
     )
     print_ranking(opened, ranked, join_source(opened, ranked))
-    commands = [f"lossrank {command.format(run=shlex.quote(str(run)))}" for command, _ in _NEXT]
-    width = max(map(len, commands))
     click.echo("\nNext:")
-    for command, (_, does) in zip(commands, _NEXT, strict=True):
-        click.echo(f"  {command:<{width}}  {does}")
+    for command, does in _NEXT:
+        click.echo(f"  {does}:\n    lossrank {command.format(run=shlex.quote(str(run)))}")

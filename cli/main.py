@@ -10,6 +10,7 @@ from typing import IO, Any
 
 import click
 
+from cli.entry import INTERRUPTED
 from cli.screen import printable
 from scorer.errors import LossrankError
 
@@ -21,7 +22,6 @@ COMMANDS = {
     "rank": "Show the rows with the worst loss, or write them to a file.",
     "log": "Send the worst rows to a review tool, or write them as its records.",
 }
-INTERRUPTED = 130
 
 
 class OneLineError(click.ClickException):

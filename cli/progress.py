@@ -22,12 +22,11 @@ class ScoreProgress:
         self.last: Progress | None = None
         if self._console.is_terminal:
             self._bar = Bar(
-                TextColumn("scoring"),
-                BarColumn(),
+                BarColumn(bar_width=12),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[speed]}"),
+                TimeRemainingColumn(compact=True),
                 TextColumn("left"),
-                TimeRemainingColumn(),
                 console=self._console,
             )
             self._task = self._bar.add_task("scoring", total=None, speed="")

@@ -58,21 +58,21 @@ def rank(
 
 def print_ranking(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) -> None:
     """Print ranked rows as a table that fits the screen; ``source`` has their source columns, row for row."""
-    text, pair = run.columns["text"], run.columns["text_pair"]
     screen = Table(box=None, pad_edge=False, header_style="bold", expand=True)
     for heading in ("rank", "row", "loss"):
         screen.add_column(heading, justify="right", no_wrap=True)
     screen.add_column("given", no_wrap=True, max_width=_CLASS)
     screen.add_column("predicted", no_wrap=True, max_width=_CLASS)
-    screen.add_column("text", no_wrap=True, overflow="ellipsis", ratio=1)
+    texts = [name for name in (run.columns["text"], run.columns["text_pair"]) if name]
+    for name in texts:
+        screen.add_column(safe(name), no_wrap=True, overflow="ellipsis", ratio=1)
     for i, row in enumerate(ranked):
-        shown = " | ".join(str(source.column(name)[i]) for name in (text, pair) if name)
         screen.add_row(
             f"{row.rank}",
             f"{row.row}",
             "" if row.loss is None else f"{row.loss:.3f}",
             safe("" if row.label is None else run.class_names[row.label]),
             safe(f"{run.class_names[row.predicted]} {row.top_prob:.0%}"),
-            safe(shown),
+            *(safe(str(source.column(name)[i])) for name in texts),
         )
     stdout().print(screen)

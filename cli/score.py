@@ -10,6 +10,8 @@ from cli.screen import printable
 from scorer import Plan, RunStats, ScoreOptions, score_dataset
 from scorer.labels import read_label_map
 
+_NO_LABEL = "NONE: there will be predictions and no loss; if there is a label, name it with --label-column"
+
 
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
@@ -94,8 +96,9 @@ def score(
         window_rows=window_rows,
         shard_rows=shard_rows,
     )
-    run_score(bundle, data, run, options, config=config, split=split, overwrite=overwrite)
-    click.echo(f"\nNext: lossrank rank {shlex.quote(str(run))} --top 20")
+    stats = run_score(bundle, data, run, options, config=config, split=split, overwrite=overwrite)
+    by = " --by entropy" if stats.mean_loss is None else ""
+    click.echo(f"\nNext: lossrank rank {shlex.quote(str(run))} --top 20{by}")
 
 
 def run_score(
@@ -137,8 +140,8 @@ def print_plan(plan: Plan) -> None:
     _note(f"data     {source.name}: {source.num_rows:,} rows in {len(source.parts)} part(s)")
     for role, name in plan.columns.as_dict().items():
         if name is not None or role == "label":
-            shown = "none: predictions only, no loss" if name is None else name
-            _note(f"{role:<8} {shown}{' (guessed)' if role in guessed else ''}")
+            said = " (guessed)" if role in guessed else ""
+            _note(f"{role:<8} {_NO_LABEL if name is None else name + said}")
     if plan.labels is not None:
         _note(f"classes  {', '.join(plan.labels.class_names)}; labels mapped {plan.labels.how}")
     threads = f", {plan.threads} thread(s)" if plan.device == "cpu" else ""
@@ -149,7 +152,7 @@ def print_summary(stats: RunStats, run: Path) -> None:
     """Print what the run found and what it took."""
 
     def say(what: str, value: str) -> None:
-        click.echo(f"{what:<15}{printable(value)}")
+        click.echo(f"{what:<17}{printable(value)}")
 
     say("run", str(run))
     kept = f" ({stats.kept_rows:,} kept from before)" if stats.kept_rows else ""

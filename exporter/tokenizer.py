@@ -17,6 +17,8 @@ from scorer.tokens import BundleTokenizer
 
 Encoding = dict[str, list[int]]  # input_ids, attention_mask and, from some tokenizers, token_type_ids
 
+_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer_config.json")
+
 
 def load_tokenizer(files: ModelFiles) -> Any:
     """Load the model's tokenizer as transformers would, converting a slow one where transformers can.
@@ -27,6 +29,10 @@ def load_tokenizer(files: ModelFiles) -> Any:
     from transformers import AutoTokenizer
 
     auto: Any = AutoTokenizer
+    if not any((files.folder / name).is_file() for name in _FILES) and not any(files.folder.glob("*.model")):
+        raise ModelError(
+            f"{files.name} can't be exported: it has no tokenizer ({', '.join(_FILES)}, ...); add its files"
+        )
     with captured("loading the tokenizer"):
         try:
             tokenizer = auto.from_pretrained(files.folder, trust_remote_code=False, local_files_only=True)

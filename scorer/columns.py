@@ -1,5 +1,6 @@
 """Which columns hold the text, the label and the id: as named by the user, or guessed and said."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -35,8 +36,12 @@ def choose_columns(
     text_pair: str | None = None,
     label: str | None = None,
     id: str | None = None,
+    *,
+    class_labels: Iterable[str] = (),
 ) -> Columns:
     """Check the named columns and guess those that aren't named (never the id).
+
+    ``class_labels`` are the columns whose class names the data knows: an only one is the label.
 
     Raises:
         SourceError: a named column is not there (the nearest name is given), a text column does not hold text, a
@@ -57,6 +62,8 @@ def choose_columns(
             guessed.append("text_pair")
     if label is None:
         label = next((name for name in _LABELS if name in schema.names and name not in (text, text_pair)), None)
+        if label is None and len(known := [name for name in class_labels if name not in (text, text_pair)]) == 1:
+            label = known[0]
         guessed.append("label")
     for name, option in ((text, "--text-column"), (text_pair, "--text-pair-column")):
         if name is not None and not is_text(schema.field(name).type):

@@ -48,8 +48,8 @@ def reporting(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise RunError(
-                f"no space left on the disk of {path}; what was finished is kept: free some space and run the same "
-                "command again"
+                f"no space left on the disk of {path}; nothing half-written is left there: free some space and run "
+                "the same command again"
             ) from error
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
             raise RunError(f"{path} can't be written ({error.strerror}); choose another place with -o") from error

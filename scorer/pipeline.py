@@ -137,7 +137,12 @@ def score_dataset(
     bundle = bundle if isinstance(bundle, ModelBundle) else ModelBundle.load(bundle)
     source = open_source(data, config=config, split=split)
     columns = choose_columns(
-        source.schema, options.text_column, options.text_pair_column, options.label_column, options.id_column
+        source.schema,
+        options.text_column,
+        options.text_pair_column,
+        options.label_column,
+        options.id_column,
+        class_labels=source.label_names,
     )
     labels = None
     if columns.label is not None:

@@ -79,7 +79,7 @@ def rank(
     if by not in _MEASURES:
         raise RunError(f"can't rank by {by!r}{nearest(by, list(MEASURES))}; it must be one of: {', '.join(MEASURES)}")
     if top_k is not None and per_class is not None:
-        raise RunError("top_k and per_class are two ways to say how many rows; give one of them")
+        raise RunError("--top (top_k) and --per-class (per_class) are two ways to say how many rows; give one of them")
     for name, count in (("top_k", top_k), ("per_class", per_class)):
         if count is not None and count < 1:
             raise RunError(f"{name} is {count}; it must be at least 1")

@@ -235,8 +235,15 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 _IDENTITY = ("sha256", "fingerprint", "rows")
 
 
-def _flat(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Return a nested part's values by path, such as ``map 'world'``."""
+    if not isinstance(value, dict):
+        return {}
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        name = f"{prefix}{key!r}" if prefix else str(key)
+        flat |= _flat(item, f"{name} ") if isinstance(item, dict) else {name: item}
+    return flat
 
 
 def _short(value: Any) -> str:

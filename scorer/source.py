@@ -3,7 +3,9 @@
 Rows are numbered from 0 in a fixed order (files by name); that number is the join key back to the data.
 """
 
+import contextlib
 import hashlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -221,7 +223,8 @@ def _from_hub(name: str, config: str | None, split: str | None) -> Source:
     if split is None:
         raise SourceError(f"{name} is loaded by name: pick a split, for example --split test")
     try:
-        loaded = datasets.load_dataset(name, config, split=split)
+        with _quiet():
+            loaded = datasets.load_dataset(name, config, split=split)
     except Exception as error:  # the library's errors have no common root
         raise SourceError(
             f"{name} is no file or folder here, and `datasets` can't load it by name ({_first_line(error)})"
@@ -231,6 +234,17 @@ def _from_hub(name: str, config: str | None, split: str | None) -> Source:
     spec = {"kind": "datasets", "data": name, "config": config, "split": split}
     # The features, not the cached table, are sure to carry the class names.
     return _from_table(loaded.data.table.replace_schema_metadata(loaded.features.arrow_schema.metadata), name, spec)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the retries that the hub's libraries log off the screen; what goes wrong comes as an exception."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _from_table(table: pa.Table, name: str, spec: dict[str, Any]) -> Source:

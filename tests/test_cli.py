@@ -61,9 +61,9 @@ def test_score_says_what_it_guessed_and_what_it_found(
     assert "label    label (guessed)" in result.stderr
     assert "device   cpu, 1 thread(s) (this onnxruntime has no CUDA)" in result.stderr
     summary = json.loads((tmp_path / "run" / "run.json").read_text())["summary"]
-    assert f"mean loss      {summary['mean_loss']:.4f} nats" in result.stdout
-    assert f"accuracy       {summary['accuracy']:.2%}" in result.stdout
-    assert "rows           1,000" in result.stdout
+    assert f"mean loss        {summary['mean_loss']:.4f} nats" in result.stdout
+    assert f"accuracy         {summary['accuracy']:.2%}" in result.stdout
+    assert "rows             1,000" in result.stdout
     assert "peak memory" in result.stdout
     assert "padding" in result.stdout
     assert f"Next: lossrank rank {tmp_path / 'run'} --top 20" in result.stdout
@@ -286,6 +286,39 @@ def test_a_full_disk_is_one_line(
     assert not (small_disk / "worst.jsonl").exists()
 
 
+def test_a_run_without_labels_says_so_and_what_ranks_it(
+    lossrank: Lossrank, tiny_bundle: ModelBundle, tmp_path: Path
+) -> None:
+    (tmp_path / "data.csv").write_text("text,topic\nw1,World\nw2,Sports\n")
+    result = lossrank("score", tiny_bundle.path, tmp_path / "data.csv", "-o", tmp_path / "run")
+    assert "label    NONE: there will be predictions and no loss" in result.stderr
+    assert f"Next: lossrank rank {tmp_path / 'run'} --top 20 --by entropy" in result.stdout
+    assert lossrank("rank", tmp_path / "run", "--top", 20, "--by", "entropy").exit_code == 0
+
+
+def test_both_texts_of_a_pair_are_shown(lossrank: Lossrank, tiny_bundle: ModelBundle, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text(f"premise,hypothesis,label\n{'w1 ' * 200},w2 w3,World\n")
+    lossrank("score", tiny_bundle.path, tmp_path / "data.csv", "-o", tmp_path / "run")
+    heading, row = lossrank("rank", tmp_path / "run").stdout.splitlines()
+    assert heading.split()[-2:] == ["premise", "hypothesis"]
+    assert "w1 w1" in row
+    assert "w2 w3" in row
+
+
+def test_output_that_can_not_be_written_is_one_line(run: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command_line("rank", run, "--top", 500),
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["Error: the system: No space left on device"]
+
+
 def test_wrong_usage_exits_with_2(lossrank: Lossrank, run: Path) -> None:
     assert lossrank("rank", run, "--by", "size").exit_code == 2
     assert lossrank("rank", run, "--top", 0).exit_code == 2
@@ -301,7 +334,7 @@ def test_every_command_has_help_with_examples(lossrank: Lossrank, command: str) 
 
 
 def command_line(*arguments: object) -> list[str]:
-    return [sys.executable, "-c", "from cli.main import run; run()", *map(str, arguments)]
+    return [sys.executable, "-c", "from cli.entry import main; main()", *map(str, arguments)]
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:

@@ -189,3 +189,11 @@ class TestTypes:
             SourceError, match=r"column 'key' holds .*; an id is text, a number or a date \(--id-column\)"
         ):
             choose_columns(schema(text=TEXT, key=kind), id="key")
+
+
+def test_the_only_column_of_known_classes_is_the_label() -> None:
+    columns = schema(text=TEXT, topic=INT)
+    assert choose_columns(columns).label is None
+    assert choose_columns(columns, class_labels=["topic"]).label == "topic"
+    assert choose_columns(schema(text=TEXT, a=INT, b=INT), class_labels=["a", "b"]).label is None
+    assert choose_columns(schema(text=TEXT, label=INT, b=INT), class_labels=["b"]).label == "label"

@@ -231,6 +231,7 @@ def differing() -> list[tuple[str, dict[str, Any], str]]:
         ("window", {"window_rows": 32}, r"options window_rows is 64 there, 32 here"),
         ("batch", {"batch_tokens": 301}, r"options batch_tokens is 300 there, 301 here"),
         ("tokens", {"max_tokens": 20}, r"options max_tokens is 40 there, 20 here"),
+        ("map", {"label_map": {str(i): (i + 1) % 4 for i in range(4)}}, r"labels map '0' is None there, 1 here"),
         ("column", {"text_column": "note"}, r"columns text is text there, note here"),
     ]
 

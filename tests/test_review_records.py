@@ -215,7 +215,7 @@ def test_a_file_that_fails_half_way_leaves_the_old_one(tmp_path: Path) -> None:
 
 
 def test_a_file_in_no_folder_or_that_is_one(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="can't be written"):
+    with pytest.raises(RunError, match="nowhere is not a folder; make it first"):
         write_jsonl(tmp_path / "nowhere" / "worst.jsonl", [])
     with pytest.raises(match="is a folder; give -o a file"):
         write_jsonl(tmp_path, [], force=True)

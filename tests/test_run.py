@@ -136,7 +136,9 @@ def test_a_full_disk_is_said_and_the_run_goes_on_elsewhere_later(
     options = ScoreOptions(shard_rows=100, threads=1)
     filler = small_disk / "filler"
     filler.write_bytes(b"x" * 20_000)
-    with pytest.raises(RunError, match=r"no space left on the disk of .*; what was finished is kept: free some space"):
+    with pytest.raises(
+        RunError, match=r"no space left on the disk of .*; nothing half-written is left there: free some space"
+    ):
         score_dataset(tiny_bundle, rows.slice(0, 1000), small_disk / "run", options)
     finished = sorted(file.name for file in (small_disk / "run" / "scores").iterdir())
     assert 0 < len(finished) < 10
