@@ -31,7 +31,9 @@ _NO_LABEL = "NONE: there will be predictions and no loss; if there is a label, n
 @click.option("--config", help="Configuration of a `datasets` data set.")
 @click.option("--split", help="Split of a `datasets` data set or of a saved DatasetDict.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads of the model; default: the cores available.")
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="Batches that run at once on a CPU; default: the cores available."
+)
 @click.option(
     "--max-tokens", type=click.IntRange(min=1), help="Cut texts after so many tokens; default: the model's limit."
 )

@@ -155,8 +155,12 @@ def score_dataset(
         on_plan(plan)
     manifest = _manifest(plan, bundle, options, tokenizer.max_tokens)
     with locked_run(Path(output), manifest, overwrite=overwrite) as run:
-        work = _Work(bundle, source, columns, labels, tokenizer, session, batch_tokens, options.window)
-        return work.finish(run, on_progress or (lambda progress: None))
+        runners = ThreadPoolExecutor(session.threads, thread_name_prefix="model")
+        work = _Work(bundle, source, columns, labels, tokenizer, session, batch_tokens, options.window, runners)
+        try:
+            return work.finish(run, on_progress or (lambda progress: None))
+        finally:
+            runners.shutdown(cancel_futures=True)
 
 
 @dataclass
@@ -171,6 +175,7 @@ class _Work:
     session: Session
     batch_tokens: int
     window_rows: int
+    runners: ThreadPoolExecutor
 
     def finish(self, run: RunDirectory, on_progress: Callable[[Progress], None]) -> RunStats:
         """Score the shards that a run lacks, then sum it up."""
@@ -242,8 +247,9 @@ class _Work:
         """Return the logits [s, C] of a window's texts in their own order; NaN for a text that has no token."""
         logits = np.full((len(tokens.lengths), len(self.bundle.class_names)), np.nan, dtype=np.float32)
         progress.rows += int(np.count_nonzero(tokens.lengths == 0))
-        for bucket in make_buckets(tokens, self.batch_tokens, self.bundle.pad_id):
-            logits[bucket.row] = self.session.run(bucket)
+        buckets = list(make_buckets(tokens, self.batch_tokens, self.bundle.pad_id))
+        for bucket, found in zip(buckets, self.runners.map(self.session.run, buckets), strict=True):
+            logits[bucket.row] = found
             progress.rows += len(bucket.row)
             progress.tokens += int(bucket.attention_mask.sum())
             progress.padded_tokens += bucket.attention_mask.size

@@ -49,6 +49,15 @@ def test_the_same_rows_give_the_same_losses(
     assert np.abs(losses - reference).max() <= 1e-5
 
 
+def test_the_thread_count_changes_no_bit(news: pa.Table, tmp_path: Path) -> None:
+    found = []
+    for threads in (1, 2, 5):
+        score_dataset(BUNDLE, news, tmp_path / f"run{threads}", ScoreOptions(threads=threads, batch_tokens=512))
+        shards = sorted((tmp_path / f"run{threads}" / "scores").iterdir())
+        found.append([shard.read_bytes() for shard in shards])
+    assert found[0] == found[1] == found[2]
+
+
 def test_a_rows_loss_does_not_depend_on_the_rows_beside_it(
     news: pa.Table, reference: np.ndarray, tmp_path: Path
 ) -> None:
