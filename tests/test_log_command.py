@@ -248,8 +248,10 @@ def test_wrong_usage(
             "(401); set --api-key or RUBRIX_API_KEY to a key of that server"),
         (["--name", "d", "--pair", "World"], "Error: pair is 'World'; it must be GIVEN:PREDICTED, two of: World, "
             "Sports, Business, Sci/Tech"),
-        (["--name", "d", "--top", "3", "--per-class", "3"], "Error: --top (top_k) and --per-class (per_class) are two ways to say how many "
-            "rows; give one of them"),
+        (
+            ["--name", "d", "--top", "3", "--per-class", "3"],
+            "Error: --top (top_k) and --per-class (per_class) are two ways to say how many rows; give one of them",
+        ),
     ],
 )  # fmt: skip
 def test_errors_are_one_line(
