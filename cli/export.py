@@ -89,6 +89,7 @@ def _print_summary(bundle: ModelBundle, seconds: float) -> None:
     table.add_row("max tokens", f"{bundle.max_tokens:,}")
     for name in (*bundle.files, MANIFEST):
         table.add_row(name, _size((bundle.path / name).stat().st_size))
+    table.add_row("graph", safe(variant["graph"]))
     table.add_row("parity", f"{parity['texts']} texts through torch and through {variant['file']}")
     table.add_row("  logits", f"at most {parity['max_logit_difference']:.1e} apart")
     table.add_row("  losses", f"at most {parity['max_loss_difference']:.1e} nats apart")

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from exporter import libraries
 from exporter.convert import convert
+from exporter.errors import ParityError
 from exporter.fetch import fetch
 from exporter.load import Classifier, load
 from exporter.output import replacing
-from exporter.parity import reference_logits, require_parity
+from exporter.parity import Logits, Parity, reference_logits, require_parity
 from exporter.texts import Text, parity_texts
 from exporter.tokenizer import Encoding, encode, require_same_ids, save_tokenizer
 from scorer.bundle import ModelBundle, file_sha256
@@ -27,7 +28,8 @@ def export_model(
 ) -> ModelBundle:
     """Export a sequence classifier, from a folder or the Hugging Face hub, and return its bundle.
 
-    What the bundle computes has been compared with torch, text by text: ``variants["fp32"]["parity"]``.
+    What the bundle computes has been compared with torch, text by text: ``variants["fp32"]["parity"]``; what was
+    taken out of its graph before is in ``variants["fp32"]["graph"]``.
     ``progress`` is told what is being done. A failure, Ctrl-C too, leaves nothing and destroys nothing.
 
     Raises:
@@ -71,14 +73,39 @@ def export_model(
         )
         say(f"running {len(texts)} texts through onnxruntime")
         require_same_ids(draft, texts, encodings)
-        parity = require_parity(draft, texts, reference)
+        description, parity = _rewrite(draft, texts, reference)
         bundle = replace(
             draft,
-            variants={"fp32": {"file": _GRAPH, "parity": parity.as_dict()}},
+            variants={"fp32": {"file": _GRAPH, "graph": description, "parity": parity.as_dict()}},
             files={file.name: file_sha256(file) for file in sorted(folder.iterdir())},
         )
         bundle.save()
     return replace(bundle, path=path)
+
+
+def _rewrite(draft: ModelBundle, texts: list[Text], reference: Logits) -> tuple[str, Parity]:
+    """Take from the graph the work that its head never reads, as long as it computes what torch computes.
+
+    Returns what was done, or why nothing was, and the parity of the graph that is left.
+    """
+    import onnx
+
+    from exporter.graph import keep_first_token
+    from exporter.graph_fold import fold_keys_and_values
+
+    file = draft.model_file()
+    plain = file.read_bytes()
+    first = keep_first_token(onnx.load(file, load_external_data=False))
+    if first.applied:
+        folded = fold_keys_and_values(first.model)
+        onnx.save(folded.model, file)
+        description = f"{first.description}, {folded.description}" if folded.applied else first.description
+        try:
+            return description, require_parity(draft, texts, reference)
+        except ParityError as error:
+            file.write_bytes(plain)
+            first = replace(first, description=f"unchanged: {first.description} is not exact here ({error})")
+    return first.description, require_parity(draft, texts, reference)
 
 
 def _texts(classifier: Classifier) -> tuple[list[Text], list[Encoding]]:
