@@ -8,6 +8,7 @@ from exporter import libraries
 from exporter.convert import convert
 from exporter.errors import ParityError
 from exporter.fetch import fetch
+from exporter.libraries import captured
 from exporter.load import Classifier, load
 from exporter.output import replacing
 from exporter.parity import Logits, Parity, reference_logits, require_parity
@@ -95,9 +96,10 @@ def _rewrite(draft: ModelBundle, texts: list[Text], reference: Logits) -> tuple[
 
     file = draft.model_file()
     plain = file.read_bytes()
-    first = keep_first_token(onnx.load(file, load_external_data=False))
-    if first.applied:
+    with captured("rewriting the graph"):
+        first = keep_first_token(onnx.load(file, load_external_data=False))
         folded = fold_keys_and_values(first.model)
+    if first.applied:
         onnx.save(folded.model, file)
         description = f"{first.description}, {folded.description}" if folded.applied else first.description
         try:

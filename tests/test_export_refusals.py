@@ -275,13 +275,23 @@ def test_a_failing_conversion(model: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_graph_onnxruntime_can_not_load(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from onnx import TensorProto, helper
+
     from exporter import export
 
+    names = ("input_ids", "attention_mask")
+    inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["b", "t"]) for name in names]
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["b", 4])]
+    graph = helper.make_graph([helper.make_node("Unheard", list(names), ["logits"])], "odd", inputs, outputs)
+
     def convert(network: object, file: Path) -> tuple[str, ...]:
-        file.write_bytes(b"not a graph")
-        return ("input_ids", "attention_mask")
+        file.write_bytes(content)
+        return names
 
     monkeypatch.setattr(export, "convert", convert)
+    content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString()
     message = refusal(model, ConversionError)
     assert message.startswith("the exported graph can't be used: ")
     assert "can't be loaded by onnxruntime" in message
+    content = b"not a graph"
+    assert refusal(model, ConversionError).startswith("rewriting the graph failed: ")
