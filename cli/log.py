@@ -16,8 +16,8 @@ from cli.review.rubrix_api import RubrixApi, check_name
 from cli.review.rubrix_record import screen
 from cli.screen import safe, stderr
 from scorer import RunDirectory, join_source, rank
+from scorer.rank import TOP_K
 
-_TOP = 500
 _SOME_REFUSED = 3  # exit code
 _EVERY = 5.0  # seconds between plain lines
 _SORT = {  # what to sort by on the review page for the ranking's order
@@ -38,7 +38,7 @@ _SORT = {  # what to sort by on the review page for the ranking's order
     help="The review tool, or its records as a file.",
 )
 @click.option("--name", help="Data set on the server, of a-z, 0-9, - and _; made if it is not there.")
-@ranking_options(default_top=_TOP)
+@ranking_options(default_top=TOP_K)
 @click.option(
     "--url",
     envvar="RUBRIX_API_URL",

@@ -7,10 +7,11 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from importlib import import_module, metadata
+from importlib import import_module
 
 from exporter.errors import ConversionError, MissingExtraError
 from scorer.errors import LossrankError
+from scorer.packages import installed_versions
 from scorer.session import import_onnxruntime
 
 _NEEDED = ("torch", "transformers", "onnx", "optimum.exporters.onnx.model_configs", "huggingface_hub", "safetensors")
@@ -42,7 +43,7 @@ def require() -> None:
 
 def versions() -> dict[str, str]:
     """Return the versions of everything that had a hand in the bundle."""
-    found = {name: metadata.version(name) for name in _DISTRIBUTIONS if _is_installed(name)}
+    found = installed_versions(_DISTRIBUTIONS)
     found["onnxruntime"] = str(import_onnxruntime().__version__)
     return dict(sorted(found.items()))
 
@@ -92,11 +93,3 @@ def is_disk_full(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def _is_installed(distribution: str) -> bool:
-    try:
-        metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return False
-    return True

@@ -17,6 +17,7 @@ from scorer.labels import fold
 from scorer.run import RunDirectory
 from scorer.source import reopen_source
 
+TOP_K = 500  # rows, where it is not said how many
 Keys = NDArray[np.float64]
 
 # Each measure's column and sign: keys ascend from the worst row.
@@ -84,7 +85,7 @@ def rank(
         if count is not None and count < 1:
             raise RunError(f"{name} is {count}; it must be at least 1")
     wanted_pair = None if pair is None else _parse_pair(pair, run.class_names)
-    rows = _worst(run, by, top_k or 500, per_class, wanted_pair)
+    rows = _worst(run, by, top_k or TOP_K, per_class, wanted_pair)
     if not len(rows) and wanted_pair is None:
         hint = "" if by == "entropy" else "; rank by entropy, which needs no label"
         raise RunError(f"{run.path} has no row with a {by} (rows by status: {_statuses(run)}){hint}")

@@ -25,6 +25,7 @@ MANIFEST = "run.json"
 SCORES = "scores"
 # What must be the same for a run to go on; the rest of the manifest is a record.
 _COMPARED = ("bundle", "data", "columns", "labels", "options")
+_IDENTITY = ("sha256", "fingerprint", "rows")  # of bundle and data, wherever they lie
 
 
 @dataclass
@@ -230,9 +231,6 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
             if before.get(key) != now.get(key) and not (part in ("bundle", "data") and key not in _IDENTITY):
                 found.append(f"{part} {key} is {_short(before.get(key))} there, {_short(now.get(key))} here")
     return found
-
-
-_IDENTITY = ("sha256", "fingerprint", "rows")
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

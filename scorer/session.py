@@ -5,7 +5,6 @@ can't start and goes on without it (onnxruntime #23372, #17801), so the provider
 """
 
 import os
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from scorer.buckets import Bucket
 from scorer.errors import BundleError, DeviceError
+from scorer.packages import installed_versions
 
 DEVICES = ("auto", "cpu", "cuda")
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -87,7 +87,7 @@ def import_onnxruntime() -> ModuleType:
     Raises:
         DeviceError: neither wheel is installed, or both are (they overwrite each other's files), or it won't load.
     """
-    installed = [name for name in ("onnxruntime", "onnxruntime-gpu") if _is_installed(name)]
+    installed = list(installed_versions(("onnxruntime", "onnxruntime-gpu")))
     if len(installed) == 2:
         raise DeviceError(
             "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run "
@@ -148,14 +148,6 @@ def _quota(folder: Path) -> float | None:
         return None if quota == "max" or int(quota) <= 0 else int(quota) / int(period)
     except (OSError, ValueError):
         return None
-
-
-def _is_installed(distribution: str) -> bool:
-    try:
-        metadata.distribution(distribution)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def _choose(ort: ModuleType, device: str) -> tuple[str, str]:

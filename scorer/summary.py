@@ -5,12 +5,12 @@ import resource
 import sys
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from importlib import metadata
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
+from scorer.packages import installed_versions
 from scorer.run import RunDirectory
 from scorer.window import Window
 
@@ -120,10 +120,4 @@ def peak_memory_bytes() -> int:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, the system and the packages that numbers depend on."""
-    found = {"python": platform.python_version(), "system": platform.platform()}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    return {"python": platform.python_version(), "system": platform.platform(), **installed_versions(_PACKAGES)}

@@ -18,12 +18,11 @@ import pytest
 from cli.main import COMMANDS
 from scorer import ModelBundle, RunDirectory, rank
 from scorer.bundle import FORMAT
-from tests.test_run import read_only, small_disk
+from tests.conftest import read_only
 from tests.tiny import make_bundle
 
 Lossrank = Callable[..., click.testing.Result]
 ROOT = Path(__file__).parents[1]
-__all__ = ["small_disk"]
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,8 @@ import pytest
 from exporter import ExportError, OutputError, ParityError, export_model
 from exporter.output import replacing
 from scorer import ModelBundle
-from tests.test_run import read_only, small_disk
+from tests.conftest import read_only
 from tests.tiny_models import build, edit
-
-__all__ = ["small_disk"]
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,8 @@
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +11,7 @@ import pytest
 
 from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, score_dataset
 from scorer.files import write_atomically
+from tests.conftest import read_only
 
 ROOT = Path(__file__).parents[1]
 
@@ -116,20 +115,6 @@ def test_an_atomic_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_pat
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 64 KiB; skips where this user may not mount one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a tmpfs needs root")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
-
-
 def test_a_full_disk_is_said_and_the_run_goes_on_elsewhere_later(
     tiny_bundle: ModelBundle, rows: pa.Table, small_disk: Path
 ) -> None:
@@ -154,15 +139,6 @@ def test_a_read_only_place_is_said(tiny_bundle: ModelBundle, rows: pa.Table, tmp
     target = read_only(tmp_path)
     with pytest.raises(RunError, match=r"can't be written .*choose another place with -o"):
         score_dataset(tiny_bundle, rows, target / "run")
-
-
-def read_only(tmp_path: Path) -> Path:
-    """Return a folder that even root can't write to (procfs), or one without the permission."""
-    if os.geteuid() == 0:
-        return Path("/proc/self")
-    folder = tmp_path / "read-only"
-    folder.mkdir(mode=0o500)
-    return folder
 
 
 def test_another_projects_run_json_is_left_alone(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:

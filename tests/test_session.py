@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -232,9 +233,9 @@ class TestDevice:
 class TestWheels:
     @staticmethod
     def install(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-        def distribution(name: str) -> str:
+        def distribution(name: str) -> SimpleNamespace:
             if name in names:
-                return name
+                return SimpleNamespace(version="1.0")
             raise metadata.PackageNotFoundError(name)
 
         monkeypatch.setattr(metadata, "distribution", distribution)
