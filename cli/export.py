@@ -23,7 +23,8 @@ _MOST_CLASSES = 30
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--revision", help="Branch, tag or commit of a model on the Hugging Face hub.")
 @click.option("--force", is_flag=True, help="Replace BUNDLE if it is a bundle; it stays until the new one is whole.")
-def export(model: str, bundle: Path, revision: str | None, force: bool) -> None:
+@click.option("--int8/--no-int8", default=True, show_default=True, help="Make the graph for --precision screen too.")
+def export(model: str, bundle: Path, revision: str | None, force: bool, int8: bool) -> None:
     """Turn a Hugging Face classifier into a bundle that scores without torch.
 
     MODEL is a folder or a name on the Hugging Face hub. BUNDLE is the folder to write: the model as an ONNX graph,
@@ -34,12 +35,12 @@ def export(model: str, bundle: Path, revision: str | None, force: bool) -> None:
     Examples:
       lossrank export andi611/distilbert-base-uncased-ner-agnews bundle
       lossrank export ./my-classifier bundle --force
-      lossrank export org/classifier bundle --revision v2
+      lossrank export org/classifier bundle --revision v2 --no-int8
     """
     started = time.monotonic()
     try:
         with _status() as say:
-            exported = export_model(model, bundle, revision=revision, force=force, progress=say)
+            exported = export_model(model, bundle, revision=revision, force=force, int8=int8, progress=say)
     except ConversionError as error:
         if error.log:
             for line in error.log.rstrip().splitlines():
@@ -95,6 +96,10 @@ def _print_summary(bundle: ModelBundle, seconds: float) -> None:
     table.add_row("  losses", f"at most {parity['max_loss_difference']:.1e} nats apart")
     table.add_row("  predictions", f"{parity['label_agreement']:.1%} the same")
     table.add_row(f"  worst {parity['top_k']}", f"{parity['top_k_overlap']:.1%} the same")
+    if "int8" in bundle.variants:
+        int8 = bundle.variants["int8"]["parity"]
+        apart, same = int8["mean_loss_difference"], int8["label_agreement"]
+        table.add_row("int8", f"losses {apart:.3f} nats apart on average, {same:.1%} of the predictions the same")
     stdout().print(table)
 
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "score": "Compute the loss of every row of a data set.",
     "rank": "Show the rows with the worst loss, or write them to a file.",
     "log": "Send the worst rows to a review tool, or write them as its records.",
+    "bench": "Measure how fast this machine scores your rows, and how fast it could.",
 }
 
 

@@ -68,6 +68,7 @@ def ranking_table(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) 
             "entropy": pa.array([row.entropy for row in ranked], pa.float32()),
             "n_tokens": pa.array([row.n_tokens for row in ranked], pa.int32()),
             "truncated": pa.array([row.truncated for row in ranked], pa.bool_()),
+            "precision": pa.array([row.precision for row in ranked], pa.string()),
         }
     )
     taken = {*scores.column_names, *source.column_names}

@@ -1,7 +1,9 @@
 """`lossrank score`."""
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -9,6 +11,7 @@ from cli.progress import ScoreProgress, duration
 from cli.screen import printable
 from scorer import Plan, RunStats, ScoreOptions, score_dataset
 from scorer.labels import read_label_map
+from scorer.options import PRECISIONS
 
 _NO_LABEL = "NONE: there will be predictions and no loss; if there is a label, name it with --label-column"
 
@@ -35,12 +38,24 @@ _NO_LABEL = "NONE: there will be predictions and no loss; if there is a label, n
     "--threads", type=click.IntRange(min=1), help="Batches that run at once on a CPU; default: the cores available."
 )
 @click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="fp32",
+    show_default=True,
+    help="fp32; int8, faster and less exact; or screen: int8 for all rows and fp32 for the worst.",
+)
+@click.option(
+    "--screen-top",
+    type=click.IntRange(min=1),
+    help="How many of the worst rows a screen is to find as fp32 would; default: 1% of the rows, at least 1000.",
+)
+@click.option(
     "--max-tokens", type=click.IntRange(min=1), help="Cut texts after so many tokens; default: the model's limit."
 )
 @click.option(
     "--batch-tokens",
     type=click.IntRange(min=1),
-    help="Tokens in a padded batch; default: 1024 on a CPU, 16384 on a GPU.",
+    help="Tokens in a padded batch; default: tried on the data if the run is long, else 1024; 16384 on a GPU.",
 )
 @click.option(
     "--window-rows",
@@ -68,6 +83,8 @@ def score(
     split: str | None,
     device: str,
     threads: int | None,
+    precision: str,
+    screen_top: int | None,
     max_tokens: int | None,
     batch_tokens: int | None,
     window_rows: int | None,
@@ -84,6 +101,7 @@ def score(
       lossrank score bundle reviews.parquet -o run
       lossrank score bundle 'logs/*.jsonl' -o run --text-column message --label-column topic
       lossrank score bundle ag_news --split test -o run
+      lossrank score bundle reviews.parquet -o run --precision screen
     """
     options = ScoreOptions(
         text_column=text_column,
@@ -93,6 +111,8 @@ def score(
         label_map=None if label_map is None else read_label_map(label_map),
         device=device,
         threads=threads,
+        precision=precision,
+        screen_top=screen_top,
         max_tokens=max_tokens,
         batch_tokens=batch_tokens,
         window_rows=window_rows,
@@ -147,7 +167,12 @@ def print_plan(plan: Plan) -> None:
     if plan.labels is not None:
         _note(f"classes  {', '.join(plan.labels.class_names)}; labels mapped {plan.labels.how}")
     threads = f", {plan.threads} thread(s)" if plan.device == "cpu" else ""
-    _note(f"device   {plan.device}{threads} ({plan.why_device}), batches of {plan.batch_tokens:,} tokens")
+    _note(f"device   {plan.device}{threads} ({plan.why_device})")
+    _note(f"batches  {plan.batch_tokens:,} tokens ({plan.calibration.why})")
+    if plan.screen_top is not None:
+        _note(f"screen   int8 for every row, fp32 for those that could be among the worst {plan.screen_top:,}")
+    elif plan.precision != "fp32":
+        _note(f"numbers  {plan.precision}: losses are not exact")
 
 
 def print_summary(stats: RunStats, run: Path) -> None:
@@ -168,13 +193,31 @@ def print_summary(stats: RunStats, run: Path) -> None:
     if stats.rows > stats.kept_rows:
         say("speed", f"{stats.rows_per_second:,.0f} rows/s")
     say("tokens", f"{stats.tokens:,}, and {stats.padding:.2%} of the model's input was padding")
+    if stats.duplicates:
+        say("duplicates", f"{stats.duplicates:,} texts had the tokens of another one and were not run")
+    if stats.screen:
+        print_screen(stats.screen, say)
     stages = ", ".join(f"{name} {duration(spent)}" for name, spent in stats.seconds.items() if name != "total")
     say("time", f"{duration(stats.seconds['total'])} ({stages})")
+    say("in the model", f"{stats.model_share:.0%} of the threads' time")
     say("peak memory", f"{stats.peak_memory_bytes / 2**20:,.0f} MiB")
     for name, count in stats.unknown_labels.items():
         _note(f"unknown label {name!r}: {count:,} rows")
     for problem in stats.problems:
         _note(f"unreadable: {problem}")
+
+
+def print_screen(screen: dict[str, Any], say: Callable[[str, str], None]) -> None:
+    """Print what a screen found and how sure it is."""
+    say("screen", f"{screen['rescored']:,} rows were scored again in fp32")
+    if "control" in screen:
+        control = screen["control"]
+        say("  worst", f"{screen['top_k']:,}, about {screen['estimated_recall']:.2%} of fp32's are among them")
+        say(
+            "  control",
+            f"{control['rows']:,} random rows in both: {control['mean_error']:.4f} nats apart on average, "
+            f"{control['largest_error']:.2f} at most; {control['missed']:,} of the worst missed",
+        )
 
 
 def _note(text: str) -> None:

@@ -3,20 +3,21 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from exporter import libraries
 from exporter.convert import convert
-from exporter.errors import ParityError
+from exporter.errors import ConversionError, ParityError
 from exporter.fetch import fetch
 from exporter.libraries import captured
 from exporter.load import Classifier, load
 from exporter.output import replacing
-from exporter.parity import Logits, Parity, reference_logits, require_parity
+from exporter.parity import Logits, Parity, measure_parity, reference_logits, require_parity
 from exporter.texts import Text, parity_texts
 from exporter.tokenizer import Encoding, encode, require_same_ids, save_tokenizer
 from scorer.bundle import ModelBundle, file_sha256
 
-_GRAPH = "model.onnx"
+_GRAPH, _INT8_GRAPH = "model.onnx", "model.int8.onnx"
 
 
 def export_model(
@@ -25,12 +26,14 @@ def export_model(
     *,
     revision: str | None = None,
     force: bool = False,
+    int8: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> ModelBundle:
     """Export a sequence classifier, from a folder or the Hugging Face hub, and return its bundle.
 
     What the bundle computes has been compared with torch, text by text: ``variants["fp32"]["parity"]``; what was
-    taken out of its graph before is in ``variants["fp32"]["graph"]``.
+    taken out of its graph before is in ``variants["fp32"]["graph"]``. With ``int8`` it has a second graph for screens,
+    whose distance from torch is measured too but not limited; a model that has no such form goes without.
     ``progress`` is told what is being done. A failure, Ctrl-C too, leaves nothing and destroys nothing.
 
     Raises:
@@ -74,14 +77,29 @@ def export_model(
         )
         say(f"running {len(texts)} texts through onnxruntime")
         require_same_ids(draft, texts, encodings)
+        token_parameters = _token_parameters(draft)  # before the graph is rewritten
         description, parity = _rewrite(draft, texts, reference)
+        variants = {"fp32": {"file": _GRAPH, "graph": description, "parity": parity.as_dict()}}
+        if int8:
+            say("making the int8 variant")
+            variants |= _int8(draft, texts, reference, say)
         bundle = replace(
             draft,
-            variants={"fp32": {"file": _GRAPH, "graph": description, "parity": parity.as_dict()}},
+            variants=variants,
             files={file.name: file_sha256(file) for file in sorted(folder.iterdir())},
+            token_parameters=token_parameters,
         )
         bundle.save()
     return replace(bundle, path=path)
+
+
+def _token_parameters(draft: ModelBundle) -> int | None:
+    import onnx
+
+    from exporter.count import count_token_parameters
+
+    with captured("counting the weights of the graph"):
+        return count_token_parameters(onnx.load(draft.model_file(), load_external_data=False))
 
 
 def _rewrite(draft: ModelBundle, texts: list[Text], reference: Logits) -> tuple[str, Parity]:
@@ -108,6 +126,31 @@ def _rewrite(draft: ModelBundle, texts: list[Text], reference: Logits) -> tuple[
             file.write_bytes(plain)
             first = replace(first, description=f"unchanged: {first.description} is not exact here ({error})")
     return first.description, require_parity(draft, texts, reference)
+
+
+def _int8(
+    draft: ModelBundle, texts: list[Text], reference: Logits, say: Callable[[str], None]
+) -> dict[str, dict[str, Any]]:
+    """Write the int8 graph and return what is known of it; nothing if the model can't be run in int8."""
+    import onnx
+
+    from exporter.quantize import quantize
+
+    variant = {"int8": {"file": _INT8_GRAPH}}
+    file = draft.path / _INT8_GRAPH
+    with captured("quantising the graph"):
+        quantised = quantize(onnx.load(draft.model_file(), load_external_data=False))
+    if not quantised.applied:
+        say(f"there is no int8 variant: {quantised.description}")
+        return {}
+    onnx.save(quantised.model, file)
+    try:
+        parity = measure_parity(replace(draft, variants=variant), texts, reference, "int8")
+    except (ParityError, ConversionError) as error:
+        file.unlink()
+        say(f"there is no int8 variant: {error}")
+        return {}
+    return {"int8": {**variant["int8"], "graph": quantised.description, "parity": parity.as_dict()}}
 
 
 def _texts(classifier: Classifier) -> tuple[list[Text], list[Encoding]]:

@@ -1,6 +1,6 @@
 """GraphWriter: a graph written anew node by node, with new names where needed and nothing left over."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +20,17 @@ class GraphRewrite:
 
 
 class GraphWriter:
-    """Takes nodes, old and new ones, in the order they run in; ``suffix`` ends the names of the new ones."""
+    """Takes nodes, old and new ones, in the order they run in; ``suffix`` ends the names of the new ones.
 
-    def __init__(self, model: onnx.ModelProto, suffix: str) -> None:
+    ``domains`` are those of operators that the model has none of yet, with their versions.
+    """
+
+    def __init__(self, model: onnx.ModelProto, suffix: str, domains: Mapping[str, int] | None = None) -> None:
         self._model = onnx.ModelProto()
         self._model.CopyFrom(model)
+        for domain, version in (domains or {}).items():
+            if all(each.domain != domain for each in self._model.opset_import):
+                self._model.opset_import.append(helper.make_opsetid(domain, version))
         self._suffix = suffix
         self._nodes: list[onnx.NodeProto] = []
         self._taken = {name for node in model.graph.node for name in (*node.input, *node.output)}

@@ -41,6 +41,7 @@ class Parity:
     texts: int
     max_logit_difference: float
     max_loss_difference: float
+    mean_loss_difference: float
     label_agreement: float
     top_k: int
     top_k_overlap: float
@@ -67,15 +68,17 @@ def reference_logits(model: Any, encodings: Sequence[Encoding]) -> Logits:
     return np.stack(rows)
 
 
-def production_logits(bundle: ModelBundle, texts: Sequence[Text], window_rows: int, batch_tokens: int) -> Logits:
-    """Return the logits [n, C] that scoring the bundle gives, on the CPU.
+def production_logits(
+    bundle: ModelBundle, texts: Sequence[Text], window_rows: int, batch_tokens: int, precision: str = "fp32"
+) -> Logits:
+    """Return the logits [n, C] that scoring the bundle in one precision gives, on the CPU.
 
     Raises:
         ConversionError: onnxruntime can't load or run the graph.
     """
     tokenizer = BundleTokenizer(bundle)
     try:
-        session = OrtSession(bundle.model_file(), device="cpu")
+        session = OrtSession(bundle.model_file(precision), "cpu", precision=precision)
     except BundleError as error:
         raise ConversionError(f"the exported graph can't be used: {error}") from error
     logits = np.full((len(texts), len(bundle.class_names)), np.nan, dtype=np.float32)
@@ -105,6 +108,7 @@ def compare(reference: Logits, logits: Logits) -> Parity:
         texts=n,
         max_logit_difference=float(logit_difference.max()),
         max_loss_difference=float(loss_difference.max()),
+        mean_loss_difference=float(loss_difference.mean()),
         label_agreement=float(np.mean(reference.argmax(axis=1) == logits.argmax(axis=1))),
         top_k=top_k,
         top_k_overlap=len(worst[0] & worst[1]) / top_k,
@@ -126,10 +130,31 @@ def require_parity(bundle: ModelBundle, texts: Sequence[Text], reference: Logits
         if fault:
             raise ParityError(f"{bundle.model} can't be exported: {fault}")
         found.append(compare(reference, logits))
+    return _worse(found)
+
+
+def measure_parity(bundle: ModelBundle, texts: Sequence[Text], reference: Logits, precision: str) -> Parity:
+    """Measure a variant of which no more is asked than finite logits; the worse figures, as ``require_parity`` gives.
+
+    Raises:
+        ParityError: a logit is not finite.
+        ConversionError: onnxruntime can't load or run the graph.
+    """
+    found = []
+    for window_rows, batch_tokens in _ARRANGEMENTS:
+        logits = production_logits(bundle, texts, window_rows, batch_tokens, precision)
+        if not np.isfinite(logits).all():
+            raise ParityError(f"{precision} gives logits that are not finite")
+        found.append(compare(reference, logits))
+    return _worse(found)
+
+
+def _worse(found: Sequence[Parity]) -> Parity:
     return Parity(
-        texts=len(texts),
+        texts=found[0].texts,
         max_logit_difference=max(parity.max_logit_difference for parity in found),
         max_loss_difference=max(parity.max_loss_difference for parity in found),
+        mean_loss_difference=max(parity.mean_loss_difference for parity in found),
         label_agreement=min(parity.label_agreement for parity in found),
         top_k=found[0].top_k,
         top_k_overlap=min(parity.top_k_overlap for parity in found),

@@ -5,11 +5,13 @@ Needs numpy, pyarrow, tokenizers and onnxruntime, nothing heavier; importing it 
 
 from scorer.bundle import ModelBundle
 from scorer.errors import BundleError, DeviceError, LabelError, LossrankError, RunError, SourceError
-from scorer.pipeline import Plan, Progress, ScoreOptions, score_dataset
+from scorer.options import ScoreOptions
+from scorer.pipeline import Plan, score_dataset
 from scorer.rank import RankedRow, join_source, rank
 from scorer.run import RunDirectory
 from scorer.source import Source, open_source
 from scorer.summary import RunStats
+from scorer.work import Progress
 
 __all__ = [
     "BundleError",

@@ -55,17 +55,19 @@ def make_buckets(window: TokenWindow, batch_tokens: int, pad_id: int) -> Iterato
     Raises:
         ValueError: ``batch_tokens`` is not positive.
     """
-    lengths = window.lengths
-    for row in cut(lengths, batch_tokens):
-        length = lengths[row]
-        mask = np.arange(int(length[0]))[None, :] < length[:, None]
-        # One gather for the whole batch: positions past a row's end read its last token and are masked off.
-        index = window.offsets[row][:, None] + np.minimum(np.arange(mask.shape[1])[None, :], length[:, None] - 1)
-        yield Bucket(
-            row=row,
-            input_ids=np.where(mask, window.ids[index], pad_id).astype(np.int64),
-            attention_mask=mask.astype(np.int64),
-            token_type_ids=None
-            if window.type_ids is None
-            else np.where(mask, window.type_ids[index], 0).astype(np.int64),
-        )
+    for rows in cut(window.lengths, batch_tokens):
+        yield pad(window, rows, pad_id)
+
+
+def pad(window: TokenWindow, rows: NDArray[np.int64], pad_id: int) -> Bucket:
+    """Return the padded batch of some of a window's rows [b]; the first of them is the longest."""
+    length = window.lengths[rows]
+    mask = np.arange(int(length[0]))[None, :] < length[:, None]
+    # One gather for the whole batch: positions past a row's end read its last token and are masked off.
+    index = window.offsets[rows][:, None] + np.minimum(np.arange(mask.shape[1])[None, :], length[:, None] - 1)
+    return Bucket(
+        row=rows,
+        input_ids=np.where(mask, window.ids[index], pad_id).astype(np.int64),
+        attention_mask=mask.astype(np.int64),
+        token_type_ids=None if window.type_ids is None else np.where(mask, window.type_ids[index], 0).astype(np.int64),
+    )

@@ -22,7 +22,9 @@ class ModelBundle:
     """An exported classifier, checked and ready to be scored with.
 
     ``class_names`` is in the order of the logits' columns; ``variants`` maps a precision such as ``"fp32"`` to
-    what is known of it (``file`` and its measured ``parity``); ``files`` maps every file to its SHA-256.
+    what is known of it (``file`` and its measured ``parity``); ``files`` maps every file to its SHA-256;
+    ``token_parameters`` is how many weights the model multiplies each token with, before any work is taken out of its
+    graph: None where that is not known, as of bundles from before it was counted.
     """
 
     path: Path
@@ -37,6 +39,7 @@ class ModelBundle:
     variants: dict[str, dict[str, Any]]
     versions: dict[str, str]
     files: dict[str, str]
+    token_parameters: int | None = None
 
     @property
     def sha256(self) -> str:
@@ -61,7 +64,10 @@ class ModelBundle:
             BundleError: the bundle has no such variant.
         """
         if precision not in self.variants:
-            raise BundleError(f"{self.path} has no {precision!r} variant; it has: {', '.join(sorted(self.variants))}")
+            raise BundleError(
+                f"{self.path} has no {precision!r} variant; it has: {', '.join(sorted(self.variants))}; choose one of "
+                "these with --precision, or export the model again"
+            )
         return self.path / str(self.variants[precision]["file"])
 
     def manifest(self) -> dict[str, Any]:
@@ -79,6 +85,7 @@ class ModelBundle:
             "variants": self.variants,
             "versions": self.versions,
             "files": self.files,
+            "token_parameters": self.token_parameters,
         }
 
     def save(self) -> None:
@@ -118,6 +125,7 @@ class ModelBundle:
                 variants=dict(manifest["variants"]),
                 versions=dict(manifest["versions"]),
                 files=dict(manifest["files"]),
+                token_parameters=_count(manifest.get("token_parameters")),
             )
             _strings([*bundle.files.values(), *(variant["file"] for variant in bundle.variants.values())])
         except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -156,6 +164,12 @@ def _strings(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
         raise TypeError(f"{value!r} is no list of names")
     return tuple(value)
+
+
+def _count(value: Any) -> int | None:
+    if value is not None and (type(value) is not int or value < 1):
+        raise ValueError(f"token_parameters is {value!r}, no positive whole number")
+    return value
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

@@ -4,97 +4,44 @@ Windows and shards are fixed ranges of rows, so every batch holds the same rows 
 resumed, and its shards come out byte for byte the same.
 """
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from scorer.buckets import make_buckets
 from scorer.bundle import ModelBundle
+from scorer.calibrate import DEFAULT, Calibration, calibrate
 from scorer.columns import Columns, choose_columns
+from scorer.engine import Engine
 from scorer.errors import RunError
 from scorer.labels import LabelMap, make_label_map
-from scorer.run import RunDirectory, locked_run
-from scorer.session import OrtSession, Session
-from scorer.shard import score_table
+from scorer.options import ScoreOptions
+from scorer.run import locked_run, recorded_batch_tokens
+from scorer.screen import control_rows, screen
+from scorer.session import OrtSession
 from scorer.source import Source, open_source
-from scorer.summary import RunStats, ShardNotes, summarise, versions
-from scorer.tokens import BundleTokenizer, TokenWindow
-from scorer.watch import LabelWatch
-from scorer.window import Window, read_windows
+from scorer.summary import RunStats, summarise, versions
+from scorer.tokens import BundleTokenizer
+from scorer.window import read_windows
+from scorer.work import Progress, Work
 
-# Small batches stay in a CPU's cache (4,096 tokens are a fifth slower than 1,024); a GPU wants large ones.
-_BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
-_WINDOW_ROWS = 4096
-
-
-@dataclass(frozen=True)
-class ScoreOptions:
-    """What can be set of a run; None is chosen by the machine, the model or the data.
-
-    ``batch_tokens`` bounds a padded batch, ``window_rows`` are sorted by length together, ``shard_rows`` are
-    written, and on resume kept or redone, together.
-    """
-
-    text_column: str | None = None
-    text_pair_column: str | None = None
-    label_column: str | None = None
-    id_column: str | None = None
-    label_map: Mapping[str, Any] | None = None
-    device: str = "auto"
-    threads: int | None = None
-    max_tokens: int | None = None
-    batch_tokens: int | None = None
-    window_rows: int | None = None
-    shard_rows: int = 4096
-
-    def __post_init__(self) -> None:
-        for name in ("threads", "max_tokens", "batch_tokens", "window_rows", "shard_rows"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise RunError(f"{name} is {value}; it must be at least 1")
-        if self.window_rows is not None and self.window_rows > self.shard_rows:
-            raise RunError(
-                f"window_rows is {self.window_rows}, more than shard_rows ({self.shard_rows}); windows end with "
-                "their shard: give less, or larger shards"
-            )
-
-    @property
-    def window(self) -> int:
-        """The rows sorted by length together, as given or as many as fit a shard, up to 4,096."""
-        return self.window_rows or min(_WINDOW_ROWS, self.shard_rows)
-
-
-@dataclass
-class Progress:
-    """How far a run is: rows and tokens of this process, ``kept`` rows of an earlier one, seconds since the start.
-
-    ``padded_tokens`` counts what the model was fed, padding included.
-    """
-
-    total_rows: int
-    kept: int = 0
-    rows: int = 0
-    tokens: int = 0
-    padded_tokens: int = 0
-    seconds: float = 0.0
-
-    @property
-    def padding(self) -> float:
-        """The share of the model's input that is padding, 0..1."""
-        return 1.0 - self.tokens / self.padded_tokens if self.padded_tokens else 0.0
+_CUDA_BATCH_TOKENS = 16384  # a GPU wants large batches
+_CALIBRATED_FROM = 10_000  # rows; fewer are not worth a try
+_CALIBRATION_ROWS = 256  # a thread
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is about to be done, for the user to see before it takes a night."""
+    """What is about to be done, for the user to see before it takes a night.
+
+    ``precision`` is that of every row's first run; ``screen_top`` is how many of the worst rows a screen must find in
+    fp32, None without one.
+    """
 
     source: Source
     columns: Columns
@@ -102,7 +49,13 @@ class Plan:
     device: str
     why_device: str
     threads: int
-    batch_tokens: int
+    precision: str
+    screen_top: int | None
+    calibration: Calibration
+
+    @property
+    def batch_tokens(self) -> int:
+        return self.calibration.batch_tokens
 
 
 def score_dataset(
@@ -147,123 +100,89 @@ def score_dataset(
     labels = None
     if columns.label is not None:
         labels = make_label_map(bundle.class_names, source.label_names.get(columns.label), options.label_map)
+    elif options.precision == "screen":
+        raise RunError("precision screen looks for the worst losses, and there is no label; use precision int8 or fp32")
     tokenizer = BundleTokenizer(bundle, options.max_tokens)
-    session = OrtSession(bundle.model_file(), options.device, options.threads)
-    batch_tokens = options.batch_tokens or _BATCH_TOKENS[session.device]
-    plan = Plan(source, columns, labels, session.device, session.why, session.threads, batch_tokens)
-    if on_plan:
-        on_plan(plan)
-    manifest = _manifest(plan, bundle, options, tokenizer.max_tokens)
-    with locked_run(Path(output), manifest, overwrite=overwrite) as run:
-        runners = ThreadPoolExecutor(session.threads, thread_name_prefix="model")
-        work = _Work(bundle, source, columns, labels, tokenizer, session, batch_tokens, options.window, runners)
-        try:
-            return work.finish(run, on_progress or (lambda progress: None))
-        finally:
-            runners.shutdown(cancel_futures=True)
+    precision = "fp32" if options.precision == "fp32" else "int8"
+    session = OrtSession(bundle.model_file(precision), options.device, options.threads, precision)
+    screen_top = options.screened(source.num_rows)
+    again = None if screen_top is None else OrtSession(bundle.model_file(), session.device, session.threads)
+    progress = Progress(source.num_rows)
+    started = time.perf_counter()
 
-
-@dataclass
-class _Work:
-    """A run's parts, put together once."""
-
-    bundle: ModelBundle
-    source: Source
-    columns: Columns
-    labels: LabelMap | None
-    tokenizer: BundleTokenizer
-    session: Session
-    batch_tokens: int
-    window_rows: int
-    runners: ThreadPoolExecutor
-
-    def finish(self, run: RunDirectory, on_progress: Callable[[Progress], None]) -> RunStats:
-        """Score the shards that a run lacks, then sum it up."""
-        started = time.perf_counter()
-        missing = [run.shard_range(i) for i in run.missing_shards()]
-        progress = Progress(run.num_rows, kept=run.num_rows - sum(stop - start for start, stop in missing))
-        if not missing and run.manifest.get("summary"):
-            return RunStats(**{**run.manifest["summary"], "kept_rows": run.num_rows})
-        seconds: dict[str, float] = dict.fromkeys(("read", "tokenise", "wait", "model", "write"), 0.0)
-        watch = LabelWatch(run, self.labels, self.window_rows)
-        notes = ShardNotes()
-        tables: list[pa.Table] = []
-
-        def report() -> None:
-            progress.seconds = time.perf_counter() - started
+    def report() -> None:
+        progress.seconds = time.perf_counter() - started
+        if on_progress:
             on_progress(progress)
 
-        report()
-        for window, tokens in self._prefetched(missing, seconds):
-            watch.before(window)
-            before = (progress.tokens, progress.padded_tokens)
-            with _timed(seconds, "model"):
-                logits = self._logits(tokens, progress, report)
-            progress.rows += len(window.status) - len(tokens.lengths)
-            table = score_table(window, tokens, logits, self.bundle.class_names)
-            watch.after(window, table)
-            tables.append(table)
-            notes.add(window, progress.tokens - before[0], progress.padded_tokens - before[1])
-            shard = window.first_row // run.shard_rows
-            if window.stop == run.shard_range(shard)[1]:
-                self.source.refuse_change()
-                with _timed(seconds, "write"):
-                    run.write_shard(shard, pa.concat_tables(tables), asdict(notes))
-                tables, notes = [], ShardNotes()
-        report()
-        seconds["total"] = progress.seconds
-        stats = summarise(run, kept_rows=progress.kept, seconds=seconds)
-        run.manifest["summary"] = stats.as_dict()
-        run.save()
-        return stats
-
-    def _prefetched(
-        self, shards: list[tuple[int, int]], seconds: dict[str, float]
-    ) -> Iterator[tuple[Window, TokenWindow]]:
-        """Read and tokenise one window ahead of the model, in a thread of its own."""
-        size = self.window_rows
-        ranges = [(at, min(at + size, stop)) for start, stop in shards for at in range(start, stop, size)]
-        windows = read_windows(self.source, self.columns, self.labels, ranges)
-
-        def prepare() -> tuple[Window, TokenWindow] | None:
-            with _timed(seconds, "read"):
-                window = next(windows, None)
-            if window is None:
-                return None
-            with _timed(seconds, "tokenise"):
-                return window, self.tokenizer.tokenise(window.texts, window.text_pairs)
-
-        with ThreadPoolExecutor(1, thread_name_prefix="tokenise") as executor:
-            pending = executor.submit(prepare)
-            while True:
-                with _timed(seconds, "wait"):
-                    prepared = pending.result()
-                if prepared is None:
-                    return
-                pending = executor.submit(prepare)
-                yield prepared
-
-    def _logits(self, tokens: TokenWindow, progress: Progress, report: Callable[[], None]) -> NDArray[np.float32]:
-        """Return the logits [s, C] of a window's texts in their own order; NaN for a text that has no token."""
-        logits = np.full((len(tokens.lengths), len(self.bundle.class_names)), np.nan, dtype=np.float32)
-        progress.rows += int(np.count_nonzero(tokens.lengths == 0))
-        buckets = list(make_buckets(tokens, self.batch_tokens, self.bundle.pad_id))
-        for bucket, found in zip(buckets, self.runners.map(self.session.run, buckets), strict=True):
-            logits[bucket.row] = found
-            progress.rows += len(bucket.row)
-            progress.tokens += int(bucket.attention_mask.sum())
-            progress.padded_tokens += bucket.attention_mask.size
+    with ThreadPoolExecutor(session.threads, thread_name_prefix="model") as runners:
+        kept = None if overwrite else recorded_batch_tokens(Path(output))
+        calibration = _batch_tokens(options, kept, bundle, source, columns, tokenizer, session, runners)
+        plan = Plan(
+            source, columns, labels, session.device, session.why, session.threads, precision, screen_top, calibration
+        )
+        if on_plan:
+            on_plan(plan)
+        manifest = _manifest(plan, bundle, options, tokenizer.max_tokens)
+        seed = int(source.fingerprint[:12], 16)
+        with locked_run(Path(output), manifest, overwrite=overwrite) as run:
+            missing = run.missing_shards()
+            if not missing and run.manifest.get("summary"):
+                return RunStats(**{**run.manifest["summary"], "kept_rows": run.num_rows})
+            progress.kept = run.num_rows - sum(stop - start for start, stop in map(run.shard_range, missing))
+            work = Work(
+                run=run,
+                source=source,
+                columns=columns,
+                labels=labels,
+                tokenizer=tokenizer,
+                window_rows=options.window,
+                precision=precision,
+                first=Engine(session, runners, plan.batch_tokens, bundle.pad_id),
+                again=None if again is None else Engine(again, runners, plan.batch_tokens, bundle.pad_id),
+                control=control_rows(run.num_rows, seed) if screen_top else np.zeros(0, np.int64),
+                progress=progress,
+                report=report,
+            )
+            try:
+                work.score_missing()
+                if screen_top is not None:
+                    run.manifest["screen"] = screen(run, screen_top, work.control, work.rescore)
+            except BaseException:
+                runners.shutdown(cancel_futures=True)
+                raise
             report()
-        return logits
+            work.seconds["total"] = progress.seconds
+            inside = work.seconds_in_model / max(session.threads * progress.seconds, 1e-9)
+            stats = summarise(run, kept_rows=progress.kept, seconds=work.seconds, model_share=inside)
+            run.manifest["summary"] = stats.as_dict()
+            run.save()
+            return stats
 
 
-@contextlib.contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    started = time.perf_counter()
-    try:
-        yield
-    finally:
-        seconds[stage] += time.perf_counter() - started
+def _batch_tokens(
+    options: ScoreOptions,
+    kept: int | None,
+    bundle: ModelBundle,
+    source: Source,
+    columns: Columns,
+    tokenizer: BundleTokenizer,
+    session: OrtSession,
+    runners: ThreadPoolExecutor,
+) -> Calibration:
+    """Return the batch size: as given, as a run has that is gone on with, or what is fastest here on these rows."""
+    if options.batch_tokens is not None:
+        return Calibration(options.batch_tokens, {}, "as given")
+    if kept is not None:
+        return Calibration(kept, {}, "as the run began")
+    if session.device == "cuda":
+        return Calibration(_CUDA_BATCH_TOKENS, {}, "for a GPU")
+    if source.num_rows < _CALIBRATED_FROM:
+        return Calibration(DEFAULT, {}, "too few rows to try others")
+    sample = [(0, min(_CALIBRATION_ROWS * session.threads, source.num_rows))]
+    (window,) = read_windows(source, columns, None, sample)
+    tokens = tokenizer.tokenise(window.texts, window.text_pairs)
+    return calibrate(session, runners, tokens, bundle.pad_id, len(bundle.class_names), source.num_rows)
 
 
 def _manifest(plan: Plan, bundle: ModelBundle, options: ScoreOptions, max_tokens: int) -> dict[str, Any]:
@@ -286,10 +205,13 @@ def _manifest(plan: Plan, bundle: ModelBundle, options: ScoreOptions, max_tokens
         "labels": None if plan.labels is None else {"how": plan.labels.how, "map": plan.labels.by_value},
         "options": {
             "device": plan.device,
+            "precision": options.precision,
+            "screen_top": plan.screen_top,
             "max_tokens": max_tokens,
             "batch_tokens": plan.batch_tokens,
             "window_rows": options.window,
             "shard_rows": options.shard_rows,
         },
+        "calibration": plan.calibration.as_dict(),
         "machine": {"threads": plan.threads, "versions": versions()},
     }

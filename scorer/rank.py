@@ -34,8 +34,8 @@ MEASURES = tuple(_MEASURES)
 class RankedRow:
     """One row of a ranking: ``rank`` counts from 1, the worst; ``row`` from 0, its place in the data.
 
-    ``label`` and ``predicted`` are class indices, ``probs`` [C] the softmax; loss and entropy are in nats. What
-    needs a label is None where the row has none.
+    ``label`` and ``predicted`` are class indices, ``probs`` [C] the softmax; loss and entropy are in nats.
+    ``precision`` is that of the numbers, ``fp32`` or ``int8``. What needs a label is None where the row has none.
     """
 
     rank: int
@@ -50,6 +50,7 @@ class RankedRow:
     entropy: float
     n_tokens: int
     truncated: bool
+    precision: str
     probs: tuple[float, ...]
 
 
@@ -144,7 +145,7 @@ def _read_rows(run: RunDirectory, rows: NDArray[np.int64]) -> list[RankedRow]:
     for shard in np.unique(rows // run.shard_rows).tolist():
         wanted = np.sort(rows[rows // run.shard_rows == shard])
         table = run.read_shard(shard).take(pa.array(wanted - run.shard_range(shard)[0]))
-        found |= {int(record["row"]): record for record in table.drop_columns(["status"]).to_pylist()}
+        found |= {int(record["row"]): record for record in table.drop_columns(["status", "int8_loss"]).to_pylist()}
     ranked = []
     for place, row in enumerate(rows.tolist(), start=1):
         record = found[row]

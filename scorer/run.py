@@ -20,7 +20,7 @@ from scorer.bundle import file_sha256
 from scorer.errors import RunError
 from scorer.files import reporting, write_atomically
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "run.json"
 SCORES = "scores"
 # What must be the same for a run to go on; the rest of the manifest is a record.
@@ -43,11 +43,11 @@ class RunDirectory:
             RunError: it is not a run directory, is of a newer format, damaged, or not finished.
         """
         run = cls(Path(path), _read_manifest(Path(path)))
+        again = "run the same `lossrank score` command again to go on"
         if len(run.shards) < run.num_shards:
-            raise RunError(
-                f"{path} is not finished ({len(run.shards)} of {run.num_shards} shards); "
-                "run the same `lossrank score` command again to go on"
-            )
+            raise RunError(f"{path} is not finished ({len(run.shards)} of {run.num_shards} shards); {again}")
+        if run.manifest["options"].get("precision") == "screen" and "screen" not in run.manifest:
+            raise RunError(f"{path} is not finished (the worst rows are not scored in fp32 yet); {again}")
         return run
 
     @property
@@ -109,6 +109,10 @@ class RunDirectory:
         self.shards[file.name] = {"sha256": file_sha256(file), **notes}
         self.save()
 
+    def notes(self, index: int) -> dict[str, Any]:
+        """Return what was noted of a finished shard."""
+        return {name: value for name, value in self.shards[shard_name(index)].items() if name != "sha256"}
+
     def save(self) -> None:
         """Write the manifest.
 
@@ -143,6 +147,15 @@ class RunDirectory:
         if table.num_rows != stop - start:
             raise RunError(f"{file} has {table.num_rows} rows, not {stop - start}; {again}")
         return table
+
+
+def recorded_batch_tokens(path: Path) -> int | None:
+    """Return the batch size of a run that has been begun, None where there is none: a resume must keep to it."""
+    try:
+        manifest = _read_manifest(path)
+    except RunError:  # nothing there, or nothing that can be gone on with, as starting will say
+        return None
+    return int(manifest["options"]["batch_tokens"]) if manifest["shards"] else None
 
 
 def shard_name(index: int) -> str:
@@ -187,8 +200,10 @@ def _start(path: Path, plan: dict[str, Any], overwrite: bool) -> RunDirectory:
             )
         shards = {name: shard for name, shard in old["shards"].items() if _holds(path / SCORES / name, shard)}
     manifest = {"format": FORMAT, **plan, "machines": _machines(old, plan), "shards": shards}
+    if shards and "calibration" in old:
+        manifest["calibration"] = old["calibration"]
     if shards and shards == old["shards"]:
-        manifest["summary"] = old.get("summary")
+        manifest |= {key: old[key] for key in ("screen", "summary") if key in old}
     run = RunDirectory(path, manifest)
     run.save()
     (path / SCORES).mkdir(exist_ok=True)
@@ -268,6 +283,11 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise RunError(f"{path / MANIFEST} is not a run's manifest; start anew with `lossrank score ... --overwrite`")
     if manifest["format"] > FORMAT:
         raise RunError(f"{path} was written by a newer lossrank (format {manifest['format']}); upgrade lossrank")
+    if manifest["format"] < FORMAT:
+        raise RunError(
+            f"{path} was written by an older lossrank (format {manifest['format']}); score the data again with "
+            "`lossrank score ... --overwrite`"
+        )
     if not _is_whole(manifest):
         raise RunError(f"{path / MANIFEST} is damaged; start anew with `lossrank score ... --overwrite`")
     return manifest

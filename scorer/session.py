@@ -34,11 +34,14 @@ class Session(Protocol):
 class OrtSession:
     """An ONNX classifier in onnxruntime; ``device`` and ``providers`` are what it really runs on."""
 
-    def __init__(self, model_file: Path, device: str = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self, model_file: Path, device: str = "auto", threads: int | None = None, precision: str = "fp32"
+    ) -> None:
         """Load a graph onto a device; ``threads`` (CPU) is how many batches may run at once, default: the cores.
 
         Raises:
-            DeviceError: onnxruntime is missing or installed twice, the device is unknown or not there.
+            DeviceError: onnxruntime is missing or installed twice, the device is unknown or not there, or is a GPU
+                and the precision int8.
             BundleError: onnxruntime can't load the graph, or the graph needs other inputs than a bucket has.
         """
         if device not in DEVICES:
@@ -49,7 +52,7 @@ class OrtSession:
         # A batch runs on one core and as many batches at once as there are threads: a tenth to a quarter faster than
         # one batch on all cores, the weights are shared, and no number can depend on how many threads there are.
         options.intra_op_num_threads = 1
-        self.device, self.why = _choose(ort, device)
+        self.device, self.why = _choose(ort, device, precision)
         if self.device == "cuda":
             try:
                 self._session = _open(ort, model_file, options, "cuda")
@@ -150,8 +153,12 @@ def _quota(folder: Path) -> float | None:
         return None
 
 
-def _choose(ort: ModuleType, device: str) -> tuple[str, str]:
+def _choose(ort: ModuleType, device: str, precision: str) -> tuple[str, str]:
     """Return the device to try first and why."""
+    if precision == "int8":
+        if device == "cuda":
+            raise DeviceError("int8 is made for CPUs; use --device cpu, or --precision fp32 on the GPU")
+        return "cpu", "asked for" if device == "cpu" else "int8 is made for CPUs"
     if device != "auto":
         return device, "asked for"
     if _PROVIDERS["cuda"] in ort.get_available_providers():

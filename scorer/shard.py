@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scorer import losses
@@ -32,6 +33,8 @@ def score_schema(class_names: tuple[str, ...]) -> pa.Schema:
             ("n_tokens", pa.int32()),
             ("truncated", pa.bool_()),
             ("status", pa.string()),
+            ("precision", pa.string()),
+            ("int8_loss", pa.float32()),
             ("probs", pa.list_(pa.float32(), len(class_names))),
         ],
         metadata={"class_names": json.dumps(list(class_names), ensure_ascii=False)},
@@ -39,9 +42,9 @@ def score_schema(class_names: tuple[str, ...]) -> pa.Schema:
 
 
 def score_table(
-    window: Window, tokens: TokenWindow, logits: NDArray[np.float32], class_names: tuple[str, ...]
+    window: Window, tokens: TokenWindow, logits: NDArray[np.float32], class_names: tuple[str, ...], precision: str
 ) -> pa.Table:
-    """Compute a window's scores from the logits [s, C] and tokens of its scored rows.
+    """Compute a window's scores from the logits [s, C] of one precision and the tokens of its scored rows.
 
     Losses and probabilities are computed in float64 and stored as float32. A row whose logits aren't all finite
     has no scores and the status ``bad_logits``.
@@ -68,7 +71,7 @@ def score_table(
     has_probs = np.zeros(n, dtype=np.bool_)
     has_probs[good] = True
     columns = [
-        pa.array(np.arange(window.first_row, window.stop, dtype=np.int64)),
+        pa.array(window.rows),
         window.ids,
         pa.array(window.labels, pa.int32(), mask=window.labels < 0),
         _column(n, good, probs.argmax(axis=1), pa.int32()),
@@ -80,9 +83,26 @@ def score_table(
         pa.array(lengths),
         pa.array(truncated),
         pa.array(status, pa.string()),
+        pa.array(np.full(n, precision, dtype=object), pa.string(), mask=~has_probs),
+        pa.nulls(n, pa.float32()),
         pa.FixedSizeListArray.from_arrays(pa.array(all_probs.reshape(-1)), len(class_names), mask=pa.array(~has_probs)),
     ]
     return pa.Table.from_arrays(columns, schema=score_schema(class_names))
+
+
+def replace_rows(table: pa.Table, rescored: pa.Table) -> pa.Table:
+    """Return a table with the rows that were scored again in its place, their ``int8_loss`` what it was before.
+
+    Doing it twice changes nothing. Both ascend by row; ``rescored``'s rows are all among the table's.
+    """
+    place = np.searchsorted(table["row"].to_numpy(), rescored["row"].to_numpy())
+    int8 = pc.if_else(pc.equal(table["precision"], "fp32").fill_null(False), table["int8_loss"], table["loss"])
+    before = int8.take(pa.array(place))
+    at = rescored.schema.get_field_index("int8_loss")
+    rescored = rescored.set_column(at, rescored.schema.field(at), before)
+    index = np.arange(len(table))
+    index[place] = len(table) + np.arange(len(rescored))
+    return pa.concat_tables([table, rescored]).take(pa.array(index)).combine_chunks()
 
 
 def _column(n: int, rows: NDArray[np.int64], values: NDArray[np.generic], kind: pa.DataType) -> pa.Array:

@@ -22,18 +22,21 @@ _MOST = 10  # unknown labels and unreadable lines that are named
 class ShardNotes:
     """What is noted of a shard while it is made, and can't be read back from its rows.
 
-    ``padded_tokens`` is what the model was fed; ``unknown_labels`` and ``problems`` are the first few of each.
+    ``padded_tokens`` is what the model was fed; ``duplicates`` are texts that were not run because another one of
+    their window has the same tokens; ``unknown_labels`` and ``problems`` are the first few of each.
     """
 
     tokens: int = 0
     padded_tokens: int = 0
+    duplicates: int = 0
     unknown_labels: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
-    def add(self, window: Window, tokens: int, padded_tokens: int) -> None:
+    def add(self, window: Window, tokens: int, padded_tokens: int, duplicates: int) -> None:
         """Add a window of the shard."""
         self.tokens += tokens
         self.padded_tokens += padded_tokens
+        self.duplicates += duplicates
         self.unknown_labels = _most_common(Counter(self.unknown_labels) + window.unknown)
         self.problems = [*self.problems, *window.problems][:_MOST]
 
@@ -43,8 +46,11 @@ class RunStats:
     """The whole run's counts, and the work of the process that finished it.
 
     ``mean_loss`` (nats) and ``accuracy`` are over the rows with status ``ok``, None when there are none; ``padding``
-    is a share 0..1; ``kept_rows`` were scored before this process, whose ``seconds`` are by stage (tokenising goes on
-    while the model runs); ``unknown_labels`` and ``problems``, the unreadable lines, name the first few.
+    is a share 0..1; ``by_precision`` counts the rows that have predictions, ``duplicates`` the texts that another
+    one's run served; ``screen`` is what ``scorer.screen.screen`` says. ``kept_rows`` were scored before this process,
+    whose ``seconds`` are by stage (reading and tokenising go on while the model runs), and ``model_share`` is the
+    share, 0..1, of its threads' time that was spent in the model. ``unknown_labels`` and ``problems``, the unreadable
+    lines, name the first few.
     """
 
     rows: int
@@ -55,6 +61,10 @@ class RunStats:
     truncated: int
     tokens: int
     padding: float
+    duplicates: int
+    by_precision: dict[str, int]
+    screen: dict[str, Any] | None
+    model_share: float
     seconds: dict[str, float]
     peak_memory_bytes: int
     unknown_labels: dict[str, int]
@@ -69,27 +79,31 @@ class RunStats:
         return asdict(self)
 
 
-def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float]) -> RunStats:
+def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], model_share: float) -> RunStats:
     """Count a finished run's rows from its shards, and add up what was noted of each.
 
     Raises:
         RunError: a shard is missing or can't be read.
     """
     status: Counter[str] = Counter()
+    precision: Counter[str] = Counter()
     losses = right = truncated = 0.0
-    for batch in run.batches(["label", "predicted", "loss", "truncated", "status"]):
-        status.update({str(v["values"]): int(v["counts"]) for v in batch["status"].value_counts().to_pylist()})
+    for batch in run.batches(["label", "predicted", "loss", "truncated", "status", "precision"]):
+        for counts, column in ((status, "status"), (precision, "precision")):
+            found = batch[column].drop_null().value_counts().to_pylist()
+            counts.update({str(each["values"]): int(each["counts"]) for each in found})
         loss = batch["loss"].drop_null().to_numpy()
         losses += float(np.sum(loss, dtype=np.float64))
         right += pc.sum(pc.equal(batch["label"], batch["predicted"]).filter(batch["loss"].is_valid())).as_py() or 0
         truncated += batch["truncated"].true_count
     ok = status["ok"]
-    tokens = padded = 0
+    tokens = padded = duplicates = 0
     unknown: Counter[str] = Counter()
     problems: list[str] = []
     for _, notes in sorted(run.shards.items()):
         tokens += notes["tokens"]
         padded += notes["padded_tokens"]
+        duplicates += notes["duplicates"]
         unknown = Counter(_most_common(unknown + Counter(notes["unknown_labels"])))
         problems = [*problems, *notes["problems"]][:_MOST]
     return RunStats(
@@ -101,6 +115,10 @@ def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float]) -
         truncated=int(truncated),
         tokens=tokens,
         padding=1.0 - tokens / padded if padded else 0.0,
+        duplicates=duplicates,
+        by_precision=dict(sorted(precision.items())),
+        screen=run.manifest.get("screen"),
+        model_share=model_share,
         seconds=seconds,
         peak_memory_bytes=peak_memory_bytes(),
         unknown_labels=dict(unknown),

@@ -39,6 +39,15 @@ class TokenWindow:
         """The number of tokens of each text, [n]."""
         return np.diff(self.offsets)
 
+    def take(self, rows: NDArray[np.int64]) -> "TokenWindow":
+        """Return the tokens of some of the texts, in the order of ``rows``."""
+        lengths = self.lengths[rows]
+        offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        index = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        type_ids = None if self.type_ids is None else self.type_ids[index]
+        return TokenWindow(offsets, self.ids[index], type_ids, self.truncated[rows])
+
 
 class BundleTokenizer:
     """A bundle's tokenizer, set to the bundle's token limit and to no padding."""

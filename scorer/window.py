@@ -22,14 +22,14 @@ UNREADABLE = "unreadable"
 
 @dataclass(frozen=True)
 class Window:
-    """Rows ``first_row`` to ``first_row + n`` of the data.
+    """Some rows of the data, ascending: a whole range as they are read.
 
-    ``status`` [n] is OK or why a row has no usable text; ``scored`` [s] are the positions of the rows that do, and
-    ``texts`` (and ``text_pairs``) theirs. ``labels`` [n] are class indices, NO_LABEL or UNKNOWN; ``unknown`` counts
-    the unknown ones by name. ``problems`` says where lines could not be read.
+    ``rows`` [n] are their places in the data, ``status`` [n] is OK or why a row has no usable text; ``scored`` [s] are
+    the positions of the rows that do, and ``texts`` (and ``text_pairs``) theirs. ``labels`` [n] are class indices,
+    NO_LABEL or UNKNOWN; ``unknown`` counts the unknown ones by name. ``problems`` says where lines could not be read.
     """
 
-    first_row: int
+    rows: NDArray[np.int64]
     status: NDArray[np.object_]
     scored: NDArray[np.int64]
     texts: list[str]
@@ -40,8 +40,47 @@ class Window:
     problems: list[str]
 
     @property
+    def first_row(self) -> int:
+        return int(self.rows[0])
+
+    @property
     def stop(self) -> int:
-        return self.first_row + len(self.status)
+        return int(self.rows[-1]) + 1
+
+    def take(self, index: NDArray[np.int64]) -> "Window":
+        """Return some of the rows, by their places in the window, ascending; ``unknown`` and ``problems`` are empty."""
+        place = np.full(len(self.rows), -1, dtype=np.int64)
+        place[self.scored] = np.arange(len(self.scored))
+        kept = place[index]
+        kept = kept[kept >= 0]
+        return Window(
+            rows=self.rows[index],
+            status=self.status[index],
+            scored=np.flatnonzero(place[index] >= 0).astype(np.int64),
+            texts=[self.texts[i] for i in kept],
+            text_pairs=None if self.text_pairs is None else [self.text_pairs[i] for i in kept],
+            labels=self.labels[index],
+            ids=self.ids.take(pa.array(index)),
+            unknown=Counter(),
+            problems=[],
+        )
+
+
+def join_windows(windows: list[Window]) -> Window:
+    """Return the rows of windows that follow one another as one."""
+    starts = np.cumsum([0, *(len(window.rows) for window in windows[:-1])])
+    pairs = [window.text_pairs for window in windows if window.text_pairs is not None]
+    return Window(
+        rows=np.concatenate([window.rows for window in windows]),
+        status=np.concatenate([window.status for window in windows]),
+        scored=np.concatenate([window.scored + start for window, start in zip(windows, starts, strict=True)]),
+        texts=[text for window in windows for text in window.texts],
+        text_pairs=[text for texts in pairs for text in texts] if pairs else None,
+        labels=np.concatenate([window.labels for window in windows]),
+        ids=pa.concat_arrays([window.ids for window in windows]),
+        unknown=sum((window.unknown for window in windows), Counter()),
+        problems=[problem for window in windows for problem in window.problems],
+    )
 
 
 def read_windows(
@@ -102,7 +141,7 @@ def _window(table: pa.Table, first_row: int, columns: Columns, label_map: LabelM
     if columns.label is not None and label_map is not None:
         labels, unknown = label_map.indices(_one_array(table, columns.label))
     return Window(
-        first_row=first_row,
+        rows=np.arange(first_row, first_row + n, dtype=np.int64),
         status=status,
         scored=scored,
         texts=[texts[i] for i in scored],

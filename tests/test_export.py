@@ -142,7 +142,12 @@ def test_the_folder_holds_the_bundle_only_and_has_normal_permissions(
     exported: dict[str, tuple[Path, ModelBundle]], tmp_path: Path
 ) -> None:
     _, bundle = exported["bert"]
-    assert sorted(file.name for file in bundle.path.iterdir()) == ["bundle.json", "model.onnx", "tokenizer.json"]
+    assert sorted(file.name for file in bundle.path.iterdir()) == [
+        "bundle.json",
+        "model.int8.onnx",
+        "model.onnx",
+        "tokenizer.json",
+    ]
     plain = tmp_path / "plain"
     plain.mkdir()
     (plain / "file").touch()
@@ -246,6 +251,7 @@ def test_progress_tells_the_stages_and_libraries_stay_quiet(tmp_path: Path, capf
         "running",
         "converting",
         "running",
+        "making",
     ]
     assert capfd.readouterr() == ("", "")
 

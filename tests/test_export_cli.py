@@ -29,6 +29,7 @@ def test_it_says_what_it_does_and_what_it_found(lossrank: Lossrank, model: Path,
         "running 87 texts through torch",
         "converting to ONNX",
         "running 87 texts through onnxruntime",
+        "making the int8 variant",
     ]
     lines = [re.split(r"\s{2,}", line.strip(), maxsplit=1) for line in result.stdout.splitlines() if "  " in line]
     shown = {line[0]: line[1] for line in lines}
@@ -44,6 +45,12 @@ def test_it_says_what_it_does_and_what_it_found(lossrank: Lossrank, model: Path,
     assert shown["losses"] == f"at most {parity['max_loss_difference']:.1e} nats apart"
     assert shown["predictions"] == "100.0% the same"
     assert shown["worst 21"] == "100.0% the same"
+    int8 = bundle.variants["int8"]["parity"]
+    assert 0 < int8["mean_loss_difference"] < 0.1
+    assert shown["int8"] == (
+        f"losses {int8['mean_loss_difference']:.3f} nats apart on average, "
+        f"{int8['label_agreement']:.1%} of the predictions the same"
+    )
     assert result.stdout.endswith(f"\nNext: lossrank score {output} DATA -o run\n")
 
 

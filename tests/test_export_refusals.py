@@ -294,4 +294,4 @@ def test_a_graph_onnxruntime_can_not_load(model: Path, monkeypatch: pytest.Monke
     assert message.startswith("the exported graph can't be used: ")
     assert "can't be loaded by onnxruntime" in message
     content = b"not a graph"
-    assert refusal(model, ConversionError).startswith("rewriting the graph failed: ")
+    assert refusal(model, ConversionError).startswith("counting the weights of the graph failed: ")

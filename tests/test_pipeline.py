@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scorer import LabelError, ModelBundle, Progress, RunError, ScoreOptions, SourceError, pipeline, score_dataset
+from scorer import LabelError, ModelBundle, Progress, RunDirectory, RunError, ScoreOptions, SourceError, score_dataset
 from tests.tiny import CLASSES, MAX_TOKENS, WORDS, expected_logits, expected_loss, make_bundle, weights
 
 SMALL = ScoreOptions(batch_tokens=300, window_rows=64, shard_rows=150, device="cpu", threads=1)
@@ -205,7 +205,7 @@ def test_a_resumed_run_ends_byte_for_byte_like_an_uninterrupted_one(
     kept = len(shard_bytes(tmp_path / "run"))
     assert kept < 7
     with pytest.raises(RunError, match=f"not finished \\({kept} of 7 shards\\).*again"):
-        pipeline.RunDirectory.open(tmp_path / "run")
+        RunDirectory.open(tmp_path / "run")
     stats = score_dataset(tiny_bundle, rows, tmp_path / "run", SMALL)
     assert stats.kept_rows == kept * 150
     assert shard_bytes(tmp_path / "run") == shard_bytes(tmp_path / "whole")

@@ -38,6 +38,7 @@ ROW = RankedRow(
     entropy=0.5,
     n_tokens=9,
     truncated=False,
+    precision="fp32",
     probs=(0.01, 0.75, 0.24),
 )
 

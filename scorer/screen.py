@@ -1,0 +1,186 @@
+"""The screen: find the worst K rows of a run by fp32 loss, having run most rows in int8 only.
+
+int8 losses are there for all rows, fp32 losses for a random control sample. The K worst by int8 are scored in fp32,
+which gives a threshold that the K worst by fp32 reach; then every row that could reach it too, its int8 loss being too
+low by a margin that errors rarely pass.
+
+Errors are compared as log-odds against the label, ``log((1 - p) / p)``: what quantisation does to a logit moves a
+certain row and a doubtful one about as far there, while in nats a certain row hardly moves at all.
+
+All of it is a function of the int8 losses, which stay in the shards, so an interrupted screen goes on as it began.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from scorer.run import RunDirectory
+from scorer.shard import BAD_LOGITS_STATUS
+from scorer.window import OK
+
+Rows = NDArray[np.int64]
+Doubts = NDArray[np.float64]
+
+_CONTROL_ONE_IN, _CONTROL_LEAST, _CONTROL_MOST = 50, 200, 2000
+_MARGIN = 0.999  # the quantile of the errors that is allowed for
+_TAIL = 0.99  # past it, errors are taken to fall off exponentially
+_QUANTILES = (0.5, 0.9, 0.99, 0.999)
+
+
+def control_rows(num_rows: int, seed: int) -> Rows:
+    """Return the rows of the control sample, ascending: 2% of all, at least 200 and at most 2,000."""
+    count = min(num_rows, max(_CONTROL_LEAST, min(num_rows // _CONTROL_ONE_IN, _CONTROL_MOST)))
+    return np.sort(np.random.default_rng(seed).choice(num_rows, size=count, replace=False)).astype(np.int64)
+
+
+def doubt(loss: NDArray[Any]) -> Doubts:
+    """Return the log-odds against the label, ``log(exp(loss) - 1)``, from losses in nats; they grow with the loss."""
+    positive = np.maximum(loss.astype(np.float64), np.finfo(np.float64).tiny)
+    result: Doubts = positive + np.log(-np.expm1(-positive))  # exp(loss) alone would overflow
+    return result
+
+
+def screen(
+    run: RunDirectory, top_k: int, control: Rows, rescore: Callable[[Callable[[int], Rows]], None]
+) -> dict[str, Any]:
+    """Have every row scored in fp32 that could be among the worst, and say how sure that is.
+
+    Args:
+        run: all shards scored in int8, the control sample's rows in fp32 too.
+        top_k: how many of the worst rows are to be right.
+        control: the control sample's rows, ascending.
+        rescore: scores rows in fp32; it is given what names a shard's rows, by the shard's number.
+
+    Returns:
+        What ``run.json`` says of the screen: ``threshold`` is the K-th largest fp32 loss (nats), ``margin`` is in
+        log-odds, ``control`` describes the sample's errors (nats), ``expected_missed`` is how many of the worst K are
+        to be expected among the rows that were never scored in fp32, ``estimated_recall`` the share of K that is
+        there.
+
+    Raises:
+        RunError: a shard can't be read or written.
+    """
+    first = _kth_largest((shard.int8[shard.labelled] for shard in _shards(run, control)), top_k)
+    if first is None:
+        return {"top_k": top_k, "rescored": 0}
+    rescore(lambda index: _Shard.read(run, index, control).among(first))
+
+    known = [shard.known(first) for shard in _shards(run, control)]
+    threshold = _kth_largest((fp32 for _, fp32 in known), top_k)
+    if threshold is None:  # all that int8 gave a loss turned out to have none
+        return {"top_k": top_k, "rescored": 0}
+    errors = np.concatenate([doubt(fp32) - doubt(int8) for int8, fp32 in known])
+    margin = max(0.0, float(np.quantile(errors, _MARGIN, method="higher")))
+    cut = float(doubt(np.array([threshold]))[0]) - margin
+    rescore(lambda index: _Shard.read(run, index, control).left(first, cut))
+    return _report(run, top_k, control, cut, _Tail.of(errors), margin)
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """A shard's rows [n] and their losses in nats: NaN where there is none."""
+
+    row: Rows
+    int8: Doubts
+    fp32: Doubts
+    labelled: NDArray[np.bool_]
+    control: NDArray[np.bool_]
+
+    @classmethod
+    def read(cls, run: RunDirectory, index: int, control: Rows) -> "_Shard":
+        table = run.read_shard(index, ["row", "label", "loss", "precision", "int8_loss", "status"])
+        row, loss = table["row"].to_numpy(), _losses(table["loss"])
+        again = np.array(table["precision"].to_pylist(), dtype=object) == "fp32"
+        status = np.array(table["status"].to_pylist(), dtype=object)
+        labelled = (status == OK) | ((status == BAD_LOGITS_STATUS) & table["label"].is_valid().to_numpy())
+        int8 = np.where(again, _losses(table["int8_loss"]), loss)
+        # int8 may overflow where fp32 does not: what it says nothing of, it can't rule out.
+        int8[labelled & np.isnan(int8)] = np.inf
+        return cls(row, int8, np.where(again, loss, np.nan), labelled, np.isin(row, control))
+
+    def among(self, first: float) -> Rows:
+        """The rows whose int8 loss is at least ``first`` (nats), less the control sample's."""
+        return self.row[self.labelled & (self.int8 >= first) & ~self.control]
+
+    def left(self, first: float, cut: float) -> Rows:
+        """The rows below ``first`` (nats) that are above ``cut`` (log-odds), less the control sample's."""
+        return self.row[self.labelled & (self.int8 < first) & (doubt(self.int8) >= cut) & ~self.control]
+
+    def known(self, first: float) -> tuple[Doubts, Doubts]:
+        """Return the int8 and fp32 losses [m] of the rows that had both before the threshold was known."""
+        chosen = ((self.int8 >= first) | self.control) & np.isfinite(self.int8) & np.isfinite(self.fp32)
+        return self.int8[chosen], self.fp32[chosen]
+
+
+@dataclass(frozen=True)
+class _Tail:
+    """How often errors pass a size, beyond their 99% quantile: exponentially less (peaks over threshold).
+
+    Pickands, Statistical inference using extreme order statistics (1975), with the tail index 0.
+    """
+
+    start: float
+    scale: float
+
+    @classmethod
+    def of(cls, errors: Doubts) -> "_Tail":
+        start = float(np.quantile(errors, _TAIL))
+        return cls(start, max(float(np.mean(errors[errors >= start] - start)), 1e-9))
+
+    def beyond(self, sizes: Doubts) -> Doubts:
+        """Return the probability [n] of an error larger than each size [n]."""
+        result: Doubts = (1 - _TAIL) * np.exp(-np.maximum(sizes - self.start, 0.0) / self.scale)
+        return result
+
+
+def _report(run: RunDirectory, top_k: int, control: Rows, cut: float, tail: _Tail, margin: float) -> dict[str, Any]:
+    threshold = _kth_largest((shard.fp32[np.isfinite(shard.fp32)] for shard in _shards(run, control)), top_k)
+    reach = float(doubt(np.array([threshold]))[0])
+    missed = rescored = 0.0
+    sample: list[Doubts] = []
+    for shard in _shards(run, control):
+        left = shard.labelled & np.isnan(shard.fp32)
+        missed += float(tail.beyond(reach - doubt(shard.int8[left])).sum())
+        rescored += int(np.count_nonzero(np.isfinite(shard.fp32) & ~shard.control))
+        both = shard.control & np.isfinite(shard.fp32) & np.isfinite(shard.int8)
+        sample.append(np.stack([shard.int8[both], shard.fp32[both]]))
+    int8, fp32 = np.concatenate(sample, axis=1)
+    errors = np.abs(fp32 - int8)
+    return {
+        "top_k": top_k,
+        "rescored": int(rescored),
+        "threshold": threshold,
+        "margin": margin,
+        "expected_missed": missed,
+        "estimated_recall": max(0.0, 1.0 - missed / top_k),
+        "control": {
+            "rows": len(errors),
+            "mean_error": float(errors.mean()) if len(errors) else None,
+            "error_quantiles": {str(q): float(np.quantile(errors, q)) for q in _QUANTILES} if len(errors) else {},
+            "largest_error": float(errors.max(initial=0.0)),
+            "missed": int(np.count_nonzero((fp32 >= threshold) & (doubt(int8) < cut))),
+        },
+    }
+
+
+def _shards(run: RunDirectory, control: Rows) -> Iterator[_Shard]:
+    return (_Shard.read(run, index, control) for index in range(run.num_shards))
+
+
+def _kth_largest(parts: Iterator[Doubts], k: int) -> float | None:
+    """Return the k-th largest value of all parts, the smallest if there are fewer, None if there is none."""
+    largest = np.zeros(0)
+    for part in parts:
+        largest = np.concatenate([largest, part])
+        if len(largest) > k:
+            largest = np.partition(largest, len(largest) - k)[-k:]
+    return float(largest.min()) if len(largest) else None
+
+
+def _losses(column: pa.ChunkedArray) -> Doubts:
+    result: Doubts = column.combine_chunks().fill_null(float("nan")).to_numpy(zero_copy_only=False).astype(np.float64)
+    return result
