@@ -17,7 +17,7 @@ from scorer.labels import read_label_map
 # The options that `score` has too: the same words mean the same.
 _OF_SCORE = (
     "text_column", "text_pair_column", "label_column", "label_map", "config", "split", "device", "threads",
-    "max_tokens", "batch_tokens",
+    "precision", "screen_top", "max_tokens", "batch_tokens",
 )  # fmt: skip
 _ROOFLINE = "2 x weights x tokens / (seconds x peak); past 100% is possible, as lossrank leaves out work"
 
@@ -42,6 +42,8 @@ def bench(
     split: str | None,
     device: str,
     threads: int | None,
+    precision: str,
+    screen_top: int | None,
     max_tokens: int | None,
     batch_tokens: int | None,
 ) -> None:
@@ -57,6 +59,7 @@ def bench(
       lossrank bench bundle reviews.parquet
       lossrank bench bundle ag_news --split test --rows 500
       lossrank bench bundle reviews.parquet --threads 1 --json > bench.json
+      lossrank bench bundle reviews.parquet --rows 5000 --precision screen --screen-top 50
     """
     options = ScoreOptions(
         text_column=text_column,
@@ -65,6 +68,8 @@ def bench(
         label_map=None if label_map is None else read_label_map(label_map),
         device=device,
         threads=threads,
+        precision=precision,
+        screen_top=screen_top,
         max_tokens=max_tokens,
         batch_tokens=batch_tokens,
     )
@@ -99,7 +104,8 @@ def print_result(result: BenchResult) -> None:
     memory = "" if hardware["memory_bytes"] is None else f", {_bytes(hardware['memory_bytes'])}"
     add("machine", f"{hardware['cpu']}, {hardware['cores']} core(s) available{memory}{flags}")
     threads = f", {result.threads} thread(s)" if result.device == "cpu" else ""
-    add("device", f"{result.device}{threads}, batches of {result.batch_tokens:,} tokens")
+    precision = result.options["precision"]
+    add("device", f"{result.device}{threads}, {precision}, batches of {result.batch_tokens:,} tokens")
     add("versions", ", ".join(f"{name} {version}" for name, version in result.versions.items()))
     table.add_section()
     add("rows/s", f"{result.rows_per_second:,.1f}")

@@ -55,7 +55,7 @@ _NO_LABEL = "NONE: there will be predictions and no loss; if there is a label, n
 @click.option(
     "--batch-tokens",
     type=click.IntRange(min=1),
-    help="Tokens in a padded batch; default: tried on the data if the run is long, else 1024; 16384 on a GPU.",
+    help="Tokens in a padded batch; default: tried on the data if the run is long, else 512; 16384 on a GPU.",
 )
 @click.option(
     "--window-rows",

@@ -1,7 +1,7 @@
 """calibrate(): how many tokens a batch should have on this machine, tried on the run's own rows.
 
-Small batches stay in a CPU's caches, large ones spread an operator's fixed cost; 1,024 tokens suit most machines, and
-are left only for a size that is clearly faster, so that a run that is repeated gets the same batches again.
+Small batches stay in a CPU's caches, large ones spread an operator's fixed cost; 512 tokens suit most machines, and are
+left only for a size that is clearly faster, so that a run that is repeated gets the same batches again.
 """
 
 import time
@@ -16,11 +16,11 @@ from scorer.engine import Engine
 from scorer.session import Session
 from scorer.tokens import TokenWindow
 
-DEFAULT = 1024
-_SIZES = (1024, 512, 2048, 256, 4096)
+DEFAULT = 512
+_SIZES = (512, 1024, 256, 2048, 4096)
 _CLEARLY = 1.05  # times as fast
 _ROUNDS = 3
-_BATCHES = 4  # a thread and round at the default size
+_BATCHES = 8  # a thread and round at the default size
 _SHARE = 0.03  # of the run's time that trying may take; a run too short for that gets the default
 
 

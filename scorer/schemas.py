@@ -89,13 +89,19 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBat
 
 
 def label_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
-    """Return the names of every ClassLabel column, from the metadata that `datasets` leaves in Parquet and Arrow."""
+    """Return the names of every ClassLabel column, from the metadata that `datasets` leaves in Parquet and Arrow.
+
+    The metadata outlives a column that pandas or pyarrow has dropped.
+    """
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         return {
             column: tuple(feature["names"])
             for column, feature in features.items()
-            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names")
+            if column in schema.names
+            and isinstance(feature, dict)
+            and feature.get("_type") == "ClassLabel"
+            and feature.get("names")
         }
     except (AttributeError, KeyError, TypeError, ValueError):
         return {}

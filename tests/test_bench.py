@@ -218,7 +218,7 @@ class TestCommand:
         shown = {line[:19].strip(): line[19:] for line in lines if line[:19].strip()}
         assert shown["data"] == "100 of 1,000 rows of news.parquet"
         assert shown["columns"] == "text text, label label"
-        assert shown["device"] == "cpu, 1 thread(s), batches of 1,024 tokens"
+        assert shown["device"] == "cpu, 1 thread(s), fp32, batches of 512 tokens"
         assert shown["weights per token"] == "3,000 in the unpruned model"
         assert shown["fp32 matrix peak"] == "5.0 GFLOP/s on 1 core(s)"
         assert "% = 2 x weights x tokens / (seconds x peak); past 100% is possible" in shown["fp32 roofline"]

@@ -574,6 +574,7 @@ class TestClassNames:
             {"huggingface": '{"info": {"features": {"label": [{"_type": "ClassLabel", "names": ["a"]}]}}}'},
             {"huggingface": '{"info": {"features": {"label": {"_type": "ClassLabel", "num_classes": 3}}}}'},
             {"huggingface": '{"info": {"features": {"label": {"_type": "Value", "dtype": "int64"}}}}'},
+            {"huggingface": '{"info": {"features": {"gone": {"_type": "ClassLabel", "names": ["a", "b"]}}}}'},
         ],
     )
     def test_none_in_other_metadata(self, metadata: dict[str, str]) -> None:
