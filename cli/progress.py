@@ -53,6 +53,8 @@ class ScoreProgress:
 
 
 def _speed(progress: Progress) -> str:
+    if progress.rescored:
+        return f"{progress.rescored:,} rows scored again in fp32"
     seconds = max(progress.seconds, 1e-9)
     return (
         f"{progress.rows / seconds:,.0f} rows/s  {progress.tokens / seconds:,.0f} tokens/s  "

@@ -79,4 +79,4 @@ def _sample(tokens: TokenWindow, wanted: int) -> TokenWindow:
     """Return texts of all lengths, every so many of the texts sorted by length, of about ``wanted`` tokens."""
     order = np.argsort(tokens.lengths, kind="stable")
     step = max(1, int(tokens.lengths.sum()) // max(wanted, 1))
-    return tokens.take(order[step // 2 :: step])
+    return tokens.take(order[min(step // 2, len(order) - 1) :: step])

@@ -29,6 +29,7 @@ _CONTROL_ONE_IN, _CONTROL_LEAST, _CONTROL_MOST = 50, 200, 2000
 _MARGIN = 0.999  # the quantile of the errors that is allowed for
 _TAIL = 0.99  # past it, errors are taken to fall off exponentially
 _QUANTILES = (0.5, 0.9, 0.99, 0.999)
+_SMALLEST = 1e-9  # nats; smaller losses are as good as none, and rounding of a softmax close to 1 is most of them
 
 
 def control_rows(num_rows: int, seed: int) -> Rows:
@@ -38,8 +39,8 @@ def control_rows(num_rows: int, seed: int) -> Rows:
 
 
 def doubt(loss: NDArray[Any]) -> Doubts:
-    """Return the log-odds against the label, ``log(exp(loss) - 1)``, from losses in nats; they grow with the loss."""
-    positive = np.maximum(loss.astype(np.float64), np.finfo(np.float64).tiny)
+    """Return the log-odds against the label, ``log(exp(loss) - 1)``, from losses in nats of which 1e-9 is the least."""
+    positive = np.maximum(loss.astype(np.float64), _SMALLEST)
     result: Doubts = positive + np.log(-np.expm1(-positive))  # exp(loss) alone would overflow
     return result
 
@@ -57,9 +58,9 @@ def screen(
 
     Returns:
         What ``run.json`` says of the screen: ``threshold`` is the K-th largest fp32 loss (nats), ``margin`` is in
-        log-odds, ``control`` describes the sample's errors (nats), ``expected_missed`` is how many of the worst K are
-        to be expected among the rows that were never scored in fp32, ``estimated_recall`` the share of K that is
-        there.
+        log-odds (None if there was nothing to measure it on, and every row was scored in fp32), ``control`` describes
+        the sample's errors (nats), ``expected_missed`` is how many of the worst K are to be expected among the rows
+        that were never scored in fp32, ``estimated_recall`` the share of K that is there.
 
     Raises:
         RunError: a shard can't be read or written.
@@ -71,13 +72,15 @@ def screen(
 
     known = [shard.known(first) for shard in _shards(run, control)]
     threshold = _kth_largest((fp32 for _, fp32 in known), top_k)
-    if threshold is None:  # all that int8 gave a loss turned out to have none
-        return {"top_k": top_k, "rescored": 0}
-    errors = np.concatenate([doubt(fp32) - doubt(int8) for int8, fp32 in known])
-    margin = max(0.0, float(np.quantile(errors, _MARGIN, method="higher")))
-    cut = float(doubt(np.array([threshold]))[0]) - margin
+    int8, fp32 = np.concatenate(known, axis=1)
+    both = np.isfinite(int8)
+    errors = doubt(fp32[both]) - doubt(int8[both])
+    margin, cut = None, -np.inf
+    if threshold is not None and len(errors):
+        margin = max(0.0, float(np.quantile(errors, _MARGIN, method="higher")))
+        cut = float(doubt(np.array([threshold]))[0]) - margin
     rescore(lambda index: _Shard.read(run, index, control).left(first, cut))
-    return _report(run, top_k, control, cut, _Tail.of(errors), margin)
+    return _report(run, top_k, control, cut, margin, errors)
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,8 @@ class _Shard:
         again = np.array(table["precision"].to_pylist(), dtype=object) == "fp32"
         status = np.array(table["status"].to_pylist(), dtype=object)
         labelled = (status == OK) | ((status == BAD_LOGITS_STATUS) & table["label"].is_valid().to_numpy())
-        int8 = np.where(again, _losses(table["int8_loss"]), loss)
+        before = _losses(table["int8_loss"])
+        int8 = np.where(again | np.isfinite(before), before, loss)
         # int8 may overflow where fp32 does not: what it says nothing of, it can't rule out.
         int8[labelled & np.isnan(int8)] = np.inf
         return cls(row, int8, np.where(again, loss, np.nan), labelled, np.isin(row, control))
@@ -110,10 +114,10 @@ class _Shard:
         """The rows below ``first`` (nats) that are above ``cut`` (log-odds), less the control sample's."""
         return self.row[self.labelled & (self.int8 < first) & (doubt(self.int8) >= cut) & ~self.control]
 
-    def known(self, first: float) -> tuple[Doubts, Doubts]:
-        """Return the int8 and fp32 losses [m] of the rows that had both before the threshold was known."""
-        chosen = ((self.int8 >= first) | self.control) & np.isfinite(self.int8) & np.isfinite(self.fp32)
-        return self.int8[chosen], self.fp32[chosen]
+    def known(self, first: float) -> Doubts:
+        """Return the int8 and fp32 losses [2, m] of the rows that are in fp32 before the threshold is known."""
+        chosen = ((self.int8 >= first) | self.control) & np.isfinite(self.fp32)
+        return np.stack([self.int8[chosen], self.fp32[chosen]])
 
 
 @dataclass(frozen=True)
@@ -137,19 +141,24 @@ class _Tail:
         return result
 
 
-def _report(run: RunDirectory, top_k: int, control: Rows, cut: float, tail: _Tail, margin: float) -> dict[str, Any]:
+def _report(
+    run: RunDirectory, top_k: int, control: Rows, cut: float, margin: float | None, errors: Doubts
+) -> dict[str, Any]:
     threshold = _kth_largest((shard.fp32[np.isfinite(shard.fp32)] for shard in _shards(run, control)), top_k)
+    if threshold is None:  # no row that has a label has a loss
+        return {"top_k": top_k, "rescored": 0}
     reach = float(doubt(np.array([threshold]))[0])
     missed = rescored = 0.0
     sample: list[Doubts] = []
     for shard in _shards(run, control):
         left = shard.labelled & np.isnan(shard.fp32)
-        missed += float(tail.beyond(reach - doubt(shard.int8[left])).sum())
+        if len(errors):
+            missed += float(_Tail.of(errors).beyond(reach - doubt(shard.int8[left])).sum())
         rescored += int(np.count_nonzero(np.isfinite(shard.fp32) & ~shard.control))
         both = shard.control & np.isfinite(shard.fp32) & np.isfinite(shard.int8)
         sample.append(np.stack([shard.int8[both], shard.fp32[both]]))
     int8, fp32 = np.concatenate(sample, axis=1)
-    errors = np.abs(fp32 - int8)
+    apart = np.abs(fp32 - int8)
     return {
         "top_k": top_k,
         "rescored": int(rescored),
@@ -158,10 +167,10 @@ def _report(run: RunDirectory, top_k: int, control: Rows, cut: float, tail: _Tai
         "expected_missed": missed,
         "estimated_recall": max(0.0, 1.0 - missed / top_k),
         "control": {
-            "rows": len(errors),
-            "mean_error": float(errors.mean()) if len(errors) else None,
-            "error_quantiles": {str(q): float(np.quantile(errors, q)) for q in _QUANTILES} if len(errors) else {},
-            "largest_error": float(errors.max(initial=0.0)),
+            "rows": len(apart),
+            "mean_error": float(apart.mean()) if len(apart) else 0.0,
+            "error_quantiles": {str(q): float(np.quantile(apart, q)) for q in _QUANTILES} if len(apart) else {},
+            "largest_error": float(apart.max(initial=0.0)),
             "missed": int(np.count_nonzero((fp32 >= threshold) & (doubt(int8) < cut))),
         },
     }

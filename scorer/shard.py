@@ -96,8 +96,8 @@ def replace_rows(table: pa.Table, rescored: pa.Table) -> pa.Table:
     Doing it twice changes nothing. Both ascend by row; ``rescored``'s rows are all among the table's.
     """
     place = np.searchsorted(table["row"].to_numpy(), rescored["row"].to_numpy())
-    int8 = pc.if_else(pc.equal(table["precision"], "fp32").fill_null(False), table["int8_loss"], table["loss"])
-    before = int8.take(pa.array(place))
+    first = pc.if_else(pc.equal(table["precision"], "int8").fill_null(False), table["loss"], None)
+    before = pc.coalesce(table["int8_loss"], first).take(pa.array(place))
     at = rescored.schema.get_field_index("int8_loss")
     rescored = rescored.set_column(at, rescored.schema.field(at), before)
     index = np.arange(len(table))

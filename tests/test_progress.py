@@ -38,6 +38,12 @@ def test_elsewhere_there_are_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown(monkeypatch, False, [HALF] * 50, every=3600.0) == ""
 
 
+def test_a_screens_second_part_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = Progress(total_rows=4000, rows=4000, tokens=1, padded_tokens=1, rescored=1200, seconds=9.0)
+    for terminal in (True, False):
+        assert "1,200 rows scored again in fp32" in shown(monkeypatch, terminal, [done])
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0.04, "0.0 s"), (59.9, "59.9 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
 )

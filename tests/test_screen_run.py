@@ -171,7 +171,7 @@ def test_int8_alone_is_near_and_says_so(bundle: ModelBundle, news: pa.Table, fp3
     assert stats.screen is None
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     batch_tokens=st.integers(1, 3000),
     shard_rows=st.integers(20, 400),

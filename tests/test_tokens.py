@@ -91,6 +91,23 @@ def test_each_text_has_its_own_tokens(tiny_bundle: ModelBundle, texts: list[list
     assert window.truncated.tolist() == [len(text) > limit - 2 for text in texts]
 
 
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=8), st.data(), st.booleans())
+def test_some_of_the_texts_in_any_order(lengths: list[int], data: st.DataObject, type_ids: bool) -> None:
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    each = np.arange(100, 100 + offsets[-1], dtype=np.int32)  # every token another number
+    truncated = np.array([length % 2 == 1 for length in lengths])
+    window = TokenWindow(offsets, each, -each if type_ids else None, truncated)
+    rows = data.draw(st.lists(st.integers(0, len(lengths) - 1), max_size=10))
+    part = window.take(np.array(rows, dtype=np.int64))
+    assert rows_of(part) == [rows_of(window)[row] for row in rows]
+    assert part.lengths.tolist() == [lengths[row] for row in rows]
+    assert part.truncated.tolist() == [lengths[row] % 2 == 1 for row in rows]
+    assert (part.ids.dtype, part.offsets.dtype) == (np.int32, np.int64)
+    assert (part.type_ids is not None) == type_ids
+    assert part.type_ids is None or (part.type_ids.dtype == np.int32 and (part.type_ids == -part.ids).all())
+
+
 def test_pairs_have_type_ids(pair_bundle: ModelBundle) -> None:
     window = BundleTokenizer(pair_bundle).tokenise(["w1 w2", "w3"], ["w4", "w5 w6"])
     assert rows_of(window) == [[CLS, *ids("w1 w2"), SEP, *ids("w4"), SEP], [CLS, *ids("w3"), SEP, *ids("w5 w6"), SEP]]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scorer import Source, SourceError, open_source
 from scorer.columns import Columns, choose_columns
 from scorer.labels import NO_LABEL, UNKNOWN, LabelMap, make_label_map
-from scorer.window import INVALID_TEXT, NO_TEXT, OK, UNREADABLE, Window, read_windows
+from scorer.window import INVALID_TEXT, NO_TEXT, OK, UNREADABLE, Window, join_windows, read_windows
 
 CLASSES = ("World", "Sports", "Business", "Sci/Tech")
 NAMES = make_label_map(CLASSES, None)
@@ -217,3 +217,80 @@ class TestRanges:
         assert next(found).texts == [text for text in TABLE["text"].to_pylist() if text is not None]
         with pytest.raises(SourceError, match=r"b\.parquet can't be read as Parquet"):
             next(found)
+
+
+def content(window: Window) -> dict[str, Any]:
+    """Return all that a window holds, to be compared."""
+    parts = {name: getattr(window, name) for name in ("rows", "status", "scored", "labels", "ids")}
+    return {name: values.tolist() for name, values in parts.items()} | {
+        "types": [parts[name].dtype for name in ("rows", "scored", "labels")],
+        "texts": window.texts,
+        "pairs": window.text_pairs,
+        "unknown": window.unknown,
+        "problems": window.problems,
+    }
+
+
+class TestSome:
+    """Some of a window's rows, and windows put together."""
+
+    @settings(max_examples=80, deadline=None)
+    @given(st.sets(st.integers(0, N - 1)), st.booleans())
+    def test_each_row_keeps_what_is_its_own(self, chosen: set[int], pairs: bool) -> None:
+        table = TABLE.append_column("second", pa.array([None if i % 7 == 1 else f"second {i}" for i in range(N)]))
+        columns = Columns("text", "second" if pairs else None, "label", "key")
+        (window,) = read_windows(open_source(table), columns, NAMES, [(0, N)])
+        index = np.array(sorted(chosen), dtype=np.int64)
+        part = window.take(index)
+        rows = [table.slice(i, 1).to_pylist()[0] for i in index]
+        usable = [row["text"] is not None and not (pairs and row["second"] is None) for row in rows]
+        assert content(part) == content(window) | {
+            "rows": index.tolist(),
+            "status": [OK if ok else NO_TEXT for ok in usable],
+            "scored": [i for i, ok in enumerate(usable) if ok],
+            "texts": [row["text"] for row, ok in zip(rows, usable, strict=True) if ok],
+            "pairs": [row["second"] for row, ok in zip(rows, usable, strict=True) if ok] if pairs else None,
+            "labels": [CLASSES.index(row["label"]) for row in rows],
+            "ids": [str(row["key"]) for row in rows],
+        }
+        if len(index):
+            assert (part.first_row, part.stop) == (index[0], index[-1] + 1)
+
+    def test_some_of_some(self, files: Source) -> None:
+        (window,) = windows(files, [(20, 60)], id="key")
+        part = window.take(np.arange(1, 40, 3)).take(np.array([0, 4, 12]))
+        assert content(part) == content(window.take(np.array([1, 13, 37])))
+        assert part.rows.tolist() == [21, 33, 57]
+
+    def test_what_was_found_in_the_whole_is_not_said_again(self, tmp_path: Path) -> None:
+        (tmp_path / "a.csv").write_text("text,label\n" + "a,World\n" * 40 + "b\nc,Welt\n")
+        (window,) = windows(tmp_path / "a.csv")
+        assert window.unknown
+        assert window.problems
+        part = window.take(np.array([39, 40, 41]))
+        assert (part.unknown, part.problems) == ({}, [])
+        assert part.status.tolist() == [OK, UNREADABLE, OK]
+        assert part.labels.tolist() == [0, NO_LABEL, UNKNOWN]
+        assert part.texts == ["a", "c"]
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(st.integers(1, N - 1), max_size=6, unique=True), st.sampled_from(["text_pair", None]), st.data())
+    def test_parts_that_are_joined_are_the_whole(
+        self, files: Source, cuts: list[int], pair: str | None, data: st.DataObject
+    ) -> None:
+        chosen = {"id": "key", "text": "text"} | ({"text_pair": "label"} if pair else {})
+        ranges = list(pairwise([0, *sorted(cuts), N]))
+        parts, (whole,) = windows(files, ranges, **chosen), windows(files, **chosen)
+        assert content(join_windows(parts)) == content(whole)
+        kept = np.array(sorted(data.draw(st.sets(st.integers(0, N - 1)))), dtype=np.int64)
+        taken = [part.take(np.flatnonzero(np.isin(part.rows, kept))) for part in parts]  # some have no row
+        assert content(join_windows(taken)) == content(whole.take(kept))
+
+    def test_what_was_found_is_added_up(self, tmp_path: Path) -> None:
+        lines = ["a,World"] * 40 + ["b", "c,Welt", "d,Welt", "e", "f,Spots"]
+        (tmp_path / "a.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+        parts, (whole,) = windows(tmp_path / "a.csv", [(0, 42), (42, 45)]), windows(tmp_path / "a.csv")
+        joined = join_windows(parts)
+        assert joined.unknown == {"Welt": 2, "Spots": 1}
+        assert len(joined.problems) == 2
+        assert content(joined) == content(whole)
