@@ -343,6 +343,12 @@ class TestBadLogits:
         assert worst(run.fp32, 40) <= set(in_fp32(tmp_path / "run").tolist())
         assert report["threshold"] == np.sort(run.fp32[~np.isnan(run.fp32)])[-40]
 
+    def test_fp32_gives_none_at_all(self, tmp_path: Path) -> None:
+        run = made(400, 3, normal(0.1, 400))
+        run.fp32[:] = np.nan
+        assert run.screen(tmp_path / "run", 40) == {"top_k": 40, "rescored": 0}
+        assert set(scores(tmp_path / "run")["status"].to_pylist()) == {"bad_logits"}
+
 
 class TestCertainty:
     def test_losses_that_round_to_zero_do_not_make_the_margin(self, tmp_path: Path) -> None:
@@ -364,7 +370,9 @@ class TestResume:
         run = made(1000, 8, normal(0.5, 1000), shard_rows=200)
         run.control = run.control[::2]
         if bad:
-            getattr(run, bad)[sorted(worst(run.int8, 12))[::4]] = np.nan
+            # Some of the worst, which are scored again first, and some that follow.
+            lost = [*sorted(worst(run.int8, 12))[::4], *sorted(worst(run.int8, 45) - worst(run.int8, 22))[::3]]
+            getattr(run, bad)[lost] = np.nan
         whole = replace(run, asked=[])
         expected = whole.screen(path / "whole", 20)
         assert len(whole.asked) == 10  # five shards, twice
@@ -381,7 +389,7 @@ class TestResume:
     def test_it_ends_where_an_uninterrupted_one_does(self, tmp_path: Path, fail_after: int, bad: str) -> None:
         self.interrupted(tmp_path, fail_after, bad)
 
-    @pytest.mark.parametrize("fail_after", [3, 7])
+    @pytest.mark.parametrize("fail_after", [3, 7, 9])
     def test_also_where_fp32_gives_no_loss(self, tmp_path: Path, fail_after: int) -> None:
         self.interrupted(tmp_path, fail_after, "fp32")
 
