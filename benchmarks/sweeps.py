@@ -10,7 +10,7 @@ from benchmarks.rows import Rows, make_rows
 from benchmarks.runner import DISTURBED, TRIES, Worker, python_of, watched
 
 _NAME = "lossrank_fp32"
-_BATCH_TOKENS = (256, 512, 1024, 2048, 4096, 8192)
+_BATCH_TOKENS = (128, 256, 512, 1024, 2048, 4096)
 _LENGTHS = (16, 32, 64, 128, 256, 512)
 _REPEATS = 3
 

@@ -71,7 +71,7 @@ def screen(
     rescore(lambda index: _Shard.read(run, index, control).among(first))
 
     known = [shard.known(first) for shard in _shards(run, control)]
-    threshold = _kth_largest((fp32 for _, fp32 in known), top_k)
+    threshold = _kth_largest((fp32 for _, fp32, _ in known), top_k)
     int8, fp32, sampled = np.concatenate(known, axis=1)
     errors = doubt(fp32) - doubt(int8)
     # Apart from each other: the worst by int8 are there because it is too high, more often than not.
