@@ -43,11 +43,11 @@ bench: $(BENCH_VENV)/.done
 	BENCH_PYTHON_INFINITY=$(abspath $(BENCH_VENV)-infinity/bin/python) \
 	    $(BENCH_VENV)/bin/python -m benchmarks --docs docs $(BENCH_OPTIONS)
 
-$(BENCH_VENV)/.done: pyproject.toml constraints.txt benchmarks/infinity.txt
+$(BENCH_VENV)/.done: pyproject.toml constraints.txt benchmarks/requirements.txt benchmarks/infinity.txt
 	@echo "installing torch and the peers: several minutes the first time"
 	$(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-	    --editable '.[cpu,export,datasets,bench]'
+	    --editable '.[cpu,export,datasets]' --requirement benchmarks/requirements.txt
 	@# What can't be installed is reported by name; the others are measured all the same.
 	-$(PYTHON) -m venv $(BENCH_VENV)-infinity && $(BENCH_VENV)-infinity/bin/python -m pip install --quiet \
 	    --disable-pip-version-check --requirement benchmarks/infinity.txt

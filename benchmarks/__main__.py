@@ -34,7 +34,10 @@ def main() -> None:
     started = time.monotonic()
     workloads: tuple[Workload, ...] = QUICK if options.quick else WORKLOADS
     if options.only:
-        workloads = tuple(workload for workload in workloads if workload.name in options.only.split(","))
+        wanted, known = options.only.split(","), [workload.name for workload in workloads]
+        if unknown := sorted(set(wanted) - set(known)):
+            sys.exit(f"Error: no workload {', '.join(unknown)}; there are: {', '.join(known)}")
+        workloads = tuple(workload for workload in workloads if workload.name in wanted)
     result: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": describe(),
@@ -90,9 +93,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--cpus", help="cores to stay on, such as 2,3 (default: the first two that may be used)")
     parser.add_argument("--only", help="workloads, such as minilm,demo (default: all)")
     parser.add_argument("--cache", type=Path, default=ROOT / ".bench", help="where models are kept")
-    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "cpu.json")
+    parser.add_argument(
+        "--output", type=Path, help="default: benchmarks/results/cpu.json; of --quick and --only, a file in the cache"
+    )
     parser.add_argument("--docs", type=Path, help="folder to write benchmarks.md and its chart to (default: none)")
     options = parser.parse_args()
+    whole = not (options.quick or options.only)
+    results = ROOT / "benchmarks" / "results" if whole else options.cache
+    options.output = options.output or results / ("cpu.json" if whole else "part.json")
     options.minutes = options.minutes or (0.6 if options.quick else 13.5)
     return options
 

@@ -66,8 +66,9 @@ def measure(workload: Workload, rows: Rows, job: Job, seconds: float, repeats: i
         left = (deadline - time.monotonic()) / repeats
         _share(timed, rows, left)
         if any(each.info.precision == "screen" and each.rows < _SCREEN_ROWS for each in timed):
-            timed = _without_screen(timed, failed)
-            _share(timed, rows, left)
+            timed = _enough_or_without_screen(timed, min(_SCREEN_ROWS, len(rows.texts)), failed)
+            if all(each.info.precision != "screen" for each in timed):
+                _share(timed, rows, left)
         started = time.monotonic()
         for number in range(repeats):
             # Retries may make a round half as long again, no more: the next workload needs its time too.
@@ -140,8 +141,13 @@ def _share(timed: list[Timed], rows: Rows, seconds: float) -> None:
             each.rows = min(len(rows.texts), max(_LEAST_ROWS, count // 100 * 100))
 
 
-def _without_screen(timed: list[Timed], failed: dict[str, str]) -> list[Timed]:
-    """Leave out what looks for the worst of the rows, where there is time for few."""
+def _enough_or_without_screen(timed: list[Timed], enough: int, failed: dict[str, str]) -> list[Timed]:
+    """Give lossrank's all the rows that a screen needs if that is not twice the time, else leave the screen out."""
+    ours = [each for each in timed if each.info.lossrank]
+    if 2 * min(each.rows for each in ours) >= enough:
+        for each in ours:
+            each.rows = enough
+        return timed
     for each in timed:
         if each.info.precision == "screen":
             reason = (

@@ -22,9 +22,9 @@ class Workload:
 
 
 WORKLOADS = (
-    Workload("minilm", "MiniLM-L6 size, news", "minilm", "news", 5.0, 32),
+    Workload("minilm", "MiniLM-L6 size, news", "minilm", "news", 4.2, 32),
     Workload("minilm-tail", "MiniLM-L6 size, long-tailed texts", "minilm", "tail", 3.6, 32, _FEW),
-    Workload("distilbert", "DistilBERT-base size, news", "distilbert", "news", 5.0, 32, _WITHOUT_SLOW),
+    Workload("distilbert", "DistilBERT-base size, news", "distilbert", "news", 4.6, 32, _WITHOUT_SLOW),
     Workload("bert", "BERT-base size, news", "bert", "news", 7.0, 32, _FEW),
     Workload("demo", "the demo's model, news", "demo", "news", 1.5, 512),
 )

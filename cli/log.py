@@ -8,7 +8,7 @@ from typing import Self
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cli.ranking import ranking_options, refuse_existing
+from cli.ranking import ranking_options, refuse_existing, say_precision
 from cli.review.jsonl import write_jsonl
 from cli.review.records import Refusal, ReviewRecord, build_records
 from cli.review.rubrix import RubrixLog
@@ -101,6 +101,7 @@ def log(
         api = RubrixApi(url, api_key, workspace, on_wait=bar.waiting)
     opened = RunDirectory.open(run)
     ranked = rank(opened, top, by=by, per_class=per_class, pair=pair)
+    say_precision(opened, ranked)
     built, textless = build_records(opened, ranked, join_source(opened, ranked, data))
     records, unfit = screen(built)
     refused = [*textless, *unfit]

@@ -6,7 +6,7 @@ import click
 import pyarrow as pa
 from rich.table import Table
 
-from cli.ranking import check_output, ranking_options, ranking_table, write_table
+from cli.ranking import check_output, ranking_options, ranking_table, say_precision, write_table
 from cli.screen import safe, stdout
 from scorer import RankedRow, RunDirectory, join_source
 from scorer import rank as rank_rows
@@ -52,14 +52,7 @@ def rank(
     print_ranking(opened, ranked if output is None else ranked[:_PREVIEW], source)
     if top and len(ranked) < top:
         click.echo(f"{len(ranked):,} rows: there are no more.", err=True)
-    in_int8 = sum(row.precision == "int8" for row in ranked)
-    if in_int8 and opened.manifest["options"]["precision"] == "screen":
-        screened = opened.manifest["options"]["screen_top"]
-        click.echo(
-            f"{in_int8:,} of these rows have int8 numbers: this screen has the {screened:,} worst losses in fp32; "
-            "score with a larger --screen-top for more.",
-            err=True,
-        )
+    say_precision(opened, ranked)
     if output is not None:
         click.echo(f"{len(ranked):,} rows written to {output}")
 

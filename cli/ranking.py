@@ -82,6 +82,22 @@ def ranking_table(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) 
     return scores
 
 
+def say_precision(run: RunDirectory, ranked: list[RankedRow]) -> None:
+    """Say on stderr how many of the rows have int8 numbers, if any, and what would have them in fp32."""
+    in_int8 = sum(row.precision == "int8" for row in ranked)
+    if not in_int8:
+        return
+    options = run.manifest["options"]
+    if options["precision"] == "screen":
+        why = (
+            f"this screen has the {options['screen_top']:,} worst losses of all rows in fp32; for more of them score "
+            "with a larger --screen-top, for other orders and filters with --precision fp32"
+        )
+    else:
+        why = "score with --precision screen or fp32 for exact ones"
+    click.echo(f"{in_int8:,} of these {len(ranked):,} rows have int8 numbers: {why}.", err=True)
+
+
 def check_output(output: Path, force: bool) -> None:
     """Refuse a file that can't be written, before any work is done.
 

@@ -212,11 +212,11 @@ def print_screen(screen: dict[str, Any], say: Callable[[str, str], None]) -> Non
     say("screen", f"{screen['rescored']:,} rows were scored again in fp32")
     if "control" in screen:
         control = screen["control"]
-        say("  worst", f"{screen['top_k']:,}, about {screen['estimated_recall']:.2%} of fp32's are among them")
+        say("  worst", f"{screen['top_k']:,}, of which an estimated {screen['estimated_recall']:.1%} are fp32's")
         say(
             "  control",
             f"{control['rows']:,} random rows in both: {control['mean_error']:.4f} nats apart on average, "
-            f"{control['largest_error']:.2f} at most; {control['missed']:,} of the worst missed",
+            f"{control['largest_error']:.2f} at most",
         )
 
 

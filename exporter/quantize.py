@@ -31,6 +31,8 @@ def quantize(model: onnx.ModelProto) -> GraphRewrite:
     Embeddings, attention, norms and products with few columns, such as a head's, stay in fp32. The model that is given
     is not changed; its weights have to be loaded.
     """
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+        return GraphRewrite(model, False, "unchanged: its weights are not loaded")
     weights = dict(_weights(model.graph))
     if not weights:
         return GraphRewrite(model, False, "unchanged: no product with a large constant matrix")
@@ -48,10 +50,7 @@ def _weights(graph: onnx.GraphProto) -> Iterator[tuple[int, NDArray[np.float32]]
     matrices = {
         tensor.name: tensor
         for tensor in graph.initializer
-        if len(tensor.dims) == 2
-        and tensor.dims[1] >= _FEWEST
-        and tensor.data_type == onnx.TensorProto.FLOAT
-        and tensor.data_location != onnx.TensorProto.EXTERNAL
+        if len(tensor.dims) == 2 and tensor.dims[1] >= _FEWEST and tensor.data_type == onnx.TensorProto.FLOAT
     }
     # A weight that several layers share, or one that is stored once for equal ones, is behind an Identity.
     names = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Identity"}

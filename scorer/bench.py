@@ -4,7 +4,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,9 @@ def bench(
     say("drawing the sample")
     source = open_source(data, config=config, split=split)
     count = min(rows, source.num_rows)
+    top = options.screened(source.num_rows)
+    if top is not None:  # as many of the sample's rows as there would be of the data's
+        options = replace(options, screen_top=max(1, round(top * count / source.num_rows)))
     drawn = np.sort(np.random.default_rng(_SEED).choice(source.num_rows, size=count, replace=False))
     sample = source.take(drawn)
     plans: list[Plan] = []

@@ -7,11 +7,10 @@ resumed, and its shards come out byte for byte the same.
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from scorer.bundle import ModelBundle
@@ -32,7 +31,8 @@ from scorer.work import Progress, Work
 
 _CUDA_BATCH_TOKENS = 16384  # a GPU wants large batches
 _CALIBRATED_FROM = 10_000  # rows; fewer are not worth a try
-_CALIBRATION_ROWS = 256  # a thread
+_CALIBRATION_ROWS = 4096
+_UNTRIED = "too few rows to try others"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def score_dataset(
         output: the run directory; finished shards in it are kept where bundle, data and options are the same.
         options: the settings; the defaults suit a CPU.
         overwrite: start anew instead.
-        on_plan: called once, before the first row.
+        on_plan: called once, when nothing stands in the way of the first row.
         on_progress: called after every batch.
 
     Raises:
@@ -115,18 +115,25 @@ def score_dataset(
         if on_progress:
             on_progress(progress)
 
-    with ThreadPoolExecutor(session.threads, thread_name_prefix="model") as runners:
-        kept = None if overwrite else recorded_batch_tokens(Path(output))
-        calibration = _batch_tokens(options, kept, bundle, source, columns, tokenizer, session, runners)
-        plan = Plan(
-            source, columns, labels, session.device, session.why, session.threads, precision, screen_top, calibration
-        )
-        if on_plan:
-            on_plan(plan)
-        manifest = _manifest(plan, bundle, options, tokenizer.max_tokens)
-        seed = int(source.fingerprint[:12], 16)
-        with locked_run(Path(output), manifest, overwrite=overwrite) as run:
-            missing = run.missing_shards()
+    chosen = _chosen(options, None if overwrite else recorded_batch_tokens(Path(output)), session.device)
+    plan = Plan(source, columns, labels, session.device, session.why, session.threads, precision, screen_top, chosen)
+    manifest = _manifest(plan, bundle, options, tokenizer.max_tokens)
+    with (
+        locked_run(Path(output), manifest, overwrite=overwrite) as run,
+        ThreadPoolExecutor(session.threads, thread_name_prefix="model") as runners,
+    ):
+        missing = run.missing_shards()
+        try:
+            if not run.shards and chosen.why == _UNTRIED and source.num_rows >= _CALIBRATED_FROM:
+                window = next(read_windows(source, columns, None, [(0, min(_CALIBRATION_ROWS, source.num_rows))]))
+                tokens = tokenizer.tokenise(window.texts, window.text_pairs)
+                tried = calibrate(session, runners, tokens, bundle.pad_id, len(bundle.class_names), source.num_rows)
+                plan = replace(plan, calibration=tried)
+                run.manifest["options"]["batch_tokens"] = tried.batch_tokens
+                run.manifest["calibration"] = tried.as_dict()
+                run.save()
+            if on_plan:
+                on_plan(plan)
             if not missing and run.manifest.get("summary"):
                 return RunStats(**{**run.manifest["summary"], "kept_rows": run.num_rows})
             progress.kept = run.num_rows - sum(stop - start for start, stop in map(run.shard_range, missing))
@@ -140,49 +147,34 @@ def score_dataset(
                 precision=precision,
                 first=Engine(session, runners, plan.batch_tokens, bundle.pad_id),
                 again=None if again is None else Engine(again, runners, plan.batch_tokens, bundle.pad_id),
-                control=control_rows(run.num_rows, seed) if screen_top else np.zeros(0, np.int64),
                 progress=progress,
                 report=report,
             )
-            try:
-                work.score_missing()
-                if screen_top is not None:
-                    run.manifest["screen"] = screen(run, screen_top, work.control, work.rescore)
-            except BaseException:
-                runners.shutdown(cancel_futures=True)
-                raise
-            report()
-            work.seconds["total"] = progress.seconds
-            inside = work.seconds_in_model / max(session.threads * progress.seconds, 1e-9)
-            stats = summarise(run, kept_rows=progress.kept, seconds=work.seconds, model_share=inside)
-            run.manifest["summary"] = stats.as_dict()
-            run.save()
-            return stats
+            work.score_missing()
+            if screen_top is not None:
+                seed = int(source.fingerprint[:12], 16)
+                run.manifest["screen"] = screen(run, screen_top, control_rows(run, seed), work.rescore)
+        except BaseException:
+            runners.shutdown(cancel_futures=True)
+            raise
+        report()
+        work.seconds["total"] = progress.seconds
+        inside = work.seconds_in_model / max(session.threads * progress.seconds, 1e-9)
+        stats = summarise(run, kept_rows=progress.kept, seconds=work.seconds, model_share=inside)
+        run.manifest["summary"] = stats.as_dict()
+        run.save()
+        return stats
 
 
-def _batch_tokens(
-    options: ScoreOptions,
-    kept: int | None,
-    bundle: ModelBundle,
-    source: Source,
-    columns: Columns,
-    tokenizer: BundleTokenizer,
-    session: OrtSession,
-    runners: ThreadPoolExecutor,
-) -> Calibration:
-    """Return the batch size: as given, as a run has that is gone on with, or what is fastest here on these rows."""
+def _chosen(options: ScoreOptions, recorded: int | None, device: str) -> Calibration:
+    """Return the batch size: as given, as a run has that is gone on with, or the device's until others are tried."""
     if options.batch_tokens is not None:
         return Calibration(options.batch_tokens, {}, "as given")
-    if kept is not None:
-        return Calibration(kept, {}, "as the run began")
-    if session.device == "cuda":
+    if recorded is not None:
+        return Calibration(recorded, {}, "as the run began")
+    if device == "cuda":
         return Calibration(_CUDA_BATCH_TOKENS, {}, "for a GPU")
-    if source.num_rows < _CALIBRATED_FROM:
-        return Calibration(DEFAULT, {}, "too few rows to try others")
-    sample = [(0, min(_CALIBRATION_ROWS * session.threads, source.num_rows))]
-    (window,) = read_windows(source, columns, None, sample)
-    tokens = tokenizer.tokenise(window.texts, window.text_pairs)
-    return calibrate(session, runners, tokens, bundle.pad_id, len(bundle.class_names), source.num_rows)
+    return Calibration(DEFAULT, {}, _UNTRIED)
 
 
 def _manifest(plan: Plan, bundle: ModelBundle, options: ScoreOptions, max_tokens: int) -> dict[str, Any]:

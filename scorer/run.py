@@ -260,8 +260,7 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else text[:12] + "..."
+    return text if len(text := str(value)) <= 40 else text[:12] + "..."
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
@@ -302,7 +301,7 @@ def _is_whole(manifest: dict[str, Any]) -> bool:
             and all(isinstance(manifest["data"][key], str) for key in ("name", "fingerprint"))
             and isinstance(manifest["data"]["spec"], dict)
             and int(manifest["data"]["rows"]) > 0
-            and int(manifest["options"]["shard_rows"]) > 0
+            and all(int(manifest["options"][key]) > 0 for key in ("shard_rows", "batch_tokens"))
             and {"text", "text_pair", "label", "id"} <= set(manifest["columns"])
             and all(isinstance(shard["sha256"], str) for shard in manifest["shards"].values())
         )

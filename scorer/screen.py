@@ -1,8 +1,8 @@
 """The screen: find the worst K rows of a run by fp32 loss, having run most rows in int8 only.
 
-int8 losses are there for all rows, fp32 losses for a random control sample. The K worst by int8 are scored in fp32,
-which gives a threshold that the K worst by fp32 reach; then every row that could reach it too, its int8 loss being too
-low by a margin that errors rarely pass.
+int8 losses are there for all rows. The K worst by int8 are scored in fp32, which gives a threshold that the K worst by
+fp32 reach, and so is a random control sample of the rows that have labels; then every row that could reach the
+threshold too, its int8 loss being too low by a margin that errors rarely pass.
 
 Errors are compared as log-odds against the label, ``log((1 - p) / p)``: what quantisation does to a logit moves a
 certain row and a doubtful one about as far there, while in nats a certain row hardly moves at all.
@@ -32,10 +32,28 @@ _QUANTILES = (0.5, 0.9, 0.99, 0.999)
 _SMALLEST = 1e-9  # nats; smaller losses are as good as none, and rounding of a softmax close to 1 is most of them
 
 
-def control_rows(num_rows: int, seed: int) -> Rows:
-    """Return the rows of the control sample, ascending: 2% of all, at least 200 and at most 2,000."""
-    count = min(num_rows, max(_CONTROL_LEAST, min(num_rows // _CONTROL_ONE_IN, _CONTROL_MOST)))
-    return np.sort(np.random.default_rng(seed).choice(num_rows, size=count, replace=False)).astype(np.int64)
+def control_sample(count: int, seed: int) -> Rows:
+    """Draw 2% of so many rows, at least 200 and at most 2,000, ascending."""
+    size = min(count, max(_CONTROL_LEAST, min(count // _CONTROL_ONE_IN, _CONTROL_MOST)))
+    return np.sort(np.random.default_rng(seed).choice(count, size=size, replace=False)).astype(np.int64)
+
+
+def control_rows(run: RunDirectory, seed: int) -> Rows:
+    """Return the rows of a run's control sample, ascending, drawn from those that have a label.
+
+    Raises:
+        RunError: a shard can't be read.
+    """
+    ends = np.cumsum([np.count_nonzero(shard.labelled) for shard in _shards(run)])
+    drawn = control_sample(int(ends[-1]), seed)
+    parts = np.split(drawn, np.searchsorted(drawn, ends[:-1]))
+    starts = [0, *ends[:-1].tolist()]
+    return np.concatenate(
+        [
+            shard.row[shard.labelled][part - start]
+            for shard, part, start in zip(_shards(run), parts, starts, strict=True)
+        ]
+    )
 
 
 def doubt(loss: NDArray[Any]) -> Doubts:
@@ -51,7 +69,7 @@ def screen(
     """Have every row scored in fp32 that could be among the worst, and say how sure that is.
 
     Args:
-        run: all shards scored in int8, the control sample's rows in fp32 too.
+        run: all shards scored in int8.
         top_k: how many of the worst rows are to be right.
         control: the control sample's rows, ascending.
         rescore: scores rows in fp32; it is given what names a shard's rows, by the shard's number.
@@ -60,17 +78,18 @@ def screen(
         What ``run.json`` says of the screen: ``threshold`` is the K-th largest fp32 loss (nats), ``margin`` is in
         log-odds (None if there was nothing to measure it on, and every row was scored in fp32), ``control`` describes
         the sample's errors (nats), ``expected_missed`` is how many of the worst K are to be expected among the rows
-        that were never scored in fp32, ``estimated_recall`` the share of K that is there.
+        that were never scored in fp32, ``estimated_recall`` the share of K that is there. Both are estimates, and too
+        good where int8 is far off for a few rows of a kind that the sample has hardly any of.
 
     Raises:
         RunError: a shard can't be read or written.
     """
-    first = _kth_largest((shard.int8[shard.labelled] for shard in _shards(run, control)), top_k)
+    first = _kth_largest((shard.int8[shard.labelled] for shard in _shards(run)), top_k)
     if first is None:
         return {"top_k": top_k, "rescored": 0}
-    rescore(lambda index: _Shard.read(run, index, control).among(first))
+    rescore(lambda index: _Shard.read(run, index).first(first, control))
 
-    known = [shard.known(first) for shard in _shards(run, control)]
+    known = [shard.known(first, control) for shard in _shards(run)]
     threshold = _kth_largest((fp32 for _, fp32, _ in known), top_k)
     int8, fp32, sampled = np.concatenate(known, axis=1)
     errors = doubt(fp32) - doubt(int8)
@@ -80,8 +99,8 @@ def screen(
     if threshold is not None and groups:
         margin = max(0.0, *(_quantile(group, _MARGIN) for group in groups))
         cut = float(doubt(np.array([threshold]))[0]) - margin
-    rescore(lambda index: _Shard.read(run, index, control).left(first, cut))
-    return _report(run, top_k, control, cut, margin, _Tail.of(groups[0]) if groups else None)
+    rescore(lambda index: _Shard.read(run, index).left(first, cut, control))
+    return _report(run, top_k, control, margin, _Tail.of(groups[0]) if groups else None)
 
 
 @dataclass(frozen=True)
@@ -92,10 +111,9 @@ class _Shard:
     int8: Doubts
     fp32: Doubts
     labelled: NDArray[np.bool_]
-    control: NDArray[np.bool_]
 
     @classmethod
-    def read(cls, run: RunDirectory, index: int, control: Rows) -> "_Shard":
+    def read(cls, run: RunDirectory, index: int) -> "_Shard":
         table = run.read_shard(index, ["row", "label", "loss", "precision", "int8_loss", "status"])
         row, loss = table["row"].to_numpy(), _losses(table["loss"])
         again = np.array(table["precision"].to_pylist(), dtype=object) == "fp32"
@@ -105,20 +123,22 @@ class _Shard:
         int8 = np.where(again | np.isfinite(before), before, loss)
         # int8 may overflow where fp32 does not: what it says nothing of, it can't rule out.
         int8[labelled & np.isnan(int8)] = np.inf
-        return cls(row, int8, np.where(again, loss, np.nan), labelled, np.isin(row, control))
+        return cls(row, int8, np.where(again, loss, np.nan), labelled)
 
-    def among(self, first: float) -> Rows:
-        """The rows whose int8 loss is at least ``first`` (nats), less the control sample's."""
-        return self.row[self.labelled & (self.int8 >= first) & ~self.control]
+    def first(self, first: float, control: Rows) -> Rows:
+        """The rows whose int8 loss is at least ``first`` (nats), and those of the control sample."""
+        return self.row[self.labelled & ((self.int8 >= first) | np.isin(self.row, control))]
 
-    def left(self, first: float, cut: float) -> Rows:
-        """The rows below ``first`` (nats) that are above ``cut`` (log-odds), less the control sample's."""
-        return self.row[self.labelled & (self.int8 < first) & (doubt(self.int8) >= cut) & ~self.control]
+    def left(self, first: float, cut: float, control: Rows) -> Rows:
+        """The rows below ``first`` (nats) that are above ``cut`` (log-odds), less those of the control sample."""
+        chosen = self.labelled & (self.int8 < first) & (doubt(self.int8) >= cut)
+        return self.row[chosen & ~np.isin(self.row, control)]
 
-    def known(self, first: float) -> Doubts:
+    def known(self, first: float, control: Rows) -> Doubts:
         """Return what is in fp32 before the threshold is known [3, m]: int8 and fp32 losses, and 1 for the sample's."""
-        chosen = ((self.int8 >= first) | self.control) & np.isfinite(self.fp32)
-        return np.stack([self.int8[chosen], self.fp32[chosen], self.control[chosen]])
+        sampled = np.isin(self.row, control)
+        chosen = ((self.int8 >= first) | sampled) & np.isfinite(self.fp32)
+        return np.stack([self.int8[chosen], self.fp32[chosen], sampled[chosen]])
 
 
 @dataclass(frozen=True)
@@ -143,21 +163,20 @@ class _Tail:
         return result
 
 
-def _report(
-    run: RunDirectory, top_k: int, control: Rows, cut: float, margin: float | None, tail: _Tail | None
-) -> dict[str, Any]:
-    threshold = _kth_largest((shard.fp32[np.isfinite(shard.fp32)] for shard in _shards(run, control)), top_k)
+def _report(run: RunDirectory, top_k: int, control: Rows, margin: float | None, tail: _Tail | None) -> dict[str, Any]:
+    threshold = _kth_largest((shard.fp32[np.isfinite(shard.fp32)] for shard in _shards(run)), top_k)
     if threshold is None:  # no row that has a label has a loss
         return {"top_k": top_k, "rescored": 0}
     reach = float(doubt(np.array([threshold]))[0])
     missed = rescored = 0.0
     sample: list[Doubts] = []
-    for shard in _shards(run, control):
+    for shard in _shards(run):
         left = shard.labelled & np.isnan(shard.fp32)
         if tail is not None:
             missed += float(tail.beyond(reach - doubt(shard.int8[left])).sum())
-        rescored += int(np.count_nonzero(np.isfinite(shard.fp32) & ~shard.control))
-        both = shard.control & np.isfinite(shard.fp32) & np.isfinite(shard.int8)
+        sampled = np.isin(shard.row, control)
+        rescored += int(np.count_nonzero(np.isfinite(shard.fp32) & ~sampled))
+        both = sampled & np.isfinite(shard.fp32) & np.isfinite(shard.int8)
         sample.append(np.stack([shard.int8[both], shard.fp32[both]]))
     int8, fp32 = np.concatenate(sample, axis=1)
     apart = np.abs(fp32 - int8)
@@ -173,13 +192,12 @@ def _report(
             "mean_error": float(apart.mean()) if len(apart) else 0.0,
             "error_quantiles": {str(q): float(np.quantile(apart, q)) for q in _QUANTILES} if len(apart) else {},
             "largest_error": float(apart.max(initial=0.0)),
-            "missed": int(np.count_nonzero((fp32 >= threshold) & (doubt(int8) < cut))),
         },
     }
 
 
-def _shards(run: RunDirectory, control: Rows) -> Iterator[_Shard]:
-    return (_Shard.read(run, index, control) for index in range(run.num_shards))
+def _shards(run: RunDirectory) -> Iterator[_Shard]:
+    return (_Shard.read(run, index) for index in range(run.num_shards))
 
 
 def _quantile(errors: Doubts, share: float) -> float:

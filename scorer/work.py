@@ -19,9 +19,7 @@ from scorer.source import Source
 from scorer.summary import ShardNotes
 from scorer.tokens import BundleTokenizer, TokenWindow
 from scorer.watch import LabelWatch
-from scorer.window import OK, Window, join_windows, read_windows, window_ranges
-
-_GROUP_ROWS = 65_536  # rows of whose shards those that are scored again share batches
+from scorer.window import Window, join_windows, read_windows, window_ranges
 
 Started = tuple[Window, TokenWindow, Running]
 
@@ -51,8 +49,8 @@ class Progress:
 class Work:
     """Scores a run's rows; ``first`` runs all of them, ``again`` in fp32 those of a screen that need it.
 
-    ``seconds`` adds up what each stage took; ``read`` and ``tokenise`` go on beside the others, ``wait`` and ``model``
-    are what was waited for tokens and for the model.
+    ``seconds`` adds up what each stage took; ``read`` and ``tokenise`` go on beside the others. ``wait``, ``model`` and
+    ``rescore`` are what was waited for tokens, for the model, and for a screen's second runs in fp32.
     """
 
     run: RunDirectory
@@ -64,11 +62,10 @@ class Work:
     precision: str
     first: Engine
     again: Engine | None
-    control: NDArray[np.int64]
     progress: Progress
     report: Callable[[], None]
     seconds: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(("read", "tokenise", "wait", "model", "score", "write"), 0.0)
+        default_factory=lambda: dict.fromkeys(("read", "tokenise", "wait", "model", "rescore", "score", "write"), 0.0)
     )
 
     @property
@@ -94,8 +91,6 @@ class Work:
             fed = self.progress.tokens, self.progress.padded_tokens
             table = self._table(window, tokens, self._logits(running), self.precision)
             self.progress.rows += len(window.rows) - int(np.count_nonzero(tokens.lengths))
-            if self.again:
-                table = self._with_control(table, window)
             watch.after(window, table)
             tables.append(table)
             notes.add(window, self.progress.tokens - fed[0], self.progress.padded_tokens - fed[1], running.duplicates)
@@ -109,7 +104,7 @@ class Work:
     def rescore(self, wanted: Callable[[int], NDArray[np.int64]]) -> None:
         """Score rows again in fp32, those that ``wanted`` names of a shard, and write their shards anew.
 
-        The rows of a fixed group of shards share batches, whatever was done of it before an interruption.
+        They share batches ``window_rows`` at a time, whatever was done of them before an interruption.
 
         Raises:
             SourceError: the data can't be read or has changed.
@@ -117,8 +112,10 @@ class Work:
         """
         if self.again is None:
             raise ValueError("this run has no fp32 engine")
-        for window, tokens, running in self._started(self.again, self._groups(wanted), lambda window: None):
-            table = self._table(window, tokens, running.logits(), "fp32")
+        for window, tokens, running in self._started(self.again, self._wanted(wanted), lambda window: None):
+            with _timed(self.seconds, "rescore"):
+                logits = running.logits(lambda done: self.report())
+            table = self._table(window, tokens, logits, "fp32")
             self.source.refuse_change()
             with _timed(self.seconds, "write"):
                 for shard in np.unique(window.rows // self.run.shard_rows).tolist():
@@ -128,38 +125,43 @@ class Work:
             self.progress.rescored += len(window.rows)
             self.report()
 
-    def _groups(self, wanted: Callable[[int], NDArray[np.int64]]) -> Iterator[Window]:
-        """Yield the wanted rows of each group of shards, but for groups that have them all in fp32 already."""
-        run, size = self.run, self.window_rows
-        shards = max(1, _GROUP_ROWS // run.shard_rows)
-        for group in range(0, run.num_shards, shards):
-            parts = [wanted(shard) for shard in range(group, min(group + shards, run.num_shards))]
-            if all(self._in_fp32(group + i, rows) for i, rows in enumerate(parts)):
+    def _wanted(self, wanted: Callable[[int], NDArray[np.int64]]) -> Iterator[Window]:
+        """Yield the wanted rows, ``window_rows`` at a time, but for those that are all in fp32 already.
+
+        The data is read once from the start, because text formats have no index.
+        """
+        ranges = window_ranges(0, self.run.num_rows, self.window_rows)
+        windows = read_windows(self.source, self.columns, self.labels, ranges)
+        window: Window | None = None
+        for rows in self._pieces(wanted):
+            if self._in_fp32(rows):
                 continue
-            rows = np.concatenate(parts)
-            ranges = []
-            # Windows begin with their shard.
-            for start in np.unique(rows - rows % run.shard_rows % size).tolist():
-                ranges.append((start, min(start + size, run.shard_range(start // run.shard_rows)[1])))
-            windows = read_windows(self.source, self.columns, self.labels, ranges)
-            yield join_windows([window.take(np.flatnonzero(np.isin(window.rows, rows))) for window in windows])
+            parts = []
+            while window is None or rows[-1] >= window.stop:
+                if window is not None:
+                    parts.append(window.take(np.flatnonzero(np.isin(window.rows, rows))))
+                window = next(windows)
+            yield join_windows([*parts, window.take(np.flatnonzero(np.isin(window.rows, rows)))])
 
-    def _in_fp32(self, shard: int, rows: NDArray[np.int64]) -> bool:
-        if not len(rows):
-            return True
-        precision = self.run.read_shard(shard, ["precision"])["precision"]
-        return set(precision.take(pa.array(rows - self.run.shard_range(shard)[0])).to_pylist()) == {"fp32"}
+    def _pieces(self, wanted: Callable[[int], NDArray[np.int64]]) -> Iterator[NDArray[np.int64]]:
+        """Yield the wanted rows of all shards, ascending, ``window_rows`` at a time."""
+        held = np.zeros(0, dtype=np.int64)
+        for shard in range(self.run.num_shards):
+            held = np.concatenate([held, wanted(shard)])
+            while len(held) >= self.window_rows:
+                yield held[: self.window_rows]
+                held = held[self.window_rows :]
+        if len(held):
+            yield held
 
-    def _with_control(self, table: pa.Table, window: Window) -> pa.Table:
-        """Score the control sample's rows of a window in fp32 too."""
-        labelled = (window.status == OK) & (window.labels >= 0)
-        chosen = np.flatnonzero(labelled & np.isin(window.rows, self.control))
-        if self.again is None or not len(chosen):
-            return table
-        part = window.take(chosen)
-        tokens = self.tokenizer.tokenise(part.texts, part.text_pairs)
-        logits = self.again.start(tokens, len(self.run.class_names)).logits()
-        return replace_rows(table, self._table(part, tokens, logits, "fp32"))
+    def _in_fp32(self, rows: NDArray[np.int64]) -> bool:
+        shards = rows // self.run.shard_rows
+        for shard in np.unique(shards).tolist():
+            precision = self.run.read_shard(shard, ["precision"])["precision"]
+            index = rows[shards == shard] - self.run.shard_range(shard)[0]
+            if set(precision.take(pa.array(index)).to_pylist()) != {"fp32"}:
+                return False
+        return True
 
     def _started(self, engine: Engine, windows: Iterator[Window], check: Callable[[Window], None]) -> Iterator[Started]:
         """Yield windows that are with the runners, each when the next one is with them too, so that they never idle.

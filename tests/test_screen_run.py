@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from scorer.bundle import file_sha256
 
 ROWS = 1200
 Lossrank = Callable[..., Result]
-OPTIONS = ScoreOptions(precision="screen", screen_top=60, shard_rows=250, batch_tokens=512, threads=2)
+OPTIONS = ScoreOptions(precision="screen", screen_top=60, window_rows=50, shard_rows=250, batch_tokens=512, threads=2)
 
 
 @pytest.fixture(scope="session")
@@ -39,14 +39,6 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
     variants = {**plain.variants, "int8": {"file": "model.int8.onnx"}}
     dataclasses.replace(plain, variants=variants, files=files).save()
     return ModelBundle.load(path)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_groups() -> Iterator[None]:
-    """Two shards a group of those that are scored again together."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scorer.work._GROUP_ROWS", 500)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -104,17 +96,20 @@ def test_run_json_says_how_sure_it_is(screened: Path) -> None:
     table = pq.read_table(screened / "scores").to_pandas()
     again = table[table["precision"] == "fp32"]
     assert screen["top_k"] == 60
-    assert screen["control"]["rows"] in (199, 200)
+    assert screen["control"]["rows"] == 200
     assert screen["rescored"] == len(again) - screen["control"]["rows"]
     assert screen["threshold"] == np.sort(again["loss"])[-60]
     assert 0.99 < screen["estimated_recall"] <= 1
-    assert screen["control"]["missed"] == 0
     quantiles = [screen["control"]["error_quantiles"][q] for q in ("0.5", "0.9", "0.99", "0.999")]
     assert quantiles == sorted(quantiles)
     assert 0 < quantiles[0] < quantiles[-1] <= screen["control"]["largest_error"]
     assert manifest["summary"]["by_precision"] == {"fp32": len(again), "int8": ROWS - 1 - len(again)}
     assert manifest["summary"]["screen"] == screen
     assert manifest["options"]["screen_top"] == 60
+
+
+def worst_rows(run: Path, top_k: int) -> list[dict[str, object]]:
+    return [dataclasses.asdict(row) for row in rank(run, top_k)]
 
 
 class Cut(Exception):
@@ -125,7 +120,7 @@ class Cut(Exception):
 def test_a_screen_that_was_cut_off_ends_byte_for_byte_the_same(
     bundle: ModelBundle, news: pa.Table, screened: Path, tmp_path: Path, report: int
 ) -> None:
-    """At the first reports of the int8 run, then at those of the groups of shards that are scored again."""
+    """At the first reports of the int8 run, then at those of the rows that are scored again, 50 at a time."""
     seen: list[tuple[int, int]] = []
 
     def cut(progress: Progress) -> None:
@@ -246,9 +241,15 @@ def test_the_command_line(lossrank: Lossrank, bundle: ModelBundle, news: pa.Tabl
     assert "screen   int8 for every row, fp32 for those that could be among the worst 20" in result.stderr
     screen = json.loads((tmp_path / "run" / "run.json").read_text())["screen"]
     assert f"screen           {screen['rescored']:,} rows were scored again in fp32" in result.stdout
-    assert f"  worst          20, about {screen['estimated_recall']:.2%} of fp32's are among them" in result.stdout
+    assert f"  worst          20, of which an estimated {screen['estimated_recall']:.1%} are fp32's" in result.stdout
     assert "random rows in both" in result.stdout
     ranked = lossrank("rank", tmp_path / "run", "--top", 20)
     assert "int8" not in ranked.output
     ranked = lossrank("rank", tmp_path / "run", "--top", 1000)
-    assert "of these rows have int8 numbers: this screen has the 20 worst losses in fp32" in ranked.stderr
+    said = "of these 1,000 rows have int8 numbers: this screen has the 20 worst losses of all rows in fp32"
+    assert said in ranked.stderr
+    logged = lossrank("log", tmp_path / "run", "--to", "jsonl", "-o", tmp_path / "worst.jsonl", "--top", 1000)
+    assert said in logged.stderr
+    records = [json.loads(line) for line in (tmp_path / "worst.jsonl").read_text().splitlines()]
+    marked = [record["metadata"].get("precision") for record in records]
+    assert marked == [None if row["precision"] == "fp32" else "int8" for row in worst_rows(tmp_path / "run", 1000)]

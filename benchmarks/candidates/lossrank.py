@@ -1,6 +1,5 @@
 """What the candidates that are lossrank share: `score_dataset` as a whole, on an Arrow table."""
 
-import dataclasses
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -30,15 +29,8 @@ def lossrank_info(precision: str) -> Info:
 
 
 def score_by_lossrank(job: Job, precision: str) -> Callable[..., Scored]:
-    """Return a scorer that times everything but opening the session: reading, tokenising, the model, writing.
-
-    Raises:
-        RuntimeError: this version of lossrank has no such precision.
-    """
+    """Return a scorer that times everything but opening the session: reading, tokenising, the model, writing."""
     bundle = ModelBundle.load(job.bundle)
-    known = "precision" in {field.name for field in dataclasses.fields(ScoreOptions)}
-    if precision != "fp32" and not known:
-        raise RuntimeError(f"this version of lossrank has no precision {precision}")
 
     def score(texts: Sequence[str], labels: NDArray[np.int64], **others: Any) -> Scored:
         table = pa.table({"text": texts, "label": [job.classes[label] for label in labels]})

@@ -76,6 +76,8 @@ def _record(run: RunDirectory, ranked: RankedRow, text: str | None, pair: str | 
     for name, number in (("loss", ranked.loss), ("margin", ranked.margin), ("entropy", ranked.entropy)):
         if number is not None:
             metadata[name] = float(number)
+    if ranked.precision != "fp32":  # the numbers above are not exact
+        metadata["precision"] = ranked.precision
     if ranked.id is not None:
         metadata["id"] = ranked.id
     given = None if ranked.label is None else run.class_names[ranked.label]
