@@ -31,13 +31,19 @@ class StreamPart:
     files: dict[str, float]  # those on this machine, and when they were written
 
     def batches(self, columns: list[str], wanted: Wanted) -> Batches:
+        try:
+            yield from self._counted(columns, wanted)
+        except SourceError:
+            self.refuse_change()
+            raise
+
+    def _counted(self, columns: list[str], wanted: Wanted) -> Batches:
         start = 0
-        for batch in _batches(self.stream, self.name):
-            if not wanted(start, _NO_END):
-                return
+        batches = _batches(self.stream, self.name)
+        for batch in batches:
             stop = start + len(batch)
-            if stop > self.rows:
-                self.refuse_change()
+            # The last rows are given only when it is known that they are the last.
+            if stop > self.rows or (stop == self.rows and next(batches, None) is not None):
                 raise SourceError(
                     f"{self.name} has more rows than the {self.rows:,} that it says it has; score it without "
                     "--streaming"
@@ -45,8 +51,9 @@ class StreamPart:
             if wanted(start, stop):
                 yield start, batch.select(columns)
             start = stop
+            if not wanted(start, _NO_END):
+                return
         if start < self.rows:
-            self.refuse_change()
             raise SourceError(
                 f"{self.name} ended after {start:,} of the {self.rows:,} rows that it says it has; score it without "
                 "--streaming"

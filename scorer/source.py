@@ -267,7 +267,7 @@ def _from_stream(data: str, config: str | None, split: str | None, where: str) -
     found = hub.stream(data, config, split)
     refuse_twins(found.schema, data)
     return Source(
-        name=Path(data).name if where != data else data,
+        name=Path(data).name if Path(data).is_dir() else data,
         spec={"kind": "datasets", "data": where, "config": config, "split": split, "streaming": True},
         schema=found.schema,
         num_rows=found.part.rows,
