@@ -129,6 +129,8 @@ def _folder(place: Place, folder: str, split: str | None) -> list[DataFile]:
                 raise ValueError(f"state.json lists files outside the folder: {names}")
             return [place.file(f"{folder}/{name}") for name in names]
     except (OSError, ValueError, TypeError, KeyError) as error:
+        if isinstance(error, OSError) and is_remote(address):
+            raise  # it is the store that failed
         raise SourceError(
             f"{address} is a damaged save_to_disk folder ({repr(error)[:200]}); save the data set again"
         ) from error
@@ -139,8 +141,8 @@ def _folder(place: Place, folder: str, split: str | None) -> list[DataFile]:
 
 def _json(place: Place, path: str) -> dict[str, Any] | None:
     """Return what a JSON file holds, None where there is none."""
-    if place.kind(path) != pafs.FileType.File:
-        return None
+    if path.startswith("http") or place.kind(path) != pafs.FileType.File:
+        return None  # of the web only links are read: many a server has a page for every address
     with place.fs.open_input_stream(path) as stream:
         found: dict[str, Any] = json.loads(stream.read())
         return found

@@ -98,7 +98,7 @@ def stream(name: str, config: str | None, split: str | None) -> Stream:
     """Open a split to be read as it lies, without downloading it whole.
 
     The rows are counted in a first pass if the data set doesn't say how many there are, and hashed in it if it
-    doesn't say which files, of which state, it is made of.
+    doesn't say which files, of which state (a commit, an ETag, the time of writing), it is made of.
 
     Raises:
         SourceError: as for ``load``.
@@ -109,11 +109,13 @@ def stream(name: str, config: str | None, split: str | None) -> Stream:
         known = (builder.info.splits or {}).get(split)
         files = (builder.config.data_files or {}).get(split) or []
     count = None if known is None else known.num_examples
-    states = [[Path(file).name, *map(str, state)] for file, state in zip(files, _states(files), strict=False)]
-    digest = hashlib.sha256(json.dumps([str(rows.info.features), states]).encode())
+    states = [list(map(str, state)) for state in getattr(files, "origin_metadata", [])]
+    are_known = bool(files) and len(states) == len(files) and all(states)
+    named = [str(rows.info.features), [Path(file).name for file in files], states]
+    digest = hashlib.sha256(json.dumps(named).encode())
     schema = None if rows.features is None else rows.features.arrow_schema
     notes = []
-    if not count or not states or schema is None:
+    if not count or not are_known or schema is None:
         found = 0
         for batch in _batches(rows, name):
             schema = batch.schema if schema is None else schema
@@ -121,16 +123,11 @@ def stream(name: str, config: str | None, split: str | None) -> Stream:
             found += len(batch)
         if not count:
             notes.append(f"{name} does not say how many rows split {split} has: they were counted in a first pass")
-        count = count or found
+        count = found
     if schema is None:
         raise SourceError(f"{name} has no rows in split {split}")
     part = StreamPart(name, rows, count, {file: Path(file).stat().st_mtime for file in files if Path(file).is_file()})
     return Stream(part, schema, digest.hexdigest(), tuple(notes))
-
-
-def _states(files: Any) -> list[tuple[Any, ...]]:
-    """Return what `datasets` knows of each file's state: a commit, an ETag or the time it was written."""
-    return list(getattr(files, "origin_metadata", []))
 
 
 def _batches(rows: Any, name: str) -> Iterator[pa.RecordBatch]:

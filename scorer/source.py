@@ -191,7 +191,7 @@ def _from_one(data: str, config: str | None, split: str | None, streaming: bool,
         return _from_stream(data, config, split, str(Path(data).absolute()) if is_folder else data)
     files = find_files(data, config, split)
     if files:
-        return _from_files(data, Path(data).name, files, split, hashed)
+        return _from_files(data, Path(data).name or data, files, split, hashed)
     spec = {"kind": "datasets", "data": data, "config": config, "split": split}
     return _from_table(hub.load(data, config, split), data, spec)
 

@@ -100,6 +100,14 @@ class TestRows:
         with pytest.raises(SourceError, match=what):
             texts(source, said - 1, said)
 
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # `datasets` leaves the CSV open
+    def test_rows_that_were_counted_go_before_what_is_said(self, tmp_path: Path) -> None:
+        (tmp_path / "train.csv").write_text("text,label\n" + "w1,0\n" * 30)
+        said = "---\ndataset_info:\n  splits:\n  - name: train\n    num_bytes: 1\n    num_examples: 7\n---\n"
+        (tmp_path / "README.md").write_text(said)
+        source = opened(tmp_path)  # the types aren't said, so that it is read once before
+        assert (source.num_rows, len(texts(source)), source.notes) == (30, 30, ())
+
 
 class TestChange:
     def test_the_same_files_have_the_same_fingerprint(self, tmp_path: Path) -> None:

@@ -303,6 +303,12 @@ class TestWeb:
         same_rows(open_source(f"{address}/d/*.parquet"))
         assert open_source(f"{address}/d/2.parquet?download=1").num_rows == 400
 
+    def test_a_page_without_links_to_files(self, web: tuple[str, type[WebHandler], Path]) -> None:
+        address, _, folder = web
+        (folder / "page").write_text("<html><a href='about.html'>about</a></html>")
+        with pytest.raises(SourceError, match=r"/page holds no file of a known kind"):
+            open_source(f"{address}/page")
+
     def test_its_version(self, web: tuple[str, type[WebHandler], Path]) -> None:
         address, handler, folder = web
         (folder / "a.csv").write_bytes(csv())
