@@ -65,7 +65,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 # torch, for the exporter, makes this the long one: a few minutes the first time.
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing torch, transformers and the test tools: a few minutes the first time"
-	$(PIP) --editable '.[cpu,export,datasets,dev]'
+	$(PIP) --editable '.[cpu,export,datasets,remote,dev]'
 	@touch $@ $(VENV)/.demo
 
 clean:

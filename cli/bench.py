@@ -16,7 +16,7 @@ from scorer.labels import read_label_map
 
 # The options that `score` has too: the same words mean the same.
 _OF_SCORE = (
-    "text_column", "text_pair_column", "label_column", "label_map", "config", "split", "device", "threads",
+    "text_column", "text_pair_column", "label_column", "label_map", "config", "split", "streaming", "device", "threads",
     "precision", "screen_top", "max_tokens", "batch_tokens",
 )  # fmt: skip
 _ROOFLINE = "2 x weights x tokens / (seconds x peak); past 100% is possible, as lossrank leaves out work"
@@ -24,14 +24,14 @@ _ROOFLINE = "2 x weights x tokens / (seconds x peak); past 100% is possible, as 
 
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.argument("data")
+@click.argument("data", nargs=-1, required=True)
 @click.option(
     "--rows", type=click.IntRange(min=1), default=ROWS, show_default=True, help="Rows to draw from DATA, at random."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on stdout.")
 def bench(
     bundle: Path,
-    data: str,
+    data: tuple[str, ...],
     rows: int,
     as_json: bool,
     text_column: str | None,
@@ -40,6 +40,7 @@ def bench(
     label_map: Path | None,
     config: str | None,
     split: str | None,
+    streaming: bool,
     device: str,
     threads: int | None,
     precision: str,
@@ -73,7 +74,9 @@ def bench(
         max_tokens=max_tokens,
         batch_tokens=batch_tokens,
     )
-    result = bench_rows(bundle, data, options, config=config, split=split, rows=rows, progress=_say)
+    result = bench_rows(
+        bundle, data, options, config=config, split=split, streaming=streaming, rows=rows, progress=_say
+    )
     if as_json:
         click.echo(json.dumps(result.as_dict(), indent=2, ensure_ascii=False))
     else:

@@ -69,7 +69,7 @@ def log(
     by: str,
     per_class: int | None,
     pair: str | None,
-    data: str | None,
+    data: tuple[str, ...],
     url: str,
     api_key: str,
     workspace: str | None,
@@ -102,7 +102,7 @@ def log(
     opened = RunDirectory.open(run)
     ranked = rank(opened, top, by=by, per_class=per_class, pair=pair)
     say_precision(opened, ranked)
-    built, textless = build_records(opened, ranked, join_source(opened, ranked, data))
+    built, textless = build_records(opened, ranked, join_source(opened, ranked, data or None))
     records, unfit = screen(built)
     refused = [*textless, *unfit]
     bar.refused(refused)

@@ -29,7 +29,7 @@ def rank(
     by: str,
     per_class: int | None,
     pair: str | None,
-    data: str | None,
+    data: tuple[str, ...],
     output: Path | None,
     force: bool,
 ) -> None:
@@ -46,7 +46,7 @@ def rank(
         check_output(output, force)
     opened = RunDirectory.open(run)
     ranked = rank_rows(opened, top if top or per_class else _TOP, by=by, per_class=per_class, pair=pair)
-    source = join_source(opened, ranked, data)
+    source = join_source(opened, ranked, data or None)
     if output is not None:
         write_table(ranking_table(opened, ranked, source), output)
     print_ranking(opened, ranked if output is None else ranked[:_PREVIEW], source)

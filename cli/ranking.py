@@ -40,7 +40,11 @@ def ranking_options(default_top: int) -> Callable[[F], F]:
                 click.option(
                     "--pair", metavar="GIVEN:PREDICTED", help="Only rows of one given and one predicted class."
                 ),
-                click.option("--data", help="Where the scored data lies now, if it has moved."),
+                click.option(
+                    "--data",
+                    multiple=True,
+                    help="Where the scored data lies now, if it has moved; for each of several paths.",
+                ),
             ]
         ):
             command = option(command)

@@ -1,7 +1,7 @@
 """`lossrank score`."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,14 @@ from cli.progress import ScoreProgress, duration
 from cli.screen import printable
 from scorer import Plan, RunStats, ScoreOptions, score_dataset
 from scorer.labels import read_label_map
-from scorer.options import PRECISIONS
+from scorer.options import ON_ERROR, PRECISIONS
 
 _NO_LABEL = "NONE: there will be predictions and no loss; if there is a label, name it with --label-column"
 
 
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.argument("data")
+@click.argument("data", nargs=-1, required=True)
 @click.option(
     "-o", "--output", "run", required=True, type=click.Path(path_type=Path), help="The run directory to write."
 )
@@ -33,6 +33,9 @@ _NO_LABEL = "NONE: there will be predictions and no loss; if there is a label, n
 )
 @click.option("--config", help="Configuration of a `datasets` data set.")
 @click.option("--split", help="Split of a `datasets` data set or of a saved DatasetDict.")
+@click.option(
+    "--streaming", is_flag=True, help="Read a `datasets` data set, by name or folder, without downloading it whole."
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option(
     "--threads", type=click.IntRange(min=1), help="Batches that run at once on a CPU; default: the cores available."
@@ -69,10 +72,17 @@ _NO_LABEL = "NONE: there will be predictions and no loss; if there is a label, n
     show_default=True,
     help="Rows written, and kept or redone, together.",
 )
+@click.option(
+    "--on-error",
+    type=click.Choice(ON_ERROR),
+    default="skip",
+    show_default=True,
+    help="Rows that can't be read: count them and go on, or stop at the first.",
+)
 @click.option("--overwrite", is_flag=True, help="Start anew instead of going on with the run that is there.")
 def score(
     bundle: Path,
-    data: str,
+    data: tuple[str, ...],
     run: Path,
     text_column: str | None,
     text_pair_column: str | None,
@@ -81,6 +91,7 @@ def score(
     label_map: Path | None,
     config: str | None,
     split: str | None,
+    streaming: bool,
     device: str,
     threads: int | None,
     precision: str,
@@ -89,18 +100,21 @@ def score(
     batch_tokens: int | None,
     window_rows: int | None,
     shard_rows: int,
+    on_error: str,
     overwrite: bool,
 ) -> None:
     """Compute the loss of every row of DATA with the model in BUNDLE.
 
-    DATA is a file, folder or glob of Parquet, Arrow, CSV or JSON lines, a folder written by datasets.save_to_disk,
-    or the name of a `datasets` data set. A run that was cut off goes on when the same command is given again.
+    DATA is a file, folder or glob of Parquet, Arrow, CSV or JSON lines, here or at an s3://, gs://, hf:// or https://
+    address, or several of them; a folder written by datasets.save_to_disk; or the name of a `datasets` data set. A run
+    that was cut off goes on when the same command is given again.
 
     \b
     Examples:
       lossrank score bundle reviews.parquet -o run
       lossrank score bundle 'logs/*.jsonl' -o run --text-column message --label-column topic
       lossrank score bundle ag_news --split test -o run
+      lossrank score bundle 's3://bucket/reviews/*.parquet' -o run
       lossrank score bundle reviews.parquet -o run --precision screen
     """
     options = ScoreOptions(
@@ -117,20 +131,22 @@ def score(
         batch_tokens=batch_tokens,
         window_rows=window_rows,
         shard_rows=shard_rows,
+        on_error=on_error,
     )
-    stats = run_score(bundle, data, run, options, config=config, split=split, overwrite=overwrite)
+    stats = run_score(bundle, data, run, options, config=config, split=split, streaming=streaming, overwrite=overwrite)
     by = " --by entropy" if stats.mean_loss is None else ""
     click.echo(f"\nNext: lossrank rank {shlex.quote(str(run))} --top 20{by}")
 
 
 def run_score(
     bundle: Path,
-    data: str,
+    data: str | Sequence[str],
     run: Path,
     options: ScoreOptions,
     *,
     config: str | None = None,
     split: str | None = None,
+    streaming: bool = False,
     overwrite: bool = False,
 ) -> RunStats:
     """Score with the plan, a progress bar and the closing summary on the screen."""
@@ -143,6 +159,7 @@ def run_score(
                 options,
                 config=config,
                 split=split,
+                streaming=streaming,
                 overwrite=overwrite,
                 on_plan=print_plan,
                 on_progress=progress,
@@ -160,6 +177,8 @@ def print_plan(plan: Plan) -> None:
     guessed = plan.columns.guessed
     source = plan.source
     _note(f"data     {source.name}: {source.num_rows:,} rows in {len(source.parts)} part(s)")
+    for note in source.notes:
+        _note(f"         {note}")
     for role, name in plan.columns.as_dict().items():
         if name is not None or role == "label":
             said = " (guessed)" if role in guessed else ""

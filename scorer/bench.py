@@ -17,7 +17,7 @@ from scorer.options import ScoreOptions
 from scorer.peak import matrix_peak
 from scorer.pipeline import Plan, score_dataset
 from scorer.session import available_cores
-from scorer.source import open_source
+from scorer.source import Data, open_source
 from scorer.summary import versions
 
 ROWS = 2000
@@ -84,11 +84,12 @@ class BenchResult:
 
 def bench(
     bundle: ModelBundle | str | Path,
-    data: str | Path | pa.Table,
+    data: Data,
     options: ScoreOptions | None = None,
     *,
     config: str | None = None,
     split: str | None = None,
+    streaming: bool = False,
     rows: int = ROWS,
     progress: Callable[[str], None] | None = None,
 ) -> BenchResult:
@@ -99,7 +100,7 @@ def bench(
 
     Args:
         bundle: an exported model, or its directory.
-        data: what ``open_source`` takes, with ``config`` and ``split``.
+        data: what ``open_source`` takes, with ``config``, ``split`` and ``streaming``.
         rows: how many are drawn; all of them if there are fewer.
         progress: told what is being done.
 
@@ -113,7 +114,7 @@ def bench(
     options = options or ScoreOptions()
     bundle = bundle if isinstance(bundle, ModelBundle) else ModelBundle.load(bundle)
     say("drawing the sample")
-    source = open_source(data, config=config, split=split)
+    source = open_source(data, config=config, split=split, streaming=streaming)
     count = min(rows, source.num_rows)
     top = options.screened(source.num_rows)
     if top is not None:  # as many of the sample's rows as there would be of the data's

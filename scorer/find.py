@@ -3,67 +3,153 @@
 import glob
 import json
 from pathlib import Path
+from typing import Any
+
+import pyarrow.fs as pafs
 
 from scorer.errors import SourceError, nearest
 from scorer.formats import format_of, known_suffixes
+from scorer.store import DataFile, Place, has_magic, is_remote, local_place, remote_place, why
 
 
-def find_files(data: str, config: str | None, split: str | None) -> list[Path]:
-    """Return the files that a path, folder or glob means, in a fixed order; none when it can only be a hub's name.
+def find_files(data: str, config: str | None, split: str | None) -> list[DataFile]:
+    """Return the files that a path, an address, a folder or a glob means, in a fixed order; none for a hub's name.
+
+    Files come in the order of their names, folder by folder: the same here and in a store.
 
     Raises:
-        SourceError: nothing is there, the files are of several kinds or none that can be read, or there is no such
-            split.
+        SourceError: nothing is there, the store can't be reached, the files are of several kinds or none that can be
+            read, or there is no such split.
     """
-    path = Path(data)
-    if config is not None and (path.exists() or glob.has_magic(data)):
-        raise SourceError(f"--config {config} goes with the name of a data set on the hub, and {data} is here")
+    if config is not None and (is_remote(data) or Path(data).exists() or glob.has_magic(data)):
+        raise SourceError(f"--config {config} goes with the name of a data set on the hub, and {data} is a path")
+    if not is_remote(data):
+        return _local_files(local_place(data), split)
+    place = remote_place(data)
+    try:
+        return _remote_files(place, data, split)
+    except SourceError:
+        raise
+    except Exception as error:  # the errors of the stores' libraries have no common root
+        raise SourceError(f"{data} can't be opened: {why(error)}") from error
+
+
+def same_format(files: list[DataFile], data: str) -> list[DataFile]:
+    """Pass files that are all of one kind.
+
+    Raises:
+        SourceError: they are of several kinds, there is none, or one is of no known kind.
+    """
+    kinds = {kind.name for file in files if (kind := format_of(file.name))}
+    if len(kinds) != 1 or not all(format_of(file.name) for file in files):
+        what = f"files of several kinds ({', '.join(sorted(kinds))})" if kinds else "no file of a known kind"
+        raise SourceError(
+            f"{data} holds {what}; name one kind with a glob such as 'FOLDER/*.parquet'; known: {known_suffixes()}"
+        )
+    return files
+
+
+def _local_files(place: Place, split: str | None) -> list[DataFile]:
+    data, path = place.path, Path(place.path)
     if path.is_dir():
-        return _folder(path, split)
+        return _folder(place, data, split)
     if path.is_file():
-        if format_of(path) is None:
-            raise SourceError(f"{path} is of no known kind; these are: {known_suffixes()}")
-        _refuse_split(data, split)
-        return [path]
+        return _one(place, split)
     if glob.has_magic(data):
         _refuse_split(data, split)
         names = glob.glob(data, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
         found = sorted(file for file in map(Path, names) if file.is_file())
         if not found:
             raise SourceError(f"no file matches {data}")
-        return _same_format(found, data)
+        return same_format([place.file(str(file)) for file in found], data)
     if path.suffix or path.is_absolute() or data.startswith(("./", "../", "~")) or data.count("/") > 1:
         siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise SourceError(f"{data} does not exist{nearest(path.name, siblings)}")
     return []
 
 
-def _folder(path: Path, split: str | None) -> list[Path]:
+def _remote_files(place: Place, data: str, split: str | None) -> list[DataFile]:
+    if has_magic(data):
+        _refuse_split(data, split)
+        found = place.matching()
+        if not found:
+            raise SourceError(f"no file matches {data}{_missing_bucket(place)}")
+        return same_format([place.file(path) for path in found], data)
+    kind = place.kind(place.path)
+    # The web knows no folders: a page that is no file of ours is taken for a list of links.
+    if kind == pafs.FileType.File and (format_of(place.file(place.path).name) or not data.startswith("http")):
+        return _one(place, split)
+    if kind == pafs.FileType.NotFound:
+        raise SourceError(f"{data} does not exist{_missing_bucket(place) or _nearest(place)}")
+    return _folder(place, place.path.rstrip("/"), split)
+
+
+def _missing_bucket(place: Place) -> str:
+    """Say that it is the bucket that is missing, as a clause for an error message, or nothing."""
+    bucket = place.path.partition("/")[0]
+    if isinstance(place.fs, pafs.PyFileSystem) or place.kind(bucket) != pafs.FileType.NotFound:
+        return ""
+    return f": there is no bucket {bucket}, or you may not see it"
+
+
+def _nearest(place: Place) -> str:
+    if isinstance(place.fs, pafs.PyFileSystem):
+        return ""
+    folder, _, name = place.path.rpartition("/")
+    names = [path.rpartition("/")[2] for path in place.below(folder, recursive=False)]
+    return nearest(name, names)
+
+
+def _one(place: Place, split: str | None) -> list[DataFile]:
+    file = place.file(place.path)
+    if format_of(file.name) is None:
+        raise SourceError(f"{file} is of no known kind; these are: {known_suffixes()}")
+    _refuse_split(str(file), split)
+    return [file]
+
+
+def _folder(place: Place, folder: str, split: str | None) -> list[DataFile]:
+    address = str(place.file(folder))
     try:
-        if (path / "dataset_dict.json").is_file():
-            splits = json.loads((path / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
+        if (saved := _json(place, f"{folder}/dataset_dict.json")) is not None:
+            splits = saved["splits"]
             if split not in splits:
-                raise SourceError(f"{path} has the splits {', '.join(splits)}; pick one with --split (got {split!r})")
-            path = path / str(split)
-        if (path / "state.json").is_file():
-            state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+                raise SourceError(
+                    f"{address} has the splits {', '.join(splits)}; pick one with --split (got {split!r})"
+                )
+            folder = f"{folder}/{split}"
+            address = str(place.file(folder))
+        if (state := _json(place, f"{folder}/state.json")) is not None:
             if not state["_data_files"]:
-                raise SourceError(f"{path} is empty: its state.json lists no file")
-            if split not in (None, state.get("_split"), path.name):
-                _refuse_split(str(path), split)
+                raise SourceError(f"{address} is empty: its state.json lists no file")
+            if split not in (None, state.get("_split"), Path(folder).name):
+                _refuse_split(address, split)
             names = [file["filename"] for file in state["_data_files"]]
             if any(Path(name).name != name for name in names):
                 raise ValueError(f"state.json lists files outside the folder: {names}")
-            return [path / name for name in names]
+            return [place.file(f"{folder}/{name}") for name in names]
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise SourceError(f"{path} is a damaged save_to_disk folder ({error!r}); save the data set again") from error
-    _refuse_split(str(path), split)
-    found = sorted(
-        file
-        for file in path.rglob("*")
-        if file.is_file() and not any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
-    )
-    return _same_format([file for file in found if format_of(file)], str(path))
+        if isinstance(error, OSError) and is_remote(address):
+            raise  # it is the store that failed
+        raise SourceError(
+            f"{address} is a damaged save_to_disk folder ({repr(error)[:200]}); save the data set again"
+        ) from error
+    _refuse_split(address, split)
+    found = [path for path in place.below(folder) if not _is_hidden(path.removeprefix(folder))]
+    return same_format([place.file(path) for path in found if format_of(path)], address)
+
+
+def _json(place: Place, path: str) -> dict[str, Any] | None:
+    """Return what a JSON file holds, None where there is none."""
+    if path.startswith("http") or place.kind(path) != pafs.FileType.File:
+        return None  # of the web only links are read: many a server has a page for every address
+    with place.fs.open_input_stream(path) as stream:
+        found: dict[str, Any] = json.loads(stream.read())
+        return found
+
+
+def _is_hidden(path: str) -> bool:
+    return any(part.startswith((".", "_")) for part in path.split("/"))
 
 
 def _refuse_split(data: str, split: str | None) -> None:
@@ -72,13 +158,3 @@ def _refuse_split(data: str, split: str | None) -> None:
             f"--split {split} picks from a data set's name or a saved DatasetDict, and {data} is neither; name the "
             f"split's files, for example with a glob such as 'FOLDER/{split}-*.parquet'"
         )
-
-
-def _same_format(files: list[Path], data: str) -> list[Path]:
-    kinds = {kind.name for file in files if (kind := format_of(file))}
-    if len(kinds) != 1 or not all(format_of(file) for file in files):
-        what = f"files of several kinds ({', '.join(sorted(kinds))})" if kinds else "no file of a known kind"
-        raise SourceError(
-            f"{data} holds {what}; name one kind with a glob such as 'FOLDER/*.parquet'; known: {known_suffixes()}"
-        )
-    return files

@@ -1,9 +1,10 @@
 """The files a data set comes in, each read as a stream of Arrow record batches in row order.
 
-Every reader has three functions: ``schema`` (cheap), ``count`` (rows) and ``batches``, which yields
+Every reader has two functions: ``inspect`` returns the schema and counts the rows, and ``batches`` yields
 ``(first row, batch)`` and asks ``wanted(start, stop)`` before it reads a part, so that a resumed run or a join
-reads only the row groups it needs. CSV and JSON lines come from the standard library rather than pyarrow: a type
-guessed from the first block must not end a run a million rows later, and a text may be longer than any block.
+reads only the row groups it needs, and of a text file nothing past the last row. CSV and JSON lines come from the
+standard library rather than pyarrow: a type guessed from the first block must not end a run a million rows later, and
+a text may be longer than any block.
 """
 
 import csv
@@ -11,7 +12,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -19,13 +20,14 @@ import pyarrow.parquet as pq
 
 from scorer.columns import is_text
 from scorer.errors import SourceError
+from scorer.store import COMPRESSION, READ_AHEAD, DataFile
 
 PROBLEM = "__lossrank_problem__"  # a column of text formats: why a row could not be read, else null
 _CHUNK = 4096
 _SAMPLE = 1000
 _END = "\0 end of file"  # read after a CSV file's last line: a quote left open swallows it
 _MOST_LINES = 10_000  # of one CSV record
-_COMPRESSION = (".gz", ".bz2", ".zst", ".lz4")
+_NO_END = 2**62  # a row past the last of any data
 
 Wanted = Callable[[int, int], bool]
 Batches = Iterator[tuple[int, pa.RecordBatch]]
@@ -35,86 +37,94 @@ class Format(NamedTuple):
     """How one kind of file is read."""
 
     name: str
-    schema: Callable[[Path], pa.Schema]
-    count: Callable[[Path], int]
-    batches: Callable[[Path, list[str] | None, Wanted], Batches]
+    inspect: Callable[[DataFile], tuple[pa.Schema, int]]
+    batches: Callable[[DataFile, list[str], Wanted], Batches]
 
 
-def format_of(path: Path) -> Format | None:
+def format_of(name: str) -> Format | None:
     """Return the reader for a file by its name, or None for a file of another kind."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in _COMPRESSION:
+    suffixes = _suffixes(name)
+    if suffixes and suffixes[-1] in COMPRESSION:
         suffixes.pop()
         return _TEXT_FORMATS.get(suffixes[-1]) if suffixes else None
     return _FORMATS.get(suffixes[-1]) if suffixes else None
 
 
-def is_text_format(path: Path) -> bool:
+def is_text_format(name: str) -> bool:
     """Say whether a file's columns are read as text, whatever they hold."""
-    return format_of(path) in _TEXT_FORMATS.values()
+    return format_of(name) in _TEXT_FORMATS.values()
+
+
+def _suffixes(name: str) -> list[str]:
+    return [suffix.lower() for suffix in PurePosixPath(name).suffixes]
 
 
 def known_suffixes() -> str:
     """Return the endings that can be read, for an error message."""
-    return ", ".join(sorted(_FORMATS)) + f" (text formats also with {', '.join(_COMPRESSION)})"
+    return ", ".join(sorted(_FORMATS)) + f" (text formats also with {', '.join(COMPRESSION)})"
 
 
-def _parquet_schema(path: Path) -> pa.Schema:
-    return pq.read_schema(path)
+def _parquet_inspect(file: DataFile) -> tuple[pa.Schema, int]:
+    with file.open() as stream, pq.ParquetFile(stream) as parquet:
+        return parquet.schema_arrow, int(parquet.metadata.num_rows)
 
 
-def _parquet_count(path: Path) -> int:
-    return int(pq.read_metadata(path).num_rows)
-
-
-def _parquet_batches(path: Path, columns: list[str] | None, wanted: Wanted) -> Batches:
-    with pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
+def _parquet_batches(file: DataFile, columns: list[str], wanted: Wanted) -> Batches:
+    # A buffer reads each column on and on: a row group may be larger than memory.
+    with file.open() as stream, pq.ParquetFile(stream, buffer_size=READ_AHEAD, pre_buffer=False) as parquet:
         start = 0
-        for group in range(file.num_row_groups):
-            stop = start + file.metadata.row_group(group).num_rows
+        for group in range(parquet.num_row_groups):
+            stop = start + parquet.metadata.row_group(group).num_rows
             if wanted(start, stop):
                 row = start
-                for batch in file.iter_batches(_CHUNK, row_groups=[group], columns=columns, use_threads=False):
+                for batch in parquet.iter_batches(_CHUNK, row_groups=[group], columns=columns, use_threads=False):
                     yield row, batch
                     row += len(batch)
             start = stop
 
 
-def _ipc_reader(path: Path) -> Any:
-    """Open an Arrow file or, as `datasets` writes it, an Arrow stream: both are memory-mapped and told by content."""
-    source = pa.memory_map(str(path))
-    if source.read(6) == b"ARROW1":
-        return pa.ipc.open_file(source)
-    source.seek(0)
-    return pa.ipc.open_stream(source)
+def _ipc_batches_of(stream: pa.NativeFile, fields: list[int]) -> Iterator[pa.RecordBatch]:
+    """Read some fields of an Arrow file or, as `datasets` writes it, of an Arrow stream: told by content."""
+    options = pa.ipc.IpcReadOptions(included_fields=fields)
+    stream.seek(0)
+    if stream.read(6) == b"ARROW1":
+        reader = pa.ipc.open_file(stream, options=options)
+        return (reader.get_batch(i) for i in range(reader.num_record_batches))
+    stream.seek(0)
+    return iter(pa.ipc.open_stream(stream, options=options))
 
 
-def _ipc_schema(path: Path) -> pa.Schema:
-    return _ipc_reader(path).schema
+def _ipc_schema(stream: pa.NativeFile) -> pa.Schema:
+    is_file = stream.read(6) == b"ARROW1"
+    stream.seek(0)
+    return (pa.ipc.open_file if is_file else pa.ipc.open_stream)(stream).schema
 
 
-def _ipc_count(path: Path) -> int:
-    return sum(len(batch) for _, batch in _ipc_batches(path, [], lambda start, stop: True))
+def _ipc_inspect(file: DataFile) -> tuple[pa.Schema, int]:
+    with file.open() as stream:
+        return _ipc_schema(stream), sum(len(batch) for batch in _ipc_batches_of(stream, [0]))
 
 
-def _ipc_batches(path: Path, columns: list[str] | None, wanted: Wanted) -> Batches:
-    reader = _ipc_reader(path)
-    is_file = isinstance(reader, pa.ipc.RecordBatchFileReader)
-    parts = (reader.get_batch(i) for i in range(reader.num_record_batches)) if is_file else iter(reader)
-    start = 0
-    for batch in parts:
-        if wanted(start, start + len(batch)):
-            yield start, (batch.select(columns) if columns else batch)
-        start += len(batch)
+def _ipc_batches(file: DataFile, columns: list[str], wanted: Wanted) -> Batches:
+    with file.open() as stream:
+        names = _ipc_schema(stream).names
+        start = 0
+        for whole in _ipc_batches_of(stream, [names.index(name) for name in columns]):
+            for at in range(0, len(whole), _CHUNK):
+                batch = whole.slice(at, _CHUNK)
+                if wanted(start + at, start + at + len(batch)):
+                    yield start + at, batch.select(columns)
+            start += len(whole)
 
 
-def _open_text(path: Path) -> io.TextIOWrapper:
+def _open_text(file: DataFile) -> io.TextIOWrapper:
     # surrogateescape carries bytes that aren't UTF-8 through to the row they belong to.
-    raw = pa.input_stream(str(path), compression="detect")
-    return io.TextIOWrapper(io.BufferedReader(raw), encoding="utf-8-sig", errors="surrogateescape", newline="")
+    return io.TextIOWrapper(
+        io.BufferedReader(file.stream()), encoding="utf-8-sig", errors="surrogateescape", newline=""
+    )
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[list[str], str | None]]:
+def _csv_rows(file: DataFile) -> Iterator[tuple[list[str], str | None]]:
     """Yield the header, then every record with what is wrong with it, or None.
 
     Raises:
@@ -122,8 +132,8 @@ def _csv_rows(path: Path) -> Iterator[tuple[list[str], str | None]]:
             would all become one text. The rows are counted before a run starts, so it is told before.
     """
     csv.field_size_limit(2**31 - 1)
-    delimiter = "\t" if ".tsv" in (suffix.lower() for suffix in path.suffixes) else ","
-    with _open_text(path) as stream:
+    delimiter = "\t" if ".tsv" in _suffixes(file.name) else ","
+    with _open_text(file) as stream:
         reader = csv.reader(chain(stream, [_END]), delimiter=delimiter)
         header: list[str] | None = None
         last = 0
@@ -134,7 +144,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[list[str], str | None]]:
             if record and (_END in record[-1] or last - begins > _MOST_LINES):
                 ends = "is never closed" if _END in record[-1] else f"is not closed for {last - begins:,} lines"
                 raise SourceError(
-                    f"{path} line {begins}: a quote that opens in this record {ends}; close it, or double it "
+                    f"{file} line {begins}: a quote that opens in this record {ends}; close it, or double it "
                     '("") where it is part of the text'
                 )
             if not record:
@@ -142,31 +152,28 @@ def _csv_rows(path: Path) -> Iterator[tuple[list[str], str | None]]:
             if header is None:
                 header = record
                 if not all(_is_utf8(name) for name in header):
-                    raise SourceError(f"{path} has column names that aren't UTF-8: {header}; save the file as UTF-8")
+                    raise SourceError(f"{file} has column names that aren't UTF-8: {header}; save the file as UTF-8")
                 yield header, None
             elif len(record) != len(header):
-                yield record, f"{path.name} line {reader.line_num}: {len(record)} fields, not {len(header)}"
+                yield record, f"{file.name} line {reader.line_num}: {len(record)} fields, not {len(header)}"
             else:
                 yield record, None
 
 
-def _csv_schema(path: Path) -> pa.Schema:
-    header = next(_csv_rows(path), None)
+def _csv_inspect(file: DataFile) -> tuple[pa.Schema, int]:
+    rows = _csv_rows(file)
+    header = next(rows, None)
     if header is None:
-        raise SourceError(f"{path} is empty: a CSV file needs a line of column names")
-    return pa.schema([(name, pa.string()) for name in header[0]])
+        raise SourceError(f"{file} is empty: a CSV file needs a line of column names")
+    return pa.schema([(name, pa.string()) for name in header[0]]), sum(1 for _ in rows)
 
 
-def _csv_count(path: Path) -> int:
-    return sum(1 for _ in _csv_rows(path)) - 1
-
-
-def _csv_batches(path: Path, columns: list[str] | None, wanted: Wanted) -> Batches:
-    rows = _csv_rows(path)
+def _csv_batches(file: DataFile, columns: list[str], wanted: Wanted) -> Batches:
+    rows = _csv_rows(file)
     header, _ = next(rows)
-    picked = [(name, header.index(name)) for name in columns or header]
+    picked = [(name, header.index(name)) for name in columns]
     start = 0
-    while chunk := list(islice(rows, _CHUNK)):
+    while wanted(start, _NO_END) and (chunk := list(islice(rows, _CHUNK))):
         if wanted(start, start + len(chunk)):
             arrays = [
                 text_array([None if problem else record[i] or None for record, problem in chunk]) for _, i in picked
@@ -176,37 +183,39 @@ def _csv_batches(path: Path, columns: list[str] | None, wanted: Wanted) -> Batch
         start += len(chunk)
 
 
-def _jsonl_rows(path: Path) -> Iterator[tuple[dict[str, Any], str | None]]:
-    with _open_text(path) as stream:
+def _jsonl_rows(file: DataFile) -> Iterator[tuple[dict[str, Any], str | None]]:
+    with _open_text(file) as stream:
         for number, line in enumerate(stream, start=1):
             if line.isspace():
                 continue
             try:
                 record = json.loads(line)
             except (ValueError, RecursionError) as error:
-                yield {}, f"{path.name} line {number}: not JSON ({error})"
+                yield {}, f"{file.name} line {number}: not JSON ({error})"
                 continue
             if isinstance(record, dict):
                 yield record, None
             elif number == 1:
-                raise SourceError(f"{path} is not JSON lines: line 1 is a {type(record).__name__}, not an object")
+                raise SourceError(f"{file} is not JSON lines: line 1 is a {type(record).__name__}, not an object")
             else:
-                yield {}, f"{path.name} line {number}: a {type(record).__name__}, not an object"
+                yield {}, f"{file.name} line {number}: a {type(record).__name__}, not an object"
 
 
-def _jsonl_schema(path: Path) -> pa.Schema:
-    rows = _jsonl_rows(path)
+def _jsonl_inspect(file: DataFile) -> tuple[pa.Schema, int]:
+    rows = _jsonl_rows(file)
     sample = [record for record, _ in islice(rows, _SAMPLE)]
     found = dict.fromkeys(name for record in sample for name in record)
+    count = len(sample)
     for record, _ in rows:  # a name may turn up late, its type is guessed from the sample
         found.update(dict.fromkeys(record))
+        count += 1
     names = [name for name in found if _is_utf8(name)]
     if sample and not names:
         raise SourceError(
-            f"{path} is not JSON lines: none of its first {len(sample)} lines is an object with a name in it; write "
+            f"{file} is not JSON lines: none of its first {len(sample)} lines is an object with a name in it; write "
             "one object a line (pandas: to_json(orient='records', lines=True))"
         )
-    return pa.schema([(name, _infer([record.get(name) for record in sample])) for name in names])
+    return pa.schema([(name, _infer([record.get(name) for record in sample])) for name in names]), count
 
 
 def _infer(values: list[Any]) -> pa.DataType:
@@ -219,20 +228,14 @@ def _infer(values: list[Any]) -> pa.DataType:
         return pa.string()
 
 
-def _jsonl_count(path: Path) -> int:
-    with _open_text(path) as stream:
-        return sum(1 for line in stream if not line.isspace())
-
-
-def _jsonl_batches(path: Path, columns: list[str] | None, wanted: Wanted) -> Batches:
+def _jsonl_batches(file: DataFile, columns: list[str], wanted: Wanted) -> Batches:
     """Yield every column as text: values that aren't strings as their JSON, so that no mix of types can fail."""
-    names = columns or _jsonl_schema(path).names
-    rows = _jsonl_rows(path)
+    rows = _jsonl_rows(file)
     start = 0
-    while chunk := list(islice(rows, _CHUNK)):
+    while wanted(start, _NO_END) and (chunk := list(islice(rows, _CHUNK))):
         if wanted(start, start + len(chunk)):
-            arrays = [text_array([_as_text(record.get(name)) for record, _ in chunk]) for name in names]
-            yield start, _with_problems(arrays, names, [problem for _, problem in chunk])
+            arrays = [text_array([_as_text(record.get(name)) for record, _ in chunk]) for name in columns]
+            yield start, _with_problems(arrays, columns, [problem for _, problem in chunk])
         start += len(chunk)
 
 
@@ -278,9 +281,9 @@ def _with_problems(arrays: list[pa.Array], names: list[str], problems: list[str 
     return pa.RecordBatch.from_arrays([*arrays, pa.array(problems, pa.string())], [*names, PROBLEM])
 
 
-_PARQUET = Format("Parquet", _parquet_schema, _parquet_count, _parquet_batches)
-_IPC = Format("Arrow", _ipc_schema, _ipc_count, _ipc_batches)
-_CSV = Format("CSV", _csv_schema, _csv_count, _csv_batches)
-_JSONL = Format("JSON lines", _jsonl_schema, _jsonl_count, _jsonl_batches)
+_PARQUET = Format("Parquet", _parquet_inspect, _parquet_batches)
+_IPC = Format("Arrow", _ipc_inspect, _ipc_batches)
+_CSV = Format("CSV", _csv_inspect, _csv_batches)
+_JSONL = Format("JSON lines", _jsonl_inspect, _jsonl_batches)
 _TEXT_FORMATS = {".csv": _CSV, ".tsv": _CSV, ".jsonl": _JSONL, ".ndjson": _JSONL, ".json": _JSONL}
 _FORMATS = {".parquet": _PARQUET, ".pq": _PARQUET, ".arrow": _IPC, ".feather": _IPC, ".ipc": _IPC, **_TEXT_FORMATS}

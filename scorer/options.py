@@ -7,6 +7,7 @@ from typing import Any
 from scorer.errors import RunError
 
 PRECISIONS = ("fp32", "int8", "screen")
+ON_ERROR = ("skip", "fail")
 _WINDOW_ROWS = 4096
 _SCREEN_SHARE, _SCREEN_LEAST = 100, 1000  # one row in so many, and at least so many
 
@@ -17,7 +18,8 @@ class ScoreOptions:
 
     ``precision`` is ``fp32``, ``int8`` or ``screen``: int8 for every row, and fp32 again for those that could be among
     the ``screen_top`` worst. ``batch_tokens`` bounds a padded batch, ``window_rows`` are sorted by length together,
-    ``shard_rows`` are written, and on resume kept or redone, together.
+    ``shard_rows`` are written, and on resume kept or redone, together. ``on_error`` says whether a row that can't be
+    read (a broken line, bytes that aren't UTF-8) is counted and gone past (``skip``) or ends the run (``fail``).
     """
 
     text_column: str | None = None
@@ -33,6 +35,7 @@ class ScoreOptions:
     batch_tokens: int | None = None
     window_rows: int | None = None
     shard_rows: int = 4096
+    on_error: str = "skip"
 
     def __post_init__(self) -> None:
         for name in ("threads", "screen_top", "max_tokens", "batch_tokens", "window_rows", "shard_rows"):
@@ -41,6 +44,8 @@ class ScoreOptions:
                 raise RunError(f"{name} is {value}; it must be at least 1")
         if self.precision not in PRECISIONS:
             raise RunError(f"precision is {self.precision!r}; it must be one of: {', '.join(PRECISIONS)}")
+        if self.on_error not in ON_ERROR:
+            raise RunError(f"on_error is {self.on_error!r}; it must be one of: {', '.join(ON_ERROR)}")
         if self.screen_top is not None and self.precision != "screen":
             raise RunError(f"screen_top is for precision screen; precision is {self.precision}: leave one of them out")
         if self.window_rows is not None and self.window_rows > self.shard_rows:

@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from scorer.bundle import ModelBundle
 from scorer.calibrate import DEFAULT, Calibration, calibrate
 from scorer.columns import Columns, choose_columns
@@ -23,7 +21,7 @@ from scorer.options import ScoreOptions
 from scorer.run import locked_run, recorded_batch_tokens
 from scorer.screen import control_rows, screen
 from scorer.session import OrtSession
-from scorer.source import Source, open_source
+from scorer.source import Data, Source, open_source
 from scorer.summary import RunStats, summarise, versions
 from scorer.tokens import BundleTokenizer
 from scorer.window import read_windows
@@ -60,12 +58,13 @@ class Plan:
 
 def score_dataset(
     bundle: ModelBundle | str | Path,
-    data: str | Path | pa.Table,
+    data: Data,
     output: str | Path,
     options: ScoreOptions | None = None,
     *,
     config: str | None = None,
     split: str | None = None,
+    streaming: bool = False,
     overwrite: bool = False,
     on_plan: Callable[[Plan], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -74,7 +73,7 @@ def score_dataset(
 
     Args:
         bundle: an exported model, or its directory.
-        data: what ``open_source`` takes, with ``config`` and ``split``.
+        data: what ``open_source`` takes, with ``config``, ``split`` and ``streaming``.
         output: the run directory; finished shards in it are kept where bundle, data and options are the same.
         options: the settings; the defaults suit a CPU.
         overwrite: start anew instead.
@@ -88,7 +87,7 @@ def score_dataset(
     """
     options = options or ScoreOptions()
     bundle = bundle if isinstance(bundle, ModelBundle) else ModelBundle.load(bundle)
-    source = open_source(data, config=config, split=split)
+    source = open_source(data, config=config, split=split, streaming=streaming)
     columns = choose_columns(
         source.schema,
         options.text_column,
@@ -149,11 +148,13 @@ def score_dataset(
                 again=None if again is None else Engine(again, runners, plan.batch_tokens, bundle.pad_id),
                 progress=progress,
                 report=report,
+                on_error=options.on_error,
             )
             work.score_missing()
             if screen_top is not None:
                 seed = int(source.fingerprint[:12], 16)
                 run.manifest["screen"] = screen(run, screen_top, control_rows(run, seed), work.rescore)
+            source.refuse_change()
         except BaseException:
             runners.shutdown(cancel_futures=True)
             raise

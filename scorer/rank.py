@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scorer.errors import RunError, nearest
 from scorer.labels import fold
 from scorer.run import RunDirectory
-from scorer.source import reopen_source
+from scorer.source import Data, reopen_source
 
 TOP_K = 500  # rows, where it is not said how many
 Keys = NDArray[np.float64]
@@ -93,7 +93,7 @@ def rank(
     return _read_rows(run, rows)
 
 
-def join_source(run: RunDirectory, ranked: list[RankedRow], data: str | Path | pa.Table | None = None) -> pa.Table:
+def join_source(run: RunDirectory, ranked: list[RankedRow], data: Data | None = None) -> pa.Table:
     """Return every source column of ranked rows, in their order, a table of ``len(ranked)`` rows.
 
     ``data`` is where the data lies now, if it has moved.

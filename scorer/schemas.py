@@ -2,12 +2,16 @@
 
 import contextlib
 import json
-from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from scorer.errors import SourceError
 from scorer.formats import PROBLEM, is_text_format
+from scorer.store import DataFile
+
+_HASHED_ROWS = 4096
 
 
 def refuse_twins(schema: pa.Schema, name: str) -> None:
@@ -22,7 +26,18 @@ def refuse_twins(schema: pa.Schema, name: str) -> None:
         raise SourceError(f"{name} has two columns of the same name: {', '.join(schema.names)}")
 
 
-def decoded(schema: pa.Schema) -> pa.Schema:
+def hash_rows(digest: Any, rows: pa.Table | pa.RecordBatch) -> None:
+    """Add rows to a hash, the same however they are chunked or sliced."""
+    bare = rows.replace_schema_metadata(None)
+    for start in range(0, len(bare), _HASHED_ROWS):
+        part = bare.slice(start, _HASHED_ROWS).cast(_decoded(bare.schema))
+        # Taken rows have buffers of their own.
+        taken = part.take(pa.array(np.arange(len(part))))
+        for batch in taken.combine_chunks().to_batches() if isinstance(taken, pa.Table) else [taken]:
+            digest.update(batch.serialize())
+
+
+def _decoded(schema: pa.Schema) -> pa.Schema:
     """Return the types that rows are hashed in: a serialised batch leaves the values of dictionaries out."""
     return pa.schema([(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in schema])
 
@@ -47,7 +62,7 @@ def _without_views(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def joined(schema: pa.Schema, found: pa.Schema, path: Path, first: Path) -> pa.Schema:
+def joined(schema: pa.Schema, found: pa.Schema, file: DataFile, first: DataFile) -> pa.Schema:
     """Return the columns of two files of one data set, each of a type that holds both.
 
     Raises:
@@ -59,14 +74,14 @@ def joined(schema: pa.Schema, found: pa.Schema, path: Path, first: Path) -> pa.S
         name, kind = field.name, found.field(field.name).type
         if here.get(name) and there.get(name) and here[name] != there[name]:
             raise SourceError(
-                f"{path} has the classes {', '.join(here[name])} in {name!r}; {first.name} has {', '.join(there[name])}"
+                f"{file} has the classes {', '.join(here[name])} in {name!r}; {first.name} has {', '.join(there[name])}"
             )
         try:
             both = [pa.schema([(name, field.type)]), pa.schema([(name, kind)])]
             fields.append(pa.unify_schemas(both, promote_options="permissive").field(0))
         except pa.ArrowException:
-            if not is_text_format(path):
-                raise SourceError(f"{path} holds {kind} in {name!r}; {first.name} holds {field.type}") from None
+            if not is_text_format(file.name):
+                raise SourceError(f"{file} holds {kind} in {name!r}; {first.name} holds {field.type}") from None
             fields.append(pa.field(name, pa.string()))
     return pa.schema(fields, metadata=schema.metadata)
 

@@ -1,27 +1,30 @@
-"""open_source(): a file, folder, glob, saved or named data set, or an Arrow table, as one stream of rows.
+"""open_source(): files, folders, globs, saved and named data sets, or an Arrow table, as one stream of rows.
 
-Rows are numbered from 0 in a fixed order (files by name); that number is the join key back to the data.
+Rows are numbered from 0 in a fixed order (paths as given, files of one by name); that number is the join key back to
+the data.
 """
 
-import contextlib
 import hashlib
-import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from scorer.bundle import file_sha256
+from scorer import hub
 from scorer.errors import SourceError
-from scorer.find import find_files
-from scorer.formats import PROBLEM, Batches, Format, Wanted, format_of, known_suffixes, valid_text
-from scorer.schemas import conform, decoded, joined, label_names, refuse_twins, restore_types, without_views
+from scorer.find import find_files, same_format
+from scorer.formats import PROBLEM, Batches, Wanted, format_of, known_suffixes, valid_text
+from scorer.parts import FilePart, Part, TablePart, inspected
+from scorer.schemas import conform, hash_rows, joined, label_names, refuse_twins, restore_types, without_views
+from scorer.store import DataFile, is_remote, why
 
-_FINGERPRINT_ROWS = 4096
+Data: TypeAlias = str | Path | Sequence[str | Path] | pa.Table
+_AT_ONCE = 8  # files that are inspected
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Source:
     """Rows to score, in a fixed order.
 
     ``spec`` is what ``open_source`` needs to open it again; ``fingerprint`` is a SHA-256 of the content, whatever
-    the place it lies in; ``label_names`` has the class names of each column that is a ClassLabel.
+    the place it lies in (of a remote file: of its version in its store); ``label_names`` has the class names of each
+    column that is a ClassLabel; ``notes`` is what a user should know of how it was opened.
     """
 
     name: str
@@ -38,7 +42,8 @@ class Source:
     num_rows: int
     fingerprint: str
     label_names: dict[str, tuple[str, ...]]
-    parts: list["_Part"] = field(repr=False)
+    parts: list[Part] = field(repr=False)
+    notes: tuple[str, ...] = ()
 
     def read(
         self, columns: list[str] | None = None, start: int = 0, stop: int | None = None
@@ -80,89 +85,93 @@ class Source:
             table = restore_types(table.drop_columns([PROBLEM]), self.schema)
         return table.select(self.schema.names).take(pa.array(np.searchsorted(ordered, rows)))
 
-    def refuse_change(self) -> None:
-        """Make sure that the files are still those that were opened.
+    def refuse_change(self, start: int = 0, stop: int | None = None) -> None:
+        """Make sure that what holds the rows from ``start`` up to ``stop`` is still what was opened.
 
         Raises:
-            SourceError: one was replaced, written to or removed.
+            SourceError: a file was replaced, written to or removed.
         """
+        end = self.num_rows if stop is None else stop
+        first = 0
         for part in self.parts:
-            if isinstance(part, _FilePart) and _stamp(part.path) != part.stamp:
-                raise SourceError(f"{part.path} has changed while it was being scored; restore it, or score it again")
+            if first < end and first + part.rows > start:
+                part.refuse_change()
+            first += part.rows
+
+    def place_of(self, row: int) -> str:
+        """Say where a row is, for a person to find it."""
+        for part in self.parts:
+            if row < part.rows:
+                return f"row {row} of {part.file}" if isinstance(part, FilePart) else f"row {row} of {self.name}"
+            row -= part.rows
+        raise SourceError(f"{self.name} has {self.num_rows} rows, and no row {self.num_rows + row}")
 
     def _batches(self, columns: list[str] | None, wanted: Wanted) -> Batches:
         """Yield ``(first row in the data set, batch)`` of the wanted parts."""
         start = 0
         for part in self.parts:
             if wanted(start, start + part.rows):
-                for first, batch in part.batches(columns, _shifted(wanted, start)):
+                for first, batch in part.batches(columns or self.schema.names, _shifted(wanted, start)):
                     yield start + first, conform(batch, self.schema, self.name)
             start += part.rows
 
 
-@dataclass(frozen=True)
-class _FilePart:
-    path: Path
-    format: Format
-    rows: int
-    stamp: tuple[int, ...]
-
-    def batches(self, columns: list[str] | None, wanted: Wanted) -> Batches:
-        try:
-            yield from self.format.batches(self.path, columns, wanted)
-        except (OSError, pa.ArrowException) as error:
-            raise SourceError(f"{self.path} can't be read as {self.format.name} ({_first_line(error)})") from error
-
-
-@dataclass(frozen=True)
-class _TablePart:
-    table: pa.Table
-    rows: int
-
-    def batches(self, columns: list[str] | None, wanted: Wanted) -> Batches:
-        start = 0
-        for batch in (self.table.select(columns) if columns else self.table).to_batches():
-            if wanted(start, start + len(batch)):
-                yield start, batch
-            start += len(batch)
-
-
-_Part = _FilePart | _TablePart
-
-
 def open_source(
-    data: str | Path | pa.Table, *, config: str | None = None, split: str | None = None, name: str | None = None
+    data: Data,
+    *,
+    config: str | None = None,
+    split: str | None = None,
+    name: str | None = None,
+    streaming: bool = False,
 ) -> Source:
     """Open data to be scored.
 
-    ``data`` is a file, a folder or a glob of Parquet, Arrow, CSV or JSON lines; a folder written by
-    ``datasets.save_to_disk``; the name of a ``datasets`` data set, with ``config`` and ``split``; or a table.
+    ``data`` is a file, a folder or a glob of Parquet, Arrow, CSV or JSON lines, here or in a remote store
+    (``s3://bucket/folder``), or several of them; a folder written by ``datasets.save_to_disk``; the name of a
+    ``datasets`` data set, with ``config`` and ``split``; or a table. ``streaming`` reads a `datasets` data set (a name,
+    or a folder in the library's layout) as it lies, without downloading it.
 
     Raises:
         SourceError: nothing is there, it is empty or unreadable, its files differ in columns, or a split is missing.
     """
+    return _open(data, config, split, name, streaming, hashed=False)
+
+
+def _open(
+    data: Data, config: str | None, split: str | None, name: str | None, streaming: bool, *, hashed: bool
+) -> Source:
     if isinstance(data, pa.Table):
         source = _from_table(data, name or "table", {"kind": "table"})
+    elif isinstance(data, str | Path):
+        source = _from_one(str(data), config, split, streaming, hashed)
     else:
-        files = find_files(str(data), config, split)
-        source = _from_files(str(data), files, split) if files else _from_hub(str(data), config, split)
+        source = _from_several([str(each) for each in data], config, split, streaming, hashed)
     if source.num_rows == 0:
         raise SourceError(f"{source.name} is empty: it has columns {_listed(source.schema)} and no rows")
     return source
 
 
-def reopen_source(spec: dict[str, Any], fingerprint: str, data: str | Path | pa.Table | None = None) -> Source:
+def reopen_source(spec: dict[str, Any], fingerprint: str, data: Data | None = None) -> Source:
     """Open the data of a finished run again, from its record or from where it lies now.
 
     Raises:
-        SourceError: it is not there any more, or its content is not what was scored.
+        SourceError: it is not there any more, its content is not what was scored, or it can't be compared.
     """
     if data is None and spec["kind"] == "table":
         raise SourceError("the run scored a table in memory; pass that table as data")
     if data is None:
         data = spec["data"]
-    source = open_source(data, config=spec.get("config"), split=spec.get("split"))
+    files = spec.get("files", [])
+    hashed = bool(files) and all("sha256" in file for file in files)
+    source = _open(data, spec.get("config"), spec.get("split"), None, spec.get("streaming", False), hashed=hashed)
     if source.fingerprint != fingerprint:
+        if any("sha256" not in file for file in files) and all(
+            "sha256" in file for file in source.spec.get("files", [])
+        ):
+            raise SourceError(
+                f"{source.name} can't be compared with what was scored: of remote files the run knows the version, not "
+                "the content; give their address"
+            )
         raise SourceError(
             f"{source.name} has changed since it was scored (fingerprint {source.fingerprint[:12]}..., the run has "
             f"{fingerprint[:12]}...); restore it, or score it again"
@@ -174,37 +183,59 @@ def _shifted(wanted: Wanted, offset: int) -> Wanted:
     return lambda start, stop: wanted(offset + start, offset + stop)
 
 
-def _from_files(data: str, files: list[Path], split: str | None) -> Source:
-    parts: list[_Part] = []
+def _from_one(data: str, config: str | None, split: str | None, streaming: bool, hashed: bool) -> Source:
+    is_folder = Path(data).is_dir()
+    if streaming and not is_folder and (is_remote(data) or find_files(data, config, split)):
+        raise SourceError(f"--streaming goes with a `datasets` data set; {data} is a file, and read as a stream anyway")
+    if streaming:
+        return _from_stream(data, config, split, str(Path(data).absolute()) if is_folder else data)
+    files = find_files(data, config, split)
+    if files:
+        return _from_files(data, Path(data).name or data, files, split, hashed)
+    spec = {"kind": "datasets", "data": data, "config": config, "split": split}
+    return _from_table(hub.load(data, config, split), data, spec)
+
+
+def _from_several(paths: list[str], config: str | None, split: str | None, streaming: bool, hashed: bool) -> Source:
+    """Open several paths as one data set, in the order they are given."""
+    if len(paths) == 1:
+        return _from_one(paths[0], config, split, streaming, hashed)
+    if not paths or streaming or config is not None:
+        raise SourceError(f"{len(paths)} paths were given; --streaming and --config go with one name of a data set")
+    files: list[DataFile] = []
+    for path in paths:
+        found = find_files(path, None, split)
+        if not found:
+            raise SourceError(f"{path} does not exist; of several paths each must be a file, a folder or a glob")
+        files += found
+    places = [str(Path(str(file)).absolute()) if not file.is_remote else str(file) for file in files]
+    if twice := [place for i, place in enumerate(places) if place in places[:i]]:
+        raise SourceError(f"{twice[0]} is given twice, so that its rows would be scored twice; give it once")
+    name = f"{Path(paths[0]).name} and {len(paths) - 1} more"
+    return _from_files(paths, name, same_format(files, name), split, hashed)
+
+
+def _from_files(data: str | list[str], name: str, files: list[DataFile], split: str | None, hashed: bool) -> Source:
+    parts: list[Part] = []
     digest = hashlib.sha256()
     schema: pa.Schema | None = None
     listed = []
-    for path in files:
-        kind = format_of(path)
-        if kind is None:
-            raise SourceError(f"{path} is of no known kind; these are: {known_suffixes()}")
-        try:
-            stamp = _stamp(path)
-            if path.stat().st_size == 0:
-                raise SourceError(f"{path} is empty (0 bytes)")
-            found, rows, sha256 = without_views(kind.schema(path)), kind.count(path), file_sha256(path)
-        except FileNotFoundError:
-            raise SourceError(f"{path} does not exist, though {data} lists it") from None
-        except (OSError, pa.ArrowException) as error:
-            raise SourceError(f"{path} can't be read as {kind.name} ({_first_line(error)})") from error
-        refuse_twins(found, str(path))
-        if schema is not None and set(found.names) != set(schema.names):
-            raise SourceError(f"{path} has the columns {_listed(found)}; {files[0].name} has {_listed(schema)}")
-        schema = found if schema is None else joined(schema, found, path, files[0])
-        parts.append(_FilePart(path, kind, rows, stamp))
-        digest.update(sha256.encode())
-        listed.append({"name": path.name, "rows": rows, "sha256": sha256})
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="inspect") as pool:
+        described = pool.map(lambda file: _described(file, hashed, name), files)
+        for file, (part, found, identity) in zip(files, described, strict=True):
+            refuse_twins(found, str(file))
+            if schema is not None and set(found.names) != set(schema.names):
+                raise SourceError(f"{file} has the columns {_listed(found)}; {files[0].name} has {_listed(schema)}")
+            schema = found if schema is None else joined(schema, found, file, files[0])
+            parts.append(part)
+            digest.update(str(identity.get("sha256", identity)).encode())
+            listed.append({"file": _absolute(str(file)), "rows": part.rows, **identity})
     if schema is None:
         raise SourceError(f"{data} holds no file of a known kind; these are: {known_suffixes()}")
-    absolute = str(Path(data).absolute())
+    where = _absolute(data) if isinstance(data, str) else [_absolute(each) for each in data]
     return Source(
-        name=Path(data).name,
-        spec={"kind": "files", "data": absolute, "split": split, "files": listed},
+        name=name,
+        spec={"kind": "files", "data": where, "split": split, "files": listed},
         schema=schema,
         num_rows=sum(part.rows for part in parts),
         fingerprint=digest.hexdigest(),
@@ -213,38 +244,38 @@ def _from_files(data: str, files: list[Path], split: str | None) -> Source:
     )
 
 
-def _from_hub(name: str, config: str | None, split: str | None) -> Source:
+def _described(file: DataFile, hashed: bool, data: str) -> tuple[FilePart, pa.Schema, dict[str, Any]]:
+    """Return a file as a part, its schema, and what tells its content from another: a hash, or a store's version."""
+    kind = format_of(file.name)
+    if kind is None:
+        raise SourceError(f"{file} is of no known kind; these are: {known_suffixes()}")
+    version, schema, rows = inspected(file, kind, data)
+    part = FilePart(file, kind, rows, version)
+    if file.is_remote and not hashed and len(version) > 1:
+        return part, without_views(schema), {"version": version}
     try:
-        import datasets
-    except ImportError:
-        raise SourceError(
-            f"{name} is no file or folder here; to load it as a data set's name, run `pip install 'lossrank[datasets]'`"
-        ) from None
-    if split is None:
-        raise SourceError(f"{name} is loaded by name: pick a split, for example --split test")
-    try:
-        with _quiet():
-            loaded = datasets.load_dataset(name, config, split=split)
-    except Exception as error:  # the library's errors have no common root
-        raise SourceError(
-            f"{name} is no file or folder here, and `datasets` can't load it by name ({_first_line(error)})"
-        ) from error
-    if loaded._indices is not None:
-        loaded = loaded.flatten_indices()
-    spec = {"kind": "datasets", "data": name, "config": config, "split": split}
-    # The features, not the cached table, are sure to carry the class names.
-    return _from_table(loaded.data.table.replace_schema_metadata(loaded.features.arrow_schema.metadata), name, spec)
+        return part, without_views(schema), {"sha256": file.sha256()}
+    except Exception as error:  # the errors of the stores' libraries have no common root
+        raise SourceError(f"{file} can't be read ({why(error)})") from error
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the retries that the hub's libraries log off the screen; what goes wrong comes as an exception."""
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        yield
-    finally:
-        logging.disable(before)
+def _absolute(data: str) -> str:
+    return data if is_remote(data) else str(Path(data.removeprefix("file://")).absolute())
+
+
+def _from_stream(data: str, config: str | None, split: str | None, where: str) -> Source:
+    found = hub.stream(data, config, split)
+    refuse_twins(found.schema, data)
+    return Source(
+        name=Path(data).name if Path(data).is_dir() else data,
+        spec={"kind": "datasets", "data": where, "config": config, "split": split, "streaming": True},
+        schema=found.schema,
+        num_rows=found.part.rows,
+        fingerprint=found.fingerprint,
+        label_names=label_names(found.schema),
+        parts=[found.part],
+        notes=found.notes,
+    )
 
 
 def _from_table(table: pa.Table, name: str, spec: dict[str, Any]) -> Source:
@@ -252,28 +283,11 @@ def _from_table(table: pa.Table, name: str, spec: dict[str, Any]) -> Source:
     if (schema := without_views(table.schema)) != table.schema:
         table = table.cast(schema)
     digest = hashlib.sha256(str(table.schema.remove_metadata()).encode())
-    bare = table.replace_schema_metadata(None)
-    for start in range(0, table.num_rows, _FINGERPRINT_ROWS):
-        rows = bare.slice(start, _FINGERPRINT_ROWS).cast(decoded(bare.schema))
-        # Taken rows have buffers of their own: the same bytes however the table is chunked or sliced.
-        for batch in rows.take(pa.array(np.arange(len(rows)))).combine_chunks().to_batches():
-            digest.update(batch.serialize())
-    part = _TablePart(table, table.num_rows)
-    return Source(name, spec, table.schema, table.num_rows, digest.hexdigest(), label_names(table.schema), [part])
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    """Return what tells one state of a file from another without reading it."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return ()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    hash_rows(digest, table)
+    return Source(
+        name, spec, table.schema, table.num_rows, digest.hexdigest(), label_names(table.schema), [TablePart(table)]
+    )
 
 
 def _listed(schema: pa.Schema) -> str:
     return ", ".join(schema.names)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

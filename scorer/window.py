@@ -121,6 +121,25 @@ def read_windows(
             at = cut
 
 
+def refuse_bad(source: Source, rows: NDArray[np.int64], status: NDArray[np.object_], problems: list[str]) -> None:
+    """Pass rows that could all be read; ``rows`` [n] and ``status`` [n] are theirs, ``problems`` the broken lines.
+
+    Raises:
+        SourceError: one is a broken line or holds bytes that are not UTF-8; it says which and where.
+    """
+    bad = np.flatnonzero((status == UNREADABLE) | (status == INVALID_TEXT))
+    if not len(bad):
+        return
+    row = int(rows[bad[0]])
+    what = next((problem for problem in problems if problem.startswith(f"row {row} (")), None)
+    if what is None:
+        what = f"row {row} ({'bytes that are not UTF-8' if status[bad[0]] == INVALID_TEXT else 'a broken line'})"
+    raise SourceError(
+        f"{what} can't be read: {source.place_of(row)}, from 0; mend it, or count such rows and go on with "
+        "--on-error skip"
+    )
+
+
 def _runs(ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int, list[int]]]:
     """Join ranges that touch: yield ``(start, stop, [each range's end])``, so that each run is read once."""
     cuts: list[int] = []

@@ -19,7 +19,7 @@ from scorer.source import Source
 from scorer.summary import ShardNotes
 from scorer.tokens import BundleTokenizer, TokenWindow
 from scorer.watch import LabelWatch
-from scorer.window import Window, join_windows, read_windows, window_ranges
+from scorer.window import Window, join_windows, read_windows, refuse_bad, window_ranges
 
 Started = tuple[Window, TokenWindow, Running]
 
@@ -64,6 +64,7 @@ class Work:
     again: Engine | None
     progress: Progress
     report: Callable[[], None]
+    on_error: str = "skip"
     seconds: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("read", "tokenise", "wait", "model", "rescore", "score", "write"), 0.0)
     )
@@ -77,7 +78,7 @@ class Work:
         """Score the shards that the run lacks.
 
         Raises:
-            SourceError: the data can't be read or has changed.
+            SourceError: the data can't be read or has changed, or a row of it can't and ``on_error`` is ``fail``.
             LabelError: the labels turn out not to be the model's.
             RunError: a shard can't be written.
         """
@@ -86,8 +87,12 @@ class Work:
         watch = LabelWatch(run, self.labels, size)
         notes, tables = ShardNotes(), []
         self.report()
+        if self.on_error == "fail":
+            self._refuse_kept()
         windows = read_windows(self.source, self.columns, self.labels, ranges)
         for window, tokens, running in self._started(self.first, windows, watch.before):
+            if self.on_error == "fail":
+                refuse_bad(self.source, window.rows, window.status, window.problems)
             fed = self.progress.tokens, self.progress.padded_tokens
             table = self._table(window, tokens, self._logits(running), self.precision)
             self.progress.rows += len(window.rows) - int(np.count_nonzero(tokens.lengths))
@@ -96,7 +101,7 @@ class Work:
             notes.add(window, self.progress.tokens - fed[0], self.progress.padded_tokens - fed[1], running.duplicates)
             shard = window.first_row // run.shard_rows
             if window.stop == run.shard_range(shard)[1]:
-                self.source.refuse_change()
+                self.source.refuse_change(*run.shard_range(shard))
                 with _timed(self.seconds, "write"):
                     run.write_shard(shard, pa.concat_tables(tables), asdict(notes))
                 notes, tables = ShardNotes(), []
@@ -116,7 +121,7 @@ class Work:
             with _timed(self.seconds, "rescore"):
                 logits = running.logits(lambda done: self.report())
             table = self._table(window, tokens, logits, "fp32")
-            self.source.refuse_change()
+            self.source.refuse_change(window.first_row, window.stop)
             with _timed(self.seconds, "write"):
                 for shard in np.unique(window.rows // self.run.shard_rows).tolist():
                     start, stop = np.searchsorted(window.rows, self.run.shard_range(shard)).tolist()
@@ -124,6 +129,13 @@ class Work:
                     self.run.write_shard(shard, whole, self.run.notes(shard))
             self.progress.rescored += len(window.rows)
             self.report()
+
+    def _refuse_kept(self) -> None:
+        """Look for rows that can't be read in the shards that an earlier process, which may have let them be, made."""
+        for i in sorted(set(range(self.run.num_shards)) - set(self.run.missing_shards())):
+            kept = self.run.read_shard(i, ["row", "status"])
+            status = np.array(kept["status"].to_pylist(), dtype=object)
+            refuse_bad(self.source, kept["row"].to_numpy(), status, self.run.notes(i)["problems"])
 
     def _wanted(self, wanted: Callable[[int], NDArray[np.int64]]) -> Iterator[Window]:
         """Yield the wanted rows, ``window_rows`` at a time, but for those that are all in fp32 already.

@@ -377,9 +377,9 @@ class TestCompression:
         ],
     )
     def test_kinds_by_name(self, name: str, kind: str | None) -> None:
-        found = format_of(Path(name))
+        found = format_of(name)
         assert (found and found.name) == kind
-        assert is_text_format(Path(name)) is (kind in ("CSV", "JSON lines"))
+        assert is_text_format(name) is (kind in ("CSV", "JSON lines"))
 
 
 def test_text_array_keeps_bytes_that_are_not_utf8() -> None:

@@ -338,7 +338,7 @@ def test_data_that_changes_during_the_run_stop_it(tiny_bundle: ModelBundle, rows
         if progress.rows == 0:
             pq.write_table(rows.take(list(range(999, -1, -1))), file)
 
-    with pytest.raises(SourceError, match=r"data\.parquet has changed while it was being scored"):
+    with pytest.raises(SourceError, match=r"data\.parquet has changed while it was being read"):
         score_dataset(tiny_bundle, file, tmp_path / "run", LATE, on_progress=change)
 
 

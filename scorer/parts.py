@@ -1,0 +1,114 @@
+"""The parts that a source is made of, in order: files, a table, a stream of `datasets`."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from scorer.errors import LossrankError, SourceError
+from scorer.formats import Batches, Format, Wanted
+from scorer.store import DataFile, why
+
+GO_ON = "put back what it was and give the same command again, or score it again"
+
+
+class Part(Protocol):
+    """Rows that follow one another."""
+
+    @property
+    def rows(self) -> int: ...
+
+    def batches(self, columns: list[str], wanted: Wanted) -> Batches:
+        """Yield ``(first row in the part, batch)``, at least of the rows that are wanted.
+
+        Raises:
+            SourceError: the part can't be read.
+        """
+        ...
+
+    def refuse_change(self) -> None:
+        """Make sure that the part is what it was when it was opened.
+
+        Raises:
+            SourceError: it is gone, has changed, or can't be asked.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class FilePart:
+    """A file, and the version it had when it was opened."""
+
+    file: DataFile
+    format: Format
+    rows: int
+    version: dict[str, Any]
+
+    def batches(self, columns: list[str], wanted: Wanted) -> Batches:
+        try:
+            yield from self.format.batches(self.file, columns, wanted)
+        except LossrankError:
+            raise
+        except Exception as error:  # the errors of the stores' libraries have no common root
+            _not_ours(self.file, error)
+            self.refuse_change()
+            raise SourceError(f"{self.file} can't be read as {self.format.name} ({why(error)})") from error
+
+    def refuse_change(self) -> None:
+        try:
+            version = self.file.version()
+        except FileNotFoundError as error:
+            if self.file.is_remote and error.__cause__ is not None:  # as fsspec tells of any failure of HTTP
+                raise SourceError(f"{self.file} can't be asked for its version: {why(error)}") from error
+            raise SourceError(f"{self.file} is gone, while it was being read; {GO_ON}") from None
+        except Exception as error:  # the errors of the stores' libraries have no common root
+            raise SourceError(f"{self.file} can't be asked for its version: {why(error)}") from error
+        if version != self.version:
+            raise SourceError(f"{self.file} has changed while it was being read; {GO_ON}")
+
+
+@dataclass(frozen=True)
+class TablePart:
+    """A table in memory."""
+
+    table: pa.Table
+
+    @property
+    def rows(self) -> int:
+        return int(self.table.num_rows)
+
+    def batches(self, columns: list[str], wanted: Wanted) -> Batches:
+        start = 0
+        for batch in self.table.select(columns).to_batches():
+            if wanted(start, start + len(batch)):
+                yield start, batch
+            start += len(batch)
+
+    def refuse_change(self) -> None:
+        """A table can't change."""
+
+
+def inspected(file: DataFile, kind: Format, data: str) -> tuple[dict[str, Any], pa.Schema, int]:
+    """Return the version, the schema and the number of rows of a file that ``data`` stands for.
+
+    Raises:
+        SourceError: it is not there, is empty or can't be read.
+    """
+    try:
+        version = file.version()
+        if version["size"] == 0:
+            raise SourceError(f"{file} is empty (0 bytes)")
+        return version, *kind.inspect(file)
+    except LossrankError:
+        raise
+    except FileNotFoundError as error:
+        raise SourceError(f"{file} does not exist, though {data} lists it") from error
+    except Exception as error:  # the errors of the stores' libraries have no common root
+        _not_ours(file, error)
+        raise SourceError(f"{file} can't be read as {kind.name} ({why(error)})") from error
+
+
+def _not_ours(file: DataFile, error: Exception) -> None:
+    """Pass an error on as it is that reading a local file doesn't give: it is a mistake of the program."""
+    if not file.is_remote and not isinstance(error, OSError | pa.ArrowException):
+        raise error
