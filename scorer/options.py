@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scorer.errors import RunError
+from scorer.tokens import LONG_TEXTS
 
 PRECISIONS = ("fp32", "int8", "screen")
 _WINDOW_ROWS = 4096
@@ -16,8 +17,10 @@ class ScoreOptions:
     """What can be set of a run; None is chosen by the machine, the model or the data.
 
     ``precision`` is ``fp32``, ``int8`` or ``screen``: int8 for every row, and fp32 again for those that could be among
-    the ``screen_top`` worst. ``batch_tokens`` bounds a padded batch, ``window_rows`` are sorted by length together,
-    ``shard_rows`` are written, and on resume kept or redone, together.
+    the ``screen_top`` worst. ``long_text`` says what is read of a text of more than ``max_tokens``: its ``head``, its
+    ``tail``, or all of it in overlapping pieces, the ``mean`` of whose logits is taken. ``batch_tokens`` bounds a
+    padded batch, ``window_rows`` are sorted by length together, ``shard_rows`` are written, and on resume kept or
+    redone, together.
     """
 
     text_column: str | None = None
@@ -30,6 +33,7 @@ class ScoreOptions:
     precision: str = "fp32"
     screen_top: int | None = None
     max_tokens: int | None = None
+    long_text: str = "head"
     batch_tokens: int | None = None
     window_rows: int | None = None
     shard_rows: int = 4096
@@ -41,6 +45,8 @@ class ScoreOptions:
                 raise RunError(f"{name} is {value}; it must be at least 1")
         if self.precision not in PRECISIONS:
             raise RunError(f"precision is {self.precision!r}; it must be one of: {', '.join(PRECISIONS)}")
+        if self.long_text not in LONG_TEXTS:
+            raise RunError(f"long_text is {self.long_text!r}; it must be one of: {', '.join(LONG_TEXTS)}")
         if self.screen_top is not None and self.precision != "screen":
             raise RunError(f"screen_top is for precision screen; precision is {self.precision}: leave one of them out")
         if self.window_rows is not None and self.window_rows > self.shard_rows:

@@ -93,7 +93,7 @@ class Work:
         for window, tokens, running in self._started(self.first, windows, watch.before):
             fed = self.progress.tokens, self.progress.padded_tokens
             table = self._table(window, tokens, self._logits(running), self.precision)
-            self.progress.rows += len(window.rows) - int(np.count_nonzero(tokens.lengths))
+            self.progress.rows += len(window.rows) - int(np.count_nonzero(tokens.text_lengths))
             if self.again:
                 table = self._with_control(table, window)
             watch.after(window, table)
