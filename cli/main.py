@@ -1,7 +1,7 @@
 """The `lossrank` command group: commands load when they are called, errors print on one line.
 
 Exit codes: 0 done, 1 an error that the message explains, 2 wrong usage, 3 done but for some rows (each reported),
-130 stopped by Ctrl-C.
+130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
 import errno
@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import click
 
-from cli.entry import INTERRUPTED
+from cli.entry import exit_code
 from cli.screen import printable
 from scorer.errors import LossrankError
 
@@ -65,9 +65,9 @@ class Commands(click.Group):
                 raise  # click ends quietly when the reader of its output has gone
             reason = error.strerror or type(error).__name__
             raise OneLineError(LossrankError(f"{error.filename or 'the system'}: {reason}")) from error
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             click.echo("Stopped.", err=True)
-            ctx.exit(INTERRUPTED)
+            ctx.exit(exit_code(error))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -12,6 +12,7 @@ from cli.screen import printable
 from scorer import Plan, RunStats, ScoreOptions, score_dataset
 from scorer.labels import read_label_map
 from scorer.options import ON_ERROR, PRECISIONS
+from scorer.tokens import LONG_TEXTS
 
 _NO_LABEL = "NONE: there will be predictions and no loss; if there is a label, name it with --label-column"
 
@@ -56,6 +57,13 @@ _NO_LABEL = "NONE: there will be predictions and no loss; if there is a label, n
     "--max-tokens", type=click.IntRange(min=1), help="Cut texts after so many tokens; default: the model's limit."
 )
 @click.option(
+    "--long-text",
+    type=click.Choice(LONG_TEXTS),
+    default="head",
+    show_default=True,
+    help="Of longer texts: their start, their end, or the mean over overlapping pieces (64 at most).",
+)
+@click.option(
     "--batch-tokens",
     type=click.IntRange(min=1),
     help="Tokens in a padded batch; default: tried on the data if the run is long, else 512; 16384 on a GPU.",
@@ -97,6 +105,7 @@ def score(
     precision: str,
     screen_top: int | None,
     max_tokens: int | None,
+    long_text: str,
     batch_tokens: int | None,
     window_rows: int | None,
     shard_rows: int,
@@ -128,6 +137,7 @@ def score(
         precision=precision,
         screen_top=screen_top,
         max_tokens=max_tokens,
+        long_text=long_text,
         batch_tokens=batch_tokens,
         window_rows=window_rows,
         shard_rows=shard_rows,

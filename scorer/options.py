@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scorer.errors import RunError
+from scorer.tokens import LONG_TEXTS
 
 PRECISIONS = ("fp32", "int8", "screen")
 ON_ERROR = ("skip", "fail")
@@ -17,9 +18,11 @@ class ScoreOptions:
     """What can be set of a run; None is chosen by the machine, the model or the data.
 
     ``precision`` is ``fp32``, ``int8`` or ``screen``: int8 for every row, and fp32 again for those that could be among
-    the ``screen_top`` worst. ``batch_tokens`` bounds a padded batch, ``window_rows`` are sorted by length together,
-    ``shard_rows`` are written, and on resume kept or redone, together. ``on_error`` says whether a row that can't be
-    read (a broken line, bytes that aren't UTF-8) is counted and gone past (``skip``) or ends the run (``fail``).
+    the ``screen_top`` worst. ``long_text`` says what is read of a text of more than ``max_tokens``: its ``head``, its
+    ``tail``, or all of it in overlapping pieces, the ``mean`` of whose logits is taken. ``batch_tokens`` bounds a
+    padded batch, ``window_rows`` are sorted by length together, ``shard_rows`` are written, and on resume kept or
+    redone, together. ``on_error`` says whether a row that can't be read (a broken line, bytes that aren't UTF-8) is
+    counted and gone past (``skip``) or ends the run (``fail``).
     """
 
     text_column: str | None = None
@@ -32,6 +35,7 @@ class ScoreOptions:
     precision: str = "fp32"
     screen_top: int | None = None
     max_tokens: int | None = None
+    long_text: str = "head"
     batch_tokens: int | None = None
     window_rows: int | None = None
     shard_rows: int = 4096
@@ -46,6 +50,8 @@ class ScoreOptions:
             raise RunError(f"precision is {self.precision!r}; it must be one of: {', '.join(PRECISIONS)}")
         if self.on_error not in ON_ERROR:
             raise RunError(f"on_error is {self.on_error!r}; it must be one of: {', '.join(ON_ERROR)}")
+        if self.long_text not in LONG_TEXTS:
+            raise RunError(f"long_text is {self.long_text!r}; it must be one of: {', '.join(LONG_TEXTS)}")
         if self.screen_top is not None and self.precision != "screen":
             raise RunError(f"screen_top is for precision screen; precision is {self.precision}: leave one of them out")
         if self.window_rows is not None and self.window_rows > self.shard_rows:

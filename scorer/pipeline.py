@@ -101,7 +101,9 @@ def score_dataset(
         labels = make_label_map(bundle.class_names, source.label_names.get(columns.label), options.label_map)
     elif options.precision == "screen":
         raise RunError("precision screen looks for the worst losses, and there is no label; use precision int8 or fp32")
-    tokenizer = BundleTokenizer(bundle, options.max_tokens)
+    if columns.text_pair is not None and options.long_text == "mean":
+        raise RunError("long_text mean is for single texts, not for pairs; use head or tail")
+    tokenizer = BundleTokenizer(bundle, options.max_tokens, options.long_text)
     precision = "fp32" if options.precision == "fp32" else "int8"
     session = OrtSession(bundle.model_file(precision), options.device, options.threads, precision)
     screen_top = options.screened(source.num_rows)
@@ -201,6 +203,7 @@ def _manifest(plan: Plan, bundle: ModelBundle, options: ScoreOptions, max_tokens
             "precision": options.precision,
             "screen_top": plan.screen_top,
             "max_tokens": max_tokens,
+            "long_text": options.long_text,
             "batch_tokens": plan.batch_tokens,
             "window_rows": options.window,
             "shard_rows": options.shard_rows,

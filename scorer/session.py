@@ -18,6 +18,8 @@ from scorer.packages import installed_versions
 
 DEVICES = ("auto", "cpu", "cuda")
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+# What onnxruntime, the C++ library and CUDA say.
+_OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "out of memory")
 _SLOWER = ["BiasGeluFusion"]  # Add and Gelu one after the other take three quarters of the fused one's time on CPUs
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -29,7 +31,7 @@ class Session(Protocol):
     threads: int
 
     def run(self, bucket: Bucket) -> NDArray[np.float32]:
-        """Return the logits of a batch, [b, C]."""
+        """Return the logits of a batch, [b, C]; raise MemoryError where it is too large."""
 
 
 class OrtSession:
@@ -76,12 +78,21 @@ class OrtSession:
         self._output = self._session.get_outputs()[0].name
 
     def run(self, bucket: Bucket) -> NDArray[np.float32]:
-        """Return the logits of a batch, [b, C] float32; only the inputs that the graph has are fed."""
+        """Return the logits of a batch, [b, C] float32; only the inputs that the graph has are fed.
+
+        Raises:
+            MemoryError: there is too little memory, of the machine or of the device, for a batch of this size.
+        """
         feeds = {}
         for name, dtype in self._types.items():
             values = getattr(bucket, name)
             feeds[name] = np.zeros_like(bucket.input_ids, dtype) if values is None else values.astype(dtype, copy=False)
-        (logits,) = self._session.run([self._output], feeds)
+        try:
+            (logits,) = self._session.run([self._output], feeds)
+        except Exception as error:  # onnxruntime's own exception classes are not exported
+            if any(sign in str(error) for sign in _OUT_OF_MEMORY):
+                raise MemoryError(str(error).strip().splitlines()[0]) from error
+            raise
         return np.asarray(logits, dtype=np.float32)
 
 

@@ -62,7 +62,7 @@ def score_table(
     labelled = status[good] == OK
     rows, labels = good[labelled], window.labels[good[labelled]]
     lengths = np.zeros(n, dtype=np.int32)
-    lengths[scored] = tokens.lengths
+    lengths[scored] = tokens.text_lengths
     truncated = np.zeros(n, dtype=np.bool_)
     truncated[scored] = tokens.truncated
 

@@ -18,42 +18,57 @@ from scorer.errors import BundleError
 
 _LONG = 8  # characters per token of the limit past which a text is cut before it is tokenised
 _CUT = re.compile(r"(?<=\S)[ \n](?=\S)")  # other white space, and runs of it, are part of some tokenizers' tokens
+LONG_TEXTS = ("head", "tail", "mean")
+_OVERLAP = 4  # one token in so many of a piece is in the next one too
+_PIECES = 64  # of a text, at the most: what is behind them is cut off
 _CHUNK = 256  # texts tokenised at once: a text's tokens past the limit are held until its chunk is done
 
 
 @dataclass(frozen=True)
 class TokenWindow:
-    """The tokens of ``n`` texts: text ``i`` has ``ids[offsets[i]:offsets[i + 1]]``.
+    """The tokens of texts in ``n`` pieces: piece ``i`` has ``ids[offsets[i]:offsets[i + 1]]``.
 
-    ``offsets`` is [n + 1] int64, ``ids`` [offsets[-1]] int32, ``truncated`` [n] bool (the text was longer than the
-    model reads); ``type_ids`` is like ``ids``, or None where the model has no use for it.
+    ``offsets`` is [n + 1] int64, ``ids`` [offsets[-1]] int32; ``type_ids`` is like ``ids``, or None where the model has
+    no use for it. ``truncated`` is by text, bool: some of it is in no piece. ``of_text`` [n] is the text that each
+    piece is of, ascending, or None where each text is one piece.
     """
 
     offsets: NDArray[np.int64]
     ids: NDArray[np.int32]
     type_ids: NDArray[np.int32] | None
     truncated: NDArray[np.bool_]
+    of_text: NDArray[np.int64] | None = None
+
+    @property
+    def texts(self) -> NDArray[np.int64]:
+        """The text that each piece is of, [n]."""
+        return np.arange(len(self.truncated)) if self.of_text is None else self.of_text
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """The number of tokens of each text, [n]."""
+        """The number of tokens of each piece, [n]."""
         return np.diff(self.offsets)
 
+    @property
+    def text_lengths(self) -> NDArray[np.int64]:
+        """The number of tokens of each text, over all its pieces."""
+        return np.bincount(self.texts, self.lengths, len(self.truncated)).astype(np.int64)
+
     def take(self, rows: NDArray[np.int64]) -> "TokenWindow":
-        """Return the tokens of some of the texts, in the order of ``rows``."""
+        """Return some of the pieces, in the order of ``rows``, as texts of their own."""
         lengths = self.lengths[rows]
         offsets = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum(lengths, out=offsets[1:])
         index = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
         type_ids = None if self.type_ids is None else self.type_ids[index]
-        return TokenWindow(offsets, self.ids[index], type_ids, self.truncated[rows])
+        return TokenWindow(offsets, self.ids[index], type_ids, self.truncated[self.texts[rows]])
 
 
 class BundleTokenizer:
     """A bundle's tokenizer, set to the bundle's token limit and to no padding."""
 
-    def __init__(self, bundle: ModelBundle, max_tokens: int | None = None) -> None:
-        """Load ``tokenizer.json``.
+    def __init__(self, bundle: ModelBundle, max_tokens: int | None = None, long_text: str = "head") -> None:
+        """Load ``tokenizer.json``; ``long_text`` is one of LONG_TEXTS.
 
         Raises:
             BundleError: the file can't be read as a tokenizer, or ``max_tokens`` is more than the model reads or
@@ -68,28 +83,51 @@ class BundleTokenizer:
         if not special < limit <= bundle.max_tokens:
             raise BundleError(f"max_tokens is {limit}; this model takes {special + 1} to {bundle.max_tokens} tokens")
         self.max_tokens = limit
-        self._tokenizer.enable_truncation(limit)
+        self._long_text = long_text
+        self._stride = (limit - special) // _OVERLAP if long_text == "mean" else 0
+        self._tokenizer.enable_truncation(
+            limit, stride=self._stride, direction="left" if long_text == "tail" else "right"
+        )
         self._tokenizer.no_padding()
         self._wants_type_ids = "token_type_ids" in bundle.input_names
         self._single_type_ids = self._wants_type_ids and any(self._tokenizer.encode("a").type_ids)
 
     def tokenise(self, texts: Sequence[str], text_pairs: Sequence[str] | None = None) -> TokenWindow:
-        """Tokenise texts (or pairs) with special tokens, on all cores, cut to the limit."""
-        ids, type_ids, truncated = [], [], []
+        """Tokenise texts (or pairs) with special tokens, on all cores.
+
+        What is past the limit is cut off: at the end for ``head``, at the start for ``tail``. For ``mean`` a text is
+        read in pieces of the limit's length, each of which repeats the last quarter of the one before; at most 64.
+        """
+        ids: list[NDArray[np.int32]] = []
+        type_ids: list[NDArray[np.int32]] = []
+        truncated: list[bool] = []
+        of_text: list[int] = []
         with_type_ids = self._single_type_ids or (self._wants_type_ids and text_pairs is not None)
         for start in range(0, len(texts), _CHUNK):
             inputs: list[Any] = self._shorten(texts[start : start + _CHUNK])
             if text_pairs is not None:
                 inputs = list(zip(inputs, self._shorten(text_pairs[start : start + _CHUNK]), strict=True))
             for encoding in self._tokenizer.encode_batch_fast(inputs):
-                ids.append(np.array(encoding.ids, dtype=np.int32))
-                if with_type_ids:
-                    type_ids.append(np.array(encoding.type_ids, dtype=np.int32))
-                truncated.append(len(encoding) >= self.max_tokens and bool(encoding.overflowing))
+                pieces = [encoding]
+                longer = len(encoding) >= self.max_tokens and bool(encoding.overflowing)
+                if longer and self._long_text == "mean":
+                    rest = encoding.overflowing
+                    pieces += rest[: _PIECES - 1]
+                    longer = len(rest) >= _PIECES
+                for piece in pieces:
+                    ids.append(np.array(piece.ids, dtype=np.int32))
+                    of_text.append(len(truncated))
+                    if with_type_ids:
+                        type_ids.append(np.array(piece.type_ids, dtype=np.int32))
+                truncated.append(longer)
         offsets = np.zeros(len(ids) + 1, dtype=np.int64)
         np.cumsum([len(each) for each in ids], out=offsets[1:])
         return TokenWindow(
-            offsets, _flat(ids), _flat(type_ids) if with_type_ids else None, np.array(truncated, np.bool_)
+            offsets,
+            _flat(ids),
+            _flat(type_ids) if with_type_ids else None,
+            np.array(truncated, np.bool_),
+            np.array(of_text, np.int64) if self._long_text == "mean" else None,
         )
 
     def _shorten(self, texts: Sequence[str]) -> list[str]:
@@ -100,16 +138,24 @@ class BundleTokenizer:
         odd token: here the one whose part is the longer.) A text without a blank is left whole.
         """
         short = list(texts)
-        length = _LONG * self.max_tokens
+        pieces = _PIECES if self._long_text == "mean" else 1
+        length = _LONG * self.max_tokens * pieces
         while long := [i for i, text in enumerate(texts) if short[i] is text and len(text) > 2 * length]:
-            cuts = [_CUT.search(texts[i], length, 2 * length) for i in long]
-            parts = {i: texts[i][: cut.start()] for i, cut in zip(long, cuts, strict=True) if cut}
+            parts = {i: part for i in long if (part := self._part(texts[i], length)) is not None}
             encodings = self._tokenizer.encode_batch_fast(list(parts.values()), add_special_tokens=False)
             for (i, part), encoding in zip(parts.items(), encodings, strict=True):
-                if encoding.overflowing:
+                if len(encoding.overflowing) >= pieces:
                     short[i] = part
             length *= 2
         return short
+
+    def _part(self, text: str, length: int) -> str | None:
+        """Return one to two times ``length`` characters of a text's start, or its end, cut at a blank if it has one."""
+        if self._long_text == "tail":
+            cut = _CUT.search(text, len(text) - 2 * length, len(text) - length)
+            return text[cut.end() :] if cut else None
+        cut = _CUT.search(text, length, 2 * length)
+        return text[: cut.start()] if cut else None
 
 
 def _flat(arrays: list[NDArray[np.int32]]) -> NDArray[np.int32]:

@@ -95,7 +95,7 @@ class Work:
                 refuse_bad(self.source, window.rows, window.status, window.problems)
             fed = self.progress.tokens, self.progress.padded_tokens
             table = self._table(window, tokens, self._logits(running), self.precision)
-            self.progress.rows += len(window.rows) - int(np.count_nonzero(tokens.lengths))
+            self.progress.rows += len(window.rows) - int(np.count_nonzero(tokens.text_lengths))
             watch.after(window, table)
             tables.append(table)
             notes.add(window, self.progress.tokens - fed[0], self.progress.padded_tokens - fed[1], running.duplicates)

@@ -350,8 +350,9 @@ def listed_shards(run: Path) -> int:
         return 0
 
 
-def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(
-    lossrank: Lossrank, tiny_bundle: ModelBundle, tmp_path: Path, rows: pa.Table
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_stop_cleanly_and_say_how_to_go_on(
+    lossrank: Lossrank, tiny_bundle: ModelBundle, tmp_path: Path, rows: pa.Table, sent: signal.Signals, code: int
 ) -> None:
     data = tmp_path / "many.parquet"
     pq.write_table(pa.concat_tables([rows] * 200), data)
@@ -360,9 +361,9 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(
     deadline = time.monotonic() + 60
     while not listed_shards(tmp_path / "run") and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130, stderr
+    assert process.returncode == code, stderr
     assert f"Finished shards are kept in {tmp_path / 'run'}; give the same command again to go on." in stderr
     assert "Traceback" not in stderr
     kept = listed_shards(tmp_path / "run")
