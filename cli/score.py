@@ -7,9 +7,12 @@ from typing import Any
 
 import click
 
+from cli.log_file import ProgressLog, log_end, log_plan, logging_to, refuse_inside
+from cli.output import check_gates, fail_if_option, json_option, log_file_option, print_json
 from cli.progress import ScoreProgress, duration
 from cli.screen import printable
-from scorer import Plan, RunStats, ScoreOptions, score_dataset
+from scorer import Plan, Progress, RunStats, ScoreOptions, score_dataset
+from scorer.gates import Gate, failures
 from scorer.labels import read_label_map
 from scorer.options import PRECISIONS
 
@@ -70,6 +73,9 @@ _NO_LABEL = "NONE: there will be predictions and no loss; if there is a label, n
     help="Rows written, and kept or redone, together.",
 )
 @click.option("--overwrite", is_flag=True, help="Start anew instead of going on with the run that is there.")
+@fail_if_option
+@log_file_option
+@json_option
 def score(
     bundle: Path,
     data: str,
@@ -90,6 +96,9 @@ def score(
     window_rows: int | None,
     shard_rows: int,
     overwrite: bool,
+    fail_if: tuple[Gate, ...],
+    log_file: Path | None,
+    as_json: bool,
 ) -> None:
     """Compute the loss of every row of DATA with the model in BUNDLE.
 
@@ -102,6 +111,7 @@ def score(
       lossrank score bundle 'logs/*.jsonl' -o run --text-column message --label-column topic
       lossrank score bundle ag_news --split test -o run
       lossrank score bundle reviews.parquet -o run --precision screen
+      lossrank score bundle tonight.parquet -o run --fail-if 'mean_loss > 0.5' --log-file night.jsonl
     """
     options = ScoreOptions(
         text_column=text_column,
@@ -118,7 +128,17 @@ def score(
         window_rows=window_rows,
         shard_rows=shard_rows,
     )
-    stats = run_score(bundle, data, run, options, config=config, split=split, overwrite=overwrite)
+    refuse_inside(log_file, run)
+    with logging_to(log_file, "score", bundle=str(bundle), data=data, run=str(run)):
+        stats = run_score(bundle, data, run, options, config=config, split=split, overwrite=overwrite)
+        log_end(stats)
+        if as_json:
+            print_json(score_document(run, stats, failures(fail_if, stats.as_dict())))
+        else:
+            print_summary(stats, run)
+        check_gates(fail_if, stats.as_dict())
+    if as_json:
+        return
     by = " --by entropy" if stats.mean_loss is None else ""
     click.echo(f"\nNext: lossrank rank {shlex.quote(str(run))} --top 20{by}")
 
@@ -133,10 +153,20 @@ def run_score(
     split: str | None = None,
     overwrite: bool = False,
 ) -> RunStats:
-    """Score with the plan, a progress bar and the closing summary on the screen."""
+    """Score with the plan and a progress bar on stderr; both are told to a log file too, if there is one."""
+    log = ProgressLog()
+
+    def on_plan(plan: Plan) -> None:
+        log_plan(plan)
+        print_plan(plan)
+
+    def on_progress(report: Progress) -> None:
+        log(report)
+        progress(report)
+
     with ScoreProgress() as progress:
         try:
-            stats = score_dataset(
+            return score_dataset(
                 bundle,
                 data,
                 run,
@@ -144,15 +174,23 @@ def run_score(
                 config=config,
                 split=split,
                 overwrite=overwrite,
-                on_plan=print_plan,
-                on_progress=progress,
+                on_plan=on_plan,
+                on_progress=on_progress,
             )
         except KeyboardInterrupt:
             if progress.last is not None:
                 click.echo(f"\nFinished shards are kept in {run}; give the same command again to go on.", err=True)
             raise
-    print_summary(stats, run)
-    return stats
+
+
+def score_document(run: Path, stats: RunStats, failed_gates: list[str]) -> dict[str, Any]:
+    """Return what ``--json`` prints of a run."""
+    return {
+        "run": str(run),
+        **stats.as_dict(),
+        "rows_per_second": stats.rows_per_second,
+        "failed_gates": failed_gates,
+    }
 
 
 def print_plan(plan: Plan) -> None:
