@@ -22,6 +22,7 @@ from scorer.files import reporting, write_atomically
 from scorer.history import FINISHED, Stint, closed, reason
 from scorer.lock import LOCK, locked
 from scorer.manifest import FORMAT, MANIFEST, read_manifest
+from scorer.reading import read_batches, refuse_size, unreadable
 
 SCORES = "scores"
 # What must be the same for a run to go on; the rest of the manifest is a record.
@@ -150,13 +151,14 @@ class RunDirectory:
         write_atomically(self.path / MANIFEST, lambda stream: stream.write(text.encode()))
 
     def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        """Yield the scores' columns in row order, one batch a shard.
+        """Yield the scores' columns in row order, a shard or a part of a large one at a time.
 
         Raises:
             RunError: a shard is missing or can't be read.
         """
         for i in range(self.num_shards):
-            yield self.read_shard(i, columns).combine_chunks().to_batches()[0]
+            start, stop = self.shard_range(i)
+            yield from read_batches(self.shard_file(i), stop - start, columns)
 
     def read_shard(self, index: int, columns: list[str] | None = None) -> pa.Table:
         """Return one shard's rows, all columns or some.
@@ -165,14 +167,12 @@ class RunDirectory:
             RunError: the shard is missing, can't be read or hasn't the rows it should have.
         """
         file = self.shard_file(index)
-        again = "run the same `lossrank score` command again to have it made anew"
         try:
             table = pq.read_table(file, columns=columns)
         except (OSError, pa.ArrowException) as error:
-            raise RunError(f"{file} can't be read ({error}); {again}") from error
+            raise unreadable(file, error) from error
         start, stop = self.shard_range(index)
-        if table.num_rows != stop - start:
-            raise RunError(f"{file} has {table.num_rows} rows, not {stop - start}; {again}")
+        refuse_size(file, table.num_rows, stop - start)
         return table
 
 
