@@ -140,6 +140,10 @@ class _Lines(logging.FileHandler):
             self._broken = True
             click.echo(f"{self.baseFilename} can't be written any more; going on without it.", err=True)
 
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # what is left in its buffer can't be written either
+            super().close()
+
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:

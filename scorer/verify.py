@@ -116,9 +116,7 @@ def _scores(run: RunDirectory, by_status: dict[str, int] | None) -> list[Finding
     elif not damaged:
         findings.append(Finding("rows", OK, f"{run.num_rows:,}, each once and in order"))
     if there:
-        findings.append(
-            Finding("shards", OK, f"{there:,} of {run.num_shards:,} have the SHA-256 that they should have")
-        )
+        findings.append(Finding("shards", OK, f"{there:,} of {run.num_shards:,} are whole, by their SHA-256"))
     if by_status is not None and not missing and not damaged:
         findings.append(_counts(by_status, dict(counted)))
     elif by_status is None and not missing:
