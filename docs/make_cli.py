@@ -24,8 +24,8 @@ its `source` columns; null with `-o` |
 | `log` | `run`, `rows`, `to`, `written`, `already_there`, `refused` (`row`, `reason`), `url` or `output` |
 | `export` | `scorer.ModelBundle`, and `sha256`, `seconds` |
 | `demo` | as `score`, and `worst`: rows as `rank` has them |
-| `status` | `scorer.status.RunStatus` |
-| `verify` | `scorer.verify.Verification`, and `sound` (nothing is wrong), `complete` (and nothing unfinished) |
+| `status` | `scorer.RunStatus` |
+| `verify` | `scorer.Verification`, and `sound` (nothing is wrong), `complete` (and nothing unfinished) |
 | `bench` | `scorer.bench.BenchResult`, and `roofline_share` |
 
 ## Log files
