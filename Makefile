@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test lint test-servers docs clean
+.PHONY: help demo test lint test-servers docs bench clean
 
 help:
 	@echo "make demo          find wrong labels in a real news data set (no torch is installed)"
@@ -12,6 +12,7 @@ help:
 	@echo "make lint          ruff and mypy"
 	@echo "make test-servers  test against a real Rubrix server (needs Java 17 and Maven)"
 	@echo "make docs          write docs/cli.md anew"
+	@echo "make bench         time lossrank and its peers, and write docs/benchmarks.md (15 minutes, and the installation)"
 	@echo "make clean         remove the virtual environment, the servers and the demo's run"
 
 demo: $(VENV)/.demo
@@ -34,6 +35,24 @@ test-servers: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/python docs/make_cli.py
 
+# The peers have an environment of their own, and infinity_emb, whose numpy is older, another one.
+BENCH_VENV ?= .venv-bench
+BENCH_OPTIONS ?=
+
+bench: $(BENCH_VENV)/.done
+	BENCH_PYTHON_INFINITY=$(abspath $(BENCH_VENV)-infinity/bin/python) \
+	    $(BENCH_VENV)/bin/python -m benchmarks --docs docs $(BENCH_OPTIONS)
+
+$(BENCH_VENV)/.done: pyproject.toml constraints.txt benchmarks/infinity.txt
+	@echo "installing torch and the peers: several minutes the first time"
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	    --editable '.[cpu,export,datasets,bench]'
+	@# What can't be installed is reported by name; the others are measured all the same.
+	-$(PYTHON) -m venv $(BENCH_VENV)-infinity && $(BENCH_VENV)-infinity/bin/python -m pip install --quiet \
+	    --disable-pip-version-check --requirement benchmarks/infinity.txt
+	@touch $@
+
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	    echo "Error: $(PYTHON) is older than Python 3.11; name a newer one, for example: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
@@ -50,4 +69,4 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@ $(VENV)/.demo
 
 clean:
-	rm -rf $(VENV) .servers lossrank-demo
+	rm -rf $(VENV) .servers lossrank-demo $(BENCH_VENV) $(BENCH_VENV)-infinity .bench

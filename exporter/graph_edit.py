@@ -62,7 +62,7 @@ class GraphWriter:
 
     def constant(self, values: ArrayLike, like: str = "constant") -> str:
         """Add an initializer and return its name; the same one again for the same values."""
-        array = np.ascontiguousarray(values)
+        array = np.array(values, order="C")
         key = (array.dtype, array.shape, array.tobytes())
         if key not in self._made:
             self._made[key] = self.name(like)

@@ -22,17 +22,18 @@ from exporter.graph_edit import GraphRewrite, GraphWriter
 QUANTIZED = "weight products in int8, a scale for each token"
 _DOMAIN = "com.microsoft"
 _ACTIVATION, _WEIGHT, _ZERO = 127, 63, 128
+_FEWEST = 32  # columns; narrower products take no time to speak of
 
 
 def quantize(model: onnx.ModelProto) -> GraphRewrite:
     """Return the graph with every product of activations and a constant matrix in int8, or as it is if it has none.
 
-    Embeddings, attention, norms and the classifier's last products stay in fp32. The model that is given is not
-    changed; its weights have to be loaded.
+    Embeddings, attention, norms and products with few columns, such as a head's, stay in fp32. The model that is given
+    is not changed; its weights have to be loaded.
     """
     weights = dict(_weights(model.graph))
     if not weights:
-        return GraphRewrite(model, False, "unchanged: no product with a constant matrix")
+        return GraphRewrite(model, False, "unchanged: no product with a large constant matrix")
     writer = GraphWriter(model, "int8", {_DOMAIN: 1})
     for i, node in enumerate(model.graph.node):
         if i in weights:
@@ -48,6 +49,7 @@ def _weights(graph: onnx.GraphProto) -> Iterator[tuple[int, NDArray[np.float32]]
         tensor.name: tensor
         for tensor in graph.initializer
         if len(tensor.dims) == 2
+        and tensor.dims[1] >= _FEWEST
         and tensor.data_type == onnx.TensorProto.FLOAT
         and tensor.data_location != onnx.TensorProto.EXTERNAL
     }

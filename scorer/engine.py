@@ -68,7 +68,8 @@ class Running:
     @property
     def duplicates(self) -> int:
         """The texts that were not run because another one of the window has the same tokens."""
-        return len(self.same) - len(self.texts.lengths)
+        copies = np.bincount(self.same, minlength=len(self.texts.lengths))
+        return int((copies[self.texts.lengths > 0] - 1).sum())
 
     def logits(self, on_batch: Callable[[BatchDone], None] = lambda done: None) -> Logits:
         """Wait and return the logits [s, C] in the texts' own order; NaN for a text that has no token.

@@ -27,7 +27,7 @@ Doubts = NDArray[np.float64]
 
 _CONTROL_ONE_IN, _CONTROL_LEAST, _CONTROL_MOST = 50, 200, 2000
 _MARGIN = 0.999  # the quantile of the errors that is allowed for
-_TAIL = 0.99  # past it, errors are taken to fall off exponentially
+_TAIL = 0.95  # past it, errors are taken to fall off exponentially
 _QUANTILES = (0.5, 0.9, 0.99, 0.999)
 _SMALLEST = 1e-9  # nats; smaller losses are as good as none, and rounding of a softmax close to 1 is most of them
 
@@ -71,16 +71,17 @@ def screen(
     rescore(lambda index: _Shard.read(run, index, control).among(first))
 
     known = [shard.known(first) for shard in _shards(run, control)]
-    threshold = _kth_largest((fp32 for _, fp32 in known), top_k)
-    int8, fp32 = np.concatenate(known, axis=1)
-    both = np.isfinite(int8)
-    errors = doubt(fp32[both]) - doubt(int8[both])
+    threshold = _kth_largest((fp32 for _, fp32, _ in known), top_k)
+    int8, fp32, sampled = np.concatenate(known, axis=1)
+    errors = doubt(fp32) - doubt(int8)
+    # Apart from each other: the worst by int8 are there because it is too high, more often than not.
+    groups = [group for group in (errors[sampled == 1], errors[sampled == 0]) if np.isfinite(group).any()]
     margin, cut = None, -np.inf
-    if threshold is not None and len(errors):
-        margin = max(0.0, float(np.quantile(errors, _MARGIN, method="higher")))
+    if threshold is not None and groups:
+        margin = max(0.0, *(_quantile(group, _MARGIN) for group in groups))
         cut = float(doubt(np.array([threshold]))[0]) - margin
     rescore(lambda index: _Shard.read(run, index, control).left(first, cut))
-    return _report(run, top_k, control, cut, margin, errors)
+    return _report(run, top_k, control, cut, margin, _Tail.of(groups[0]) if groups else None)
 
 
 @dataclass(frozen=True)
@@ -115,14 +116,14 @@ class _Shard:
         return self.row[self.labelled & (self.int8 < first) & (doubt(self.int8) >= cut) & ~self.control]
 
     def known(self, first: float) -> Doubts:
-        """Return the int8 and fp32 losses [2, m] of the rows that are in fp32 before the threshold is known."""
+        """Return what is in fp32 before the threshold is known [3, m]: int8 and fp32 losses, and 1 for the sample's."""
         chosen = ((self.int8 >= first) | self.control) & np.isfinite(self.fp32)
-        return np.stack([self.int8[chosen], self.fp32[chosen]])
+        return np.stack([self.int8[chosen], self.fp32[chosen], self.control[chosen]])
 
 
 @dataclass(frozen=True)
 class _Tail:
-    """How often errors pass a size, beyond their 99% quantile: exponentially less (peaks over threshold).
+    """How often errors pass a size, beyond their 95% quantile: exponentially less (peaks over threshold).
 
     Pickands, Statistical inference using extreme order statistics (1975), with the tail index 0.
     """
@@ -132,6 +133,7 @@ class _Tail:
 
     @classmethod
     def of(cls, errors: Doubts) -> "_Tail":
+        errors = errors[np.isfinite(errors)]
         start = float(np.quantile(errors, _TAIL))
         return cls(start, max(float(np.mean(errors[errors >= start] - start)), 1e-9))
 
@@ -142,7 +144,7 @@ class _Tail:
 
 
 def _report(
-    run: RunDirectory, top_k: int, control: Rows, cut: float, margin: float | None, errors: Doubts
+    run: RunDirectory, top_k: int, control: Rows, cut: float, margin: float | None, tail: _Tail | None
 ) -> dict[str, Any]:
     threshold = _kth_largest((shard.fp32[np.isfinite(shard.fp32)] for shard in _shards(run, control)), top_k)
     if threshold is None:  # no row that has a label has a loss
@@ -152,8 +154,8 @@ def _report(
     sample: list[Doubts] = []
     for shard in _shards(run, control):
         left = shard.labelled & np.isnan(shard.fp32)
-        if len(errors):
-            missed += float(_Tail.of(errors).beyond(reach - doubt(shard.int8[left])).sum())
+        if tail is not None:
+            missed += float(tail.beyond(reach - doubt(shard.int8[left])).sum())
         rescored += int(np.count_nonzero(np.isfinite(shard.fp32) & ~shard.control))
         both = shard.control & np.isfinite(shard.fp32) & np.isfinite(shard.int8)
         sample.append(np.stack([shard.int8[both], shard.fp32[both]]))
@@ -178,6 +180,10 @@ def _report(
 
 def _shards(run: RunDirectory, control: Rows) -> Iterator[_Shard]:
     return (_Shard.read(run, index, control) for index in range(run.num_shards))
+
+
+def _quantile(errors: Doubts, share: float) -> float:
+    return float(np.quantile(errors[np.isfinite(errors)], share, method="higher"))
 
 
 def _kth_largest(parts: Iterator[Doubts], k: int) -> float | None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scorer.labels import ENOUGH, NO_LABEL, LabelMap, refuse_permutation
 from scorer.run import RunDirectory
 from scorer.shard import UNKNOWN_LABEL_STATUS
-from scorer.window import Window
+from scorer.window import Window, window_ranges
 
 
 class LabelWatch:
@@ -56,8 +56,9 @@ class LabelWatch:
             table = self._run.read_shard(self._next_shard, ["label", "predicted", "loss", "status"])
             unknown = table["status"].to_numpy() == UNKNOWN_LABEL_STATUS
             self._any_label |= bool(unknown.any()) or table["label"].null_count < len(table)
-            for start in range(0, len(table), self._window_rows):
-                self._count(table.slice(start, self._window_rows))
+            first, last = self._run.shard_range(self._next_shard)
+            for start, stop in window_ranges(first, last, self._window_rows):
+                self._count(table.slice(start - first, stop - start))
             self._next_shard += 1
         self._next_shard = shard
 

@@ -18,6 +18,7 @@ OK = "ok"
 NO_TEXT = "no_text"
 INVALID_TEXT = "invalid_text"
 UNREADABLE = "unreadable"
+_FIRST_ROWS = 512
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,15 @@ class Window:
             unknown=Counter(),
             problems=[],
         )
+
+
+def window_ranges(start: int, stop: int, size: int) -> list[tuple[int, int]]:
+    """Cut a range of rows into windows of ``size`` rows; the data's very first one is short, so that a run starts soon.
+
+    What the windows are depends on the rows alone, not on where a run was cut off.
+    """
+    first = min(start + (min(size, _FIRST_ROWS) if start == 0 else size), stop)
+    return [(start, first), *((at, min(at + size, stop)) for at in range(first, stop, size))]
 
 
 def join_windows(windows: list[Window]) -> Window:

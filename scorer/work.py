@@ -19,7 +19,7 @@ from scorer.source import Source
 from scorer.summary import ShardNotes
 from scorer.tokens import BundleTokenizer, TokenWindow
 from scorer.watch import LabelWatch
-from scorer.window import OK, Window, join_windows, read_windows
+from scorer.window import OK, Window, join_windows, read_windows, window_ranges
 
 _GROUP_ROWS = 65_536  # rows of whose shards those that are scored again share batches
 
@@ -85,8 +85,7 @@ class Work:
             RunError: a shard can't be written.
         """
         run, size = self.run, self.window_rows
-        shards = [run.shard_range(i) for i in run.missing_shards()]
-        ranges = [(at, min(at + size, stop)) for start, stop in shards for at in range(start, stop, size)]
+        ranges = [cut for i in run.missing_shards() for cut in window_ranges(*run.shard_range(i), size)]
         watch = LabelWatch(run, self.labels, size)
         notes, tables = ShardNotes(), []
         self.report()

@@ -101,7 +101,8 @@ def test_equal_tokens_are_run_once_and_counted_as_often_as_they_are_there(
     running.logits(seen.append)
     wanted = {text for text in texts if text}
     assert sorted(row for batch in session.batches for row in batch) == sorted(wanted)
-    assert running.duplicates == len(texts) - len(set(texts))
+    some = [text for text in texts if text]  # a text of no token is not run at all
+    assert running.duplicates == len(some) - len(set(some))
     assert len(seen) == len(session.batches)
     assert sum(done.rows for done in seen) == sum(1 for text in texts if text)
     assert sum(done.tokens for done in seen) == sum(map(len, wanted))

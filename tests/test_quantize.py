@@ -1,6 +1,6 @@
 """quantize: near fp32 for every architecture, nothing of a row depends on another, and no CPU can overflow."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,14 @@ FAR, FAR_ON_AVERAGE = 0.4, 0.08
 ROUNDING = 1e-5  # batch mates change the order of fp32's sums; measured: 1e-6
 Floats = NDArray[np.float32]
 Exported = Callable[[str], tuple[onnx.ModelProto, int]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small() -> Iterator[None]:
+    """Count the products of small models and of those made by hand as large."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("exporter.quantize._FEWEST", 1)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -227,11 +235,16 @@ class TestProducts:
 
 
 def left_alone(model: onnx.ModelProto) -> None:
-    assert quantize(model) == GraphRewrite(model, False, "unchanged: no product with a constant matrix")
+    assert quantize(model) == GraphRewrite(model, False, "unchanged: no product with a large constant matrix")
     assert quantize(model).model is model
 
 
 class TestChoice:
+    def test_a_product_of_few_columns_such_as_a_heads_is_left_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("exporter.quantize._FEWEST", 32)
+        left_alone(product(np.ones((64, 31), np.float32)))
+        int8(product(np.ones((8, 32), np.float32)))
+
     WEIGHT = np.random.default_rng(4).normal(size=(4, 4)).astype(np.float32)
 
     def test_products_of_two_activations_are_left_alone(self) -> None:

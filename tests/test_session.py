@@ -133,7 +133,8 @@ class FakeOrt:
     def get_available_providers(self) -> list[str]:
         return ["CUDAExecutionProvider", "CPUExecutionProvider"]
 
-    def InferenceSession(self, file: str, options: object, providers: list[Any]) -> Any:
+    def InferenceSession(self, file: str, options: object, providers: list[Any], disabled_optimizers: list[str]) -> Any:
+        assert bool(disabled_optimizers) == (providers == ["CPUExecutionProvider"])
         self.opened.append(providers)
         if providers == ["CPUExecutionProvider"]:
             return onnxruntime.InferenceSession(file, options, providers=providers)

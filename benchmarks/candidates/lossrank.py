@@ -1,0 +1,72 @@
+"""What the candidates that are lossrank share: `score_dataset` as a whole, on an Arrow table."""
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from benchmarks.protocol import Info, Job, Scored
+from scorer import ModelBundle, RunDirectory, ScoreOptions, score_dataset
+
+SCREEN_SHARE = 0.01  # of the rows: the worst, which screen scores again in fp32
+_TITLES = {"fp32": "lossrank fp32", "int8": "lossrank int8", "screen": "lossrank screen (int8, worst 1% again in fp32)"}
+
+
+def lossrank_info(precision: str) -> Info:
+    """Return what is known of lossrank with a precision."""
+    return Info(
+        _TITLES[precision],
+        ("lossrank", "onnxruntime", "tokenizers", "numpy", "pyarrow"),
+        sorts=True,
+        precision=precision,
+        tolerance=1e-4 if precision == "fp32" else None,
+        lossrank=True,
+    )
+
+
+def score_by_lossrank(job: Job, precision: str) -> Callable[..., Scored]:
+    """Return a scorer that times everything but opening the session: reading, tokenising, the model, writing.
+
+    Raises:
+        RuntimeError: this version of lossrank has no such precision.
+    """
+    bundle = ModelBundle.load(job.bundle)
+    known = "precision" in {field.name for field in dataclasses.fields(ScoreOptions)}
+    if precision != "fp32" and not known:
+        raise RuntimeError(f"this version of lossrank has no precision {precision}")
+
+    def score(texts: Sequence[str], labels: NDArray[np.int64], **others: Any) -> Scored:
+        table = pa.table({"text": texts, "label": [job.classes[label] for label in labels]})
+        options: dict[str, Any] = {"threads": job.cores, "device": "cpu", **others}
+        if precision != "fp32":
+            options["precision"] = precision
+        if precision == "screen":
+            options["screen_top"] = max(1, round(SCREEN_SHARE * len(texts)))
+        return run(bundle, table, job, ScoreOptions(**options))
+
+    return score
+
+
+def run(bundle: ModelBundle, table: pa.Table, job: Job, options: ScoreOptions) -> Scored:
+    """Score a table into a run directory; the clock starts when the sessions are open, as lossrank's own does."""
+    output = job.scratch / "run"
+    shutil.rmtree(output, ignore_errors=True)
+    opened: list[float] = []
+    stats = score_dataset(
+        bundle,
+        table,
+        output,
+        options,
+        on_progress=lambda progress: opened.append(time.perf_counter() - progress.seconds),
+    )
+    seconds = time.perf_counter() - opened[0]
+    finished = RunDirectory.open(output)
+    batches = list(finished.batches(["loss"]))
+    losses = np.concatenate([batch["loss"].to_numpy(zero_copy_only=False) for batch in batches])
+    notes = {"padding": stats.padding, "stages": stats.seconds, "screen": finished.manifest.get("screen")}
+    return Scored(losses.astype(np.float64), seconds, notes)

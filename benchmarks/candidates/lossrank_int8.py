@@ -1,0 +1,11 @@
+"""lossrank with precision int8."""
+
+from benchmarks.candidates.lossrank import lossrank_info, score_by_lossrank
+from benchmarks.protocol import Job, Scorer
+
+INFO = lossrank_info("int8")
+
+
+def load(job: Job) -> Scorer:
+    """Open the bundle."""
+    return score_by_lossrank(job, "int8")

@@ -1,0 +1,65 @@
+"""Make what the candidates load of one model, in a process that ends: so the runner's own stays small.
+
+python -m benchmarks.prepare MODEL CACHE CORES
+"""
+
+import hashlib
+import json
+import sys
+import warnings
+from importlib import metadata
+from pathlib import Path
+
+from benchmarks.models import build, export_plain
+from benchmarks.rows import make_rows
+from benchmarks.runner import ROOT
+
+_CALIBRATION = 100  # the last of the news rows
+
+
+def main() -> None:
+    """Print, as JSON, where the model's folder, plain graph and bundle are."""
+    warnings.simplefilter("ignore")
+    name, cache, cores = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    import torch
+
+    from exporter import export_model
+
+    torch.set_num_threads(cores)
+    sample = make_rows("news").texts[-_CALIBRATION:]
+    folder = build(name, cache / f"{name}-{_digest('benchmarks/models.py', 'benchmarks/demo_weights.py')}", sample)
+    graph = export_plain(folder, folder / "onnx" / "model.onnx")
+    # A bundle is as good as the exporter that made it.
+    bundle = folder / f"bundle-{_digest('exporter/*.py', 'scorer/bundle.py')}"
+    if not bundle.exists():
+        export_model(folder, bundle)
+    content = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
+    print(
+        json.dumps(
+            {
+                "folder": str(folder),
+                "graph": str(graph),
+                "bundle": str(bundle),
+                "limit": content["max_tokens"],
+                "classes": content["class_names"],
+                "calibration": sample,
+                "token_parameters": content.get("token_parameters"),
+                "variants": content["variants"],
+            }
+        )
+    )
+
+
+def _digest(*patterns: str) -> str:
+    """Return a short hash of the sources and library versions that something is made with."""
+    found = hashlib.sha256()
+    for pattern in patterns:
+        for file in sorted(ROOT.glob(pattern)):
+            found.update(file.read_bytes())
+    for package in ("torch", "transformers", "optimum-onnx", "onnxruntime"):
+        found.update(metadata.version(package).encode())
+    return found.hexdigest()[:12]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""One candidate in a process of its own: loads once, then does one repeat whenever a line on its standard input asks.
+
+    python -m benchmarks.worker CANDIDATE
+
+Lines in and out are JSON objects. Between them the process waits in a read, so that it costs no time of the others'.
+"""
+
+import importlib
+import json
+import logging
+import os
+import sys
+import time
+import traceback
+import warnings
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from benchmarks.protocol import Job
+
+
+def main() -> None:
+    """Serve one candidate until standard input ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # libraries that print do not break the protocol
+    warnings.simplefilter("ignore")
+    logging.disable(logging.INFO)
+    candidate = _Candidate(sys.argv[1])
+    for line in sys.stdin:
+        order = json.loads(line)
+        try:
+            answer = getattr(candidate, order.pop("do"))(**order)
+        except Exception as error:
+            traceback.print_exc()
+            answer = {"error": _one_line(error)}
+        _send(answers, answer)
+
+
+class _Candidate:
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._scorer: Any = None
+        self._data: tuple[list[str], Any] = ([], None)
+
+    def load(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Load the model."""
+        module = importlib.import_module(f"benchmarks.candidates.{self._name}")
+        started = time.perf_counter()
+        self._scorer = module.load(Job.from_json(job))
+        versions = {name: metadata.version(name) for name in module.INFO.distributions}
+        return {"seconds": time.perf_counter() - started, "versions": versions, "python": sys.version.split()[0]}
+
+    def read(self, rows: str) -> dict[str, Any]:
+        """Read the rows that later orders take the first of."""
+        content = json.loads(Path(rows).read_text(encoding="utf-8"))
+        self._data = content["texts"], np.array(content["labels"], dtype=np.int64)
+        return {}
+
+    def pin(self, cpus: list[int]) -> dict[str, Any]:
+        """Stay on these cores; to be told before loading."""
+        os.sched_setaffinity(0, cpus)
+        return {}
+
+    def run(self, count: int, save: str | None = None, **options: Any) -> dict[str, Any]:
+        """Score the first rows, and save their losses; ``seconds`` is of the scoring alone."""
+        texts, labels = self._data[0][:count], self._data[1][:count]
+        started = time.perf_counter()
+        scored = self._scorer(texts, labels, **options)
+        seconds = time.perf_counter() - started
+        if scored.losses.shape != (count,):
+            raise ValueError(f"{len(scored.losses)} losses for {count} rows")
+        if save:
+            np.save(save, scored.losses)
+        return {"seconds": scored.seconds or seconds, "notes": scored.notes, "peak_memory_bytes": _peak_memory()}
+
+
+def _peak_memory() -> int:
+    """Return the most memory this process has had; getrusage would count the parent's until the fork, too."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}"
+
+
+def _send(stream: TextIO, answer: dict[str, Any]) -> None:
+    stream.write(json.dumps(answer) + "\n")
+    stream.flush()
+
+
+if __name__ == "__main__":
+    main()
