@@ -1,11 +1,11 @@
 """`lossrank bench`."""
 
-import json
 from pathlib import Path
 
 import click
 from rich.table import Table
 
+from cli.output import json_option, print_json
 from cli.progress import duration
 from cli.score import score
 from cli.screen import printable, safe, stdout
@@ -28,7 +28,7 @@ _ROOFLINE = "2 x weights x tokens / (seconds x peak); past 100% is possible, as 
 @click.option(
     "--rows", type=click.IntRange(min=1), default=ROWS, show_default=True, help="Rows to draw from DATA, at random."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on stdout.")
+@json_option
 def bench(
     bundle: Path,
     data: tuple[str, ...],
@@ -78,7 +78,7 @@ def bench(
         bundle, data, options, config=config, split=split, streaming=streaming, rows=rows, progress=_say
     )
     if as_json:
-        click.echo(json.dumps(result.as_dict(), indent=2, ensure_ascii=False))
+        print_json(result.as_dict())
     else:
         print_result(result)
 

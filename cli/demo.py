@@ -5,8 +5,10 @@ from pathlib import Path
 
 import click
 
+from cli.output import json_option, print_json
 from cli.rank import print_ranking
-from cli.score import run_score
+from cli.ranking import ranking_records
+from cli.score import print_summary, run_score, score_document
 from scorer import RunDirectory, ScoreOptions, join_source
 from scorer import rank as rank_rows
 
@@ -35,7 +37,8 @@ _NEXT = (
 )
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="How many rows to show.")
 @click.option("--overwrite", is_flag=True, help="Score anew even if the run is there.")
-def demo(run: Path, top: int, overwrite: bool) -> None:
+@json_option
+def demo(run: Path, top: int, overwrite: bool, as_json: bool) -> None:
     """Find wrong labels in a real news data set, right now.
 
     Scores the test split of AG News with a small classifier, both of which are part of lossrank: no network, a few
@@ -47,14 +50,19 @@ def demo(run: Path, top: int, overwrite: bool) -> None:
       lossrank demo -o /tmp/demo --top 50
     """
     click.echo("The test split of AG News, scored by a small classifier that never saw it:\n", err=True)
-    run_score(BUNDLE, str(DATA), run, ScoreOptions(), overwrite=overwrite)
+    stats = run_score(BUNDLE, str(DATA), run, ScoreOptions(), overwrite=overwrite)
     opened = RunDirectory.open(run)
     ranked = rank_rows(opened, top)
+    source = join_source(opened, ranked)
+    if as_json:
+        print_json({**score_document(run, stats, []), "worst": ranking_records(opened, ranked, source)})
+        return
+    print_summary(stats, run)
     click.echo(
         f"\nThe {len(ranked)} rows whose given label the model finds hardest to believe.\n"
         "Wrong labels gather here, next to rows that are only hard: a person decides.\n"
     )
-    print_ranking(opened, ranked, join_source(opened, ranked))
+    print_ranking(opened, ranked, source)
     click.echo("\nNext:")
     for command, does in _NEXT:
         click.echo(f"  {does}:\n    lossrank {command.format(run=shlex.quote(str(run)))}")

@@ -4,16 +4,20 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from cli.log_file import logging_to, refuse_inside
+from cli.output import json_option, log_file_option, print_json
 from cli.screen import printable, safe, stdout
 from exporter import ConversionError, export_model
 from scorer import ModelBundle
 from scorer.bundle import MANIFEST
+from scorer.events import event
 
 _MOST_CLASSES = 30
 
@@ -24,7 +28,11 @@ _MOST_CLASSES = 30
 @click.option("--revision", help="Branch, tag or commit of a model on the Hugging Face hub.")
 @click.option("--force", is_flag=True, help="Replace BUNDLE if it is a bundle; it stays until the new one is whole.")
 @click.option("--int8/--no-int8", default=True, show_default=True, help="Make the graph for --precision screen too.")
-def export(model: str, bundle: Path, revision: str | None, force: bool, int8: bool) -> None:
+@log_file_option
+@json_option
+def export(
+    model: str, bundle: Path, revision: str | None, force: bool, int8: bool, log_file: Path | None, as_json: bool
+) -> None:
     """Turn a Hugging Face classifier into a bundle that scores without torch.
 
     MODEL is a folder or a name on the Hugging Face hub. BUNDLE is the folder to write: the model as an ONNX graph,
@@ -38,16 +46,32 @@ def export(model: str, bundle: Path, revision: str | None, force: bool, int8: bo
       lossrank export org/classifier bundle --revision v2 --no-int8
     """
     started = time.monotonic()
-    try:
-        with _status() as say:
-            exported = export_model(model, bundle, revision=revision, force=force, int8=int8, progress=say)
-    except ConversionError as error:
-        if error.log:
+    refuse_inside(log_file, bundle)
+    with logging_to(log_file, "export", model=model, bundle=str(bundle)):
+        exported = _export(model, bundle, revision, force, int8)
+        seconds = time.monotonic() - started
+        event("end", seconds=round(seconds, 3), sha256=exported.sha256, parity=exported.variants["fp32"]["parity"])
+    if as_json:
+        print_json({**asdict(exported), "sha256": exported.sha256, "seconds": seconds})
+        return
+    _print_summary(exported, seconds)
+    click.echo(f"\nNext: lossrank score {bundle} DATA -o run")
+
+
+def _export(model: str, bundle: Path, revision: str | None, force: bool, int8: bool) -> ModelBundle:
+    with _status() as say:
+
+        def progress(doing: str) -> None:
+            event("step", doing=doing)
+            say(doing)
+
+        try:
+            return export_model(model, bundle, revision=revision, force=force, int8=int8, progress=progress)
+        except ConversionError as error:
+            say.stop()
             for line in error.log.rstrip().splitlines():
                 click.echo(printable(line), err=True)
-        raise
-    _print_summary(exported, time.monotonic() - started)
-    click.echo(f"\nNext: lossrank score {bundle} DATA -o run")
+            raise
 
 
 class _Status:

@@ -1,6 +1,7 @@
 """`lossrank log`."""
 
 import time
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -8,6 +9,9 @@ from typing import Self
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from cli.codes import NOT_AS_ASKED
+from cli.log_file import logging_to
+from cli.output import json_option, log_file_option, print_json
 from cli.ranking import ranking_options, refuse_existing, say_precision
 from cli.review.jsonl import write_jsonl
 from cli.review.records import Refusal, ReviewRecord, build_records
@@ -16,9 +20,9 @@ from cli.review.rubrix_api import RubrixApi, check_name
 from cli.review.rubrix_record import screen
 from cli.screen import safe, stderr
 from scorer import RunDirectory, join_source, rank
+from scorer.events import event
 from scorer.rank import TOP_K
 
-_SOME_REFUSED = 3  # exit code
 _EVERY = 5.0  # seconds between plain lines
 _SORT = {  # what to sort by on the review page for the ranking's order
     "loss": "Metadata.loss, descending",
@@ -61,6 +65,8 @@ _SORT = {  # what to sort by on the review page for the ranking's order
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write, for --to jsonl.")
 @click.option("--force", is_flag=True, help="Replace the output file if it is there.")
+@log_file_option
+@json_option
 def log(
     run: Path,
     to: str,
@@ -76,6 +82,8 @@ def log(
     chunk_size: int,
     output: Path | None,
     force: bool,
+    log_file: Path | None,
+    as_json: bool,
 ) -> None:
     """Send the worst rows of RUN to a review tool, or write them as its records.
 
@@ -94,35 +102,66 @@ def log(
     if to == "rubrix" and (name is None or output is not None):
         raise click.UsageError("--to rubrix takes --name DATA_SET and no -o")
     bar = _Bar()
-    if output is not None:
-        refuse_existing(output, force)
-    elif name is not None:
-        check_name(name)
-        api = RubrixApi(url, api_key, workspace, on_wait=bar.waiting)
-    opened = RunDirectory.open(run)
-    ranked = rank(opened, top, by=by, per_class=per_class, pair=pair)
-    say_precision(opened, ranked)
-    built, textless = build_records(opened, ranked, join_source(opened, ranked, data or None))
-    records, unfit = screen(built)
-    refused = [*textless, *unfit]
-    bar.refused(refused)
-    if output is not None:
-        write_jsonl(output, records, force=force)
-        click.echo(f"{len(ranked):,} rows: {len(records):,} written to {output}, {len(refused):,} refused")
-    elif name is not None:
-        with api:
-            refused = _to_rubrix(api, RubrixLog(api, name, chunk_size, refused), records, by, bar)
+    with logging_to(log_file, "log", run=str(run), to=to, name=name):
+        if output is not None:
+            refuse_existing(output, force)
+        elif name is not None:
+            check_name(name)
+            api = RubrixApi(url, api_key, workspace, on_wait=bar.waiting)
+        opened = RunDirectory.open(run)
+        ranked = rank(opened, top, by=by, per_class=per_class, pair=pair)
+        say_precision(opened, ranked)
+        built, textless = build_records(opened, ranked, join_source(opened, ranked, data or None))
+        records, unfit = screen(built)
+        refused = [*textless, *unfit]
+        bar.refused(refused)
+        done = _Done(str(run), len(ranked), to)
+        if output is not None:
+            write_jsonl(output, records, force=force)
+            done.output, done.written, done.refused = str(output), len(records), refused
+        elif name is not None:
+            with api:
+                _to_rubrix(api, RubrixLog(api, name, chunk_size, refused), records, bar, done)
+        counts = {"rows": done.rows, "written": done.written, "already_there": done.already_there}
+        event("end", **counts, refused=[refusal.row for refusal in done.refused])
+    if as_json:
+        print_json(asdict(done))
+    else:
+        _print(done, by)
     if top and len(ranked) < top:
         click.echo(f"{len(ranked):,} rows: there are no more.", err=True)
-    if refused:
-        click.get_current_context().exit(_SOME_REFUSED)
+    if done.refused:
+        click.get_current_context().exit(NOT_AS_ASKED)
 
 
-def _to_rubrix(api: RubrixApi, sending: RubrixLog, records: list[ReviewRecord], by: str, bar: "_Bar") -> list[Refusal]:
-    """Log the records, say what came of it, and return every refused row."""
+@dataclass
+class _Done:
+    """What a logging did: of the ranked ``rows``, how many were ``written``, to a server or a file."""
+
+    run: str
+    rows: int
+    to: str
+    written: int = 0
+    already_there: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+    url: str | None = None
+    output: str | None = None
+
+
+def _print(done: _Done, by: str) -> None:
+    counts = f"{done.rows:,} rows: {done.written:,}"
+    if done.output is not None:
+        click.echo(f"{counts} written to {done.output}, {len(done.refused):,} refused")
+    else:
+        click.echo(f"{counts} logged, {done.already_there:,} there already, {len(done.refused):,} refused")
+        click.echo(f"Review them at {done.url}")
+        click.echo(f"The worst first: Sort, {_SORT[by]}.")
+
+
+def _to_rubrix(api: RubrixApi, sending: RubrixLog, records: list[ReviewRecord], bar: "_Bar", done: _Done) -> None:
+    """Log the records, and note what came of it."""
     workspace = api.open_dataset(sending.name)
     told = len(sending.refused)
-    total = len(records) + told
     try:
         with bar.of(len(records)):
             for settled in sending.log(records):
@@ -131,16 +170,11 @@ def _to_rubrix(api: RubrixApi, sending: RubrixLog, records: list[ReviewRecord], 
                 told = len(sending.refused)
     except BaseException:
         bar.refused(sending.refused[told:])
-        click.echo(f"{_counts(sending)} before it stopped; give the same command again to go on.", err=True)
+        counts = f"{sending.logged:,} logged, {sending.already_there:,} there already, {len(sending.refused):,} refused"
+        click.echo(f"{counts} before it stopped; give the same command again to go on.", err=True)
         raise
-    click.echo(f"{total:,} rows: {_counts(sending)}")
-    click.echo(f"Review them at {api.url}/datasets/{workspace}/{sending.name}")
-    click.echo(f"The worst first: Sort, {_SORT[by]}.")
-    return sending.refused
-
-
-def _counts(sending: RubrixLog) -> str:
-    return f"{sending.logged:,} logged, {sending.already_there:,} there already, {len(sending.refused):,} refused"
+    done.written, done.already_there, done.refused = sending.logged, sending.already_there, sending.refused
+    done.url = f"{api.url}/datasets/{workspace}/{sending.name}"
 
 
 class _Bar:

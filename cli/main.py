@@ -1,7 +1,6 @@
 """The `lossrank` command group: commands load when they are called, errors print on one line.
 
-Exit codes: 0 done, 1 an error that the message explains, 2 wrong usage, 3 done but for some rows (each reported),
-130 stopped by Ctrl-C, 143 by SIGTERM.
+Exit codes are in ``cli.codes``.
 """
 
 import errno
@@ -21,6 +20,8 @@ COMMANDS = {
     "score": "Compute the loss of every row of a data set.",
     "rank": "Show the rows with the worst loss, or write them to a file.",
     "log": "Send the worst rows to a review tool, or write them as its records.",
+    "status": "Show how far a run is, how fast, and who works on it.",
+    "verify": "Check that a run holds every row once, and that nothing of it has changed.",
     "bench": "Measure how fast this machine scores your rows, and how fast it could.",
 }
 

@@ -6,7 +6,8 @@ import click
 import pyarrow as pa
 from rich.table import Table
 
-from cli.ranking import check_output, ranking_options, ranking_table, say_precision, write_table
+from cli.output import json_option, print_json
+from cli.ranking import check_output, ranking_options, ranking_records, ranking_table, say_precision, write_table
 from cli.screen import safe, stdout
 from scorer import RankedRow, RunDirectory, join_source
 from scorer import rank as rank_rows
@@ -23,6 +24,7 @@ _PREVIEW = 10  # rows shown of a ranking that goes to a file
     "-o", "--output", type=click.Path(path_type=Path), help="Write .parquet, .csv or .jsonl with every source column."
 )
 @click.option("--force", is_flag=True, help="Replace the output file if it is there.")
+@json_option
 def rank(
     run: Path,
     top: int | None,
@@ -32,6 +34,7 @@ def rank(
     data: tuple[str, ...],
     output: Path | None,
     force: bool,
+    as_json: bool,
 ) -> None:
     """Show the rows of RUN with the worst loss, worst first, or write them to a file.
 
@@ -49,11 +52,16 @@ def rank(
     source = join_source(opened, ranked, data or None)
     if output is not None:
         write_table(ranking_table(opened, ranked, source), output)
-    print_ranking(opened, ranked if output is None else ranked[:_PREVIEW], source)
+    if as_json:
+        records = None if output is not None else ranking_records(opened, ranked, source)
+        where = None if output is None else str(output)
+        print_json({"run": str(run), "by": by, "count": len(ranked), "output": where, "rows": records})
+    else:
+        print_ranking(opened, ranked if output is None else ranked[:_PREVIEW], source)
     if top and len(ranked) < top:
         click.echo(f"{len(ranked):,} rows: there are no more.", err=True)
     say_precision(opened, ranked)
-    if output is not None:
+    if output is not None and not as_json:
         click.echo(f"{len(ranked):,} rows written to {output}")
 
 

@@ -1,10 +1,7 @@
 """The options that choose the worst rows, shared by `rank` and `log`, and the file a ranking is written to."""
 
-import base64
-import datetime
-import json
-import math
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -13,6 +10,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from cli.output import json_line
 from scorer import RankedRow, RunDirectory, RunError
 from scorer.files import write_atomically
 from scorer.rank import MEASURES
@@ -102,6 +100,20 @@ def say_precision(run: RunDirectory, ranked: list[RankedRow]) -> None:
     click.echo(f"{in_int8:,} of these {len(ranked):,} rows have int8 numbers: {why}.", err=True)
 
 
+def ranking_records(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) -> list[dict[str, Any]]:
+    """Return ranked rows as JSON has them: each ``RankedRow``, the names of its classes and its source columns."""
+    names = run.class_names
+    return [
+        {
+            **asdict(row),
+            "given_name": None if row.label is None else names[row.label],
+            "predicted_name": names[row.predicted],
+            "source": columns,
+        }
+        for row, columns in zip(ranked, source.to_pylist(), strict=True)
+    ]
+
+
 def check_output(output: Path, force: bool) -> None:
     """Refuse a file that can't be written, before any work is done.
 
@@ -140,33 +152,14 @@ def write_table(table: pa.Table, output: Path) -> None:
 def _write_csv(table: pa.Table, stream: IO[bytes]) -> None:
     for i, column in enumerate(table.schema):
         if pa.types.is_nested(column.type) or pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-            values = [None if value is None else _json(value) for value in table.column(i).to_pylist()]
+            values = [None if value is None else json_line(value) for value in table.column(i).to_pylist()]
             table = table.set_column(i, column.name, pa.array(values, pa.string()))
     pa.csv.write_csv(table, stream)
 
 
 def _write_jsonl(table: pa.Table, stream: IO[bytes]) -> None:
     for record in table.to_pylist():
-        stream.write(_json(record).encode() + b"\n")
-
-
-def _json(value: Any) -> str:
-    """Return JSON that every reader takes: what is no number is null, bytes are base64, dates are ISO."""
-    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    return value if value is None or isinstance(value, str | int | float) else str(value)
+        stream.write(json_line(record).encode() + b"\n")
 
 
 _WRITERS: dict[str, Callable[[pa.Table, IO[bytes]], None]] = {

@@ -7,9 +7,12 @@ from typing import Any
 
 import click
 
+from cli.log_file import ProgressLog, log_end, log_plan, logging_to, refuse_inside
+from cli.output import check_gates, fail_if_option, json_option, log_file_option, print_json
 from cli.progress import ScoreProgress, duration
 from cli.screen import printable
-from scorer import Plan, RunStats, ScoreOptions, score_dataset
+from scorer import Plan, Progress, RunStats, ScoreOptions, score_dataset
+from scorer.gates import Gate, failures
 from scorer.labels import read_label_map
 from scorer.options import ON_ERROR, PRECISIONS
 from scorer.tokens import LONG_TEXTS
@@ -88,6 +91,9 @@ _NO_LABEL = "NONE: there will be predictions and no loss; if there is a label, n
     help="Rows that can't be read: count them and go on, or stop at the first.",
 )
 @click.option("--overwrite", is_flag=True, help="Start anew instead of going on with the run that is there.")
+@fail_if_option
+@log_file_option
+@json_option
 def score(
     bundle: Path,
     data: tuple[str, ...],
@@ -111,6 +117,9 @@ def score(
     shard_rows: int,
     on_error: str,
     overwrite: bool,
+    fail_if: tuple[Gate, ...],
+    log_file: Path | None,
+    as_json: bool,
 ) -> None:
     """Compute the loss of every row of DATA with the model in BUNDLE.
 
@@ -125,6 +134,7 @@ def score(
       lossrank score bundle ag_news --split test -o run
       lossrank score bundle 's3://bucket/reviews/*.parquet' -o run
       lossrank score bundle reviews.parquet -o run --precision screen
+      lossrank score bundle tonight.parquet -o run --fail-if 'mean_loss > 0.5' --log-file night.jsonl
     """
     options = ScoreOptions(
         text_column=text_column,
@@ -143,7 +153,19 @@ def score(
         shard_rows=shard_rows,
         on_error=on_error,
     )
-    stats = run_score(bundle, data, run, options, config=config, split=split, streaming=streaming, overwrite=overwrite)
+    refuse_inside(log_file, run)
+    with logging_to(log_file, "score", bundle=str(bundle), data=data, run=str(run)):
+        stats = run_score(
+            bundle, data, run, options, config=config, split=split, streaming=streaming, overwrite=overwrite
+        )
+        log_end(stats)
+        if as_json:
+            print_json(score_document(run, stats, failures(fail_if, stats.as_dict())))
+        else:
+            print_summary(stats, run)
+        check_gates(fail_if, stats.as_dict())
+    if as_json:
+        return
     by = " --by entropy" if stats.mean_loss is None else ""
     click.echo(f"\nNext: lossrank rank {shlex.quote(str(run))} --top 20{by}")
 
@@ -159,10 +181,20 @@ def run_score(
     streaming: bool = False,
     overwrite: bool = False,
 ) -> RunStats:
-    """Score with the plan, a progress bar and the closing summary on the screen."""
+    """Score with the plan and a progress bar on stderr; both are told to a log file too, if there is one."""
+    log = ProgressLog()
+
+    def on_plan(plan: Plan) -> None:
+        log_plan(plan)
+        print_plan(plan)
+
+    def on_progress(report: Progress) -> None:
+        log(report)
+        progress(report)
+
     with ScoreProgress() as progress:
         try:
-            stats = score_dataset(
+            return score_dataset(
                 bundle,
                 data,
                 run,
@@ -171,15 +203,23 @@ def run_score(
                 split=split,
                 streaming=streaming,
                 overwrite=overwrite,
-                on_plan=print_plan,
-                on_progress=progress,
+                on_plan=on_plan,
+                on_progress=on_progress,
             )
         except KeyboardInterrupt:
             if progress.last is not None:
                 click.echo(f"\nFinished shards are kept in {run}; give the same command again to go on.", err=True)
             raise
-    print_summary(stats, run)
-    return stats
+
+
+def score_document(run: Path, stats: RunStats, failed_gates: list[str]) -> dict[str, Any]:
+    """Return what ``--json`` prints of a run."""
+    return {
+        "run": str(run),
+        **stats.as_dict(),
+        "rows_per_second": stats.rows_per_second,
+        "failed_gates": failed_gates,
+    }
 
 
 def print_plan(plan: Plan) -> None:

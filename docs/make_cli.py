@@ -5,9 +5,46 @@ from typing import Any
 
 import click
 
+from cli.codes import EXIT_CODES
 from cli.main import COMMANDS, load_command, run
+from scorer.gates import NUMBERS, STATUSES
 
 TARGET = Path(__file__).parent / "cli.md"
+
+_JSON = """## JSON
+
+With `--json`, stdout is one JSON document and stderr has the rest; after an error stdout is empty. Keys are those of
+the Python dataclasses, whose docstrings say what they mean.
+
+| command | document |
+|---|---|
+| `score` | `scorer.RunStats`, and `run`, `rows_per_second`, `failed_gates` (a list of lines) |
+| `rank` | `run`, `by`, `count`, `output`, and `rows`: each `scorer.RankedRow` with `given_name`, `predicted_name` and \
+its `source` columns; null with `-o` |
+| `log` | `run`, `rows`, `to`, `written`, `already_there`, `refused` (`row`, `reason`), `url` or `output` |
+| `export` | `scorer.ModelBundle`, and `sha256`, `seconds` |
+| `demo` | as `score`, and `worst`: rows as `rank` has them |
+| `status` | `scorer.RunStatus` |
+| `verify` | `scorer.Verification`, and `sound` (nothing is wrong), `complete` (and nothing unfinished) |
+| `bench` | `scorer.bench.BenchResult`, and `roofline_share` |
+
+## Log files
+
+`--log-file FILE` appends one JSON object a line: `time` (UTC), `level`, `event` and the event's fields; never a text or
+a label of the data.
+
+| event | of |
+|---|---|
+| `start` | `score`, `export`, `log`: what was asked for, `pid` |
+| `plan` | `score`: columns, device, precision, batches |
+| `shard written` | `score`: `file`, `first_row`, `rows`, `again` (its worst rows in fp32) |
+| `progress` | `score`, every 30 s: `done`, `left`, `rows_per_second`, `seconds` |
+| `rescoring` | `score --precision screen`: the first rows are in fp32 |
+| `step` | `export`: what it is `doing` |
+| `end` | the summary |
+| `interrupted` | Ctrl-C |
+| `error` | `kind` and `message`, which is left to the screen where it may quote the data |
+"""
 
 
 def reference() -> str:
@@ -22,11 +59,16 @@ def reference() -> str:
         command = load_command(name)
         child = click.Context(command, info_name=name, parent=context, **settings)
         parts.append(_block(f"lossrank {name}", command, child))
+    codes = "".join(f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items())
+    parts.append(f"## Exit codes\n\n| code | meaning |\n|---|---|\n{codes}")
+    units = "".join(f"| `{name}` | {unit} |\n" for name, unit in NUMBERS.items())
+    shares = ", ".join(f"`{name}`" for name in STATUSES)
     parts.append(
-        "## Exit codes\n\n| code | meaning |\n|---|---|\n| 0 | done |\n| 1 | an error; its message says what to do |\n"
-        "| 2 | wrong usage |\n| 3 | done, but for some rows, each of which was reported |\n"
-        "| 130 | stopped by Ctrl-C |\n"
+        "## Gates\n\n`--fail-if 'NAME OP NUMBER'` compares a number of the finished run's summary; OP is one of "
+        "`<` `<=` `>` `>=` `==` `!=`. The command fails if it holds, or if the run has no such number.\n\n"
+        f"| name | unit |\n|---|---|\n{units}| {shares} | share of the rows with that status, 0..1 |\n"
     )
+    parts.append(_JSON)
     return "\n".join(parts)
 
 

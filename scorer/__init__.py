@@ -10,7 +10,9 @@ from scorer.pipeline import Plan, score_dataset
 from scorer.rank import RankedRow, join_source, rank
 from scorer.run import RunDirectory
 from scorer.source import Source, open_source
+from scorer.status import RunStatus, run_status
 from scorer.summary import RunStats
+from scorer.verify import Verification, verify
 from scorer.work import Progress
 
 __all__ = [
@@ -25,11 +27,15 @@ __all__ = [
     "RunDirectory",
     "RunError",
     "RunStats",
+    "RunStatus",
     "ScoreOptions",
     "Source",
     "SourceError",
+    "Verification",
     "join_source",
     "open_source",
     "rank",
+    "run_status",
     "score_dataset",
+    "verify",
 ]

@@ -17,6 +17,7 @@ class LossrankError(Exception):
     """The root of every error that is the user's to mend."""
 
     exit_code = 1
+    quotes_data = False  # whether the message may hold something of the data, which belongs in no log
 
 
 class SourceError(LossrankError):
@@ -25,6 +26,8 @@ class SourceError(LossrankError):
 
 class LabelError(LossrankError):
     """The data's labels can't be mapped to the model's classes."""
+
+    quotes_data = True
 
 
 class BundleError(LossrankError):

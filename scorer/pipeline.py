@@ -24,6 +24,7 @@ from scorer.session import OrtSession
 from scorer.source import Data, Source, open_source
 from scorer.summary import RunStats, summarise, versions
 from scorer.tokens import BundleTokenizer
+from scorer.verify import require_whole
 from scorer.window import read_windows
 from scorer.work import Progress, Work
 
@@ -164,8 +165,8 @@ def score_dataset(
         work.seconds["total"] = progress.seconds
         inside = work.seconds_in_model / max(session.threads * progress.seconds, 1e-9)
         stats = summarise(run, kept_rows=progress.kept, seconds=work.seconds, model_share=inside)
-        run.manifest["summary"] = stats.as_dict()
-        run.save()
+        require_whole(run, stats.by_status)
+        run.finish(stats.as_dict())
         return stats
 
 

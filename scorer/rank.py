@@ -1,7 +1,7 @@
 """rank(): the worst rows of a run, in bounded memory, and their source columns joined back by row.
 
-Only the columns that the order needs are read, one shard at a time, and only the worst so far are kept; the rest
-of the chosen rows' scores are read at the end from the shards that hold them.
+Only the columns that the order needs are read, a shard or a part of a large one at a time, and only the worst so far
+are kept; the rest of the chosen rows' scores are read at the end from the shards that hold them.
 """
 
 import math
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from scorer.errors import RunError, nearest
 from scorer.labels import fold
+from scorer.reading import take_rows
 from scorer.run import RunDirectory
 from scorer.source import Data, reopen_source
 
@@ -108,7 +109,7 @@ def join_source(run: RunDirectory, ranked: list[RankedRow], data: Data | None = 
 def _worst(
     run: RunDirectory, by: str, top_k: int, per_class: int | None, pair: tuple[int, int] | None
 ) -> NDArray[np.int64]:
-    """Return the rows [<= k] in order, holding no more than the worst so far and one shard."""
+    """Return the rows [<= k] in order, holding no more than the worst so far and one batch."""
     column, sign = _MEASURES[by]
     keys: Keys = np.zeros(0)
     rows = np.zeros(0, dtype=np.int64)
@@ -121,8 +122,12 @@ def _worst(
             keep &= (label == pair[0]) & (predicted == pair[1])
         if per_class is not None:
             keep &= label >= 0
-        values = batch[column].fill_null(math.nan).to_numpy(zero_copy_only=False)
-        keys = np.concatenate([keys, sign * values[keep].astype(np.float64)])
+        values = sign * batch[column].fill_null(math.nan).to_numpy(zero_copy_only=False).astype(np.float64)
+        if per_class is None and len(keys) == top_k:
+            keep &= values < keys[-1]  # as bad as the last of them is not bad enough: it comes later
+            if not keep.any():
+                continue
+        keys = np.concatenate([keys, values[keep]])
         rows = np.concatenate([rows, batch["row"].to_numpy()[keep]])
         labels = np.concatenate([labels, label[keep]])
         order = np.lexsort((rows, keys))
@@ -144,7 +149,7 @@ def _read_rows(run: RunDirectory, rows: NDArray[np.int64]) -> list[RankedRow]:
     found: dict[int, dict[str, object]] = {}
     for shard in np.unique(rows // run.shard_rows).tolist():
         wanted = np.sort(rows[rows // run.shard_rows == shard])
-        table = run.read_shard(shard).take(pa.array(wanted - run.shard_range(shard)[0]))
+        table = take_rows(run.shard_file(shard), wanted - run.shard_range(shard)[0])
         found |= {int(record["row"]): record for record in table.drop_columns(["status", "int8_loss"]).to_pylist()}
     ranked = []
     for place, row in enumerate(rows.tolist(), start=1):

@@ -6,10 +6,9 @@ between and is done again.
 """
 
 import contextlib
-import fcntl
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,13 @@ import pyarrow.parquet as pq
 
 from scorer.bundle import file_sha256
 from scorer.errors import RunError
+from scorer.events import event
 from scorer.files import reporting, write_atomically
+from scorer.history import FINISHED, Stint, closed, reason
+from scorer.lock import LOCK, locked
+from scorer.manifest import FORMAT, MANIFEST, read_manifest
+from scorer.reading import read_batches, refuse_size, unreadable
 
-FORMAT = 2
-MANIFEST = "run.json"
 SCORES = "scores"
 # What must be the same for a run to go on; the rest of the manifest is a record.
 _COMPARED = ("bundle", "data", "columns", "labels", "options")
@@ -30,10 +32,20 @@ _IDENTITY = ("sha256", "fingerprint", "rows")  # of bundle and data, wherever th
 
 @dataclass
 class RunDirectory:
-    """A run's directory and its manifest."""
+    """A run's directory and its manifest; ``stint`` is this process's work on it, None if it only reads."""
 
     path: Path
     manifest: dict[str, Any]
+    stint: Stint | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def read(cls, path: str | Path) -> "RunDirectory":
+        """Open a run, finished or not.
+
+        Raises:
+            RunError: it is not a run directory, is of another format, or damaged.
+        """
+        return cls(Path(path), read_manifest(Path(path)))
 
     @classmethod
     def open(cls, path: str | Path) -> "RunDirectory":
@@ -42,7 +54,7 @@ class RunDirectory:
         Raises:
             RunError: it is not a run directory, is of a newer format, damaged, or not finished.
         """
-        run = cls(Path(path), _read_manifest(Path(path)))
+        run = cls.read(path)
         again = "run the same `lossrank score` command again to go on"
         if len(run.shards) < run.num_shards:
             raise RunError(f"{path} is not finished ({len(run.shards)} of {run.num_shards} shards); {again}")
@@ -106,7 +118,23 @@ class RunDirectory:
         """
         file = self.shard_file(index)
         write_atomically(file, lambda stream: pq.write_table(table, stream, compression="zstd"))
+        start, stop = self.shard_range(index)
+        again = file.name in self.shards
         self.shards[file.name] = {"sha256": file_sha256(file), **notes}
+        if self.stint:
+            self.stint.did(0 if again else stop - start)
+        self.save()
+        event("shard written", file=file.name, first_row=start, rows=stop - start, again=again)
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Write that the run is done, and what came of it.
+
+        Raises:
+            RunError: the disk is full or the folder can't be written.
+        """
+        self.manifest["summary"] = summary
+        if self.stint:
+            self.stint.end(FINISHED)
         self.save()
 
     def notes(self, index: int) -> dict[str, Any]:
@@ -123,13 +151,14 @@ class RunDirectory:
         write_atomically(self.path / MANIFEST, lambda stream: stream.write(text.encode()))
 
     def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        """Yield the scores' columns in row order, one batch a shard.
+        """Yield the scores' columns in row order, a shard or a part of a large one at a time.
 
         Raises:
             RunError: a shard is missing or can't be read.
         """
         for i in range(self.num_shards):
-            yield self.read_shard(i, columns).combine_chunks().to_batches()[0]
+            start, stop = self.shard_range(i)
+            yield from read_batches(self.shard_file(i), stop - start, columns)
 
     def read_shard(self, index: int, columns: list[str] | None = None) -> pa.Table:
         """Return one shard's rows, all columns or some.
@@ -138,21 +167,19 @@ class RunDirectory:
             RunError: the shard is missing, can't be read or hasn't the rows it should have.
         """
         file = self.shard_file(index)
-        again = "run the same `lossrank score` command again to have it made anew"
         try:
             table = pq.read_table(file, columns=columns)
         except (OSError, pa.ArrowException) as error:
-            raise RunError(f"{file} can't be read ({error}); {again}") from error
+            raise unreadable(file, error) from error
         start, stop = self.shard_range(index)
-        if table.num_rows != stop - start:
-            raise RunError(f"{file} has {table.num_rows} rows, not {stop - start}; {again}")
+        refuse_size(file, table.num_rows, stop - start)
         return table
 
 
 def recorded_batch_tokens(path: Path) -> int | None:
     """Return the batch size of a run that has been begun, None where there is none: a resume must keep to it."""
     try:
-        manifest = _read_manifest(path)
+        manifest = read_manifest(path)
     except RunError:  # nothing there, or nothing that can be gone on with, as starting will say
         return None
     return int(manifest["options"]["batch_tokens"]) if manifest["shards"] else None
@@ -176,15 +203,17 @@ def locked_run(path: Path, plan: dict[str, Any], *, overwrite: bool = False) -> 
         if not _is_ours(path):
             raise RunError(f"{path} exists and is not a run directory; choose another place with -o")
         path.mkdir(parents=True, exist_ok=True)
-        lock = (path / ".lock").open("w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RunError(f"{path} is being written by another lossrank process; wait for it or stop it") from None
+    with locked(path):
         with reporting(path):
             run = _start(path, plan, overwrite)
-        yield run
+        try:
+            yield run
+        except BaseException as error:
+            if run.stint:
+                run.stint.end(reason(error))
+                with contextlib.suppress(RunError):  # a full disk, likely what ended the run
+                    run.save()
+            raise
 
 
 def _start(path: Path, plan: dict[str, Any], overwrite: bool) -> RunDirectory:
@@ -192,19 +221,23 @@ def _start(path: Path, plan: dict[str, Any], overwrite: bool) -> RunDirectory:
     shards: dict[str, dict[str, Any]] = {}
     old: dict[str, Any] = {}
     if (path / MANIFEST).exists() and not overwrite:
-        old = _read_manifest(path)
+        old = read_manifest(path)
         if old["shards"] and (different := _differences(old, plan)):
             raise RunError(
                 f"{path} holds a run that differs: {'; '.join(different)}; give the same to go on, choose another "
                 "place with -o, or start anew with --overwrite"
             )
         shards = {name: shard for name, shard in old["shards"].items() if _holds(path / SCORES / name, shard)}
-    manifest = {"format": FORMAT, **plan, "machines": _machines(old, plan), "shards": shards}
+    history = closed(old.get("history", []))
+    manifest = {"format": FORMAT, **plan, "machines": _machines(old, plan), "shards": shards, "history": history}
     if shards and "calibration" in old:
         manifest["calibration"] = old["calibration"]
     if shards and shards == old["shards"]:
         manifest |= {key: old[key] for key in ("screen", "summary") if key in old}
     run = RunDirectory(path, manifest)
+    if "summary" not in manifest:
+        run.stint = Stint.begin(plan["machine"])
+        history.append(run.stint.entry)
     run.save()
     (path / SCORES).mkdir(exist_ok=True)
     stale = [file for file in (path / SCORES).glob("part-*.parquet") if file.name not in shards]
@@ -229,11 +262,11 @@ def _is_ours(path: Path) -> bool:
         return not path.exists()
     names = {entry.name for entry in path.iterdir() if not entry.name.endswith(".tmp")}
     if MANIFEST not in names:
-        return names <= {".lock"}
+        return names <= {LOCK}
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
     except ValueError:
-        return names <= {".lock", MANIFEST, SCORES}
+        return names <= {LOCK, MANIFEST, SCORES}
     return isinstance(manifest, dict) and {"format", "bundle", "shards"} <= set(manifest)
 
 
@@ -260,50 +293,5 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def _short(value: Any) -> str:
-    return text if len(text := str(value)) <= 40 else text[:12] + "..."
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    if not path.is_dir():
-        raise RunError(
-            f"{path} {'is a file' if path.exists() else 'does not exist'}; `lossrank score ... -o RUN` makes one"
-        )
-    try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunError(
-            f"{path} is not a run directory (no {MANIFEST}); `lossrank score ... -o RUN` makes one"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"{path / MANIFEST} can't be read ({error}); start anew with `lossrank score ... --overwrite`"
-        ) from error
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
-        raise RunError(f"{path / MANIFEST} is not a run's manifest; start anew with `lossrank score ... --overwrite`")
-    if manifest["format"] > FORMAT:
-        raise RunError(f"{path} was written by a newer lossrank (format {manifest['format']}); upgrade lossrank")
-    if manifest["format"] < FORMAT:
-        raise RunError(
-            f"{path} was written by an older lossrank (format {manifest['format']}); score the data again with "
-            "`lossrank score ... --overwrite`"
-        )
-    if not _is_whole(manifest):
-        raise RunError(f"{path / MANIFEST} is damaged; start anew with `lossrank score ... --overwrite`")
-    return manifest
-
-
-def _is_whole(manifest: dict[str, Any]) -> bool:
-    """Say whether a manifest has what the properties of RunDirectory read."""
-    try:
-        return (
-            all(isinstance(name, str) for name in manifest["bundle"]["class_names"])
-            and isinstance(manifest["bundle"]["model"], str)
-            and all(isinstance(manifest["data"][key], str) for key in ("name", "fingerprint"))
-            and isinstance(manifest["data"]["spec"], dict)
-            and int(manifest["data"]["rows"]) > 0
-            and all(int(manifest["options"][key]) > 0 for key in ("shard_rows", "batch_tokens"))
-            and {"text", "text_pair", "label", "id"} <= set(manifest["columns"])
-            and all(isinstance(shard["sha256"], str) for shard in manifest["shards"].values())
-        )
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return False
+    text = str(value)
+    return text if len(text) <= 40 else text[:12] + "..."

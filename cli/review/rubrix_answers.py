@@ -14,7 +14,9 @@ _INDEX_REASON = re.compile(r"""'reason': (['"])(.*?)\1[,}\]]""")
 
 
 class RubrixError(LossrankError):
-    """The server can't be used as asked."""
+    """The server can't be used as asked; the message may have its answer, and so a record's text."""
+
+    quotes_data = True
 
 
 class Unavailable(Exception):

@@ -1,0 +1,152 @@
+"""--log-file: what happens as JSON lines, appended and flushed one by one, for whoever watches a night's run.
+
+A line has ``time`` (UTC), ``level``, ``event`` and the event's own fields; never a text of the data.
+"""
+
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import pyarrow as pa
+
+from cli.output import json_line
+from cli.screen import printable
+from scorer import Plan, Progress, RunError, RunStats
+from scorer.events import LOG, event
+from scorer.files import reporting
+
+_EVERY = 30.0  # seconds between lines of progress
+
+
+@contextlib.contextmanager
+def logging_to(file: Path | None, command: str, **fields: Any) -> Iterator[None]:
+    """Have a command's events in a file, if there is one: its start with ``fields``, what it tells, and an error.
+
+    Raises:
+        RunError: the file can't be written.
+    """
+    if file is None:
+        yield
+        return
+    with reporting(file):
+        handler = _Lines(file, mode="a", encoding="utf-8")
+    handler.setFormatter(_Json())
+    before = LOG.level, LOG.propagate
+    LOG.addHandler(handler)
+    LOG.setLevel(logging.INFO)
+    LOG.propagate = False
+    try:
+        event("start", command=command, pid=os.getpid(), **fields)
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        event("interrupted", logging.WARNING)
+        raise
+    except BaseException as error:
+        event("error", logging.ERROR, **_described(error))
+        raise
+    finally:
+        LOG.removeHandler(handler)
+        LOG.setLevel(before[0])
+        LOG.propagate = before[1]
+        handler.close()
+
+
+def refuse_inside(log_file: Path | None, folder: Path) -> None:
+    """Pass a log file that does not lie in the folder that a command makes.
+
+    Raises:
+        RunError: it does.
+    """
+    if log_file is not None and log_file.resolve().is_relative_to(folder.resolve()):
+        raise RunError(f"--log-file {log_file} lies in {folder}, which is to hold nothing else; put it beside that")
+
+
+def log_plan(plan: Plan) -> None:
+    """Tell what will be done."""
+    event(
+        "plan",
+        data=plan.source.name,
+        rows=plan.source.num_rows,
+        columns=plan.columns.as_dict(),
+        guessed=list(plan.columns.guessed),
+        labels=None if plan.labels is None else plan.labels.how,
+        device=plan.device,
+        threads=plan.threads,
+        precision=plan.precision,
+        screen_top=plan.screen_top,
+        batch_tokens=plan.batch_tokens,
+    )
+
+
+def log_end(stats: RunStats) -> None:
+    """Tell what came of a run; names of labels and lines of the data stay out."""
+    summary = stats.as_dict()
+    del summary["unknown_labels"], summary["problems"]
+    event("end", **summary, rows_per_second=stats.rows_per_second)
+
+
+class ProgressLog:
+    """Tells of progress now and then; call it with each report."""
+
+    def __init__(self, every: float = _EVERY) -> None:
+        self._every = every
+        self._told = time.monotonic()
+        self._rescoring = False
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.rescored and not self._rescoring:
+            self._rescoring = True
+            event("rescoring", **_counts(progress))
+        elif time.monotonic() - self._told >= self._every:
+            event("progress", **_counts(progress))
+        else:
+            return
+        self._told = time.monotonic()
+
+
+def _counts(progress: Progress) -> dict[str, Any]:
+    done = progress.kept + progress.rows
+    speed = progress.rows / max(progress.seconds, 1e-9)
+    return {
+        "done": done,
+        "left": progress.total_rows - done,
+        "rescored": progress.rescored,
+        "rows_per_second": round(speed, 3),
+        "seconds": round(progress.seconds, 3),
+    }
+
+
+def _described(error: BaseException) -> dict[str, str]:
+    """Return an error's kind, and its message unless that may quote the data: labels may be texts by mistake."""
+    quotes = getattr(error, "quotes_data", not isinstance(error, OSError))
+    quotes = quotes or isinstance(error.__cause__, pa.ArrowException)
+    message = "see the screen" if quotes else " ".join(printable(str(error)).split())
+    return {"kind": type(error).__name__, "message": message}
+
+
+class _Lines(logging.FileHandler):
+    """A file of lines; the first that can't be written is said, and ends nothing."""
+
+    _broken = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not self._broken:
+            self._broken = True
+            click.echo(f"{self.baseFilename} can't be written any more; going on without it.", err=True)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # what is left in its buffer can't be written either
+            super().close()
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        fields: dict[str, Any] = getattr(record, "fields", {})
+        return json_line({"time": moment, "level": record.levelname.lower(), "event": record.getMessage(), **fields})

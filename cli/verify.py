@@ -1,0 +1,47 @@
+"""`lossrank verify`."""
+
+from pathlib import Path
+
+import click
+
+from cli.output import check_gates, fail_if_option, json_option, print_json
+from cli.screen import printable
+from scorer import RunDirectory, RunError
+from scorer.gates import Gate
+from scorer.verify import ABSENT, OK
+from scorer.verify import verify as verify_run
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--bundle", type=click.Path(path_type=Path), help="Where the bundle lies now, if it has moved.")
+@click.option("--data", help="Where the scored data lies now, if it has moved.")
+@fail_if_option
+@json_option
+def verify(run: Path, bundle: Path | None, data: str | None, fail_if: tuple[Gate, ...], as_json: bool) -> None:
+    """Check that RUN holds every row of its data once, as it was scored.
+
+    Compares the shards with their hashes and the summary, their rows with the data's, and the bundle and the data
+    with those that were scored, if they are still there. Exits with 1 if anything is wrong or unfinished.
+
+    \b
+    Examples:
+      lossrank verify run
+      lossrank verify run --data /mnt/new-place/reviews.parquet
+      lossrank verify run --fail-if 'no_text > 0.01' --json
+    """
+    opened = RunDirectory.read(run)
+    found = verify_run(opened, bundle=bundle, data=data)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        for finding in found.findings:
+            click.echo(f"{finding.state:<11}{finding.what:<20}{printable(finding.says)}")
+    if not found.complete:
+        faults = [finding.what for finding in found.findings if finding.state not in (OK, ABSENT)]
+        raise RunError(f"{run} {'is not finished' if found.sound else 'is not as it was scored'}: {_few(faults)}")
+    check_gates(fail_if, opened.manifest["summary"])
+
+
+def _few(names: list[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,69 @@
+"""Reading a shard's rows a batch at a time, so that ranking holds as little of a large shard as of a small one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from scorer.errors import RunError
+
+_BATCH_ROWS = 65_536
+_AGAIN = "run the same `lossrank score` command again to have it made anew"
+
+
+def read_batches(file: Path, rows: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the columns of a shard of so many rows, in order.
+
+    Raises:
+        RunError: the shard is missing, can't be read or hasn't the rows it should have.
+    """
+    found = 0
+    try:
+        with pq.ParquetFile(file) as shard:
+            for batch in shard.iter_batches(_BATCH_ROWS, columns=columns, use_threads=False):
+                found += len(batch)
+                yield batch
+    except (OSError, pa.ArrowException) as error:
+        raise unreadable(file, error) from error
+    refuse_size(file, found, rows)
+
+
+def take_rows(file: Path, places: NDArray[np.int64]) -> pa.Table:
+    """Return all columns of some rows of a shard, by their ascending places in it, a table of ``len(places)`` rows.
+
+    Raises:
+        RunError: the shard is missing, can't be read or hasn't the rows.
+    """
+    taken = []
+    try:
+        with pq.ParquetFile(file) as shard:
+            sizes = [shard.metadata.row_group(group).num_rows for group in range(shard.num_row_groups)]
+            ends = np.cumsum(sizes)
+            for group in np.unique(np.searchsorted(ends, places, side="right")).tolist():
+                at = int(ends[group]) - sizes[group]
+                for batch in shard.iter_batches(_BATCH_ROWS, row_groups=[group], use_threads=False):
+                    low, high = np.searchsorted(places, (at, at + len(batch)))
+                    if low < high:
+                        taken.append(pa.Table.from_batches([batch.take(pa.array(places[low:high] - at))]))
+                    at += len(batch)
+    except (OSError, IndexError, pa.ArrowException) as error:
+        raise unreadable(file, error) from error
+    return pa.concat_tables(taken)
+
+
+def unreadable(file: Path, error: Exception) -> RunError:
+    """Return the error of a shard that can't be read."""
+    return RunError(f"{file} can't be read ({error}); {_AGAIN}")
+
+
+def refuse_size(file: Path, found: int, rows: int) -> None:
+    """Pass a shard that has its rows.
+
+    Raises:
+        RunError: it has more or fewer.
+    """
+    if found != rows:
+        raise RunError(f"{file} has {found} rows, not {rows}; {_AGAIN}")

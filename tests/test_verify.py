@@ -1,0 +1,278 @@
+"""verify(): whatever is wrong with a run is found, and nothing is wrong with one that was scored."""
+
+import fcntl
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click.testing
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks.make_run import make_run
+from scorer import ModelBundle, Progress, RunDirectory, RunError, ScoreOptions, score_dataset
+from scorer.bundle import file_sha256
+from scorer.verify import Verification, require_whole, verify
+from tests.tiny import make_bundle, weights
+
+Lossrank = Callable[..., click.testing.Result]
+OPTIONS = ScoreOptions(shard_rows=300, threads=1)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> ModelBundle:
+    return make_bundle(tmp_path / "bundle")
+
+
+@pytest.fixture
+def data(rows: pa.Table, tmp_path: Path) -> Path:
+    pq.write_table(rows, tmp_path / "data.parquet")
+    return tmp_path / "data.parquet"
+
+
+@pytest.fixture
+def run(bundle: ModelBundle, data: Path, tmp_path: Path) -> Path:
+    score_dataset(bundle, data, tmp_path / "run", OPTIONS)
+    return tmp_path / "run"
+
+
+def states(found: Verification) -> dict[str, str]:
+    return {finding.what: finding.state for finding in found.findings}
+
+
+def says(found: Verification, what: str) -> str:
+    (said,) = (finding.says for finding in found.findings if finding.what == what)
+    assert "\n" not in said
+    return said
+
+
+def shard(run: Path, index: int = 1) -> Path:
+    return run / "scores" / f"part-0000{index}.parquet"
+
+
+def edit(run: Path, **changes: Any) -> None:
+    manifest = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(manifest | changes))
+
+
+def relist(run: Path, index: int, table: pa.Table) -> None:
+    """Replace a shard by another table, and its hash in the manifest by that one's."""
+    pq.write_table(table, shard(run, index))
+    manifest = json.loads((run / "run.json").read_text())
+    manifest["shards"][shard(run, index).name]["sha256"] = file_sha256(shard(run, index))
+    edit(run, shards=manifest["shards"])
+
+
+def test_a_run_that_was_scored_is_right(run: Path) -> None:
+    found = verify(run)
+    assert states(found) == dict.fromkeys(["rows", "shards", "counts", "bundle", "data"], "ok")
+    assert found.sound
+    assert found.complete
+    assert says(found, "rows") == "1,000, each once and in order"
+    assert says(found, "counts") == "ok 1,000"
+
+
+def truncate(file: Path) -> None:
+    with file.open("r+b") as stream:
+        stream.truncate(file.stat().st_size // 2)
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3] ^= 1
+    file.write_bytes(content)
+
+
+def remove(file: Path) -> None:
+    file.unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [(truncate, "has the SHA-256"), (flip, "has the SHA-256"), (remove, "is listed and not there")],
+)
+def test_a_damaged_shard_is_found_and_scored_again(
+    run: Path, bundle: ModelBundle, data: Path, damage: Callable[[Path], None], message: str
+) -> None:
+    whole = {file.name: file.read_bytes() for file in (run / "scores").iterdir()}
+    damage(shard(run))
+    found = verify(run)
+    assert not found.sound
+    assert states(found)["part-00001.parquet"] == "wrong"
+    assert message in says(found, "part-00001.parquet")
+    assert "the same `lossrank score` command makes it anew" in says(found, "part-00001.parquet")
+    assert says(found, "shards") == "3 of 4 are whole, by their SHA-256"
+    assert score_dataset(bundle, data, run, OPTIONS).kept_rows == 700
+    assert verify(run).complete
+    assert {file.name: file.read_bytes() for file in (run / "scores").iterdir()} == whole
+
+
+def test_rows_twice_missing_or_in_another_order_are_found(run: Path) -> None:
+    table = pq.read_table(shard(run))
+    for wrong, message in (
+        (table.take(list(range(299, -1, -1))), "does not hold the rows from 300 on in order"),
+        (pa.concat_tables([table.slice(0, 299), table.slice(0, 1)]), "does not hold the rows from 300 on in order"),
+        (table.slice(0, 299), "ends with row 598, not 599"),
+        (pa.concat_tables([table, pq.read_table(shard(run, 2)).slice(0, 1)]), "ends with row 600, not 599"),
+        (table.drop_columns(["row"]), "can't be read"),
+    ):
+        relist(run, 1, wrong)
+        assert message in says(verify(run), "part-00001.parquet")
+
+
+def test_counts_are_held_against_the_summary(run: Path) -> None:
+    table = pq.read_table(shard(run))
+    status = pa.array(["no_text"] * 2 + ["ok"] * 298)
+    relist(run, 1, table.set_column(table.column_names.index("status"), "status", status))
+    found = verify(run)
+    assert states(found)["counts"] == "wrong"
+    assert says(found, "counts").startswith("ok 998, not 1,000, no_text 2, not 0 as the summary says")
+
+
+def test_files_that_are_none_of_the_runs_are_found(run: Path) -> None:
+    (run / "scores" / "worst.parquet").write_bytes(b"x")
+    (run / "scores" / "part-00099.parquet").write_bytes(b"x")
+    (run / "scores" / ".part-00001.parquet.0.tmp").write_bytes(b"x")
+    found = verify(run)
+    assert [what for what, state in states(found).items() if state == "wrong"] == [
+        "part-00099.parquet",
+        "worst.parquet",
+    ]
+    assert "is no shard of this run; remove it" in says(found, "worst.parquet")
+    shards = json.loads((run / "run.json").read_text())["shards"]
+    edit(run, shards=shards | {"part-00099.parquet": {"sha256": "0"}})
+    assert "the data's 1,000 rows have no such shard" in says(verify(run), "part-00099.parquet")
+
+
+def test_what_was_cut_off_is_sound_and_not_complete(bundle: ModelBundle, data: Path, tmp_path: Path) -> None:
+    def cut(progress: Progress) -> None:
+        if progress.rows >= 600:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_dataset(bundle, data, tmp_path / "run", OPTIONS, on_progress=cut)
+    left = len(RunDirectory.read(tmp_path / "run").missing_shards())
+    shard(tmp_path / "run", 3).write_bytes(b"renamed, and not listed yet")
+    found = verify(tmp_path / "run")
+    assert found.sound
+    assert not found.complete
+    assert states(found)["rows"] == states(found)["part-00003.parquet"] == "unfinished"
+    assert says(found, "shards") == f"{4 - left} of 4 are whole, by their SHA-256"
+    score_dataset(bundle, data, tmp_path / "run", OPTIONS)
+    assert verify(tmp_path / "run").complete
+
+
+def test_a_run_without_its_summary_or_its_screen_is_not_finished(run: Path) -> None:
+    manifest = json.loads((run / "run.json").read_text())
+    manifest["options"]["precision"] = "screen"
+    edit(run, **manifest, screen={"rescored": 7})
+    found = verify(run)
+    assert found.complete
+    assert says(found, "screen") == "finished: 7 rows were scored again in fp32"
+    del manifest["summary"]
+    (run / "run.json").write_text(json.dumps(manifest))
+    found = verify(run)
+    assert found.sound
+    assert [what for what, state in states(found).items() if state == "unfinished"] == ["summary", "screen"]
+
+
+def test_a_bundle_or_data_that_changed_is_found_and_one_that_is_gone_is_said(
+    run: Path, bundle: ModelBundle, data: Path, rows: pa.Table, tmp_path: Path
+) -> None:
+    moved = data.rename(tmp_path / "moved.parquet")
+    bundle.path.rename(tmp_path / "moved")
+    found = verify(run)
+    assert states(found)["bundle"] == states(found)["data"] == "absent"
+    assert found.complete
+    assert f"{data} is not there any more; name its place with --data" in says(found, "data")
+    found = verify(run, bundle=tmp_path / "moved", data=moved)
+    assert states(found)["bundle"] == states(found)["data"] == "ok"
+    assert not verify(run, data=data).sound
+    assert not verify(run, bundle=bundle.path).sound
+    make_bundle(bundle.path, table=weights(seed=3))
+    pq.write_table(rows.slice(1), data)
+    found = verify(run)
+    assert "is another one: SHA-256" in says(found, "bundle")
+    assert "has changed since it was scored" in says(found, "data")
+    (bundle.path / "model.onnx").write_bytes(b"x")
+    assert "has changed since the export" in says(verify(run), "bundle")
+
+
+def test_a_table_in_memory_can_be_compared(bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:
+    score_dataset(bundle, rows, tmp_path / "run", OPTIONS)
+    assert states(verify(tmp_path / "run"))["data"] == "absent"
+    assert states(verify(tmp_path / "run", data=rows))["data"] == "ok"
+    assert states(verify(tmp_path / "run", data=rows.slice(1)))["data"] == "wrong"
+
+
+def test_globs_and_names_of_data_sets(run: Path, data: Path, tmp_path: Path) -> None:
+    spec = {"kind": "files", "data": str(tmp_path / "data*.parquet"), "split": None, "files": []}
+    manifest = json.loads((run / "run.json").read_text())
+    edit(run, data=manifest["data"] | {"spec": spec})
+    assert states(verify(run))["data"] == "ok"
+    data.unlink()
+    assert states(verify(run))["data"] == "absent"
+    spec = {"kind": "datasets", "data": "no_such_data_set", "config": None, "split": "test"}
+    edit(run, data=manifest["data"] | {"spec": spec})
+    assert states(verify(run))["data"] == "absent"
+
+
+def test_a_run_that_is_being_written_is_left(run: Path) -> None:
+    with (run / ".lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(RunError, match=rf"being written by another lossrank process \(pid {os.getpid()}\)"):
+            verify(run)
+
+
+def test_score_fails_when_what_it_wrote_does_not_hold(
+    bundle: ModelBundle, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scorer import pipeline
+
+    summarise = pipeline.summarise
+
+    def damaging(run: RunDirectory, **arguments: Any) -> Any:
+        stats = summarise(run, **arguments)
+        flip(run.shard_file(2))
+        return stats
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pipeline, "summarise", damaging)
+        with pytest.raises(RunError, match=r"does not hold what was scored: part-00002\.parquet: has the SHA-256"):
+            score_dataset(bundle, data, tmp_path / "run", OPTIONS)
+    assert "summary" not in json.loads((tmp_path / "run" / "run.json").read_text())
+    assert score_dataset(bundle, data, tmp_path / "run", OPTIONS).kept_rows == 700
+    run = RunDirectory.open(tmp_path / "run")
+    require_whole(run, {"ok": 1000})
+    with pytest.raises(RunError, match=r"counts: ok 1,000, not 999 as the summary says"):
+        require_whole(run, {"ok": 999})
+
+
+def test_the_command_has_a_line_for_each_finding_and_a_code(lossrank: Lossrank, run: Path) -> None:
+    right = lossrank("verify", run)
+    assert right.exit_code == 0
+    assert [line.split()[:2] for line in right.stdout.splitlines()] == [
+        ["ok", what] for what in ("rows", "shards", "counts", "bundle", "data")
+    ]
+    assert lossrank("verify", run, "--fail-if", "mean_loss > 0").exit_code == 3
+    truncate(shard(run))
+    wrong = lossrank("verify", run)
+    assert wrong.exit_code == 1
+    assert wrong.stdout.startswith("wrong      part-00001.parquet  has the SHA-256")
+    assert wrong.stderr == f"Error: {run} is not as it was scored: part-00001.parquet\n"
+    document = lossrank("verify", run, "--json")
+    assert document.exit_code == 1
+    assert json.loads(document.stdout)["sound"] is False
+    shard(run).unlink()
+    edit(run, shards={}, summary=None)
+    assert f"Error: {run} is not finished: " in lossrank("verify", run).stderr
+
+
+def test_a_large_synthetic_run_is_verified_a_batch_at_a_time(tmp_path: Path) -> None:
+    made = make_run(tmp_path / "run", 200_000, 150_000)
+    found = verify(made)
+    assert found.complete
+    assert says(found, "rows") == "200,000, each once and in order"
