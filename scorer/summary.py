@@ -1,10 +1,12 @@
 """RunStats: what a finished run says of itself, counted from its shards."""
 
+import contextlib
 import platform
 import resource
 import sys
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -132,6 +134,10 @@ def _most_common(counts: Counter[str]) -> dict[str, int]:
 
 def peak_memory_bytes() -> int:
     """Return the largest resident memory this process has had, in bytes."""
+    # Linux's getrusage begins with what the process had before exec: the memory of whoever started it.
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak if sys.platform == "darwin" else peak * 1024)
 

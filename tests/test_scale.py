@@ -61,3 +61,10 @@ def test_a_shard_that_lost_rows_is_named_whatever_reads_it(tmp_path: Path) -> No
     for read in (lambda: rank(run, 5), lambda: summarise(run, kept_rows=0, seconds={}, model_share=0.0)):
         with pytest.raises(RunError, match=r"part-00001\.parquet can't be read .*; run the same"):
             read()
+
+
+def test_the_memory_of_whoever_starts_a_process_is_not_its_own() -> None:
+    ballast = np.ones(600 * 2**20, np.uint8)
+    program = "from scorer.summary import peak_memory_bytes; print(peak_memory_bytes())"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert 0 < int(done.stdout) < len(ballast)
