@@ -70,7 +70,7 @@ class Screened:
             "data": {"name": "d", "fingerprint": "f", "rows": len(self.int8), "spec": {}},
             "columns": dict.fromkeys(("text", "text_pair", "label", "id")),
             "labels": None,
-            "options": {"shard_rows": self.shard_rows, "precision": "screen"},
+            "options": {"shard_rows": self.shard_rows, "batch_tokens": 512, "precision": "screen"},
             "machine": {},
         }
         with locked_run(path, plan) as run:
