@@ -7,28 +7,37 @@ from textwrap import fill
 from typing import Any
 
 from benchmarks.candidates import NAMES
-from benchmarks.chart import draw, draw_sweeps
 from benchmarks.runner import DISTURBED
 
 _INT8 = "ratio_to_best_int8_peer"
+CHART, SWEEPS = "benchmarks.svg", "benchmarks-sweeps.svg"
 METHOD = Path(__file__).with_name("method.md")
 
 
 def write_page(result: dict[str, Any], docs: Path) -> Path:
     """Write ``benchmarks.md`` and its charts to a folder."""
-    chart = draw(result, docs / "benchmarks.svg")
-    parts = ["# Benchmarks", _machine(result), f"![rows per second of every candidate]({chart.name})"]
+    from benchmarks.chart import draw, draw_sweeps
+
+    draw(result, docs / CHART)
+    if "sweeps" in result:
+        draw_sweeps(result["sweeps"], docs / SWEEPS)
+    page = docs / "benchmarks.md"
+    page.write_text(page_text(result), encoding="utf-8")
+    return page
+
+
+def page_text(result: dict[str, Any]) -> str:
+    """Return the page, which shows the two charts by their names."""
+    parts = ["# Benchmarks", _machine(result), f"![rows per second of every candidate]({CHART})"]
     for workload in result["workloads"].values():
         model = result["models"][workload["model"]]
         parts.append(_workload(workload, model, result["matrix_peak_flops"]))
     for name, reason in result.get("not_measured", {}).items():
         parts.append(f"Not measured: `{name}`: {reason}.")
     if "sweeps" in result:
-        parts.append(_sweeps(result["sweeps"], draw_sweeps(result["sweeps"], docs / "benchmarks-sweeps.svg")))
+        parts.append(_sweeps(result["sweeps"]))
     parts += [METHOD.read_text(encoding="utf-8").strip(), _agreement(result), _versions(result)]
-    page = docs / "benchmarks.md"
-    page.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
-    return page
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def table(head: list[str], lines: list[list[str]]) -> str:
@@ -104,7 +113,7 @@ def _workload(workload: dict[str, Any], model: dict[str, Any], peak: float) -> s
     return text + (f"\n\nNot measured:\n\n{missing}" if missing else "")
 
 
-def _sweeps(sweeps: dict[str, Any], chart: Path) -> str:
+def _sweeps(sweeps: dict[str, Any]) -> str:
     lines = []
     for name, title in (("cores", "cores"), ("batch_tokens", "tokens of a batch"), ("length", "tokens of a text")):
         rates = ", ".join(f"{point}: {rate:,.0f}" for point, rate in sweeps[name].items())
@@ -112,7 +121,7 @@ def _sweeps(sweeps: dict[str, Any], chart: Path) -> str:
     return (
         "## lossrank fp32 by cores, batch size and length\n\n"
         f"MiniLM-L6 size; news for the first two, {sweeps['rows']:,} rows; texts of one length for the third. Median "
-        f"of three.\n\n![tokens per second]({chart.name})\n\n{table(['by', 'tokens per second'], lines)}"
+        f"of three.\n\n![tokens per second]({SWEEPS})\n\n{table(['by', 'tokens per second'], lines)}"
     )
 
 

@@ -14,6 +14,7 @@ from benchmarks.batches import by_length, in_order, pad
 from benchmarks.candidates import NAMES
 from benchmarks.protocol import Info, Job, cross_entropy
 from benchmarks.rows import make_rows
+from benchmarks.sweeps import _BATCH_TOKENS
 from benchmarks.workloads import QUICK, WORKLOADS
 
 ROOT = Path(__file__).parents[1]
@@ -132,3 +133,12 @@ def test_the_page_says_what_was_measured_and_what_was_not(tmp_path: Path) -> Non
     assert "| **lossrank fp32** | 100.0 |" in page
     assert "- `infinity`: its environment is not there" in page
     assert (tmp_path / "benchmarks.svg").stat().st_size > 1000
+
+
+def test_the_page_is_made_of_the_results_that_are_here() -> None:
+    from benchmarks.report import page_text
+
+    result = json.loads((ROOT / "benchmarks" / "results" / "cpu.json").read_text(encoding="utf-8"))
+    assert (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8") == page_text(result)
+    assert [int(size) for size in result["sweeps"]["batch_tokens"]] == list(_BATCH_TOKENS)
+    assert set(result["workloads"]) == {workload.name for workload in WORKLOADS}
