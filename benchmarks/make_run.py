@@ -72,7 +72,7 @@ def _manifest(rows: int, shard_rows: int) -> dict[str, Any]:
         "bundle": {"path": "/nowhere", "sha256": "", "model": "synthetic", "class_names": list(CLASSES)},
         "data": {"name": "synthetic", "fingerprint": "", "rows": rows, "spec": {"kind": "table"}},
         "columns": {"text": "text", "text_pair": None, "label": "label", "id": None},
-        "options": {"precision": "fp32", "shard_rows": shard_rows},
+        "options": {"precision": "fp32", "shard_rows": shard_rows, "batch_tokens": 512},
         "shards": {},
         "history": [],
         "summary": summary,
