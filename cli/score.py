@@ -266,7 +266,8 @@ def print_summary(stats: RunStats, run: Path) -> None:
         say("duplicates", f"{stats.duplicates:,} texts had the tokens of another one and were not run")
     if stats.screen:
         print_screen(stats.screen, say)
-    stages = ", ".join(f"{name} {duration(spent)}" for name, spent in stats.seconds.items() if name != "total")
+    shown = {name: spent for name, spent in stats.seconds.items() if name != "total" and (spent or name != "rescore")}
+    stages = ", ".join(f"{name} {duration(spent)}" for name, spent in shown.items())
     say("time", f"{duration(stats.seconds['total'])} ({stages})")
     say("in the model", f"{stats.model_share:.0%} of the threads' time")
     say("peak memory", f"{stats.peak_memory_bytes / 2**20:,.0f} MiB")

@@ -70,7 +70,7 @@ class Gate:
         return cls(name, op, number)
 
     def __str__(self) -> str:
-        return f"{self.name} {self.op} {self.number:.17g}"
+        return f"{self.name} {self.op} {_plain(self.number)}"
 
     def failure(self, summary: dict[str, Any]) -> str | None:
         """Return why a run of such a summary fails, None if it passes; a number that there is none of fails."""
@@ -98,3 +98,8 @@ def _value(name: str, summary: dict[str, Any]) -> float | None:
 
 def _names() -> str:
     return f"names: {', '.join(NAMES)}"
+
+
+def _plain(number: float) -> str:
+    """Write a number as a person would, losing nothing of it."""
+    return repr(number).removesuffix(".0")

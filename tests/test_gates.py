@@ -93,3 +93,8 @@ def test_every_status_and_number_that_the_docs_name_is_a_gate() -> None:
     assert table is not None
     statuses = {name for row in table[0].strip().splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
     assert statuses == set(NAMES) - set(NUMBERS)
+
+
+def test_a_gate_is_written_as_it_was_given() -> None:
+    for text in ("mean_loss > 0.2", "rows >= 1000000", "no_text <= 1e-09"):
+        assert str(Gate.parse(text)) == text
