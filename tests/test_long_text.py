@@ -176,3 +176,14 @@ def test_another_error_of_onnxruntime_is_not_taken_for_memory(
     monkeypatch.setattr(OrtSession, "run", run)
     with pytest.raises(RuntimeError, match="a node is broken"):
         score_dataset(tiny_bundle, rows, tmp_path / "run", OPTIONS)
+
+
+def test_a_text_of_50_megabytes_is_one_row_like_any_other(tiny_bundle: ModelBundle, tmp_path: Path) -> None:
+    text = " ".join(["w1 w2 w3"] * (50 * 2**20 // 9))
+    pq.write_table(pa.table({"text": ["w4", text, "w5 w6"], "label": [0, 1, 2]}), tmp_path / "data.parquet")
+    stats = score_dataset(tiny_bundle, tmp_path / "data.parquet", tmp_path / "run", OPTIONS)
+    table = pq.read_table(tmp_path / "run" / "scores")
+    assert stats.by_status == {"ok": 3}
+    assert table["truncated"].to_pylist() == [False, True, False]
+    logits = expected_logits(text[:1000])
+    assert table["loss"][1].as_py() == pytest.approx(np.log(np.exp(logits - logits[1]).sum()), abs=1e-4)
