@@ -15,6 +15,7 @@ from scorer import Plan, Progress, RunStats, ScoreOptions, score_dataset
 from scorer.gates import Gate, failures
 from scorer.labels import read_label_map
 from scorer.options import ON_ERROR, PRECISIONS
+from scorer.store import without_secrets
 from scorer.tokens import LONG_TEXTS
 
 _NO_LABEL = "NONE: there will be predictions and no loss; if there is a label, name it with --label-column"
@@ -154,7 +155,7 @@ def score(
         on_error=on_error,
     )
     refuse_inside(log_file, run)
-    with logging_to(log_file, "score", bundle=str(bundle), data=data, run=str(run)):
+    with logging_to(log_file, "score", bundle=str(bundle), data=[without_secrets(each) for each in data], run=str(run)):
         stats = run_score(
             bundle, data, run, options, config=config, split=split, streaming=streaming, overwrite=overwrite
         )

@@ -15,10 +15,12 @@ from scorer.verify import verify as verify_run
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--bundle", type=click.Path(path_type=Path), help="Where the bundle lies now, if it has moved.")
-@click.option("--data", help="Where the scored data lies now, if it has moved.")
+@click.option(
+    "--data", multiple=True, help="Where the scored data lies now, if it has moved; for each of several paths."
+)
 @fail_if_option
 @json_option
-def verify(run: Path, bundle: Path | None, data: str | None, fail_if: tuple[Gate, ...], as_json: bool) -> None:
+def verify(run: Path, bundle: Path | None, data: tuple[str, ...], fail_if: tuple[Gate, ...], as_json: bool) -> None:
     """Check that RUN holds every row of its data once, as it was scored.
 
     Compares the shards with their hashes and the summary, their rows with the data's, and the bundle and the data
@@ -31,7 +33,7 @@ def verify(run: Path, bundle: Path | None, data: str | None, fail_if: tuple[Gate
       lossrank verify run --fail-if 'no_text > 0.01' --json
     """
     opened = RunDirectory.read(run)
-    found = verify_run(opened, bundle=bundle, data=data)
+    found = verify_run(opened, bundle=bundle, data=data or None)
     if as_json:
         print_json(found.as_dict())
     else:

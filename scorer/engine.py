@@ -27,15 +27,13 @@ class BatchDone:
 class Engine:
     """Runs a session's batches on a pool of threads; a batch that memory is too small for is run in halves.
 
-    ``halved`` counts these, and later windows get smaller batches. ``seconds`` adds up what the session took of the
-    threads: of processor time on a CPU, where a batch runs in the thread that asks for it and shares its core with the
-    tokenizer; of time on a GPU.
+    ``seconds`` adds up what the session took of the threads: of processor time on a CPU, where a batch runs in the
+    thread that asks for it and shares its core with the tokenizer; of time on a GPU.
     """
 
     def __init__(self, session: Session, runners: ThreadPoolExecutor, batch_tokens: int, pad_id: int) -> None:
         self.batch_tokens = batch_tokens
         self.seconds = 0.0
-        self.halved = 0
         self._session = session
         self._runners = runners
         self._pad_id = pad_id
@@ -55,8 +53,6 @@ class Engine:
         try:
             logits = self._session.run(batch)
         except MemoryError:
-            self.batch_tokens = max(1, min(self.batch_tokens, batch.input_ids.size // 2))  # of windows to come
-            self.halved += 1
             if len(rows) == 1:  # a row that can't be run ends no run
                 return np.full((1, num_classes), np.nan, dtype=np.float32), batch.input_ids.size, 0.0
             half = len(rows) // 2

@@ -77,7 +77,9 @@ def _remote_files(place: Place, data: str, split: str | None) -> list[DataFile]:
         return same_format([place.file(path) for path in found], data)
     kind = place.kind(place.path)
     # The web knows no folders: a page that is no file of ours is taken for a list of links.
-    if kind == pafs.FileType.File and (format_of(place.file(place.path).name) or not data.startswith("http")):
+    if kind == pafs.FileType.File and (
+        format_of(place.file(place.path).name) or not data.startswith(("http://", "https://"))
+    ):
         return _one(place, split)
     if kind == pafs.FileType.NotFound:
         raise SourceError(f"{data} does not exist{_missing_bucket(place) or _nearest(place)}")
@@ -141,7 +143,7 @@ def _folder(place: Place, folder: str, split: str | None) -> list[DataFile]:
 
 def _json(place: Place, path: str) -> dict[str, Any] | None:
     """Return what a JSON file holds, None where there is none."""
-    if path.startswith("http") or place.kind(path) != pafs.FileType.File:
+    if path.startswith(("http://", "https://")) or place.kind(path) != pafs.FileType.File:
         return None  # of the web only links are read: many a server has a page for every address
     with place.fs.open_input_stream(path) as stream:
         found: dict[str, Any] = json.loads(stream.read())

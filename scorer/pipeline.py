@@ -136,8 +136,6 @@ def score_dataset(
                 run.save()
             if on_plan:
                 on_plan(plan)
-            if not missing and run.manifest.get("summary"):
-                return RunStats(**{**run.manifest["summary"], "kept_rows": run.num_rows})
             progress.kept = run.num_rows - sum(stop - start for start, stop in map(run.shard_range, missing))
             work = Work(
                 run=run,
@@ -153,6 +151,10 @@ def score_dataset(
                 report=report,
                 on_error=options.on_error,
             )
+            if options.on_error == "fail":
+                work.refuse_kept()
+            if not missing and run.manifest.get("summary"):
+                return RunStats(**{**run.manifest["summary"], "kept_rows": run.num_rows})
             work.score_missing()
             if screen_top is not None:
                 seed = int(source.fingerprint[:12], 16)

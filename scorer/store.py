@@ -48,7 +48,9 @@ class DataFile:
 
     @property
     def name(self) -> str:
-        return PurePosixPath(self.path.partition("?")[0] if self.path.startswith("http") else self.path).name
+        return PurePosixPath(
+            self.path.partition("?")[0] if self.path.startswith(("http://", "https://")) else self.path
+        ).name
 
     @property
     def is_remote(self) -> bool:
@@ -130,6 +132,11 @@ class Place:
         return [path for path in found if _matches(path.split("/")[first:], pattern)]
 
 
+def without_secrets(data: str) -> str:
+    """Return an address without what may be a user's name, a password or a signature; a path as it is."""
+    return re.sub(r"://[^?#]*@", "://...@", data).partition("?")[0] if is_remote(data) else data
+
+
 def is_remote(data: str) -> bool:
     """Say whether a data argument is the address of a remote store."""
     return _URL.match(data) is not None and not data.startswith("file://")
@@ -137,7 +144,7 @@ def is_remote(data: str) -> bool:
 
 def has_magic(data: str, prefix: str = "") -> bool:
     """Say whether a path or address is a glob; what follows a ``?`` in a web address is its query."""
-    return any(mark in data for mark in ("*[" if (prefix or data).startswith("http") else "*?["))
+    return any(mark in data for mark in ("*[" if (prefix or data).startswith(("http://", "https://")) else "*?["))
 
 
 def local_place(data: str) -> Place:
@@ -153,7 +160,8 @@ def remote_place(url: str) -> Place:
     """
     scheme = url[: url.index("://")].lower()
     authority, _, key = url[len(scheme) + 3 :].partition("/")
-    if ":" in authority.rpartition("@")[0]:
+    # A secret may hold a slash itself; in the path of a web address a colon and an @ are nothing special.
+    if ":" in (authority if scheme in ("http", "https") else url[len(scheme) + 3 :]).rpartition("@")[0]:
         raise SourceError(
             f"a {scheme}:// address holds a password, which run.json would keep; leave it out, and give credentials "
             "by the environment (for S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL)"

@@ -18,7 +18,7 @@ from scorer.bundle import ModelBundle, file_sha256
 from scorer.errors import BundleError, RunError, SourceError
 from scorer.lock import writer
 from scorer.run import SCORES, RunDirectory, shard_name
-from scorer.source import reopen_source
+from scorer.source import Data, reopen_source
 
 OK, WRONG, UNFINISHED, ABSENT = "ok", "wrong", "unfinished", "absent"
 _BATCH_ROWS = 65_536
@@ -59,7 +59,7 @@ class Verification:
 
 
 def verify(
-    run: RunDirectory | str | Path, *, bundle: str | Path | None = None, data: str | Path | pa.Table | None = None
+    run: RunDirectory | str | Path, *, bundle: str | Path | None = None, data: Data | None = None
 ) -> Verification:
     """Compare a run, finished or not, with its manifest, its bundle and its data; nothing is written.
 
@@ -194,7 +194,7 @@ def _bundle(run: RunDirectory, moved: str | Path | None) -> Finding:
     return Finding("bundle", OK, f"{place} is the one that was used")
 
 
-def _data(run: RunDirectory, moved: str | Path | pa.Table | None) -> Finding:
+def _data(run: RunDirectory, moved: Data | None) -> Finding:
     spec = run.manifest["data"]["spec"]
     if moved is None and spec["kind"] == "table":
         return Finding("data", ABSENT, "was a table in memory; name a place where it lies with --data to compare it")
@@ -210,7 +210,9 @@ def _data(run: RunDirectory, moved: str | Path | pa.Table | None) -> Finding:
     return Finding("data", OK, f"{source.name} is what was scored")
 
 
-def _is_there(place: str) -> bool:
+def _is_there(place: str | list[str]) -> bool:
+    if isinstance(place, list):
+        return all(map(_is_there, place))
     if "://" in place or Path(place).exists():
         return True
     return bool(glob.glob(place, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)

@@ -87,8 +87,6 @@ class Work:
         watch = LabelWatch(run, self.labels, size)
         notes, tables = ShardNotes(), []
         self.report()
-        if self.on_error == "fail":
-            self._refuse_kept()
         windows = read_windows(self.source, self.columns, self.labels, ranges)
         for window, tokens, running in self._started(self.first, windows, watch.before):
             if self.on_error == "fail":
@@ -130,7 +128,7 @@ class Work:
             self.progress.rescored += len(window.rows)
             self.report()
 
-    def _refuse_kept(self) -> None:
+    def refuse_kept(self) -> None:
         """Look for rows that can't be read in the shards that an earlier process, which may have let them be, made."""
         for i in sorted(set(range(self.run.num_shards)) - set(self.run.missing_shards())):
             kept = self.run.read_shard(i, ["row", "status"])

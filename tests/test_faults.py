@@ -149,6 +149,11 @@ class TestOnError:
         with pytest.raises(SourceError, match=r"^row 230 \(b\.csv line 32: 1 fields, not 2\) can't be read"):
             score_dataset(tiny_bundle, broken, run, ScoreOptions(shard_rows=100, on_error="fail"))
 
+    def test_rows_that_a_finished_run_let_be(self, broken: Path, tiny_bundle: ModelBundle, tmp_path: Path) -> None:
+        score_dataset(tiny_bundle, broken, tmp_path / "run", ScoreOptions(shard_rows=100))
+        with pytest.raises(SourceError, match=r"^row \d+ .* can't be read"):
+            score_dataset(tiny_bundle, broken, tmp_path / "run", ScoreOptions(shard_rows=100, on_error="fail"))
+
     def test_any_other_word(self) -> None:
         with pytest.raises(RunError, match="on_error is 'stop'; it must be one of: skip, fail"):
             ScoreOptions(on_error="stop")

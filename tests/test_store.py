@@ -27,7 +27,7 @@ from scorer import (
     score_dataset,
 )
 from scorer.source import reopen_source
-from scorer.store import DataFile, _matches, is_remote, remote_place
+from scorer.store import DataFile, _matches, is_remote, remote_place, without_secrets
 from tests.stores import WebHandler, s3_server, web_server
 
 pytest.importorskip("moto")
@@ -273,12 +273,19 @@ class TestS3Errors:
         ):
             open_source("s3://mine/a.csv")
 
-    @pytest.mark.parametrize("url", ["s3://key:secret@bucket/a.csv", "https://me:word@example.org/a.csv"])
+    @pytest.mark.parametrize(
+        "url", ["s3://key:secret@bucket/a.csv", "s3://key:se/secret@bucket/a.csv", "https://me:word@example.org/a.csv"]
+    )
     def test_passwords_in_an_address_are_refused_and_not_repeated(self, url: str) -> None:
         with pytest.raises(SourceError, match=r"holds a password, which run\.json would keep; leave it out") as caught:
             open_source(url)
         assert "secret" not in str(caught.value)
         assert "word@" not in str(caught.value)
+
+    def test_a_log_has_no_secret_of_an_address(self) -> None:
+        assert without_secrets("s3://key:se/secret@bucket/a.csv") == "s3://...@bucket/a.csv"
+        assert without_secrets("https://token@h/a.csv?sig=x") == "https://...@h/a.csv"
+        assert without_secrets("data?[0-9].csv") == "data?[0-9].csv"
 
     def test_options_that_go_with_names(self) -> None:
         with pytest.raises(SourceError, match="--config x goes with the name of a data set"):

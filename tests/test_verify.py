@@ -220,6 +220,19 @@ def test_globs_and_names_of_data_sets(run: Path, data: Path, tmp_path: Path) -> 
     assert states(verify(run))["data"] == "absent"
 
 
+def test_a_run_of_several_paths(bundle: ModelBundle, rows: pa.Table, tmp_path: Path, lossrank: Lossrank) -> None:
+    files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    for i, file in enumerate(files):
+        pq.write_table(rows.slice(500 * i, 500), file)
+    score_dataset(bundle, files, tmp_path / "run", OPTIONS)
+    assert verify(tmp_path / "run").complete
+    moved = [file.rename(tmp_path / f"moved-{file.name}") for file in files]
+    assert "is not there any more" in lossrank("verify", tmp_path / "run").stdout
+    result = lossrank("verify", tmp_path / "run", "--data", moved[0], "--data", moved[1])
+    assert result.exit_code == 0
+    assert "is what was scored" in result.stdout
+
+
 def test_a_run_that_is_being_written_is_left(run: Path) -> None:
     with (run / ".lock").open("a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
