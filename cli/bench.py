@@ -1,6 +1,7 @@
 """`lossrank bench`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.table import Table
@@ -34,19 +35,11 @@ def bench(
     data: tuple[str, ...],
     rows: int,
     as_json: bool,
-    text_column: str | None,
-    text_pair_column: str | None,
-    label_column: str | None,
     label_map: Path | None,
     config: str | None,
     split: str | None,
     streaming: bool,
-    device: str,
-    threads: int | None,
-    precision: str,
-    screen_top: int | None,
-    max_tokens: int | None,
-    batch_tokens: int | None,
+    **options: Any,
 ) -> None:
     """Measure how fast this machine scores rows of DATA with the model in BUNDLE, and how fast it could.
 
@@ -62,20 +55,15 @@ def bench(
       lossrank bench bundle reviews.parquet --threads 1 --json > bench.json
       lossrank bench bundle reviews.parquet --rows 5000 --precision screen --screen-top 50
     """
-    options = ScoreOptions(
-        text_column=text_column,
-        text_pair_column=text_pair_column,
-        label_column=label_column,
-        label_map=None if label_map is None else read_label_map(label_map),
-        device=device,
-        threads=threads,
-        precision=precision,
-        screen_top=screen_top,
-        max_tokens=max_tokens,
-        batch_tokens=batch_tokens,
-    )
     result = bench_rows(
-        bundle, data, options, config=config, split=split, streaming=streaming, rows=rows, progress=_say
+        bundle,
+        data,
+        ScoreOptions(label_map=None if label_map is None else read_label_map(label_map), **options),
+        config=config,
+        split=split,
+        streaming=streaming,
+        rows=rows,
+        progress=_say,
     )
     if as_json:
         print_json(result.as_dict())

@@ -4,7 +4,7 @@ The reference is transformers as its documentation uses it: one text at a time, 
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -123,14 +123,7 @@ def require_parity(bundle: ModelBundle, texts: Sequence[Text], reference: Logits
     Raises:
         ParityError: a logit or loss differs by more than ``TOLERANCE``, or is not finite.
     """
-    found = []
-    for window_rows, batch_tokens in _ARRANGEMENTS:
-        logits = production_logits(bundle, texts, window_rows, batch_tokens)
-        fault = _fault(texts, reference, logits)
-        if fault:
-            raise ParityError(f"{bundle.model} can't be exported: {fault}")
-        found.append(compare(reference, logits))
-    return _worse(found)
+    return _measured(bundle, texts, reference, "fp32", lambda logits: _refusal(bundle, texts, reference, logits))
 
 
 def measure_parity(bundle: ModelBundle, texts: Sequence[Text], reference: Logits, precision: str) -> Parity:
@@ -140,16 +133,24 @@ def measure_parity(bundle: ModelBundle, texts: Sequence[Text], reference: Logits
         ParityError: a logit is not finite.
         ConversionError: onnxruntime can't load or run the graph.
     """
+    reason = f"{precision} gives logits that are not finite"
+    return _measured(bundle, texts, reference, precision, lambda logits: None if np.isfinite(logits).all() else reason)
+
+
+def _measured(
+    bundle: ModelBundle,
+    texts: Sequence[Text],
+    reference: Logits,
+    precision: str,
+    fault: Callable[[Logits], str | None],
+) -> Parity:
+    """Compare the logits of every arrangement, as long as none has a fault; return the worse figure for each."""
     found = []
     for window_rows, batch_tokens in _ARRANGEMENTS:
         logits = production_logits(bundle, texts, window_rows, batch_tokens, precision)
-        if not np.isfinite(logits).all():
-            raise ParityError(f"{precision} gives logits that are not finite")
+        if reason := fault(logits):
+            raise ParityError(reason)
         found.append(compare(reference, logits))
-    return _worse(found)
-
-
-def _worse(found: Sequence[Parity]) -> Parity:
     return Parity(
         texts=found[0].texts,
         max_logit_difference=max(parity.max_logit_difference for parity in found),
@@ -159,6 +160,11 @@ def _worse(found: Sequence[Parity]) -> Parity:
         top_k=found[0].top_k,
         top_k_overlap=min(parity.top_k_overlap for parity in found),
     )
+
+
+def _refusal(bundle: ModelBundle, texts: Sequence[Text], reference: Logits, logits: Logits) -> str | None:
+    fault = _fault(texts, reference, logits)
+    return fault and f"{bundle.model} can't be exported: {fault}"
 
 
 def _fault(texts: Sequence[Text], reference: Logits, logits: Logits) -> str | None:

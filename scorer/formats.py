@@ -27,7 +27,7 @@ _CHUNK = 4096
 _SAMPLE = 1000
 _END = "\0 end of file"  # read after a CSV file's last line: a quote left open swallows it
 _MOST_LINES = 10_000  # of one CSV record
-_NO_END = 2**62  # a row past the last of any data
+NO_END = 2**62  # a row past the last of any data
 
 Wanted = Callable[[int, int], bool]
 Batches = Iterator[tuple[int, pa.RecordBatch]]
@@ -173,7 +173,7 @@ def _csv_batches(file: DataFile, columns: list[str], wanted: Wanted) -> Batches:
     header, _ = next(rows)
     picked = [(name, header.index(name)) for name in columns]
     start = 0
-    while wanted(start, _NO_END) and (chunk := list(islice(rows, _CHUNK))):
+    while wanted(start, NO_END) and (chunk := list(islice(rows, _CHUNK))):
         if wanted(start, start + len(chunk)):
             arrays = [
                 text_array([None if problem else record[i] or None for record, problem in chunk]) for _, i in picked
@@ -232,7 +232,7 @@ def _jsonl_batches(file: DataFile, columns: list[str], wanted: Wanted) -> Batche
     """Yield every column as text: values that aren't strings as their JSON, so that no mix of types can fail."""
     rows = _jsonl_rows(file)
     start = 0
-    while wanted(start, _NO_END) and (chunk := list(islice(rows, _CHUNK))):
+    while wanted(start, NO_END) and (chunk := list(islice(rows, _CHUNK))):
         if wanted(start, start + len(chunk)):
             arrays = [text_array([_as_text(record.get(name)) for record, _ in chunk]) for name in columns]
             yield start, _with_problems(arrays, columns, [problem for _, problem in chunk])

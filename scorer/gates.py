@@ -9,6 +9,7 @@ from typing import Any
 
 from scorer.errors import RunError, nearest
 from scorer.shard import BAD_LOGITS_STATUS, NO_LABEL_STATUS, UNKNOWN_LABEL_STATUS
+from scorer.summary import speed
 from scorer.window import INVALID_TEXT, NO_TEXT, OK, UNREADABLE
 
 # The numbers of a summary, with their units, then the statuses: each the share of the rows that have it.
@@ -91,7 +92,7 @@ def _value(name: str, summary: dict[str, Any]) -> float | None:
     if name == "truncated_share":
         return float(summary["truncated"] / summary["rows"])
     if name == "rows_per_second":
-        return float((summary["rows"] - summary["kept_rows"]) / max(summary["seconds"]["total"], 1e-9))
+        return speed(summary["rows"], summary["kept_rows"], summary["seconds"])
     value = summary[name]
     return None if value is None else float(value)
 

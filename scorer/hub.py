@@ -12,13 +12,12 @@ from typing import Any
 import pyarrow as pa
 
 from scorer.errors import SourceError
-from scorer.formats import Batches, Wanted
+from scorer.formats import NO_END, Batches, Wanted
 from scorer.parts import GO_ON
 from scorer.schemas import hash_rows
 from scorer.store import first_line
 
 _CHUNK = 4096
-_NO_END = 2**62  # a row past the last of any data
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class StreamPart:
             if wanted(start, stop):
                 yield start, batch.select(columns)
             start = stop
-            if not wanted(start, _NO_END):
+            if not wanted(start, NO_END):
                 return
         if start < self.rows:
             raise SourceError(

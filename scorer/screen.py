@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scorer.run import RunDirectory
-from scorer.shard import BAD_LOGITS_STATUS
+from scorer.shard import BAD_LOGITS_STATUS, int8_losses
 from scorer.window import OK
 
 Rows = NDArray[np.int64]
@@ -115,15 +116,12 @@ class _Shard:
     @classmethod
     def read(cls, run: RunDirectory, index: int) -> "_Shard":
         table = run.read_shard(index, ["row", "label", "loss", "precision", "int8_loss", "status"])
-        row, loss = table["row"].to_numpy(), _losses(table["loss"])
-        again = np.array(table["precision"].to_pylist(), dtype=object) == "fp32"
-        status = np.array(table["status"].to_pylist(), dtype=object)
-        labelled = (status == OK) | ((status == BAD_LOGITS_STATUS) & table["label"].is_valid().to_numpy())
-        before = _losses(table["int8_loss"])
-        int8 = np.where(again | np.isfinite(before), before, loss)
+        again, ok = _equal(table["precision"], "fp32"), _equal(table["status"], OK)
+        labelled = ok | (_equal(table["status"], BAD_LOGITS_STATUS) & table["label"].is_valid().to_numpy())
+        int8 = _losses(int8_losses(table))
         # int8 may overflow where fp32 does not: what it says nothing of, it can't rule out.
         int8[labelled & np.isnan(int8)] = np.inf
-        return cls(row, int8, np.where(again, loss, np.nan), labelled)
+        return cls(table["row"].to_numpy(), int8, np.where(again, _losses(table["loss"]), np.nan), labelled)
 
     def first(self, first: float, control: Rows) -> Rows:
         """The rows whose int8 loss is at least ``first`` (nats), and those of the control sample."""
@@ -212,6 +210,11 @@ def _kth_largest(parts: Iterator[Doubts], k: int) -> float | None:
         if len(largest) > k:
             largest = np.partition(largest, len(largest) - k)[-k:]
     return float(largest.min()) if len(largest) else None
+
+
+def _equal(column: pa.ChunkedArray, word: str) -> NDArray[np.bool_]:
+    result: NDArray[np.bool_] = pc.equal(column, word).fill_null(False).to_numpy()
+    return result
 
 
 def _losses(column: pa.ChunkedArray) -> Doubts:

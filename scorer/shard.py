@@ -90,14 +90,19 @@ def score_table(
     return pa.Table.from_arrays(columns, schema=score_schema(class_names))
 
 
+def int8_losses(table: pa.Table) -> pa.ChunkedArray:
+    """Return the loss that int8 gave each row [n], also those that were scored again; null where it gave none."""
+    first = pc.if_else(pc.equal(table["precision"], "int8").fill_null(False), table["loss"], None)
+    return pc.coalesce(table["int8_loss"], first)
+
+
 def replace_rows(table: pa.Table, rescored: pa.Table) -> pa.Table:
     """Return a table with the rows that were scored again in its place, their ``int8_loss`` what it was before.
 
     Doing it twice changes nothing. Both ascend by row; ``rescored``'s rows are all among the table's.
     """
     place = np.searchsorted(table["row"].to_numpy(), rescored["row"].to_numpy())
-    first = pc.if_else(pc.equal(table["precision"], "int8").fill_null(False), table["loss"], None)
-    before = pc.coalesce(table["int8_loss"], first).take(pa.array(place))
+    before = int8_losses(table).take(pa.array(place))
     at = rescored.schema.get_field_index("int8_loss")
     rescored = rescored.set_column(at, rescored.schema.field(at), before)
     index = np.arange(len(table))

@@ -75,10 +75,15 @@ class RunStats:
     @property
     def rows_per_second(self) -> float:
         """Rows that this process scored, per second of it."""
-        return (self.rows - self.kept_rows) / max(self.seconds["total"], 1e-9)
+        return speed(self.rows, self.kept_rows, self.seconds)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def speed(rows: int, kept_rows: int, seconds: dict[str, float]) -> float:
+    """Return the rows per second of a process that scored all rows but those that it kept."""
+    return (rows - kept_rows) / max(seconds["total"], 1e-9)
 
 
 def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], model_share: float) -> RunStats:

@@ -8,10 +8,11 @@ from pathlib import Path
 import click.testing
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from cli.main import run
-from scorer import ModelBundle
+from cli import main
+from scorer import ModelBundle, ScoreOptions, score_dataset
 from tests.tiny import CLASSES, make_bundle, make_texts
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -31,13 +32,29 @@ def rows() -> pa.Table:
     return pa.table({"text": texts, "label": labels, "note": [f"note {i}" for i in range(len(texts))]})
 
 
+@pytest.fixture(scope="module")
+def data(rows: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The rows in a file, which no test of a module changes."""
+    file = tmp_path_factory.mktemp("data") / "news.parquet"
+    pq.write_table(rows, file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def run(tiny_bundle: ModelBundle, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file's rows, scored."""
+    path = tmp_path_factory.mktemp("run") / "run"
+    score_dataset(tiny_bundle, data, path, ScoreOptions(threads=1))
+    return path
+
+
 @pytest.fixture
 def lossrank(monkeypatch: pytest.MonkeyPatch) -> Callable[..., click.testing.Result]:
     """Run the command line in this process: ``lossrank("rank", run, "--top", 5)``."""
     monkeypatch.setenv("COLUMNS", "120")
 
     def call(*arguments: object) -> click.testing.Result:
-        result = click.testing.CliRunner().invoke(run, [str(argument) for argument in arguments])
+        result = click.testing.CliRunner().invoke(main.run, [str(argument) for argument in arguments])
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result

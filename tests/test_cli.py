@@ -25,22 +25,6 @@ Lossrank = Callable[..., click.testing.Result]
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def data(rows: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("data") / "news.parquet"
-    pq.write_table(rows, file)
-    return file
-
-
-@pytest.fixture(scope="module")
-def run(tiny_bundle: ModelBundle, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from scorer import ScoreOptions, score_dataset
-
-    path = tmp_path_factory.mktemp("cli") / "run"
-    score_dataset(tiny_bundle, data, path, ScoreOptions(threads=1))
-    return path
-
-
 def error_line(result: click.testing.Result) -> str:
     """Return the one line of an error, checking that it is one."""
     lines = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]

@@ -28,22 +28,6 @@ Lossrank = Callable[..., click.testing.Result]
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def data(rows: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("scripts") / "news.parquet"
-    pq.write_table(rows, file)
-    return file
-
-
-@pytest.fixture(scope="module")
-def run(tiny_bundle: ModelBundle, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from scorer import ScoreOptions, score_dataset
-
-    path = tmp_path_factory.mktemp("scripts") / "run"
-    score_dataset(tiny_bundle, data, path, ScoreOptions(threads=1))
-    return path
-
-
 def lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
