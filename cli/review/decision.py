@@ -1,0 +1,75 @@
+"""Decision: what one person decided of one row; what a person answered on a server; where the rows were logged to."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from scorer import RunError
+
+KEPT, RELABELLED, DISCARDED = "kept", "relabelled", "discarded"
+VERDICTS = (KEPT, RELABELLED, DISCARDED)
+UNREVIEWED = "unreviewed"  # the status of a row without a decision
+HERE = "review"  # the source of a decision that was made on the page of `lossrank review`
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What one person decided of one row: ``label`` is the class name of a relabelled one, None of the others.
+
+    ``source`` is where: ``review`` or the review tool's name. ``decided_at`` is ISO 8601 in UTC with microseconds, so
+    that decisions sort by it as text. ``number`` is its place in the journal, 0 before it has one.
+    """
+
+    row: int
+    verdict: str
+    label: str | None
+    annotator: str
+    source: str
+    decided_at: str
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one person said of one row on a server: a class name, or None where they discarded the row.
+
+    ``answered_at`` is like ``Decision.decided_at``.
+    """
+
+    row: int
+    annotator: str
+    label: str | None
+    answered_at: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where on a server rows of a run were logged to; never with a key or password."""
+
+    tool: str
+    url: str
+    workspace: str | None
+    name: str
+
+
+class ConflictError(RunError):
+    """A row has another decision than the one that was seen; ``current`` is it, None if it has none any more."""
+
+    def __init__(self, message: str, current: Decision | None) -> None:
+        super().__init__(message)
+        self.current = current
+
+
+def utc_text(moment: str | datetime) -> str:
+    """Return a moment, as ISO 8601 or a datetime (UTC where it has no zone), as ``Decision.decided_at`` has it.
+
+    Raises:
+        ValueError: it is no moment.
+    """
+    read = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    utc = read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+    return utc.isoformat(timespec="microseconds")
+
+
+def now_text() -> str:
+    """Return the machine's time as ``Decision.decided_at`` has it."""
+    return utc_text(datetime.now(UTC))

@@ -1,0 +1,279 @@
+"""DecisionStore: what people decided of a run's rows, in ``review.sqlite`` of the run directory.
+
+A journal: nothing is ever changed or removed but for the mark of what was undone. Of a row's decisions the latest
+holds, wherever it was made: on this machine's page, or on a server and pulled from there. A decision is on disk when
+``decide`` returns; several processes and threads may write at once.
+"""
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+from cli.review.decision import HERE, RELABELLED, VERDICTS, ConflictError, Decision, Place, now_text, utc_text
+from scorer import RunDirectory, RunError
+
+FILE = "review.sqlite"
+_FORMAT = 1
+_PATIENCE = 10.0  # seconds that another writer is waited for
+_SCHEMA = f"""
+CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE decisions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    row INTEGER NOT NULL CHECK (row >= 0),
+    verdict TEXT NOT NULL CHECK (verdict IN {VERDICTS}),
+    label TEXT CHECK ((label IS NOT NULL) = (verdict = '{RELABELLED}')),
+    annotator TEXT NOT NULL,
+    source TEXT NOT NULL,
+    decided_at TEXT NOT NULL,
+    undone INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX decisions_of_row ON decisions (row, decided_at, number);
+CREATE TABLE places (
+    tool TEXT NOT NULL,
+    url TEXT NOT NULL,
+    workspace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    logged_at TEXT NOT NULL,
+    PRIMARY KEY (tool, url, workspace, name)
+);
+PRAGMA user_version = {_FORMAT};
+"""
+_FIELDS = "row, verdict, label, annotator, source, decided_at, number"  # as Decision has them
+# Of each row's decisions that still stand, the one that no later one replaces.
+_CURRENT = f"""
+SELECT {_FIELDS} FROM decisions AS one WHERE NOT undone AND NOT EXISTS (
+    SELECT 1 FROM decisions AS other WHERE other.row = one.row AND NOT other.undone
+    AND (other.decided_at, other.number) > (one.decided_at, one.number))
+"""  # noqa: S608  # made of constants
+
+
+class DecisionStore:
+    """The decisions of one run's rows and the places that the rows were logged to."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        """Open a run's store, which is made where it is missing.
+
+        Raises:
+            RunError: it is damaged, of a newer lossrank, can't be written, or its decisions are of other data or of
+                classes that the run's model doesn't have.
+        """
+        self.path = run.path / FILE
+        self._run = run
+        self._lock = threading.RLock()
+        with self._reporting():
+            self._db = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._db.close()
+
+    def current(self) -> dict[int, Decision]:
+        """Return the decision that holds, of every row that has one, by row ascending."""
+        return {decision.row: decision for decision in self._select(f"{_CURRENT} ORDER BY row")}
+
+    def get(self, row: int) -> Decision | None:
+        """Return the decision that holds of a row."""
+        found = self._select(f"{_CURRENT} AND row = ?", row)
+        return found[0] if found else None
+
+    def history(self) -> list[Decision]:
+        """Return every decision that was not undone, in the order that they came in."""
+        return self._select(f"SELECT {_FIELDS} FROM decisions WHERE NOT undone ORDER BY number")  # noqa: S608
+
+    def decide(
+        self, row: int, verdict: str, label: str | None = None, *, annotator: str, seen: int | None = None
+    ) -> Decision:
+        """Decide of a row, here and now.
+
+        ``seen`` is the ``number`` of the decision that the person saw of the row, 0 for none; None to decide whatever
+        is there.
+
+        Raises:
+            ConflictError: the row's decision is another one by now; nothing is written.
+            RunError: no such row, verdict or class, or the store can't be written.
+        """
+        self._refuse(row, verdict, label)
+        with self._writing():
+            current = self.get(row)
+            if seen is not None and seen != (current.number if current else 0):
+                by = f"decided by {current.annotator}" if current else "undone"
+                raise ConflictError(f"row {row} was {by} meanwhile; look at it again", current)
+            moment = now_text()
+            if current:  # a clock that was set back must not let the older decision win
+                moment = max(moment, current.decided_at)
+            return self._insert(Decision(row, verdict, label, annotator, HERE, moment))
+
+    def undo(self, annotator: str) -> Decision | None:
+        """Take back the person's latest decision that was made here; return it, None if there is none to take back.
+
+        What the row's decision was before holds again.
+
+        Raises:
+            ConflictError: somebody has decided of the row since; nothing is written.
+            RunError: the store can't be written.
+        """
+        with self._writing():
+            latest = self._select(
+                f"SELECT {_FIELDS} FROM decisions WHERE annotator = ? AND source = ? AND NOT undone "  # noqa: S608
+                "ORDER BY number DESC LIMIT 1",
+                annotator,
+                HERE,
+            )
+            if not latest:
+                return None
+            current = self.get(latest[0].row)
+            if current != latest[0]:
+                by = current.annotator if current else "somebody"
+                raise ConflictError(f"row {latest[0].row} was decided by {by} since; decide of it again", current)
+            self._db.execute("UPDATE decisions SET undone = 1 WHERE number = ?", (latest[0].number,))
+            return latest[0]
+
+    def add(self, decisions: Iterable[Decision]) -> tuple[int, int]:
+        """Add decisions that were made elsewhere, all or none; those that are here already are left as they are.
+
+        Returns how many were added, and how many of these don't hold because a later decision of their row does.
+
+        Raises:
+            RunError: a decision has no such row, verdict or class, or the store can't be written.
+        """
+        added = []
+        with self._writing():
+            for decision in decisions:
+                self._refuse(decision.row, decision.verdict, decision.label)
+                if not self._select(
+                    f"SELECT {_FIELDS} FROM decisions WHERE row = ? AND verdict = ? AND label IS ? "  # noqa: S608
+                    "AND annotator = ? AND source = ? AND decided_at = ?",
+                    *(decision.row, decision.verdict, decision.label),
+                    *(decision.annotator, decision.source, decision.decided_at),
+                ):
+                    added.append(self._insert(decision))
+            held = self.current()
+            return len(added), sum(held[decision.row] != decision for decision in added)
+
+    def decided_since(self, moment: datetime) -> list[datetime]:
+        """Return when the decisions were made that were made here since a moment, ascending."""
+        since = utc_text(moment)
+        found = self._select(
+            f"SELECT {_FIELDS} FROM decisions WHERE source = ? AND decided_at >= ? AND NOT undone "  # noqa: S608
+            "ORDER BY decided_at",
+            HERE,
+            since,
+        )
+        return [datetime.fromisoformat(decision.decided_at) for decision in found]
+
+    def per_hour(self, now: datetime | None = None) -> float:
+        """Return how many decisions an hour were made here, over the last hour or since the first one in it."""
+        now = now or datetime.now(UTC)
+        made = self.decided_since(now - timedelta(hours=1))
+        if len(made) < 2:
+            return float(len(made))
+        return 3600.0 * (len(made) - 1) / max((made[-1] - made[0]).total_seconds(), 1.0)
+
+    def add_place(self, place: Place) -> None:
+        """Remember that rows were logged to a place, the latest of all.
+
+        Raises:
+            RunError: the store can't be written.
+        """
+        with self._writing():
+            self._db.execute(
+                "INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?, ?)",
+                (place.tool, place.url, place.workspace or "", place.name, now_text()),
+            )
+
+    def places(self) -> list[Place]:
+        """Return where rows were logged to, the latest first."""
+        with self._reporting():
+            rows = self._db.execute("SELECT tool, url, workspace, name FROM places ORDER BY rowid DESC").fetchall()
+        return [Place(tool, url, workspace or None, name) for tool, url, workspace, name in rows]
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")  # a decision survives the machine, too
+        with self._transaction():
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version > _FORMAT:
+                raise RunError(f"{self.path} was written by a newer lossrank (format {version}); upgrade lossrank")
+            if version == 0:
+                for statement in _SCHEMA.split(";\n"):
+                    self._db.execute(statement)
+                self._db.execute("INSERT INTO about VALUES ('data', ?)", (self._run.data_fingerprint,))
+        self._refuse_foreign()
+
+    def _refuse_foreign(self) -> None:
+        aside = f"move {self.path} away to review anew"
+        data = self._db.execute("SELECT value FROM about WHERE key = 'data'").fetchone()
+        if data is None or data[0] != self._run.data_fingerprint:
+            raise RunError(f"the decisions in {self.path} are of other data than the run's; {aside}")
+        labels = {label for (label,) in self._db.execute("SELECT DISTINCT label FROM decisions WHERE label NOT NULL")}
+        if strange := sorted(labels - set(self._run.class_names)):
+            raise RunError(
+                f"the decisions in {self.path} have the labels {', '.join(map(repr, strange))}, and the classes are "
+                f"{', '.join(self._run.class_names)}; {aside}"
+            )
+
+    def _refuse(self, row: int, verdict: str, label: str | None) -> None:
+        if not 0 <= row < self._run.num_rows:
+            raise RunError(f"there is no row {row}; the data has the rows 0 to {self._run.num_rows - 1}")
+        if verdict not in VERDICTS:
+            raise RunError(f"no verdict {verdict!r}; it must be one of: {', '.join(VERDICTS)}")
+        if verdict == RELABELLED and label not in self._run.class_names:
+            raise RunError(f"no class {label!r} for row {row}; the classes are: {', '.join(self._run.class_names)}")
+        if verdict != RELABELLED and label is not None:
+            raise RunError(f"row {row} is {verdict}, so it takes no label, and {label!r} was given")
+
+    def _insert(self, decision: Decision) -> Decision:
+        number = self._db.execute(
+            "INSERT INTO decisions (row, verdict, label, annotator, source, decided_at) VALUES (?, ?, ?, ?, ?, ?)",
+            (decision.row, decision.verdict, decision.label, decision.annotator, decision.source, decision.decided_at),
+        ).lastrowid
+        return replace(decision, number=int(number or 0))
+
+    def _select(self, query: str, *values: object) -> list[Decision]:
+        with self._reporting():
+            rows = self._db.execute(query, values).fetchall()
+        return [Decision(*fields) for fields in rows]
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._reporting(), self._transaction():
+            yield
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Write all or nothing, as the only writer."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.rollback()
+            raise
+        self._db.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _reporting(self) -> Iterator[None]:
+        try:
+            with self._lock:
+                yield
+        except sqlite3.Error as error:
+            raise RunError(f"{self.path} can't be used: {error}") from error
+
+
+def has_decisions(run: RunDirectory) -> bool:
+    """Say whether a run has a store at all, without making one."""
+    return (run.path / FILE).is_file()

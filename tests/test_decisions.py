@@ -1,0 +1,218 @@
+"""The store of decisions: nothing lost, nobody's work overwritten, the latest holds."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from cli.review.decision import DISCARDED, HERE, KEPT, RELABELLED, ConflictError, Decision, Place, utc_text
+from cli.review.store import DecisionStore, has_decisions
+from scorer import RunDirectory, RunError
+
+
+@pytest.fixture
+def opened(run: Path) -> RunDirectory:
+    """The scored run without decisions."""
+    for file in run.glob("review.sqlite*"):
+        file.unlink()
+    return RunDirectory.open(run)
+
+
+def elsewhere(row: int, moment: str, label: str | None = "Sports") -> Decision:
+    verdict = DISCARDED if label is None else RELABELLED
+    return Decision(row, verdict, label, "ann", "argilla", utc_text(moment))
+
+
+def test_what_was_decided_is_there_when_it_is_opened_again(opened: RunDirectory) -> None:
+    assert not has_decisions(opened)
+    with DecisionStore(opened) as store:
+        store.decide(7, RELABELLED, "World", annotator="ann")
+        store.decide(3, KEPT, annotator="ann")
+        store.decide(9, DISCARDED, annotator="bob")
+    assert has_decisions(opened)
+    with DecisionStore(opened) as store:
+        found = store.current()
+    assert [(one.row, one.verdict, one.label, one.annotator, one.source) for one in found.values()] == [
+        (3, KEPT, None, "ann", HERE),
+        (7, RELABELLED, "World", "ann", HERE),
+        (9, DISCARDED, None, "bob", HERE),
+    ]
+
+
+def test_the_latest_decision_of_a_row_holds_and_the_earlier_ones_stay_in_the_journal(opened: RunDirectory) -> None:
+    with DecisionStore(opened) as store:
+        store.decide(7, KEPT, annotator="ann")
+        store.decide(7, RELABELLED, "World", annotator="bob")
+        now = store.get(7)
+        assert now is not None
+        assert (now.verdict, now.annotator) == (RELABELLED, "bob")
+        assert [one.verdict for one in store.history()] == [KEPT, RELABELLED]
+
+
+def test_undo_goes_back_one_decision_after_the_other_and_only_over_ones_own(opened: RunDirectory) -> None:
+    with DecisionStore(opened) as store:
+        store.decide(1, KEPT, annotator="ann")
+        store.decide(2, KEPT, annotator="bob")
+        store.decide(1, DISCARDED, annotator="ann")
+        first = store.undo("ann")
+        assert first is not None
+        assert (first.row, first.verdict) == (1, DISCARDED)
+        assert store.current()[1].verdict == KEPT
+        store.undo("ann")
+        assert list(store.current()) == [2]
+        assert store.undo("ann") is None
+
+
+def test_undo_does_not_take_back_what_somebody_else_decided_since(opened: RunDirectory) -> None:
+    with DecisionStore(opened) as store:
+        store.decide(1, KEPT, annotator="ann")
+        store.decide(1, DISCARDED, annotator="bob")
+        with pytest.raises(ConflictError, match="row 1 was decided by bob since"):
+            store.undo("ann")
+        assert store.current()[1].verdict == DISCARDED
+
+
+def test_a_decision_on_a_row_that_changed_since_it_was_seen_is_refused(opened: RunDirectory) -> None:
+    with DecisionStore(opened) as store, DecisionStore(opened) as other:
+        other.decide(4, KEPT, annotator="bob", seen=0)
+        with pytest.raises(ConflictError, match="row 4 was decided by bob meanwhile") as caught:
+            store.decide(4, DISCARDED, annotator="ann", seen=0)
+        assert caught.value.current is not None
+        store.decide(4, DISCARDED, annotator="ann", seen=caught.value.current.number)
+        assert other.current()[4].annotator == "ann"
+
+
+def test_a_clock_that_was_set_back_does_not_let_the_older_decision_win(opened: RunDirectory) -> None:
+    tomorrow = utc_text(datetime.now(UTC) + timedelta(days=1))
+    with DecisionStore(opened) as store:
+        assert store.add([elsewhere(5, tomorrow)]) == (1, 0)
+        store.decide(5, KEPT, annotator="ann")
+        assert store.current()[5].verdict == KEPT
+
+
+def test_decisions_from_elsewhere_are_added_once_and_an_older_one_does_not_replace_a_later_one(
+    opened: RunDirectory,
+) -> None:
+    with DecisionStore(opened) as store:
+        store.decide(5, KEPT, annotator="ann")
+        brought = [elsewhere(5, "2020-01-01T00:00:00"), elsewhere(6, "2020-01-01T00:00:00+01:00", None)]
+        assert store.add(brought) == (2, 1)
+        assert store.add(brought) == (0, 0)
+        assert store.current()[5].verdict == KEPT
+        assert store.current()[6].decided_at == "2019-12-31T23:00:00.000000+00:00"
+
+
+def test_of_decisions_from_elsewhere_all_are_added_or_none(opened: RunDirectory) -> None:
+    with DecisionStore(opened) as store:
+        with pytest.raises(RunError, match="there is no row 1000; the data has the rows 0 to 999"):
+            store.add([elsewhere(5, "2020-01-01"), elsewhere(1000, "2020-01-01")])
+        assert store.current() == {}
+
+
+@pytest.mark.parametrize(
+    ("row", "verdict", "label", "says"),
+    [
+        (-1, KEPT, None, "there is no row -1"),
+        (0, "maybe", None, "no verdict 'maybe'; it must be one of: kept, relabelled, discarded"),
+        (0, RELABELLED, "Weather", "no class 'Weather' for row 0; the classes are: World, Sports"),
+        (0, KEPT, "World", "row 0 is kept, so it takes no label"),
+    ],
+)
+def test_what_can_not_be_decided_is_refused(
+    opened: RunDirectory, row: int, verdict: str, label: str | None, says: str
+) -> None:
+    with DecisionStore(opened) as store:
+        with pytest.raises(RunError, match=says):
+            store.decide(row, verdict, label, annotator="ann")
+        assert store.history() == []
+
+
+def test_the_decisions_of_other_data_are_refused(opened: RunDirectory) -> None:
+    DecisionStore(opened).close()
+    other = RunDirectory(opened.path, {**opened.manifest, "data": {**opened.manifest["data"], "fingerprint": "x"}})
+    with pytest.raises(RunError, match="are of other data than the run's"):
+        DecisionStore(other)
+
+
+def test_labels_that_the_runs_model_does_not_have_are_refused(opened: RunDirectory) -> None:
+    with DecisionStore(opened) as store:
+        store.decide(1, RELABELLED, "Sports", annotator="ann")
+    bundle = {**opened.manifest["bundle"], "class_names": ["a", "b"]}
+    with pytest.raises(RunError, match="have the labels 'Sports', and the classes are a, b"):
+        DecisionStore(RunDirectory(opened.path, {**opened.manifest, "bundle": bundle}))
+
+
+def test_a_file_that_is_no_database_and_one_of_a_newer_version_are_refused(opened: RunDirectory) -> None:
+    file = opened.path / "review.sqlite"
+    file.write_text("no database, and longer than a header would be" * 10)
+    with pytest.raises(RunError, match=r"review\.sqlite can't be used"):
+        DecisionStore(opened)
+    file.unlink()
+    with sqlite3.connect(file) as database:
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(RunError, match="newer lossrank \\(format 99\\)"):
+        DecisionStore(opened)
+
+
+def test_threads_and_stores_that_write_at_once_lose_nothing(opened: RunDirectory) -> None:
+    stores = [DecisionStore(opened) for _ in range(3)]
+
+    def work(who: int) -> None:
+        for row in range(who, 120, 6):
+            stores[who % 3].decide(row, KEPT, annotator=f"a{who}")
+
+    threads = [threading.Thread(target=work, args=(who,)) for who in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert list(stores[0].current()) == list(range(120))
+    for store in stores:
+        store.close()
+
+
+def test_a_decision_survives_kill_9(opened: RunDirectory) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from cli.review.store import DecisionStore\n"
+        "from scorer import RunDirectory\n"
+        "store = DecisionStore(RunDirectory.open(sys.argv[1]))\n"
+        "store.decide(11, 'relabelled', 'Business', annotator='ann')\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", code, str(opened.path)], env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL
+    with DecisionStore(opened) as store:
+        assert store.current()[11].label == "Business"
+
+
+def test_decisions_an_hour_are_those_made_here(opened: RunDirectory) -> None:
+    with DecisionStore(opened) as store:
+        assert store.per_hour() == 0.0
+        now = datetime.now(UTC)
+        made = [
+            Decision(row, KEPT, None, "ann", HERE, utc_text(now - timedelta(minutes=minutes)))
+            for row, minutes in enumerate([90, 30, 20, 10, 0])
+        ]
+        store.add(made)
+        store.add([elsewhere(9, now.isoformat())])
+        assert store.per_hour(now) == pytest.approx(6.0)
+
+
+def test_places_are_remembered_the_latest_first(opened: RunDirectory) -> None:
+    one = Place("rubrix", "http://localhost:6900", None, "news")
+    other = Place("argilla", "http://localhost:6901", "team", "news")
+    with DecisionStore(opened) as store:
+        store.add_place(one)
+        store.add_place(other)
+        assert store.places() == [other, one]
+        store.add_place(one)
+    with DecisionStore(opened) as store:
+        assert store.places() == [one, other]
