@@ -1,5 +1,6 @@
 """`lossrank log`."""
 
+import shlex
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,53 +14,31 @@ from cli.codes import NOT_AS_ASKED
 from cli.log_file import logging_to
 from cli.output import json_option, log_file_option, print_json
 from cli.ranking import ranking_options, refuse_existing, say_precision
-from cli.review.jsonl import write_jsonl
+from cli.review.exchange import FILES
+from cli.review.options import server_options
 from cli.review.records import Refusal, ReviewRecord, build_records
-from cli.review.rubrix import RubrixLog
-from cli.review.rubrix_api import RubrixApi, check_name
-from cli.review.rubrix_record import screen
+from cli.review.server import TOOLS, Form, Server
+from cli.review.store import DecisionStore
 from cli.screen import safe, stderr
 from scorer import RunDirectory, join_source, rank
 from scorer.events import event
 from scorer.rank import TOP_K
 
 _EVERY = 5.0  # seconds between plain lines
-_SORT = {  # what to sort by on the review page for the ranking's order
-    "loss": "Metadata.loss, descending",
-    "margin": "Metadata.margin, ascending",
-    "self-confidence": "Metadata.loss, descending",
-    "entropy": "Metadata.entropy, descending",
-}
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--to",
-    type=click.Choice(["rubrix", "jsonl"]),
+    type=click.Choice(list(dict.fromkeys([*TOOLS, *FILES]))),
     default="rubrix",
     show_default=True,
     help="The review tool, or its records as a file.",
 )
 @click.option("--name", help="Data set on the server, of a-z, 0-9, - and _; made if it is not there.")
 @ranking_options(default_top=TOP_K)
-@click.option(
-    "--url",
-    envvar="RUBRIX_API_URL",
-    default="http://localhost:6900",
-    show_default=True,
-    show_envvar=True,
-    help="The server's address.",
-)
-@click.option(
-    "--api-key",
-    envvar="RUBRIX_API_KEY",
-    default="rubrix.apikey",
-    show_default="the server's own",
-    show_envvar=True,
-    help="The server's key; better given as the variable, which no list of processes shows.",
-)
-@click.option("--workspace", envvar="RUBRIX_WORKSPACE", show_envvar=True, help="Workspace; default: the key's own.")
+@server_options
 @click.option(
     "--chunk-size", type=click.IntRange(1, 1000), default=500, show_default=True, help="Records in one request."
 )
@@ -76,8 +55,8 @@ def log(
     per_class: int | None,
     pair: str | None,
     data: tuple[str, ...],
-    url: str,
-    api_key: str,
+    url: str | None,
+    api_key: str | None,
     workspace: str | None,
     chunk_size: int,
     output: Path | None,
@@ -97,37 +76,39 @@ def log(
       lossrank log run --name ag_news_per_class --per-class 100 --url https://rubrix.example
       lossrank log run --to jsonl -o worst.jsonl --pair World:Sports
     """
-    if to == "jsonl" and (output is None or name is not None):
-        raise click.UsageError("--to jsonl takes -o FILE and no --name")
-    if to == "rubrix" and (name is None or output is not None):
-        raise click.UsageError("--to rubrix takes --name DATA_SET and no -o")
+    if (output is None) == (name is None) or to not in (FILES if name is None else TOOLS):
+        ways = {True: "--name DATA_SET and no -o", False: "-o FILE and no --name"}
+        takes = [ways[server] for server, kinds in ((True, TOOLS), (False, FILES)) if to in kinds]
+        raise click.UsageError(f"--to {to} takes {', or '.join(takes)}")
     bar = _Bar()
     with logging_to(log_file, "log", run=str(run), to=to, name=name):
+        server: Server | None = None
         if output is not None:
             refuse_existing(output, force)
         elif name is not None:
-            check_name(name)
-            api = RubrixApi(url, api_key, workspace, on_wait=bar.waiting)
+            tool = TOOLS[to]
+            server = tool.connect(tool.account(url, api_key, workspace), bar.waiting)
+            server.check_name(name)
         opened = RunDirectory.open(run)
         ranked = rank(opened, top, by=by, per_class=per_class, pair=pair)
         say_precision(opened, ranked)
         built, textless = build_records(opened, ranked, join_source(opened, ranked, data or None))
-        records, unfit = screen(built)
+        records, unfit = (server or FILES[to]).screen(built)
         refused = [*textless, *unfit]
         bar.refused(refused)
         done = _Done(str(run), len(ranked), to)
         if output is not None:
-            write_jsonl(output, records, force=force)
+            FILES[to].write(output, records, _form(opened, records), force=force)
             done.output, done.written, done.refused = str(output), len(records), refused
-        elif name is not None:
-            with api:
-                _to_rubrix(api, RubrixLog(api, name, chunk_size, refused), records, bar, done)
+        elif server is not None and name is not None:
+            with server:
+                _send(opened, server, name, chunk_size, refused, records, by, bar, done)
         counts = {"rows": done.rows, "written": done.written, "already_there": done.already_there}
         event("end", **counts, refused=[refusal.row for refusal in done.refused])
     if as_json:
         print_json(asdict(done))
     else:
-        _print(done, by)
+        _print(done)
     if top and len(ranked) < top:
         click.echo(f"{len(ranked):,} rows: there are no more.", err=True)
     if done.refused:
@@ -145,23 +126,38 @@ class _Done:
     already_there: int = 0
     refused: list[Refusal] = field(default_factory=list)
     url: str | None = None
+    sort: str | None = None
     output: str | None = None
 
 
-def _print(done: _Done, by: str) -> None:
+def _print(done: _Done) -> None:
     counts = f"{done.rows:,} rows: {done.written:,}"
     if done.output is not None:
         click.echo(f"{counts} written to {done.output}, {len(done.refused):,} refused")
     else:
         click.echo(f"{counts} logged, {done.already_there:,} there already, {len(done.refused):,} refused")
         click.echo(f"Review them at {done.url}")
-        click.echo(f"The worst first: Sort, {_SORT[by]}.")
+        click.echo(f"The worst first: {done.sort}.")
+        click.echo(f"Then bring the decisions back: lossrank pull {shlex.quote(done.run)}")
 
 
-def _to_rubrix(api: RubrixApi, sending: RubrixLog, records: list[ReviewRecord], bar: "_Bar", done: _Done) -> None:
-    """Log the records, and note what came of it."""
-    workspace = api.open_dataset(sending.name)
-    told = len(sending.refused)
+def _send(
+    run: RunDirectory,
+    server: Server,
+    name: str,
+    chunk_size: int,
+    refused: list[Refusal],
+    records: list[ReviewRecord],
+    by: str,
+    bar: "_Bar",
+    done: _Done,
+) -> None:
+    """Log the records, remember where, and note what came of it."""
+    place = server.open(name, _form(run, records))
+    with DecisionStore(run) as store:
+        store.add_place(place)
+    sending = server.sending(place, chunk_size, refused)
+    told = len(refused)
     try:
         with bar.of(len(records)):
             for settled in sending.log(records):
@@ -174,7 +170,11 @@ def _to_rubrix(api: RubrixApi, sending: RubrixLog, records: list[ReviewRecord], 
         click.echo(f"{counts} before it stopped; give the same command again to go on.", err=True)
         raise
     done.written, done.already_there, done.refused = sending.logged, sending.already_there, sending.refused
-    done.url = f"{api.url}/datasets/{workspace}/{sending.name}"
+    done.url, done.sort = server.page(place), server.sort_hint(by)
+
+
+def _form(run: RunDirectory, records: list[ReviewRecord]) -> Form:
+    return Form(run.class_names, tuple(dict.fromkeys(field for record in records for field in record.inputs)))
 
 
 class _Bar:

@@ -20,6 +20,7 @@ COMMANDS = {
     "score": "Compute the loss of every row of a data set.",
     "rank": "Show the rows with the worst loss, or write them to a file.",
     "log": "Send the worst rows to a review tool, or write them as its records.",
+    "pull": "Bring people's decisions back, from a review tool or its exported file.",
     "status": "Show how far a run is, how fast, and who works on it.",
     "verify": "Check that a run holds every row once, and that nothing of it has changed.",
     "bench": "Measure how fast this machine scores your rows, and how fast it could.",

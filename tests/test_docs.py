@@ -53,7 +53,7 @@ def test_every_lossrank_command_of_the_readme_runs(
 ) -> None:
     server = FakeRubrix()
     monkeypatch.setenv("RUBRIX_API_KEY", KEY)
-    monkeypatch.setattr("cli.log.RubrixApi", functools.partial(RubrixApi, transport=server))
+    monkeypatch.setattr("cli.review.rubrix_server.RubrixApi", functools.partial(RubrixApi, transport=server))
     ran = [words for words in commands(README) if words[0] == "lossrank"]
     assert [words[1] for words in ran[:4]] == ["export", "score", "rank", "log"]
     for words in ran:

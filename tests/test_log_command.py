@@ -40,7 +40,7 @@ def run(tiny_bundle: ModelBundle, tmp_path_factory: pytest.TempPathFactory) -> R
 def server(monkeypatch: pytest.MonkeyPatch) -> FakeRubrix:
     """A server in memory that the command talks to; pauses take no time."""
     server = FakeRubrix()
-    monkeypatch.setattr("cli.log.RubrixApi", functools.partial(RubrixApi, transport=server))
+    monkeypatch.setattr("cli.review.rubrix_server.RubrixApi", functools.partial(RubrixApi, transport=server))
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
     for name in ("RUBRIX_API_URL", "RUBRIX_WORKSPACE"):
         monkeypatch.delenv(name, raising=False)
@@ -56,6 +56,7 @@ def test_the_worst_500_go_out_and_the_summary_says_where(
         "500 rows: 500 logged, 0 there already, 0 refused",
         "Review them at http://localhost:6900/datasets/rubrix/ag_news_error_analysis",
         "The worst first: Sort, Metadata.loss, descending.",
+        f"Then bring the decisions back: lossrank pull {run.path}",
     ]
     assert result.stderr == ""
     assert result.exit_code == 0

@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.review.jsonl import write_jsonl
+from cli.review.exchange import FILES
 from cli.review.records import Refusal, build_records
 from cli.review.rubrix_record import agent_name, encode, record_body, screen
+from cli.review.server import Form
 from scorer import RankedRow, RunError
 from tests.fake_rubrix import make_record
 
+FORM = Form(("World", "Sports", "Business"), ("text",))
 RUN: Any = SimpleNamespace(
     class_names=("World", "Sports", "Business"),
     data_fingerprint="0123456789abcdef" * 4,
@@ -190,7 +192,7 @@ def test_the_longest_label_and_a_rounded_probability_pass() -> None:
 
 def test_the_file_has_the_records_as_rubrix_gets_them(tmp_path: Path) -> None:
     records = [make_record(1, inputs={"text": "a\nb\u2028c 😀\x00"}), make_record(2)]
-    write_jsonl(tmp_path / "worst.jsonl", records)
+    FILES["jsonl"].write(tmp_path / "worst.jsonl", records, FORM)
     lines = (tmp_path / "worst.jsonl").read_bytes().splitlines()
     assert [json.loads(line) for line in lines] == [record_body(record) for record in records]
     assert [path.name for path in tmp_path.iterdir()] == ["worst.jsonl"]
@@ -200,9 +202,9 @@ def test_a_file_is_replaced_only_when_forced(tmp_path: Path) -> None:
     file = tmp_path / "worst.jsonl"
     file.write_text("mine")
     with pytest.raises(match=r"worst\.jsonl exists; .* --force"):
-        write_jsonl(file, [make_record(1)])
+        FILES["jsonl"].write(file, [make_record(1)], FORM)
     assert file.read_text() == "mine"
-    write_jsonl(file, [make_record(1)], force=True)
+    FILES["jsonl"].write(file, [make_record(1)], FORM, force=True)
     assert json.loads(file.read_text())["id"] == "abc-000000001"
 
 
@@ -210,13 +212,13 @@ def test_a_file_that_fails_half_way_leaves_the_old_one(tmp_path: Path) -> None:
     file = tmp_path / "worst.jsonl"
     file.write_text("mine")
     with pytest.raises(ValueError, match="not JSON compliant"):
-        write_jsonl(file, [make_record(1), make_record(2, metadata={"loss": math.nan})], force=True)
+        FILES["jsonl"].write(file, [make_record(1), make_record(2, metadata={"loss": math.nan})], FORM, force=True)
     assert file.read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["worst.jsonl"]
 
 
 def test_a_file_in_no_folder_or_that_is_one(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="nowhere is not a folder; make it first"):
-        write_jsonl(tmp_path / "nowhere" / "worst.jsonl", [])
+        FILES["jsonl"].write(tmp_path / "nowhere" / "worst.jsonl", [], FORM)
     with pytest.raises(match="is a folder; give -o a file"):
-        write_jsonl(tmp_path, [], force=True)
+        FILES["jsonl"].write(tmp_path, [], FORM, force=True)

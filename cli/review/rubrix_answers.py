@@ -6,17 +6,15 @@ from typing import Any
 
 import httpx
 
-from scorer import LossrankError
+from cli.review.server import ReviewError
 
 _LATER = {429, 500, 502, 503, 504}
 _MAX_REASON = 300  # characters
 _INDEX_REASON = re.compile(r"""'reason': (['"])(.*?)\1[,}\]]""")
 
 
-class RubrixError(LossrankError):
-    """The server can't be used as asked; the message may have its answer, and so a record's text."""
-
-    quotes_data = True
+class RubrixError(ReviewError):
+    """A Rubrix server can't be used as asked."""
 
 
 class Unavailable(Exception):

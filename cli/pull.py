@@ -1,0 +1,199 @@
+"""`lossrank pull`."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+from cli.codes import NOT_AS_ASKED
+from cli.log_file import logging_to
+from cli.output import json_line, json_option, log_file_option, print_json
+from cli.ranking import refuse_existing
+from cli.review.agree import Disagreement, agree, check_policy
+from cli.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place
+from cli.review.exchange import FILES
+from cli.review.given import given_labels
+from cli.review.options import server_options
+from cli.review.server import TOOLS
+from cli.review.store import DecisionStore
+from cli.screen import safe, stderr
+from scorer import RunDirectory, RunError
+from scorer.events import event
+from scorer.files import write_atomically
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(list(dict.fromkeys([*TOOLS, *FILES]))),
+    help="The review tool or the kind of file.  [default: where `log` put the rows last, or by the file's ending]",
+)
+@click.option("--name", help="Data set on the server.  [default: where `log` put the rows last]")
+@server_options
+@click.option(
+    "--policy",
+    default="majority",
+    show_default=True,
+    metavar="majority|unanimous|latest|user=NAME",
+    callback=lambda ctx, param, value: check_policy(value),
+    help="What decides where several people answered.",
+)
+@click.option(
+    "--disagreements",
+    type=click.Path(path_type=Path),
+    help="Write the rows that nothing was decided of, with each answer, to a file of JSON lines.",
+)
+@click.option("--force", is_flag=True, help="Replace the file of disagreements if it is there.")
+@log_file_option
+@json_option
+def pull(
+    run: Path,
+    file: Path | None,
+    source: str | None,
+    name: str | None,
+    url: str | None,
+    api_key: str | None,
+    workspace: str | None,
+    policy: str,
+    disagreements: Path | None,
+    force: bool,
+    log_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Bring people's decisions back into RUN, from a review tool or its exported FILE.
+
+    Where `log` put the rows is remembered, so that neither server nor name need be said again. Decisions made with
+    `lossrank review` and pulled ones are kept together: of each row the latest holds. Pulling again adds what is new.
+    Rows that their annotators disagree on stay undecided and are listed.
+
+    \b
+    Examples:
+      lossrank pull run
+      lossrank pull run --from argilla --policy unanimous --disagreements open.jsonl
+      lossrank pull run reviewed.csv
+    """
+    with logging_to(log_file, "pull", run=str(run), source=source):
+        if disagreements is not None:
+            refuse_existing(disagreements, force)
+        opened = RunDirectory.open(run)
+        with DecisionStore(opened) as store:
+            if file is not None:
+                kind = source or _kind(file)
+                answers = list(FILES[kind].read(file, opened.data_fingerprint))
+            else:
+                place = _place(store, source, name, url, workspace)
+                kind = place.tool
+                answers = list(_answers(opened, place, api_key))
+            known, strange = _known(opened, answers)
+            given = given_labels(opened, sorted({answer.row for answer in known}))
+            decisions, open_rows = agree(known, policy, given, kind)
+            added, older = store.add(decisions)
+        verdicts = Counter(decision.verdict for decision in decisions)
+        done = Pulled(
+            run=str(run),
+            source=kind,
+            answers=len(answers),
+            **{verdict: verdicts[verdict] for verdict in (KEPT, RELABELLED, DISCARDED)},
+            added=added,
+            older=older,
+            disagreements=open_rows,
+            unknown_labels=strange,
+        )
+        event("end", **{key: value for key, value in asdict(done).items() if isinstance(value, int)})
+        if disagreements is not None:
+            lines = [json_line(asdict(each)) + "\n" for each in open_rows]
+            write_atomically(disagreements, lambda stream: stream.write("".join(lines).encode()))
+    if as_json:
+        print_json(asdict(done))
+    else:
+        _print(done)
+    if strange:
+        click.get_current_context().exit(NOT_AS_ASKED)
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """What a pull brought: decisions by verdict, of which ``added`` are new and ``older`` don't hold.
+
+    ``unknown_labels`` counts the answers with labels that the model has no class of; they are left out.
+    """
+
+    run: str
+    source: str
+    answers: int
+    kept: int
+    relabelled: int
+    discarded: int
+    added: int
+    older: int
+    disagreements: list[Disagreement]
+    unknown_labels: dict[str, int]
+
+
+def _print(done: Pulled) -> None:
+    click.echo(
+        f"{done.answers:,} answers: {done.kept:,} rows kept, {done.relabelled:,} relabelled, "
+        f"{done.discarded:,} discarded; {done.added:,} decisions are new"
+    )
+    if done.older:
+        click.echo(f"{done.older:,} of them are older than what was decided of their row here, which holds.")
+    console = stderr()
+    if done.disagreements:
+        rows = ", ".join(str(each.row) for each in done.disagreements[:10])
+        more = ", ..." if len(done.disagreements) > 10 else ""
+        console.print(safe(f"{len(done.disagreements):,} rows stay open, their annotators disagree: {rows}{more}"))
+    for label, count in done.unknown_labels.items():
+        console.print(safe(f"{count:,} answers left out: the model has no class {label!r}"))
+
+
+def _kind(file: Path) -> str:
+    for name, kind in FILES.items():
+        if file.suffix.lower() == kind.ending:
+            return name
+    raise RunError(f"{file} says by no known ending what it is; say it with --from: {', '.join(FILES)}")
+
+
+def _place(store: DecisionStore, source: str | None, name: str | None, url: str | None, workspace: str | None) -> Place:
+    """Return where to pull from: what was said, filled in with where rows were logged to last."""
+    known = next(
+        (place for place in store.places() if source in (None, place.tool) and name in (None, place.name)), None
+    )
+    if known is None:
+        if source is None or name is None:
+            raise RunError(
+                "nothing of this run was logged"
+                + (f" to {source}" if source else "")
+                + "; say where the decisions are with --from and --name, or give a FILE"
+            )
+        if source not in TOOLS:
+            raise RunError(f"--from {source} is a kind of file; give the FILE")
+        account = TOOLS[source].account(url, "-", workspace)
+        return Place(source, account.url, account.workspace, name)
+    return Place(known.tool, url or known.url, workspace or known.workspace, known.name)
+
+
+def _answers(run: RunDirectory, place: Place, api_key: str | None) -> Iterator[Answer]:
+    tool = TOOLS[place.tool]
+    console = stderr()
+
+    def waiting(reason: str, seconds: float) -> None:
+        console.print(safe(f"waiting for the server ({reason}); next try in {seconds:.1f} s"))
+
+    with tool.connect(tool.account(place.url, api_key, place.workspace), waiting) as server:
+        yield from server.answers(place, run.data_fingerprint)
+
+
+def _known(run: RunDirectory, answers: Iterable[Answer]) -> tuple[list[Answer], dict[str, int]]:
+    """Part the answers whose label is a class, or that discard, from the others, counted by label."""
+    known, strange = [], Counter[str]()
+    for answer in answers:
+        if answer.label is None or answer.label in run.class_names:
+            known.append(answer)
+        else:
+            strange[answer.label] += 1
+    return known, dict(strange)
