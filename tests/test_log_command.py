@@ -273,7 +273,7 @@ def test_no_run(server: FakeRubrix, lossrank: Lossrank, tmp_path: Path) -> None:
 
 
 def test_no_server(run: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.review.rubrix_api._FIRST_WAIT", 0.1)
+    monkeypatch.setattr("cli.review.rubrix_api.FIRST_WAIT", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
     result = lossrank("log", run.path, "--name", "d", "--url", url)

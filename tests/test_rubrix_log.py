@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cli.review.http import Fault, Refused, Unavailable
 from cli.review.rubrix import RubrixLog
-from cli.review.rubrix_answers import Fault, Refused, RubrixError, Unavailable
+from cli.review.rubrix_answers import RubrixError
 from tests.fake_rubrix import FakeRubrix, connect, error, make_record
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from cli.review.http import Fault, Refused, Unavailable, wished_pause
 from cli.review.server import ReviewError
 
 _LATER = {429, 500, 502, 503, 504}
@@ -15,31 +16,6 @@ _INDEX_REASON = re.compile(r"""'reason': (['"])(.*?)\1[,}\]]""")
 
 class RubrixError(ReviewError):
     """A Rubrix server can't be used as asked."""
-
-
-class Unavailable(Exception):
-    """The request may pass later: no connection, 429 or 5xx; ``after`` is the server's own wish in seconds."""
-
-    def __init__(self, reason: str, after: float = 0.0) -> None:
-        super().__init__(reason)
-        self.after = after
-
-
-class Refused(Exception):
-    """The server read the records and turned at least one of them down.
-
-    ``positions`` are those of the bad ones in the bulk, as far as the answer tells.
-    """
-
-    def __init__(self, reason: str, positions: frozenset[int] = frozenset()) -> None:
-        super().__init__(reason)
-        self.positions = positions
-
-
-class Fault(Exception):
-    """A bulk failed without a word on whose fault it is; any part of it may be stored."""
-
-    positions: frozenset[int] = frozenset()
 
 
 def object_in(content: bytes) -> dict[str, Any]:
@@ -98,7 +74,7 @@ def raise_for_answer(response: httpx.Response) -> None:
     reason = reason_in(response.content)
     said = f"{status}: {reason}" if reason else str(status)
     if status in _LATER:
-        raise Unavailable(f"it answers {said}", _seconds(response.headers.get("Retry-After", "")))
+        raise Unavailable(f"it answers {said}", wished_pause(response))
     if response.is_redirect:
         raise RubrixError(f"it redirects elsewhere ({status}); give --url the address that it leads to")
     if status == 401:
@@ -124,15 +100,6 @@ def raise_for_bulk(response: httpx.Response) -> None:
         raise Refused(reason) if turned_down else Fault(reason)
 
 
-def broken(error: httpx.RequestError) -> str:
-    """Say in words why no whole answer came."""
-    if isinstance(error, httpx.TimeoutException):
-        return "no answer in time"
-    if isinstance(error, httpx.LocalProtocolError):  # its text may hold a header
-        return "the request can't be sent"
-    return str(error) or type(error).__name__
-
-
 def _field_error(error: dict[str, Any]) -> str:
     places = [str(part) for part in error.get("loc", []) if isinstance(part, str)]
     where = ".".join(part for part in places if part not in ("body", "records", "__root__"))
@@ -145,7 +112,3 @@ def _positions(params: dict[str, Any]) -> frozenset[int]:
     places = [error.get("loc") for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
     records = [place for place in places if isinstance(place, list) and place[:2] == ["body", "records"]]
     return frozenset(place[2] for place in records if len(place) > 2 and isinstance(place[2], int))
-
-
-def _seconds(retry_after: str) -> float:
-    return float(retry_after) if retry_after.isdigit() else 0.0

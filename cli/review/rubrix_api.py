@@ -1,23 +1,14 @@
-"""The four requests that logging to a Rubrix 0.18 server needs, over httpx, with patience by tenacity.
-
-The key, and a password in the URL, stay inside the httpx client: no message, repr or exception chain carries them.
-"""
+"""The four requests that logging to a Rubrix 0.18 server needs, over httpx."""
 
 import re
-import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any
 
 import httpx
-import tenacity
 
+from cli.review.http import FIRST_WAIT, Fault, Refused, ReviewClient, Unavailable, broken
 from cli.review.rubrix_answers import (
-    Fault,
-    Refused,
     RubrixError,
-    Unavailable,
-    broken,
     detail_in,
     object_in,
     raise_for_answer,
@@ -28,21 +19,19 @@ from cli.review.rubrix_answers import (
 _TASK = "TextClassification"
 _DATASET_NAME = re.compile(r"(?![-_])[a-z0-9_-]{1,200}")  # the index that holds the name may have 255 bytes
 _WORKSPACE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]*")
-_FIRST_WAIT = 3.0  # seconds: at the start, a server that isn't there is a mistake sooner than an outage
-_LONGEST_PAUSE = 10.0
-_backoff = tenacity.wait_exponential(multiplier=0.25, max=_LONGEST_PAUSE) + tenacity.wait_random(0, 0.25)
-_T = TypeVar("_T")
 
 
-class RubrixApi:
+class RubrixApi(ReviewClient):
     """A Rubrix server, seen with one key in one workspace.
-
-    ``max_wait`` is how long, in seconds, a server that went away is waited for; ``on_wait`` hears why and how many
-    seconds it is to the next try.
 
     Raises:
         RubrixError: the URL is no http(s) address, the key can't stand in a header, or no workspace has that name.
     """
+
+    title = "Rubrix"
+    variables = "RUBRIX"
+    example = "http://localhost:6900"
+    error = RubrixError
 
     def __init__(
         self,
@@ -55,70 +44,21 @@ class RubrixApi:
         on_wait: Callable[[str, float], None] = lambda reason, seconds: None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        address, auth = _address(url)
-        self.url = str(address).rstrip("/")
+        super().__init__(url, api_key, max_wait, on_wait)
         self.workspace = workspace
-        self._max_wait = max_wait
-        self._on_wait = on_wait
-        headers = {"X-Rubrix-Api-Key": _key(api_key)}
+        headers = {"X-Rubrix-Api-Key": self._key}
         if workspace is not None:
             if not _WORKSPACE_NAME.fullmatch(workspace):
                 raise RubrixError(f"no workspace can be called {workspace!r}; letters, digits, - and _ are allowed")
             headers["X-Rubrix-Workspace"] = workspace
-        self._secrets = [secret for secret in (api_key.strip(), auth[1] if auth else "") if len(secret) > 5]
         self._client = httpx.Client(
-            base_url=address,
-            auth=auth,
+            base_url=self._address,
+            auth=self._auth,
             headers=headers,
             timeout=httpx.Timeout(timeout, connect=10.0),
             limits=httpx.Limits(max_keepalive_connections=0),  # after a 422 the server may reset a kept connection
             transport=transport,
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._client.close()
-
-    def persist(self, step: Callable[[], _T], max_wait: float | None = None) -> _T:
-        """Run a step, and again after growing pauses for as long as it raises ``Unavailable``.
-
-        Raises:
-            RubrixError: it still does after ``max_wait`` seconds.
-        """
-        limit = self._max_wait if max_wait is None else min(max_wait, self._max_wait)
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(Unavailable),
-            stop=tenacity.stop_after_delay(limit),
-            wait=_pause,
-            before_sleep=self._tell_wait,
-            reraise=True,
-        )
-        started = time.monotonic()
-        try:
-            return retrying(step)
-        except Unavailable as error:
-            seconds = time.monotonic() - started
-            raise RubrixError(
-                f"Rubrix at {self.url} can't be used: {self._safe(error)}; tried for {seconds:.0f} s; "
-                "start it, or give its address with --url or RUBRIX_API_URL"
-            ) from None
-
-    def insist(self, step: Callable[[], _T], sends: int) -> _T:
-        """Run a step that may also raise ``Fault``, at most ``sends`` times, with ``persist``'s patience each time.
-
-        Raises:
-            Fault: it still does.
-            RubrixError: as for ``persist``.
-        """
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(Fault),
-            stop=tenacity.stop_after_attempt(sends),
-            wait=_backoff,
-            reraise=True,
-        )
-        return retrying(lambda: self.persist(step))
 
     def open_dataset(self, name: str) -> str:
         """Check the key, the workspace and the data set, which is made where it is missing; return the workspace.
@@ -129,7 +69,7 @@ class RubrixApi:
             RubrixError: no server or not Rubrix, the key refused, no such workspace, or the data set has another task.
         """
         check_name(name)
-        return self.persist(lambda: self._open_dataset(name), _FIRST_WAIT)
+        return self.persist(lambda: self._open_dataset(name), FIRST_WAIT)
 
     def existing_ids(self, name: str, ids: list[str]) -> set[str]:
         """Find which of at most 1,000 ids the data set holds.
@@ -236,17 +176,6 @@ class RubrixApi:
     def _stranger(self, what: str) -> RubrixError:
         return RubrixError(f"{self.url} answers, but not as Rubrix 0.18 does ({what}); check --url or RUBRIX_API_URL")
 
-    def _safe(self, error: Exception) -> str:
-        text = str(error)
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
-
-    def _tell_wait(self, state: tenacity.RetryCallState) -> None:
-        seconds = state.next_action.sleep if state.next_action else 0.0
-        error = state.outcome.exception() if state.outcome else None
-        self._on_wait(self._safe(error) if isinstance(error, Unavailable) else "", seconds)
-
 
 def check_name(name: str) -> None:
     """Pass a data set name that Rubrix takes.
@@ -261,29 +190,3 @@ def check_name(name: str) -> None:
             f"Rubrix takes no data set name {name!r}: 1 to 200 of the characters a-z, 0-9, - and _, "
             f"the first a letter or digit{fix}"
         )
-
-
-def _address(url: str) -> tuple[httpx.URL, tuple[str, str] | None]:
-    """Part an address from the user and password in it."""
-    try:
-        address = httpx.URL(url.strip())
-    except httpx.InvalidURL:
-        address = httpx.URL("")
-    if address.scheme not in ("http", "https") or not address.host:
-        received = "with a password" if "@" in url else repr(url)
-        raise RubrixError(f"the server's address {received} can't be used; write --url like http://localhost:6900")
-    auth = (address.username, address.password) if address.userinfo else None
-    return address.copy_with(userinfo=b"", query=None, fragment=None), auth
-
-
-def _key(api_key: str) -> str:
-    key = api_key.strip()
-    if not re.fullmatch(r"[\x21-\x7e]+", key):
-        raise RubrixError("the API key is empty or holds characters that no header can carry; set RUBRIX_API_KEY anew")
-    return key
-
-
-def _pause(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    wish = error.after if isinstance(error, Unavailable) else 0.0
-    return max(_backoff(state), min(wish, 60.0))
