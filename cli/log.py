@@ -19,7 +19,7 @@ from cli.review.options import server_options
 from cli.review.records import Refusal, ReviewRecord, build_records
 from cli.review.server import TOOLS, Form, Server
 from cli.review.store import DecisionStore
-from cli.screen import safe, stderr
+from cli.screen import printable, safe, stderr
 from scorer import RunDirectory, join_source, rank
 from scorer.events import event
 from scorer.rank import TOP_K
@@ -36,13 +36,13 @@ _EVERY = 5.0  # seconds between plain lines
     show_default=True,
     help="The review tool, or its records as a file.",
 )
-@click.option("--name", help="Data set on the server, of a-z, 0-9, - and _; made if it is not there.")
+@click.option("--name", help="Data set on the server, made if it is not there; of Label Studio, the project's title.")
 @ranking_options(default_top=TOP_K)
 @server_options
 @click.option(
     "--chunk-size", type=click.IntRange(1, 1000), default=500, show_default=True, help="Records in one request."
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write, for --to jsonl.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help=f"File to write, for --to {', '.join(FILES)}.")
 @click.option("--force", is_flag=True, help="Replace the output file if it is there.")
 @log_file_option
 @json_option
@@ -74,7 +74,8 @@ def log(
     Examples:
       lossrank log run --to rubrix --name ag_news_error_analysis --top 500
       lossrank log run --name ag_news_per_class --per-class 100 --url https://rubrix.example
-      lossrank log run --to jsonl -o worst.jsonl --pair World:Sports
+      lossrank log run --to label-studio --name 'AG News' --url https://label.example
+      lossrank log run --to csv -o worst.csv --pair World:Sports
     """
     if (output is None) == (name is None) or to not in (FILES if name is None else TOOLS):
         ways = {True: "--name DATA_SET and no -o", False: "-o FILE and no --name"}
@@ -98,7 +99,8 @@ def log(
         bar.refused(refused)
         done = _Done(str(run), len(ranked), to)
         if output is not None:
-            FILES[to].write(output, records, _form(opened, records), force=force)
+            done.advice = FILES[to].advice(output, _form(opened, records))
+            FILES[to].write(output, records, force=force)
             done.output, done.written, done.refused = str(output), len(records), refused
         elif server is not None and name is not None:
             with server:
@@ -128,12 +130,15 @@ class _Done:
     url: str | None = None
     sort: str | None = None
     output: str | None = None
+    advice: str | None = None
 
 
 def _print(done: _Done) -> None:
     counts = f"{done.rows:,} rows: {done.written:,}"
     if done.output is not None:
         click.echo(f"{counts} written to {done.output}, {len(done.refused):,} refused")
+        if done.advice:
+            click.echo(printable(done.advice))
     else:
         click.echo(f"{counts} logged, {done.already_there:,} there already, {len(done.refused):,} refused")
         click.echo(f"Review them at {done.url}")

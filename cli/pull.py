@@ -13,7 +13,7 @@ from cli.output import json_line, json_option, log_file_option, print_json
 from cli.ranking import refuse_existing
 from cli.review.agree import Disagreement, agree, check_policy
 from cli.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place
-from cli.review.exchange import FILES
+from cli.review.exchange import FILES, without_repeats
 from cli.review.given import given_labels
 from cli.review.options import server_options
 from cli.review.server import TOOLS
@@ -82,9 +82,11 @@ def pull(
             refuse_existing(disagreements, force)
         opened = RunDirectory.open(run)
         with DecisionStore(opened) as store:
+            foreign = 0
             if file is not None:
-                kind = source or _kind(file)
-                answers = list(FILES[kind].read(file, opened.data_fingerprint))
+                kind = _kind(file, source)
+                reading = FILES[kind].read(file, opened)
+                answers, foreign = reading.answers, reading.foreign
             else:
                 place = _place(store, source, name, url, workspace)
                 kind = place.tool
@@ -92,7 +94,8 @@ def pull(
             known, strange = _known(opened, answers)
             given = given_labels(opened, sorted({answer.row for answer in known}))
             decisions, open_rows = agree(known, policy, given, kind)
-            added, older = store.add(decisions)
+            dated = file is None or FILES[kind].dated
+            added, older = store.add(decisions if dated else without_repeats(decisions, store.history()))
         verdicts = Counter(decision.verdict for decision in decisions)
         done = Pulled(
             run=str(run),
@@ -103,6 +106,7 @@ def pull(
             older=older,
             disagreements=open_rows,
             unknown_labels=strange,
+            foreign=foreign,
         )
         event("end", **{key: value for key, value in asdict(done).items() if isinstance(value, int)})
         if disagreements is not None:
@@ -112,7 +116,7 @@ def pull(
         print_json(asdict(done))
     else:
         _print(done)
-    if strange:
+    if strange or foreign:
         click.get_current_context().exit(NOT_AS_ASKED)
 
 
@@ -120,7 +124,8 @@ def pull(
 class Pulled:
     """What a pull brought: decisions by verdict, of which ``added`` are new and ``older`` don't hold.
 
-    ``unknown_labels`` counts the answers with labels that the model has no class of; they are left out.
+    ``unknown_labels`` counts the answers with labels that the model has no class of, ``foreign`` a file's records that
+    are not of the run's data; both are left out.
     """
 
     run: str
@@ -133,6 +138,7 @@ class Pulled:
     older: int
     disagreements: list[Disagreement]
     unknown_labels: dict[str, int]
+    foreign: int = 0
 
 
 def _print(done: Pulled) -> None:
@@ -149,11 +155,17 @@ def _print(done: Pulled) -> None:
         console.print(safe(f"{len(done.disagreements):,} rows stay open, their annotators disagree: {rows}{more}"))
     for label, count in done.unknown_labels.items():
         console.print(safe(f"{count:,} answers left out: the model has no class {label!r}"))
+    if done.foreign:
+        console.print(safe(f"{done.foreign:,} records left out: their record_id names no row of this run's data"))
 
 
-def _kind(file: Path) -> str:
+def _kind(file: Path, source: str | None) -> str:
+    if source is not None:
+        if source not in FILES:
+            raise RunError(f"{source} has no file to pull; leave out {file}, or say with --from: {', '.join(FILES)}")
+        return source
     for name, kind in FILES.items():
-        if file.suffix.lower() == kind.ending:
+        if file.suffix.lower() in kind.endings:
             return name
     raise RunError(f"{file} says by no known ending what it is; say it with --from: {', '.join(FILES)}")
 

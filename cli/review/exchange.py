@@ -1,50 +1,82 @@
 """The files that rows go out in and decisions come back in, by kind.
 
-Each kind's module has ``write(path, records, form)`` and ``read(path, fingerprint)``.
+Each kind's module has ``screen(records)``, ``write(path, records)``, ``read(path, run)`` and maybe
+``advice(path, form)``.
 """
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cli.ranking import refuse_existing
-from cli.review.decision import Answer
+from cli.review.decided import FileError, Reading
+from cli.review.decision import Decision
 from cli.review.records import Refusal, ReviewRecord
 from cli.review.server import Form
+from scorer import RunDirectory
 
 
 @dataclass(frozen=True)
 class FileKind:
-    """A kind of file, and the ending that its files have."""
+    """A kind of file, the endings that its files have, and whether it says when each decision was made."""
 
-    module: str
-    ending: str
+    name: str
+    endings: tuple[str, ...]
+    dated: bool = False
 
     def screen(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
         """Part the records that the file can hold from those that it can't, with the reason."""
-        parted: tuple[list[ReviewRecord], list[Refusal]] = importlib.import_module(self.module).screen(records)
+        parted: tuple[list[ReviewRecord], list[Refusal]] = self._module().screen(records)
         return parted
 
-    def write(self, path: Path, records: list[ReviewRecord], form: Form, *, force: bool = False) -> None:
+    def write(self, path: Path, records: list[ReviewRecord], *, force: bool = False) -> None:
         """Write the records in order; the file is there whole or not at all.
 
         Raises:
             RunError: the file exists (without ``force``), the disk is full or the folder can't be written.
         """
         refuse_existing(path, force)
-        importlib.import_module(self.module).write(path, records, form)
+        self._module().write(path, records)
 
-    def read(self, path: Path, fingerprint: str) -> Iterator[Answer]:
-        """Yield what people said of the rows of the data with this fingerprint; other records are passed over.
+    def advice(self, path: Path, form: Form) -> str | None:
+        """Return in one line what to do with a file that was written, None if it goes without saying.
 
         Raises:
-            RunError: the file can't be read as this kind; the message has the line.
+            ReviewError: the tool can't show a class's name.
         """
-        answers: Iterator[Answer] = importlib.import_module(self.module).read(path, fingerprint)
-        return answers
+        module = self._module()
+        return module.advice(path, form) if hasattr(module, "advice") else None
+
+    def read(self, path: Path, run: RunDirectory) -> Reading:
+        """Read what people decided of the run's rows.
+
+        Raises:
+            RunError: the file can't be read as this kind; the message has the place in it.
+        """
+        if not path.is_file():
+            raise FileError(f"there is no file {path}")
+        reading: Reading = self._module().read(path, run)
+        return reading
+
+    def _module(self) -> Any:
+        return importlib.import_module(f"cli.review.{self.name}")
 
 
 FILES = {
-    "jsonl": FileKind("cli.review.jsonl", ".jsonl"),
+    "csv": FileKind("csv_file", (".csv",)),
+    "jsonl": FileKind("jsonl", (".jsonl",)),
+    "label-studio": FileKind("label_studio_file", (".json",), dated=True),
+    "doccano": FileKind("doccano", (".zip",)),
 }
+
+
+def without_repeats(decisions: Iterable[Decision], history: Iterable[Decision]) -> list[Decision]:
+    """Leave out what a source has said of a row before, as the last thing that it said of it.
+
+    A file that doesn't say when its decisions were made has them all made when it was last written. So one that was
+    pulled before must not become newer than what somebody else decided of its row since.
+    """
+    said = {(old.row, old.source): (old.verdict, old.label, old.annotator) for old in history}
+    return [new for new in decisions if said.get((new.row, new.source)) != (new.verdict, new.label, new.annotator)]

@@ -1,20 +1,44 @@
-"""Review records as a file: JSON lines, each the body that Rubrix would get."""
+"""Records as JSON lines, with a ``decision`` for a person or a script to fill in."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from cli.review.records import ReviewRecord
-from cli.review.rubrix_record import encode, screen
-from cli.review.server import Form
-from scorer.files import write_atomically
+from cli.review.decided import FileError, Reading, Said, answered
+from cli.review.flat import RECORD_ID, flat, screen, texts
+from cli.review.lines import read_lines, write_lines
+from cli.review.records import ReviewRecord, row_of
+from scorer import RunDirectory
 
-__all__ = ["screen", "write"]
+__all__ = ["read", "screen", "write"]
 
 
-def write(path: Path, records: Iterable[ReviewRecord], form: Form) -> None:
+def write(path: Path, records: list[ReviewRecord]) -> None:
     """Write one line per record, in order; the file is there whole or not at all.
 
     Raises:
         RunError: the disk is full or the folder can't be written; an older file is left as it was.
     """
-    write_atomically(path, lambda stream: stream.writelines(encode(record) + b"\n" for record in records))
+    empty = {"decision": None, "annotator": None}
+    write_lines(path, ({**flat(record), **empty, **texts(record)} for record in records))
+
+
+def read(path: Path, run: RunDirectory) -> Reading:
+    """Read the lines that have a decision.
+
+    Raises:
+        FileError: a line can't be read or has a decision that is none; the message has its number.
+    """
+    said, foreign = [], 0
+    with path.open("rb") as stream:
+        for number, line in read_lines(str(path), stream):
+            if "decision" not in line:
+                hint = "; is it doccano's? then give --from doccano" if "label" in line else ""
+                raise FileError(f"{path}, line {number}: it has no key 'decision'{hint}")
+            row = row_of(line.get(RECORD_ID), run.data_fingerprint)
+            word, annotator = (line.get(key) or "" for key in ("decision", "annotator"))
+            if not isinstance(word, str) or not isinstance(annotator, str):
+                raise FileError(f"{path}, line {number}: decision and annotator must be text, in quotes")
+            if row is None:
+                foreign += 1
+            elif word.strip():
+                said.append(Said(row, word.strip(), annotator.strip() or "jsonl", f"line {number}"))
+    return Reading(answered(path, said, run), foreign)

@@ -1,6 +1,7 @@
 """Ranked rows to review records: what a person needs to judge one row, whatever the tool."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ class ReviewRecord:
     ``inputs`` are the texts by field name; ``predicted`` the model's class and its probability; ``given`` the
     data's label, None without one; ``metadata`` numbers and names to sort and filter by, all finite. ``id`` holds
     the data's fingerprint and the row, so that it is the same in every run over the same data and sorts by row.
+    ``rank`` is its place in the ranking that it was made of, from 1.
     """
 
     id: str
@@ -27,6 +29,7 @@ class ReviewRecord:
     given: str | None
     given_by: str
     metadata: dict[str, float | int | str] = field(default_factory=dict)
+    rank: int = 1
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,17 @@ class Refusal:
 
     row: int
     reason: str
+
+
+def record_id(fingerprint: str, row: int) -> str:
+    """Return the id of a row of the data with this fingerprint."""
+    return f"{fingerprint[:12]}-{row:09d}"
+
+
+def row_of(record_id: object, fingerprint: str) -> int | None:
+    """Return the row that a record's id names, None if it names none of the data with this fingerprint."""
+    found = re.fullmatch(r"([^-]+)-([0-9]{9,18})", record_id) if isinstance(record_id, str) else None
+    return int(found[2]) if found and found[1] == fingerprint[:12] else None
 
 
 def build_records(
@@ -87,7 +101,7 @@ def _record(run: RunDirectory, ranked: RankedRow, text: str | None, pair: str | 
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"the {name} is {value}, not a finite number")
     return ReviewRecord(
-        id=f"{run.data_fingerprint[:12]}-{ranked.row:09d}",
+        id=record_id(run.data_fingerprint, ranked.row),
         row=ranked.row,
         inputs=inputs,
         predicted=(predicted, probability),
@@ -95,6 +109,7 @@ def _record(run: RunDirectory, ranked: RankedRow, text: str | None, pair: str | 
         given=given,
         given_by=run.data_name,
         metadata=metadata,
+        rank=int(ranked.rank),
     )
 
 

@@ -131,4 +131,7 @@ class Tool:
 
 TOOLS = {
     "rubrix": Tool("Rubrix", "cli.review.rubrix_server", "RUBRIX", "http://localhost:6900", "rubrix.apikey"),
+    "label-studio": Tool(
+        "Label Studio", "cli.review.label_studio_server", "LABEL_STUDIO", "http://localhost:8080", None
+    ),
 }

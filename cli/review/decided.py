@@ -1,0 +1,83 @@
+"""What people wrote in a file to decide of rows: a class's name, ``keep`` or ``discard``."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cli.review.decision import Answer, utc_text
+from cli.review.given import given_labels
+from scorer import RunDirectory, RunError
+
+KEEP, DISCARD = "keep", "discard"
+_LONGEST = 60  # characters of a wrong word that an error shows
+
+
+class FileError(RunError):
+    """A file of decisions can't be read; the message may have a word of it."""
+
+    quotes_data = True
+
+
+@dataclass(frozen=True)
+class Said:
+    """One person's word on one row, and where in the file it is, such as ``line 7``."""
+
+    row: int
+    word: str
+    annotator: str
+    where: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a file holds: answers to rows of the run's data, and how many records are of ``foreign`` data."""
+
+    answers: list[Answer]
+    foreign: int
+
+
+def words(run: RunDirectory) -> str:
+    """Return what may be written, as a message lists it."""
+    return f"{', '.join(run.class_names)}, {KEEP} or {DISCARD}"
+
+
+def answered(path: Path, said: Iterable[Said], run: RunDirectory, *, strict: bool = True) -> list[Answer]:
+    """Return people's words as answers, given when the file was last written; upper and lower case are one.
+
+    Without ``strict`` a word that means nothing stays the answer's label, which no class is.
+
+    Raises:
+        FileError: a word is none of those that may be written, or it keeps a row that has no label, and ``strict``;
+            the message has its place.
+        RunError: there is no such row.
+    """
+    moment = utc_text(datetime.fromtimestamp(path.stat().st_mtime, UTC))
+    all_said = list(said)
+    given = given_labels(run, sorted({one.row for one in all_said}))
+    answers = []
+    for one in all_said:
+        try:
+            label = _label(path, one, run, given[one.row])
+        except FileError:
+            if strict:
+                raise
+            label = one.word
+        answers.append(Answer(one.row, one.annotator, label, moment))
+    return answers
+
+
+def _label(path: Path, said: Said, run: RunDirectory, given: str | None) -> str | None:
+    if said.word in run.class_names:
+        return said.word
+    alike = [name for name in run.class_names if name.strip().casefold() == said.word.casefold()]
+    if len(alike) == 1:
+        return alike[0]
+    if said.word.casefold() == DISCARD:
+        return None
+    if said.word.casefold() != KEEP:
+        word = said.word if len(said.word) <= _LONGEST else f"{said.word[:_LONGEST]}..."
+        raise FileError(f"{path}, {said.where}: the decision {word!r} is none; write one of: {words(run)}")
+    if given is None:
+        raise FileError(f"{path}, {said.where}: row {said.row} has no label to keep; write its class, or {DISCARD}")
+    return given

@@ -1,0 +1,98 @@
+"""doccano's JSON lines for text classification: the examples that it imports, and its export, zipped or not."""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from cli.review import flat
+from cli.review.decided import DISCARD, FileError, Reading, Said, answered
+from cli.review.lines import read_lines, write_lines
+from cli.review.records import Refusal, ReviewRecord, row_of
+from cli.review.server import Form
+from scorer import RunDirectory
+
+_EVERYBODY = "all"  # the name of the only file of a project whose members share their labels
+
+
+def screen(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
+    """Part the records that doccano can take from those it would refuse, with the reason."""
+    fit, refused = flat.screen(records)
+    taken = [record for record in fit if _text(record)]
+    return taken, [*refused, *(Refusal(one.row, "the text is empty") for one in fit if not _text(one))]
+
+
+def write(path: Path, records: list[ReviewRecord]) -> None:
+    """Write one example per line; the file is there whole or not at all.
+
+    Labels are left to people: a label that doccano had been given would come back as somebody's.
+
+    Raises:
+        RunError: the disk is full or the folder can't be written; an older file is left as it was.
+    """
+    write_lines(path, map(_example, records))
+
+
+def advice(path: Path, form: Form) -> str:
+    """Say what doccano needs beside the file."""
+    labels = ", ".join([*form.class_names, DISCARD])
+    return f"Import it as JSONL into a text classification project, single label, with the labels {labels}"
+
+
+def read(path: Path, run: RunDirectory) -> Reading:
+    """Read an export as JSONL; of a zip file, every member's file, which has their name.
+
+    Several labels of one example come as one of them all, which no class is: whose they are is not in the file.
+
+    Raises:
+        FileError: a line can't be read; the message has its number.
+    """
+    said: list[Said] = []
+    foreign = 0
+    try:
+        for name, stream in _files(path):
+            where = f"{name}, " if name else ""
+            who = PurePosixPath(name or path.name).stem
+            for number, line in read_lines(f"{path}{f', {name}' if name else ''}", stream):
+                row = row_of(line.get(flat.RECORD_ID), run.data_fingerprint)
+                labels = line.get("label")
+                if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+                    raise FileError(
+                        f"{path}, {where}line {number}: it has no list 'label'; export from doccano as JSONL"
+                    )
+                if row is None:
+                    foreign += 1
+                elif labels:
+                    annotator = "doccano" if who == _EVERYBODY or not name else who
+                    said.append(Said(row, ", ".join(labels), annotator, f"{where}line {number}"))
+    except zipfile.BadZipFile as error:
+        raise FileError(f"{path} is no zip file as doccano writes it ({error}); export it again") from None
+    return Reading(answered(path, said, run, strict=False), foreign)
+
+
+def _files(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    """Yield an export's files, with their names where they are in a zip file."""
+    if path.suffix.lower() != ".zip":
+        with path.open("rb") as stream:
+            yield "", stream
+        return
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".jsonl")]
+        if not names:
+            raise FileError(f"{path} holds no .jsonl file; export from doccano as JSONL")
+        for name in names:
+            with archive.open(name) as stream:
+                yield name, stream
+
+
+def _example(record: ReviewRecord) -> dict[str, Any]:
+    # doccano reads a file through pandas, where a missing number is a NaN that its database refuses
+    known = {key: "" if value is None else value for key, value in flat.flat(record).items()}
+    return {"text": _text(record), "label": [], **known}
+
+
+def _text(record: ReviewRecord) -> str:
+    """Return a record's texts as the one that doccano shows."""
+    if len(record.inputs) == 1:
+        return next(iter(record.inputs.values()))
+    return "\n\n".join(f"{field}: {text}" for field, text in record.inputs.items())

@@ -1,0 +1,75 @@
+"""Label Studio as a review server."""
+
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Self
+
+from cli.review.chunks import ChunkedLog
+from cli.review.decision import Answer, Place
+from cli.review.label_studio_api import LabelStudioApi
+from cli.review.label_studio_record import LabelStudioError, answers, encode, screen
+from cli.review.records import Refusal, ReviewRecord
+from cli.review.server import Account, Form, OnWait
+
+_SORT = {
+    "loss": "loss, descending",
+    "margin": "margin, ascending",
+    "self-confidence": "loss, descending",
+    "entropy": "entropy, descending",
+}
+
+
+class LabelStudioServer:
+    """A Label Studio server, seen with one token; a data set is a project, by its title."""
+
+    def __init__(self, api: LabelStudioApi) -> None:
+        self._api = api
+        self._project = 0
+
+    def __enter__(self) -> Self:
+        self._api.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._api.__exit__(kind, error, trace)
+
+    def check_name(self, name: str) -> None:
+        if not 3 <= len(name) <= 50 or name != name.strip() or not name.isprintable():
+            raise LabelStudioError(
+                f"Label Studio takes no project title {name!r}: 3 to 50 characters, no space at its ends"
+            )
+
+    def screen(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
+        return screen(records)
+
+    def open(self, name: str, form: Form) -> Place:
+        self._project = self._api.open_project(name, form)
+        return Place("label-studio", self._api.url, None, name)
+
+    def sending(self, place: Place, chunk_size: int, refused: Iterable[Refusal]) -> ChunkedLog:
+        return ChunkedLog(self._api, str(self._project), encode, chunk_size, refused)
+
+    def page(self, place: Place) -> str:
+        return f"{place.url}/projects/{self._project}/data"
+
+    def sort_hint(self, by: str) -> str:
+        return f"Order by {_SORT[by]}, then Label Tasks As Displayed"
+
+    def answers(self, place: Place, fingerprint: str) -> Iterator[Answer]:
+        project = self._api.open_project(place.name, None)
+        names = self._api.users()
+        for task in self._api.annotated(project):
+            yield from answers(task, fingerprint, names) or ()
+
+
+def connect(account: Account, on_wait: OnWait) -> LabelStudioServer:
+    """Make a client; no request is sent yet.
+
+    Raises:
+        LabelStudioError: the address or the token can't be used, or a workspace is asked for.
+    """
+    if account.workspace is not None:
+        raise LabelStudioError("Label Studio has no workspaces; leave out --workspace and LABEL_STUDIO_WORKSPACE")
+    return LabelStudioServer(LabelStudioApi(account.url, account.api_key, on_wait=on_wait))
