@@ -1,6 +1,7 @@
 """The requests that a Label Studio server needs for logging and pulling, over httpx."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -130,7 +131,7 @@ class LabelStudioApi(ReviewClient):
         asked = (project.get("parsed_label_config") or {}).get(CONTROL) or {}
         missing = [one for one in form.class_names if one not in (asked.get("labels") or [])]
         if asked.get("type") != "Choices" or missing:
-            lacks = f"the choice {missing[0]!r}" if asked.get("type") == "Choices" else f"choices named {CONTROL!r}"
+            lacks = f"choice {missing[0]!r}" if asked.get("type") == "Choices" else f"choices named {CONTROL!r}"
             raise LabelStudioError(
                 f"the project {name!r} has no {lacks} in its labelling interface; add it, or choose another --name"
             )
@@ -227,8 +228,10 @@ def _refusal(response: httpx.Response) -> tuple[str, frozenset[int]]:
     except (ValueError, KeyError, TypeError):
         return f"it answers {response.status_code}{_said(response)}", frozenset()
     places = {place: error for place, error in enumerate(errors) if error} if isinstance(errors, list) else {}
-    reason = next((str(error).partition("[assume:")[0] for error in places.values()), "it is turned down")
-    return _short(reason.partition("::")[0]), frozenset(places) if len(errors) > 1 else frozenset()
+    reason = str(next(iter(places.values()), "it is turned down"))
+    # "Error at item 3: ... [assume: ...] :: {the task}"
+    reason = re.sub(r"^Error at item \d+: ", "", reason).partition("[assume:")[0].partition("::")[0]
+    return _short(reason), frozenset(places) if len(errors) > 1 else frozenset()
 
 
 def _said(response: httpx.Response) -> str:

@@ -2,6 +2,7 @@
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 python=${LOSSRANK_PYTHON:-python3}
 rubrix_port=${LOSSRANK_RUBRIX_PORT:-16900}
+labelstudio_port=${LOSSRANK_LABELSTUDIO_PORT:-18080}
 opensearch_port=${LOSSRANK_OPENSEARCH_PORT:-9291} # its runner takes 9201 to 9299
 
 pid_of() { # DIR, name: prints the process id of a running server; a recycled id does not count

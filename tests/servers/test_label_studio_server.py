@@ -1,0 +1,302 @@
+"""`lossrank log` and `pull` against a real Label Studio 1.23 server, annotated through its own API."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import Result
+
+from cli.review.chunks import ChunkedLog
+from cli.review.label_studio_api import LabelStudioApi
+from cli.review.label_studio_record import encode
+from cli.review.records import record_id
+from cli.review.server import Form
+from cli.review.store import DecisionStore
+from scorer import ModelBundle, RunDirectory, ScoreOptions, join_source, rank, score_dataset
+from tests.fake_rubrix import make_record
+from tests.servers.label_studio import ADMIN, KEY, LabelStudio, projects
+from tests.tiny import CLASSES, make_texts
+
+pytestmark = pytest.mark.servers
+Lossrank = Callable[..., Result]
+Decisions = dict[int, tuple[str, str | None, str]]
+
+
+@pytest.fixture(scope="session")
+def server() -> LabelStudio:
+    if "LOSSRANK_SERVERS" not in os.environ:
+        pytest.skip("no servers: make test-servers starts them")
+    port = os.environ.get("LOSSRANK_LABELSTUDIO_PORT", "18080")
+    return LabelStudio(Path(os.environ["LOSSRANK_SERVERS"]), f"http://127.0.0.1:{port}")
+
+
+@pytest.fixture
+def name(server: LabelStudio, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A project title of the test's own, on the server that the command line finds in its environment."""
+    monkeypatch.setenv("LABEL_STUDIO_API_URL", server.url)
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", KEY)
+    monkeypatch.delenv("LABEL_STUDIO_WORKSPACE", raising=False)
+    yield from projects(server)
+
+
+@pytest.fixture
+def run(tiny_bundle: ModelBundle, tmp_path: Path) -> RunDirectory:
+    """600 scored rows, one of them with a text of every kind."""
+    texts = make_texts(600, longest=40)
+    texts[7] = "<script>alert(1)</script> & $text \u2028 😀 \t 'w1' w2"
+    labels = [CLASSES[i % 4] for i in range(600)]
+    pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "news.parquet")
+    score_dataset(tiny_bundle, tmp_path / "news.parquet", tmp_path / "run", ScoreOptions(threads=1))
+    return RunDirectory.open(tmp_path / "run")
+
+
+def decisions(run: RunDirectory) -> Decisions:
+    with DecisionStore(run) as store:
+        return {row: (one.verdict, one.label, one.annotator) for row, one in store.current().items()}
+
+
+def given(run: RunDirectory, row: int) -> str:
+    return CLASSES[row % 4]
+
+
+def other(run: RunDirectory, row: int) -> str:
+    return CLASSES[(row + 1) % 4]
+
+
+def test_the_worst_500_arrive_whole_sort_by_loss_and_are_there_once(
+    server: LabelStudio, name: str, run: RunDirectory, lossrank: Lossrank
+) -> None:
+    started = time.perf_counter()
+    result = lossrank("log", run.path, "--to", "label-studio", "--name", name, "--top", 500)
+    print(f"{500 / (time.perf_counter() - started):.0f} records/s")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        "500 rows: 500 logged, 0 there already, 0 refused",
+        f"Review them at {server.url}/projects/{server.project(name)}/data",
+        "The worst first: Order by loss, descending, then Label Tasks As Displayed.",
+        f"Then bring the decisions back: lossrank pull {run.path}",
+    ]
+    ranked = rank(run, 500)
+    texts = join_source(run, ranked)["text"].to_pylist()
+    tasks = server.tasks(name, "-tasks:data.loss")
+    assert [task["data"]["row"] for task in tasks] == [row.row for row in ranked]
+    for task, row, text in zip(tasks, ranked, texts, strict=True):
+        predicted = run.class_names[row.predicted]
+        assert task["data"] == {
+            "text": text,
+            "rank": row.rank,
+            "row": row.row,
+            "record_id": record_id(run.data_fingerprint, row.row),
+            "given": given(run, row.row),
+            "predicted": predicted,
+            "probability": row.top_prob,
+            "loss": row.loss,
+            "margin": row.margin,
+            "entropy": row.entropy,
+        }
+        (prediction,) = task["predictions"]
+        assert prediction["result"][0]["value"] == {"choices": [predicted]}
+        assert prediction["score"] == pytest.approx(row.top_prob)
+        assert prediction["model_version"] == "tiny"
+        assert task["annotations"] == []
+
+    again = lossrank("log", run.path, "--to", "label-studio", "--name", name, "--top", 510)
+    assert again.stdout.startswith("510 rows: 10 logged, 500 there already, 0 refused")
+    assert len(server.tasks(name)) == 510
+
+
+def test_what_people_annotated_and_skipped_comes_back_and_a_second_log_leaves_it(
+    server: LabelStudio, name: str, run: RunDirectory, lossrank: Lossrank, tmp_path: Path
+) -> None:
+    lossrank("log", run.path, "--to", "label-studio", "--name", name, "--top", 30)
+    rows = [row.row for row in rank(run, 30)]
+    ana = server.sign_up()
+    server.annotate(name, run, {rows[0]: given(run, rows[0]), rows[1]: other(run, rows[1]), rows[2]: None})
+    server.annotate(name, run, {rows[3]: other(run, rows[3]), rows[4]: given(run, rows[4])})
+    server.annotate(name, run, {rows[3]: other(run, rows[3]), rows[4]: None}, ana.token)
+    server.annotate(name, run, {rows[1]: given(run, rows[1])})  # of one person the latest holds
+    lossrank("log", run.path, "--to", "label-studio", "--name", name, "--top", 40)
+
+    result = lossrank("pull", run.path)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "8 answers: 2 rows kept, 1 relabelled, 1 discarded; 4 decisions are new\n"
+    assert result.stderr == f"1 rows stay open, their annotators disagree: {rows[4]}\n"
+    both = ", ".join(sorted([ADMIN, ana.email]))
+    expected: Decisions = {
+        rows[0]: ("kept", None, ADMIN),
+        rows[1]: ("kept", None, ADMIN),
+        rows[2]: ("discarded", None, ADMIN),
+        rows[3]: ("relabelled", other(run, rows[3]), both),
+    }
+    assert decisions(run) == expected
+    assert "; 0 decisions are new" in lossrank("pull", run.path).stdout
+
+    one = lossrank("pull", run.path, "--policy", f"user={ana.email}", "--from", "label-studio", "--name", name)
+    assert "0 rows kept, 1 relabelled, 1 discarded" in one.stdout
+    assert decisions(run)[rows[4]] == ("discarded", None, ana.email)
+
+    file = tmp_path / "export.json"
+    file.write_bytes(server.export(name))
+    exported = lossrank("pull", run.path, file)
+    assert exported.stdout.startswith("8 answers: 2 rows kept, 1 relabelled, 1 discarded;")
+    assert {row: one[:2] for row, one in decisions(run).items()} == {
+        **{row: one[:2] for row, one in expected.items()},
+        rows[4]: ("discarded", None),
+    }
+
+
+def test_the_ten_decisions_come_back_as_they_were_made(
+    server: LabelStudio, name: str, run: RunDirectory, lossrank: Lossrank
+) -> None:
+    lossrank("log", run.path, "--to", "label-studio", "--name", name, "--top", 20)
+    rows = [row.row for row in rank(run, 10)]
+    kept, relabelled, discarded = rows[:4], rows[4:8], rows[8:]
+    labels = {row: given(run, row) for row in kept} | {row: other(run, row) for row in relabelled}
+    server.annotate(name, run, {**labels, **dict.fromkeys(discarded)})
+    lossrank("pull", run.path)
+    assert decisions(run) == {
+        **dict.fromkeys(kept, ("kept", None, ADMIN)),
+        **{row: ("relabelled", other(run, row), ADMIN) for row in relabelled},
+        **dict.fromkeys(discarded, ("discarded", None, ADMIN)),
+    }
+
+
+def test_the_import_file_gives_the_tasks_that_logging_gives(
+    server: LabelStudio, name: str, run: RunDirectory, lossrank: Lossrank, tmp_path: Path
+) -> None:
+    lossrank("log", run.path, "--to", "label-studio", "--name", name, "--top", 50)
+    logged = [(task["data"], task["predictions"][0]["result"]) for task in server.tasks(name)]
+    result = lossrank("log", run.path, "--to", "label-studio", "-o", tmp_path / "tasks.json", "--top", 50)
+    config = result.stdout.splitlines()[1].partition("interface: ")[2]
+    project = server.request("POST", "/api/projects/", json={"title": f"{name} file", "label_config": config})["id"]
+    with (tmp_path / "tasks.json").open("rb") as stream:
+        server.request("POST", f"/api/projects/{project}/import", files={"file": ("tasks.json", stream)})
+    assert [(task["data"], task["predictions"][0]["result"]) for task in server.tasks(f"{name} file")] == logged
+
+
+def test_a_server_that_crashes_in_mid_run_and_comes_back(server: LabelStudio, name: str, run: RunDirectory) -> None:
+    with logging(run, name, "--chunk-size", "20") as process:
+        while len(server.tasks(name)) < 60:
+            assert process.poll() is None
+        server.kill()
+        time.sleep(3)
+        assert process.poll() is None
+        server.start()
+        stdout, stderr = process.communicate(timeout=180)
+    assert stdout.startswith("600 rows: 600 logged, 0 there already, 0 refused"), stderr
+    assert "waiting for the server" in stderr
+    assert process.returncode == 0
+    assert sorted(task["data"]["row"] for task in server.tasks(name)) == list(range(600))
+
+
+def test_a_log_that_is_killed_goes_on_where_it_was(
+    server: LabelStudio, name: str, run: RunDirectory, lossrank: Lossrank
+) -> None:
+    with logging(run, name, "--chunk-size", "10") as process:
+        while len(server.tasks(name)) < 30:
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+    time.sleep(1)  # a chunk may be on its way
+    there = len(server.tasks(name))
+    assert 30 <= there < 600
+    result = lossrank("log", run.path, "--to", "label-studio", "--name", name, "--top", 600)
+    assert result.stdout.startswith(f"600 rows: {600 - there} logged, {there} there already, 0 refused")
+    assert sorted(task["data"]["row"] for task in server.tasks(name)) == list(range(600))
+
+
+def test_a_personal_access_token_does_as_a_legacy_one(
+    server: LabelStudio, name: str, run: RunDirectory, lossrank: Lossrank
+) -> None:
+    ana = server.sign_up()
+    key = ("--api-key", ana.personal_token)
+    result = lossrank("log", run.path, "--to", "label-studio", "--name", name, "--top", 10, *key)
+    assert result.stdout.startswith("10 rows: 10 logged, 0 there already"), result.stderr
+    row = rank(run, 1)[0].row
+    server.annotate(name, run, {row: None}, ana.token)
+    assert "1 discarded; 1 decisions are new" in lossrank("pull", run.path, *key).stdout
+    assert decisions(run) == {row: ("discarded", None, ana.email)}
+
+
+@pytest.mark.parametrize("token", ["wrong", "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyX2lkIjoxfQ.c2lnbmF0dXJl"])
+def test_a_wrong_token_is_one_line_without_it(
+    server: LabelStudio, name: str, run: RunDirectory, lossrank: Lossrank, token: str
+) -> None:
+    for command in (("log", run.path, "--to"), ("pull", run.path, "--from")):
+        result = lossrank(*command, "label-studio", "--name", name, "--api-key", token)
+        assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+        assert f"Label Studio at {server.url}: it refuses the " in result.stderr
+        assert "LABEL_STUDIO_API_KEY to one of Account & Settings" in result.stderr
+        assert token not in result.stderr
+
+
+def test_projects_that_are_missing_double_or_ask_something_else(
+    server: LabelStudio, name: str, run: RunDirectory, lossrank: Lossrank
+) -> None:
+    to = ("--to", "label-studio", "--name", name)
+    missing = lossrank("pull", run.path, "--from", "label-studio", "--name", name)
+    assert missing.stderr.startswith(f"Error: Label Studio at {server.url} has no project '{name}'; see --name")
+    config = '<View><Text name="text" value="$text"/><Choices name="label" toName="text">{}</Choices></View>'
+    body = {"title": name, "label_config": config.format('<Choice value="World"/><Choice value="Sports"/>')}
+    server.request("POST", "/api/projects/", json=body)
+    lacking = lossrank("log", run.path, *to)
+    assert lacking.stderr == (
+        f"Error: the project '{name}' has no choice 'Business' in its labelling interface; add it, or choose "
+        "another --name\n"
+    )
+    server.request("POST", "/api/projects/", json=body)
+    double = lossrank("log", run.path, *to)
+    assert f"has 2 projects '{name}' (ids " in double.stderr
+    assert double.exit_code == 1
+
+
+def test_names_that_xml_and_the_labelling_interface_read_otherwise(server: LabelStudio, name: str) -> None:
+    classes = ('A & B <"x"\'>', "US$5m", "$text", " padded ", "Ünïcode 😀", *(f"class {i}" for i in range(7)))
+    form = Form(classes, ("text", "the $question & <answer>"))
+    inputs = {"text": "w1", "the $question & <answer>": "w2"}
+    records = [make_record(i, inputs=inputs, predicted=(label, 0.5), given=label) for i, label in enumerate(classes)]
+    with LabelStudioApi(server.url, KEY) as api:
+        project = api.open_project(name, form)
+        assert api.open_project(name, form) == project
+        sending = ChunkedLog(api, str(project), encode)
+        assert list(sending.log(records)) == [12]
+        assert sending.refused == []
+    tasks = server.tasks(name)
+    assert [task["predictions"][0]["result"][0]["value"]["choices"] for task in tasks] == [[one] for one in classes]
+    assert {(task["data"]["text"], task["data"]["text_pair"]) for task in tasks} == {("w1", "w2")}
+    shown = server.request("GET", f"/api/projects/{project}/")["parsed_label_config"]["label"]
+    assert shown["labels"] == list(classes)
+
+
+def test_a_task_that_the_server_turns_down_costs_only_itself(
+    server: LabelStudio, name: str, run: RunDirectory, lossrank: Lossrank
+) -> None:
+    config = (
+        '<View><Text name="text" value="$text"/><Text name="more" value="$margin"/><Choices name="label" '
+        f'toName="text">{"".join(f"""<Choice value="{one}"/>""" for one in CLASSES)}</Choices></View>'
+    )
+    project = server.request("POST", "/api/projects/", json={"title": name, "label_config": config})["id"]
+    lines = [make_record(row, metadata={"row": row, "margin": 0.5}, given="World") for row in range(10)]
+    lines[3] = make_record(3)  # without what the project's interface shows
+    with LabelStudioApi(server.url, KEY) as api:
+        sending = ChunkedLog(api, str(project), encode)
+        assert list(sending.log(lines)) == [10]
+    assert [(refusal.row, refusal.reason) for refusal in sending.refused] == [
+        (3, '"margin" key is expected in task data')
+    ]
+    assert sending.logged == len(server.tasks(name)) == 9
+
+
+def logging(run: RunDirectory, name: str, *options: str) -> "subprocess.Popen[str]":
+    """Start `lossrank log` of all rows in a process of its own."""
+    arguments = ["log", str(run.path), "--to", "label-studio", "--name", name, "--top", "600", *options]
+    command = [sys.executable, "-c", "from cli.main import run; run()", *arguments]
+    root = Path(__file__).parents[2]
+    return subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
