@@ -206,7 +206,11 @@ def test_the_records_go_to_a_file(run: RunDirectory, server: FakeRubrix, lossran
     file = tmp_path / "worst.jsonl"
     result = lossrank("log", run.path, "--to", "jsonl", "-o", file, "--top", 50)
     assert result.stdout == f"50 rows: 50 written to {file}, 0 refused\n"
-    assert [json.loads(line) for line in file.read_bytes().splitlines()] == list(server.records.values())
+    lines = [json.loads(line) for line in file.read_bytes().splitlines()]
+    assert [line["rank"] for line in lines] == list(range(1, 51))
+    for line, record in zip(lines, server.records.values(), strict=True):
+        assert (line["record_id"], line["text"]) == (record["id"], record["inputs"]["text"])
+        assert {key: line[key] for key in record["metadata"]} == record["metadata"]
     again = lossrank("log", run.path, "--to", "jsonl", "-o", file, "--top", 3)
     assert (again.exit_code, again.stderr) == (
         1,
@@ -222,7 +226,7 @@ def test_the_records_go_to_a_file(run: RunDirectory, server: FakeRubrix, lossran
         (["--to", "rubrix"], "--to rubrix takes --name DATA_SET and no -o"),
         (["--to", "rubrix", "--name", "d", "-o", "f"], "--to rubrix takes --name DATA_SET and no -o"),
         (["--to", "jsonl"], "--to jsonl takes -o FILE and no --name"),
-        (["--to", "argilla"], "'argilla' is not one of 'rubrix', 'jsonl'"),
+        (["--to", "nowhere"], "'nowhere' is not one of 'rubrix', "),
         (["--name", "d", "--chunk-size", "1001"], "1001 is not in the range 1<=x<=1000"),
         (["--name", "d", "--by", "size"], "'size' is not one of 'loss'"),
     ],

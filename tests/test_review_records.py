@@ -190,11 +190,23 @@ def test_the_longest_label_and_a_rounded_probability_pass() -> None:
     assert record_body(record)["prediction"]["labels"][0]["score"] == 1.0
 
 
-def test_the_file_has_the_records_as_rubrix_gets_them(tmp_path: Path) -> None:
-    records = [make_record(1, inputs={"text": "a\nb\u2028c 😀\x00"}), make_record(2)]
-    FILES["jsonl"].write(tmp_path / "worst.jsonl", records, FORM)
-    lines = (tmp_path / "worst.jsonl").read_bytes().splitlines()
-    assert [json.loads(line) for line in lines] == [record_body(record) for record in records]
+def test_the_file_has_a_line_for_each_record(tmp_path: Path) -> None:
+    records = [make_record(1, inputs={"text": "a\nb\u2028c 😀\x00"}), make_record(2, rank=2, given=None)]
+    FILES["jsonl"].write(tmp_path / "worst.jsonl", records)
+    lines = [json.loads(line) for line in (tmp_path / "worst.jsonl").read_bytes().split(b"\n")[:-1]]
+    assert lines[0] == {
+        "rank": 1,
+        "row": 1,
+        "record_id": "abc-000000001",
+        "given": "World",
+        "predicted": "Business",
+        "probability": 0.75,
+        "loss": 2.5,
+        "decision": None,
+        "annotator": None,
+        "text": "a\nb\u2028c 😀\x00",
+    }
+    assert (lines[1]["rank"], lines[1]["row"], lines[1]["given"]) == (2, 2, None)
     assert [path.name for path in tmp_path.iterdir()] == ["worst.jsonl"]
 
 
@@ -202,23 +214,23 @@ def test_a_file_is_replaced_only_when_forced(tmp_path: Path) -> None:
     file = tmp_path / "worst.jsonl"
     file.write_text("mine")
     with pytest.raises(match=r"worst\.jsonl exists; .* --force"):
-        FILES["jsonl"].write(file, [make_record(1)], FORM)
+        FILES["jsonl"].write(file, [make_record(1)])
     assert file.read_text() == "mine"
-    FILES["jsonl"].write(file, [make_record(1)], FORM, force=True)
-    assert json.loads(file.read_text())["id"] == "abc-000000001"
+    FILES["jsonl"].write(file, [make_record(1)], force=True)
+    assert json.loads(file.read_text())["record_id"] == "abc-000000001"
 
 
 def test_a_file_that_fails_half_way_leaves_the_old_one(tmp_path: Path) -> None:
     file = tmp_path / "worst.jsonl"
     file.write_text("mine")
     with pytest.raises(ValueError, match="not JSON compliant"):
-        FILES["jsonl"].write(file, [make_record(1), make_record(2, metadata={"loss": math.nan})], FORM, force=True)
+        FILES["jsonl"].write(file, [make_record(1), make_record(2, metadata={"loss": math.nan})], force=True)
     assert file.read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["worst.jsonl"]
 
 
 def test_a_file_in_no_folder_or_that_is_one(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="nowhere is not a folder; make it first"):
-        FILES["jsonl"].write(tmp_path / "nowhere" / "worst.jsonl", [], FORM)
+        FILES["jsonl"].write(tmp_path / "nowhere" / "worst.jsonl", [])
     with pytest.raises(match="is a folder; give -o a file"):
-        FILES["jsonl"].write(tmp_path, [], FORM, force=True)
+        FILES["jsonl"].write(tmp_path, [], force=True)

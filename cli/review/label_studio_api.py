@@ -231,7 +231,7 @@ def _refusal(response: httpx.Response) -> tuple[str, frozenset[int]]:
     reason = str(next(iter(places.values()), "it is turned down"))
     # "Error at item 3: ... [assume: ...] :: {the task}"
     reason = re.sub(r"^Error at item \d+: ", "", reason).partition("[assume:")[0].partition("::")[0]
-    return _short(reason), frozenset(places) if len(errors) > 1 else frozenset()
+    return _short(reason), frozenset(places)
 
 
 def _said(response: httpx.Response) -> str:
