@@ -49,8 +49,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> FakeLabelStudio:
     server = FakeLabelStudio()
     patched = functools.partial(LabelStudioApi, transport=server)
     monkeypatch.setattr("cli.review.label_studio_server.LabelStudioApi", patched)
-    for name in ("API_URL", "WORKSPACE"):
-        monkeypatch.delenv(f"LABEL_STUDIO_{name}", raising=False)
+    monkeypatch.delenv("LABEL_STUDIO_API_URL", raising=False)
+    monkeypatch.setenv("LABEL_STUDIO_WORKSPACE", "is not asked for")
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", KEY)
     return server
 

@@ -56,12 +56,12 @@ def read(path: Path, run: RunDirectory) -> Reading:
     """
     said, foreign = [], 0
     for number, cells in _rows(path, run):
-        row = row_of(_plain(cells[RECORD_ID]), run.data_fingerprint)
-        word = _plain(cells["decision"])
+        row = row_of(cells[RECORD_ID].strip(), run.data_fingerprint)
+        word = _plain(cells["decision"].strip())
         if row is None:
             foreign += 1
         elif word:
-            said.append(Said(row, word, _plain(cells.get("annotator", "")) or "csv", f"line {number}"))
+            said.append(Said(row, word, _plain(cells.get("annotator", "").strip()) or "csv", f"line {number}"))
     return Reading(answered(path, said, run), foreign)
 
 
@@ -106,6 +106,5 @@ def _guarded(cell: str) -> str:
 
 
 def _plain(cell: str) -> str:
-    """Return a cell as it was before it was guarded, without the space around it."""
-    cell = cell.strip()
+    """Return a cell as it was before it was guarded."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

@@ -71,5 +71,5 @@ def connect(account: Account, on_wait: OnWait) -> LabelStudioServer:
         LabelStudioError: the address or the token can't be used, or a workspace is asked for.
     """
     if account.workspace is not None:
-        raise LabelStudioError("Label Studio has no workspaces; leave out --workspace and LABEL_STUDIO_WORKSPACE")
+        raise LabelStudioError("Label Studio has no workspaces; leave out --workspace")
     return LabelStudioServer(LabelStudioApi(account.url, account.api_key, on_wait=on_wait))

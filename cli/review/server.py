@@ -95,7 +95,8 @@ class Server(Protocol):
 class Tool:
     """A kind of server; ``module`` has ``connect(account, on_wait)``, which returns a Server.
 
-    ``variables`` begins the names of the environment variables: ..._API_URL, ..._API_KEY, ..._WORKSPACE.
+    ``variables`` begins the names of the environment variables: ..._API_URL, ..._API_KEY, ..._WORKSPACE, the last
+    where the tool has ``workspaces``.
     """
 
     title: str
@@ -103,6 +104,7 @@ class Tool:
     variables: str
     url: str
     api_key: str | None
+    workspaces: bool = True
 
     def account(self, url: str | None, api_key: str | None, workspace: str | None) -> Account:
         """Fill in what was not given from the environment, then with what a server has after its installation.
@@ -117,7 +119,9 @@ class Tool:
         key = found(api_key, "API_KEY") or self.api_key
         if key is None:
             raise RunError(f"{self.title} wants an API key; set {self.variables}_API_KEY to it, or give --api-key")
-        return Account(found(url, "API_URL") or self.url, key, found(workspace, "WORKSPACE"))
+        return Account(
+            found(url, "API_URL") or self.url, key, found(workspace, "WORKSPACE") if self.workspaces else workspace
+        )
 
     def connect(self, account: Account, on_wait: OnWait) -> Server:
         """Make the tool's client; no request is sent yet.
@@ -132,6 +136,11 @@ class Tool:
 TOOLS = {
     "rubrix": Tool("Rubrix", "cli.review.rubrix_server", "RUBRIX", "http://localhost:6900", "rubrix.apikey"),
     "label-studio": Tool(
-        "Label Studio", "cli.review.label_studio_server", "LABEL_STUDIO", "http://localhost:8080", None
+        "Label Studio",
+        "cli.review.label_studio_server",
+        "LABEL_STUDIO",
+        "http://localhost:8080",
+        None,
+        workspaces=False,
     ),
 }

@@ -42,7 +42,6 @@ def name(server: LabelStudio, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A project title of the test's own, on the server that the command line finds in its environment."""
     monkeypatch.setenv("LABEL_STUDIO_API_URL", server.url)
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", KEY)
-    monkeypatch.delenv("LABEL_STUDIO_WORKSPACE", raising=False)
     yield from projects(server)
 
 
