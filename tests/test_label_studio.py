@@ -208,6 +208,18 @@ def test_an_import_in_the_background_is_the_enterprise_editions() -> None:
         log_of(server, range(3))
 
 
+def test_a_page_that_can_not_be_had_at_once_costs_no_answer_and_doubles_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.review.label_studio_api._PAGE", 3)
+    server = FakeLabelStudio()
+    log_of(server, range(10))
+    for row in range(8):
+        server.annotate(row, "World")
+    answered = iter([None, error(502, "later"), None, error(429, "later"), error(500, "later")])
+    server.before = lambda request: next(answered, None)
+    with connect(server) as api:
+        assert [task["data"]["row"] for task in api.annotated(1)] == list(range(8))
+
+
 # Tokens
 
 
