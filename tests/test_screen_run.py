@@ -251,5 +251,5 @@ def test_the_command_line(lossrank: Lossrank, bundle: ModelBundle, news: pa.Tabl
     logged = lossrank("log", tmp_path / "run", "--to", "jsonl", "-o", tmp_path / "worst.jsonl", "--top", 1000)
     assert said in logged.stderr
     records = [json.loads(line) for line in (tmp_path / "worst.jsonl").read_text().splitlines()]
-    marked = [record["metadata"].get("precision") for record in records]
+    marked = [record.get("precision") for record in records]
     assert marked == [None if row["precision"] == "fp32" else "int8" for row in worst_rows(tmp_path / "run", 1000)]
