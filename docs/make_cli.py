@@ -21,7 +21,7 @@ the Python dataclasses, whose docstrings say what they mean.
 | `score` | `scorer.RunStats`, and `run`, `rows_per_second`, `failed_gates` (a list of lines) |
 | `rank` | `run`, `by`, `count`, `output`, and `rows`: each `scorer.RankedRow` with `given_name`, `predicted_name` and \
 its `source` columns; null with `-o` |
-| `log` | `run`, `rows`, `to`, `written`, `already_there`, `refused` (`row`, `reason`), `url`, or `output` and `advice` |
+| `log` | `run`, `rows`, `to`, `written`, `already_there`, `refused` (`row`, `reason`), `url`; `output` and `advice` |
 | `export` | `scorer.ModelBundle`, and `sha256`, `seconds` |
 | `demo` | as `score`, and `worst`: rows as `rank` has them |
 | `status` | `scorer.RunStatus` |
