@@ -21,6 +21,8 @@ COMMANDS = {
     "rank": "Show the rows with the worst loss, or write them to a file.",
     "log": "Send the worst rows to a review tool, or write them as its records.",
     "pull": "Bring people's decisions back, from a review tool or its exported file.",
+    "apply": "Write the whole data set with the labels that people decided on.",
+    "diff": "Compare two runs: which rows entered, left or stayed among the worst.",
     "status": "Show how far a run is, how fast, and who works on it.",
     "verify": "Check that a run holds every row once, and that nothing of it has changed.",
     "bench": "Measure how fast this machine scores your rows, and how fast it could.",

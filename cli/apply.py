@@ -1,0 +1,190 @@
+"""`lossrank apply`."""
+
+import fnmatch
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import click
+
+from cli.output import json_option, print_json
+from cli.publish.card import troubles
+from cli.publish.changes import changes_table
+from cli.publish.decided import Decided, decided_rows
+from cli.publish.folder import is_file_output, refuse_output
+from cli.publish.hub import push, refuse_push
+from cli.publish.rows import corrected_rows
+from cli.publish.saved import require_datasets
+from cli.publish.split import refuse_test_split, split_name
+from cli.publish.write import FORMATS, PARQUET, SAVED, write_file, write_folder
+from cli.ranking import check_output, write_table
+from cli.review.decision import DISCARDED, KEPT, RELABELLED, UNREVIEWED
+from cli.screen import printable
+from scorer import RunDirectory, RunError, Source
+from scorer.source import reopen_source
+from scorer.store import is_remote
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="A .parquet file, or a folder in the hub's layout, to write.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default=PARQUET,
+    show_default=True,
+    help="What the folder holds; save_to_disk needs the extra datasets.",
+)
+@click.option("--diff", type=click.Path(path_type=Path), help="Write just the changes, as .csv, .jsonl or .parquet.")
+@click.option("--with-texts", is_flag=True, help="Put the rows' texts into the --diff file.")
+@click.option("--drop-discarded", is_flag=True, help="Leave discarded rows out.")
+@click.option("--reviewers", is_flag=True, help="Add who gave each label, where and when.")
+@click.option("--allow-test-split", is_flag=True, help="Correct a test split all the same.")
+@click.option("--push-to-hub", metavar="OWNER/NAME", help="Push the folder, with the token in the variable HF_TOKEN.")
+@click.option("--private", is_flag=True, help="Make the pushed data set a private one.")
+@click.option(
+    "--data", multiple=True, help="Where the scored data lies now, if it has moved; for each of several paths."
+)
+@click.option("--force", is_flag=True, help="Replace what is there: the output, the --diff file, the split on the hub.")
+@json_option
+def apply(
+    run: Path,
+    output: Path | None,
+    form: str,
+    diff: Path | None,
+    with_texts: bool,
+    drop_discarded: bool,
+    reviewers: bool,
+    allow_test_split: bool,
+    push_to_hub: str | None,
+    private: bool,
+    data: tuple[str, ...],
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write the data of RUN with the labels that people decided on.
+
+    Every row is in it, in its order and with all its columns; `label` is corrected in place, `original_label` has it
+    as it was, `label_status` says whether somebody looked: kept, relabelled, discarded or unreviewed. Class names and
+    numbers are the data's own. A folder comes with a data set card and can be read by `datasets.load_dataset`.
+
+    \b
+    Examples:
+      lossrank apply run -o corrected
+      lossrank apply run -o corrected.parquet --diff changes.csv
+      lossrank apply run -o corrected --push-to-hub me/corrected-reviews --private
+    """
+    _check_usage(output, form, diff, with_texts, push_to_hub, private)
+    if output is not None:
+        refuse_output(output, force=force)
+    if diff is not None:
+        check_output(diff, force)
+    opened = RunDirectory.open(run)
+    decided = decided_rows(opened)
+    spec = opened.manifest["data"]["spec"]
+    if not allow_test_split:
+        refuse_test_split(spec)
+    if form == SAVED:
+        require_datasets("--format save_to_disk")
+    if push_to_hub is not None:
+        refuse_push(push_to_hub, private=private, force=force)
+    source = reopen_source(spec, opened.data_fingerprint, data or None)
+    if not allow_test_split:
+        refuse_test_split(source.spec)
+    for place in (output, diff):
+        if place is not None:
+            _refuse_own_data(place, source)
+    done = _Done(str(run), opened.num_rows, decided.counts(opened.num_rows))
+    if output is not None:
+        rows = corrected_rows(opened, source, decided, drop_discarded=drop_discarded, reviewers=reviewers)
+        done.note(*rows.notes)
+        split = split_name(spec)
+        if is_file_output(output):
+            write_file(rows, output)
+        else:
+            write_folder(rows, output, split, form)
+        done.output, done.written = str(output), rows.num_rows
+        done.note(*troubles(rows))
+    if diff is not None:
+        write_table(changes_table(opened, decided, source if with_texts else None), diff)
+        done.diff = str(diff)
+    if output is not None and push_to_hub is not None:
+        done.url = push(output, push_to_hub, split, private=private)
+    if as_json:
+        print_json(asdict(done))
+    else:
+        _print(done, decided)
+
+
+@dataclass
+class _Done:
+    """What was written: of ``rows`` rows, ``by_status`` counts what people decided."""
+
+    run: str
+    rows: int
+    by_status: dict[str, int]
+    written: int = 0
+    output: str | None = None
+    diff: str | None = None
+    url: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, *notes: str) -> None:
+        for note in notes:
+            self.notes.append(note)
+            click.echo(f"Note: {printable(note)}.", err=True)
+
+
+def _check_usage(
+    output: Path | None, form: str, diff: Path | None, with_texts: bool, push_to_hub: str | None, private: bool
+) -> None:
+    if output is None and diff is None:
+        raise click.UsageError("give -o OUT for the corrected data set, --diff FILE for just the changes, or both")
+    is_folder = output is not None and not is_file_output(output)
+    if form == SAVED and not is_folder:
+        raise click.UsageError("--format save_to_disk takes -o FOLDER")
+    if push_to_hub is not None and not is_folder:
+        raise click.UsageError("--push-to-hub takes -o FOLDER, which has the card that is pushed with the data")
+    if private and push_to_hub is None:
+        raise click.UsageError("--private goes with --push-to-hub")
+    if with_texts and diff is None:
+        raise click.UsageError("--with-texts goes with --diff")
+
+
+def _refuse_own_data(place: Path, source: Source) -> None:
+    """Pass a place that is neither the data's own nor would be read as part of them the next time.
+
+    Raises:
+        RunError: it is.
+    """
+    out = place.absolute()
+    given = source.spec.get("data", [])
+    for data in [given] if isinstance(given, str) else given:
+        here = Path(data).absolute()
+        inside = here.is_dir() and out.resolve().is_relative_to(here.resolve())
+        if not is_remote(data) and (inside or fnmatch.fnmatchcase(str(out), str(here))):
+            raise RunError(f"{place} is in the data that were scored ({data}); choose another place")
+    for file in source.spec.get("files", []):
+        if not is_remote(file["file"]) and Path(file["file"]).resolve().is_relative_to(out.resolve()):
+            raise RunError(f"{place} is where the data lie that were scored ({file['file']}); choose another place")
+
+
+def _print(done: _Done, decided: Decided) -> None:
+    by = done.by_status
+    click.echo(
+        f"{done.rows:,} rows: {by[RELABELLED]:,} relabelled, {by[KEPT]:,} kept, {by[DISCARDED]:,} discarded, "
+        f"{by[UNREVIEWED]:,} unreviewed"
+    )
+    for given, new, count in decided.moves()[:10]:
+        click.echo(f"  {count:>6,}  {printable(given or 'no label')} -> {printable(new)}")
+    if done.output is not None:
+        click.echo(f"{done.written:,} rows written to {done.output}")
+    if done.diff is not None:
+        click.echo(f"{len(decided.changed):,} changes written to {done.diff}")
+    if done.url is not None:
+        click.echo(f"Pushed to {done.url}")

@@ -1,0 +1,92 @@
+"""Whole folders or none: written beside their place and renamed, as `scorer.files` does it for a file."""
+
+import contextlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from scorer import RunError
+from scorer.files import reporting
+
+MARK = "<!-- written by lossrank apply -->"  # in the card of each folder that is ours to replace
+CARD = "README.md"
+
+
+def refuse_output(out: Path, *, force: bool) -> None:
+    """Pass a place that may be written to: a .parquet file, or a folder.
+
+    Raises:
+        RunError: it is of another kind, its folder is not there, it is there (without ``force``), or it is a folder
+            that ``lossrank apply`` has not written.
+    """
+    if out.suffix.lower() in (".csv", ".tsv", ".jsonl", ".json", ".arrow", ".gz", ".zst", ".xlsx", ".sqlite"):
+        raise RunError(f"-o {out} must end in .parquet, for one file, or be a folder, for the hub's layout")
+    if not out.parent.is_dir():
+        raise RunError(f"{out.parent} is not a folder; make it first")
+    if not out.exists() and not out.is_symlink():
+        return
+    if is_file_output(out) != out.is_file():
+        what = "a folder, and a name that ends in .parquet is a file's" if out.is_dir() else "a file"
+        raise RunError(f"{out} is {what}; choose another place with -o")
+    if not force:
+        raise RunError(f"{out} exists; choose another place with -o, or replace it with --force")
+    if out.is_dir() and any(out.iterdir()) and not _is_ours(out):
+        raise RunError(f"{out} is no folder that `lossrank apply` wrote, so it is not replaced; choose another place")
+
+
+def is_file_output(out: Path) -> bool:
+    """Say whether an output is one file rather than a folder."""
+    return out.suffix.lower() in (".parquet", ".pq")
+
+
+@contextlib.contextmanager
+def folder_written(out: Path) -> Iterator[Path]:
+    """Give an empty folder to write into; it takes the place of ``out`` when all is well and goes when it is not.
+
+    Raises:
+        RunError: the disk is full or the place can't be written; what was at ``out`` is as it was.
+    """
+    beside = out.with_name(f".{out.name}.{uuid.uuid4().hex}.tmp")
+    with reporting(out):
+        try:
+            beside.mkdir()
+            yield beside
+            for folder, _, names in os.walk(beside, topdown=False):
+                for name in names:
+                    _flush(Path(folder) / name)
+                _flush(Path(folder))
+            _take_place(beside, out)
+            _flush(out.parent)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def _take_place(beside: Path, out: Path) -> None:
+    if not out.exists():
+        beside.rename(out)
+        return
+    old = out.with_name(f".{out.name}.{uuid.uuid4().hex}.old")
+    out.rename(old)
+    try:
+        beside.rename(out)
+    except BaseException:
+        old.rename(out)
+        raise
+    shutil.rmtree(old)
+
+
+def _is_ours(out: Path) -> bool:
+    try:
+        return MARK in (out / CARD).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,116 @@
+"""A corrected data set to the hub, through `datasets.push_to_hub`, its card first."""
+
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cli.publish.folder import CARD
+from cli.publish.saved import load_shards, quiet_datasets, require_datasets
+from scorer import RunError
+from scorer.store import first_line
+
+_NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
+TOKEN = "HF_TOKEN"  # noqa: S105  # the variable's name
+
+
+def refuse_push(name: str, *, private: bool, force: bool) -> None:
+    """Ask the hub whether a data set may be pushed, before any work is done.
+
+    Raises:
+        RunError: the name is none, there is no token, `datasets` is not installed, the hub can't be asked, the data set
+            is there (without ``force``), or it is there for everybody to see and should be ``private``.
+    """
+    require_datasets("--push-to-hub")
+    if not _NAME.fullmatch(name):
+        raise RunError(f"--push-to-hub {name}: a data set on the hub is named OWNER/NAME")
+    if not os.environ.get(TOKEN):
+        raise RunError(f"--push-to-hub needs a token that may write, in the variable {TOKEN}")
+    found = _existing(name)
+    if found is None:
+        return
+    if not force:
+        raise RunError(f"{name} is on the hub already; choose another name, or replace its split with --force")
+    if private and not found.private:
+        raise RunError(
+            f"{name} is on the hub for everybody to see, and --private was given; make it private there first"
+        )
+
+
+def push(out: Path, name: str, split: str, *, private: bool) -> str:
+    """Push a folder that was written, and return its address on the hub.
+
+    The card goes first, so that the data never are there without it. What the data set's card on the hub says of other
+    splits stays.
+
+    Raises:
+        RunError: the hub refused, or can't be reached; the folder stays, and the card may be there already.
+    """
+    import datasets
+    from huggingface_hub import DatasetCard, HfApi
+
+    token = os.environ[TOKEN]
+    api = HfApi(token=token)
+    again = f"{out} is written; the same command with --force pushes it again"
+    with _reporting(f"{name} could not be pushed", again), quiet_datasets():
+        existing = _existing(name)
+        if existing is None:
+            api.create_repo(name, repo_type="dataset", private=private)
+        card = DatasetCard((out / CARD).read_text(encoding="utf-8"))
+        _keep_splits(card, _card_on_hub(name, token) if existing else None)
+        api.upload_file(
+            path_or_fileobj=str(card).encode(),
+            path_in_repo=CARD,
+            repo_id=name,
+            repo_type="dataset",
+            commit_message="The card of corrected labels",
+        )
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as cache:
+            is_saved = (out / "state.json").is_file()
+            loaded = datasets.load_from_disk(str(out)) if is_saved else load_shards(out / "data", split, Path(cache))
+            loaded.push_to_hub(name, split=split, token=token, commit_message="Labels corrected with lossrank")
+            del loaded
+    return f"{api.endpoint}/datasets/{name}"
+
+
+def _keep_splits(card: Any, there: Any) -> None:
+    """Give a card what the one on the hub says of splits; `push_to_hub` adds the pushed one's."""
+    for key in ("configs", "dataset_info"):
+        setattr(card.data, key, None if there is None else getattr(there.data, key, None))
+
+
+def _card_on_hub(name: str, token: str) -> Any:
+    from huggingface_hub import DatasetCard
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        return DatasetCard.load(name, token=token)
+    except EntryNotFoundError:
+        return None
+
+
+def _existing(name: str) -> Any:
+    """Return what the hub knows of a data set, None if it is not there."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    with _reporting(f"the hub can't be asked for {name}", f"check the network and {TOKEN}"):
+        try:
+            return HfApi(token=os.environ[TOKEN]).repo_info(name, repo_type="dataset")
+        except RepositoryNotFoundError as error:
+            if error.response is not None and error.response.status_code == 401:
+                raise RunError(f"the hub does not take the token in {TOKEN}; it must be one that may write") from error
+            return None
+
+
+@contextlib.contextmanager
+def _reporting(what: str, then: str) -> Iterator[None]:
+    try:
+        yield
+    except RunError:
+        raise
+    except Exception as error:  # the errors of the hub's client have no common root
+        raise RunError(f"{what} ({first_line(error)}); {then}") from error

@@ -1,0 +1,114 @@
+"""survey(): a first pass over the data, for how labels are spelled and the types that CSV and JSON lines leave open."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cli.publish.pieces import Pieces
+from scorer import RunDirectory, Source, SourceError
+from scorer.formats import is_text_format, valid_text
+from scorer.parts import FilePart
+
+# What every value of a column must look like for its type; what is written otherwise, such as 007, must stay text.
+_PATTERNS = {
+    pa.int64(): r"^(0|-?[1-9][0-9]{0,17})$",
+    pa.bool_(): r"^(?i:true|false)$",
+    pa.float64(): r"^(-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,16})?([eE][-+]?[0-9]{1,2})?|nan|NaN)$",
+}
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a first pass over the data found.
+
+    ``types`` are the columns' types in the order of the data. ``spellings`` counts, for each class index, the values
+    that the label column has for it. ``notes`` say what became of the columns of a text format.
+    """
+
+    types: dict[str, pa.DataType]
+    spellings: dict[int, Counter[object]]
+    notes: tuple[str, ...]
+
+
+def survey(run: RunDirectory, source: Source) -> Survey:
+    """Read what is needed to know the types and the spelling of the classes: the label column, of text formats all.
+
+    Raises:
+        SourceError: the data can't be read, or is not as many rows as were scored.
+        RunError: a shard can't be read.
+    """
+    label = run.columns["label"]
+    open_columns = _open_columns(source)
+    names = source.schema.names if open_columns else [label] if label else []
+    guesses = {name: list(_PATTERNS) for name in open_columns}
+    has_value = dict.fromkeys(open_columns, False)
+    spellings: dict[int, Counter[object]] = {}
+    given = Pieces(run.batches(["label"]))
+    for batch in source.read(names) if names else ():
+        classes = given.take(len(batch))
+        if classes.num_rows != len(batch):
+            raise SourceError(f"{source.name} has more rows than the {run.num_rows:,} that were scored")
+        if label:
+            _count(spellings, batch.column(label), classes.column("label"))
+        for name, kinds in guesses.items():
+            values = batch.column(name).drop_null()
+            has_value[name] |= len(values) > 0
+            kinds[:] = [kind for kind in kinds if _all_match(values, _PATTERNS[kind])]
+    types = {field.name: field.type for field in source.schema}
+    if is_text_source(source):
+        found = {name: kinds[0] for name, kinds in guesses.items() if kinds and has_value[name]}
+        types = {name: found.get(name, pa.string()) for name in types}
+    return Survey(types, spellings, _notes(source, types))
+
+
+def is_text_source(source: Source) -> bool:
+    """Say whether the data are of a text format, whose columns are read as text."""
+    return any(isinstance(part, FilePart) and is_text_format(part.file.name) for part in source.parts)
+
+
+def _open_columns(source: Source) -> list[str]:
+    """Return the columns whose types must be found out.
+
+    A CSV file knows no types. Of a JSON-lines file a column that holds strings is text, whatever they look like; a
+    nested one stays the JSON text that it is read as.
+    """
+    if not is_text_source(source):
+        return []
+    if not any(isinstance(part, FilePart) and part.format.name == "CSV" for part in source.parts):
+        return [field.name for field in source.schema if not (pa.types.is_string(field.type) or _is_nested(field.type))]
+    return list(source.schema.names)
+
+
+def _is_nested(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_nested(kind))
+
+
+def _all_match(values: pa.Array, pattern: str) -> bool:
+    return bool(pc.all(pc.match_substring_regex(values, pattern), min_count=0).as_py())
+
+
+def _count(spellings: dict[int, Counter[object]], values: pa.Array, classes: pa.ChunkedArray) -> None:
+    """Count the values of rows that have a class."""
+    encoded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+    words = valid_text(encoded.dictionary).to_pylist()
+    pairs = pa.table({"word": encoded.indices, "class": classes}).drop_null()
+    for found in pairs.group_by(["word", "class"]).aggregate([([], "count_all")]).to_pylist():
+        spellings.setdefault(int(found["class"]), Counter())[words[found["word"]]] += int(found["count_all"])
+
+
+def _notes(source: Source, types: dict[str, pa.DataType]) -> tuple[str, ...]:
+    if not is_text_source(source):
+        return ()
+    typed = ", ".join(f"{name} {kind}" for name, kind in types.items() if not pa.types.is_string(kind))
+    nested = ", ".join(field.name for field in source.schema if _is_nested(field.type))
+    texts = ", ".join(
+        name
+        for name, kind in types.items()
+        if pa.types.is_string(kind) and not _is_nested(source.schema.field(name).type)
+    )
+    notes = [f"column types, by all values: {typed or 'no numbers'}; text: {texts or 'none'}"]
+    if nested:
+        notes.append(f"nested columns stay JSON text: {nested}")
+    return tuple(notes)
