@@ -13,7 +13,7 @@ from scorer.parts import FilePart
 
 # What every value of a column must look like for its type; what is written otherwise, such as 007, must stay text.
 _PATTERNS = {
-    pa.int64(): r"^(0|-?[1-9][0-9]{0,17})$",
+    pa.int64(): r"^(0|-?[1-9][0-9]{0,18})$",
     pa.bool_(): r"^(?i:true|false)$",
     pa.float64(): r"^(-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,16})?([eE][-+]?[0-9]{1,2})?|nan|NaN)$",
 }
@@ -55,7 +55,7 @@ def survey(run: RunDirectory, source: Source) -> Survey:
         for name, kinds in guesses.items():
             values = batch.column(name).drop_null()
             has_value[name] |= len(values) > 0
-            kinds[:] = [kind for kind in kinds if _all_match(values, _PATTERNS[kind])]
+            kinds[:] = [kind for kind in kinds if _all_are(values, kind)]
     types = {field.name: field.type for field in source.schema}
     if is_text_source(source):
         found = {name: kinds[0] for name, kinds in guesses.items() if kinds and has_value[name]}
@@ -85,8 +85,14 @@ def _is_nested(kind: pa.DataType) -> bool:
     return bool(pa.types.is_nested(kind))
 
 
-def _all_match(values: pa.Array, pattern: str) -> bool:
-    return bool(pc.all(pc.match_substring_regex(values, pattern), min_count=0).as_py())
+def _all_are(values: pa.Array, kind: pa.DataType) -> bool:
+    if not pc.all(pc.match_substring_regex(values, _PATTERNS[kind]), min_count=0).as_py():
+        return False
+    try:
+        values.cast(kind)
+    except pa.ArrowInvalid:  # a whole number of 19 digits may be too large
+        return False
+    return True
 
 
 def _count(spellings: dict[int, Counter[object]], values: pa.Array, classes: pa.ChunkedArray) -> None:
