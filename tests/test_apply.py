@@ -179,7 +179,9 @@ def test_an_output_that_is_audited_again_gets_columns_with_a_number(
             f"original_label_{number}, label_status_{number}." in result.stderr
         )
     out = pq.read_table(tmp_path / "third.parquet")
-    assert out.column_names[3:] == [f"{name}{n}" for n in ("", "_2", "_3") for name in ("original_label", "label_status")]
+    assert out.column_names[3:] == [
+        f"{name}{n}" for n in ("", "_2", "_3") for name in ("original_label", "label_status")
+    ]
     assert out["label_status"].to_pylist()[11] == DISCARDED
     assert out["label_status_3"].to_pylist()[11] == UNREVIEWED
 

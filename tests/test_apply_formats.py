@@ -159,7 +159,9 @@ def test_saved_and_streamed_data_sets(publish: Publish, table: pa.Table, tmp_pat
 
 def test_nested_columns_of_parquet_stay_what_they_are(publish: Publish, table: pa.Table, tmp_path: Path) -> None:
     nested = pa.array([{"a": [i], "b": None if i % 3 else str(i)} for i in range(N)])
-    table = table.append_column("nested", nested).append_column("kind", pa.array(["x", "y"] * (N // 2)).dictionary_encode())
+    table = table.append_column("nested", nested).append_column(
+        "kind", pa.array(["x", "y"] * (N // 2)).dictionary_encode()
+    )
     pq.write_table(table, tmp_path / "news.parquet")
     out, _ = publish(tmp_path / "news.parquet", {5: "World"})
     check(out, table, {5: 0})

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,7 +52,10 @@ def push(out: Path, name: str, split: str, *, private: bool) -> str:
     """
     import datasets
     from huggingface_hub import DatasetCard, HfApi
+    from huggingface_hub.utils import disable_progress_bars
 
+    if not sys.stderr.isatty():
+        disable_progress_bars()
     token = os.environ[TOKEN]
     api = HfApi(token=token)
     again = f"{out} is written; the same command with --force pushes it again"

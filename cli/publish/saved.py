@@ -54,14 +54,16 @@ def load_shards(shards: Path, split: str, cache: Path) -> Any:
 
 @contextlib.contextmanager
 def quiet_datasets() -> Iterator[None]:
-    """Use the library without its progress bars."""
+    """Use the library without its progress bars and advice."""
     import datasets
 
-    shown = datasets.is_progress_bar_enabled()
+    shown, said = datasets.is_progress_bar_enabled(), datasets.logging.get_verbosity()
     datasets.disable_progress_bars()
+    datasets.logging.set_verbosity_error()
     try:
         yield
     finally:
+        datasets.logging.set_verbosity(said)
         if shown:
             datasets.enable_progress_bars()
 
