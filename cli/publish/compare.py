@@ -13,11 +13,12 @@ from scorer import RankedRow, RunDirectory, rank
 
 ENTERED, LEFT, STAYED = "entered", "left", "stayed"
 MOST_MOVED = 10
+_ROUNDING = 1e-4  # nats: other batches move a loss by no more
 
 
 @dataclass(frozen=True)
 class Group:
-    """The rows with one status that have a loss in both runs; means in nats, None of no rows."""
+    """The ``rows`` with one status that have a loss in both runs, and how many ``fell``; means in nats, None of none."""
 
     rows: int
     mean_loss_before: float | None
@@ -121,7 +122,7 @@ class _Sums:
     def add(self, pairs: Pairs, which: NDArray[np.bool_]) -> None:
         both = which & np.isfinite(pairs.loss_a) & np.isfinite(pairs.loss_b)
         self.rows += int(both.sum())
-        self.fell += int((pairs.loss_b[both] < pairs.loss_a[both]).sum())
+        self.fell += int((pairs.loss_b[both] < pairs.loss_a[both] - _ROUNDING).sum())
         self.before += float(pairs.loss_a[both].sum())
         self.after += float(pairs.loss_b[both].sum())
 
@@ -141,7 +142,7 @@ class _Most:
     def add(self, pairs: Pairs) -> None:
         change = np.abs(np.nan_to_num(pairs.loss_b - pairs.loss_a))
         largest = np.argsort(-change, kind="stable")[: self._count]
-        held = self._held + _tuples(pairs, np.isin(np.arange(len(change)), largest) & (change > 0))
+        held = self._held + _tuples(pairs, np.isin(np.arange(len(change)), largest) & (change > _ROUNDING))
         self._held = sorted(held, key=lambda pair: (-abs(pair[3] - pair[2]), pair[0]))[: self._count]
 
     def pairs(self) -> list[tuple[int, int, float, float]]:
