@@ -20,6 +20,7 @@ _NEXT = (
     ("rank {run} --pair Sci/Tech:World", "one kind of confusion"),
     ("rank {run} --top 500 -o worst.csv", "the worst rows with all their columns"),
     ("log {run} --to rubrix --name ag_news_demo", "the worst 500 into a Rubrix server"),
+    ("apply {run} -o corrected --allow-test-split", "all rows with the labels you decided on (they are a test split)"),
     ("export MODEL bundle", "your own classifier"),
     ("score bundle DATA -o run", "your own data"),
 )

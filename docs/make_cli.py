@@ -24,6 +24,8 @@ its `source` columns; null with `-o` |
 | `log` | `run`, `rows`, `to`, `written`, `already_there`, `refused` (`row`, `reason`), `url`; `output` and `advice` |
 | `export` | `scorer.ModelBundle`, and `sha256`, `seconds` |
 | `demo` | as `score`, and `worst`: rows as `rank` has them |
+| `apply` | `run`, `rows`, `by_status`, `written`, `output`, `diff`, `url`, `notes` |
+| `diff` | `cli.publish.compare.Comparison`, and `output` |
 | `status` | `scorer.RunStatus` |
 | `verify` | `scorer.Verification`, and `sound` (nothing is wrong), `complete` (and nothing unfinished) |
 | `bench` | `scorer.bench.BenchResult`, and `roofline_share` |

@@ -16,6 +16,7 @@ import pytest
 from cli.main import COMMANDS
 from cli.review.rubrix_api import RubrixApi
 from tests.fake_rubrix import KEY, FakeRubrix
+from tests.publishing import decide
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -57,6 +58,8 @@ def test_every_lossrank_command_of_the_readme_runs(
     ran = [words for words in commands(README) if words[0] == "lossrank"]
     assert [words[1] for words in ran[:4]] == ["export", "score", "rank", "log"]
     for words in ran:
+        if words[1] == "apply":
+            decide(place / words[2], {0: "World", 1: "kept"})
         result = lossrank(*words[1:])
         assert result.exit_code == 0, f"{shlex.join(words)}\n{result.output}"
     assert len(server.records) == 500

@@ -62,7 +62,8 @@ def test_1_the_softmax_is_over_the_classes_so_no_loss_depends_on_the_rows_beside
 ) -> None:
     texts, labels = table["text"].to_pylist(), table["label"].to_pylist()
     loss = pq.read_table(audit / "scores")["loss"].to_pylist()
-    assert loss == pytest.approx([expected_loss(text, TO_MODEL[label]) for text, label in zip(texts, labels, strict=True)], abs=1e-4)  # fmt: skip
+    by_hand = [expected_loss(text, TO_MODEL[label]) for text, label in zip(texts, labels, strict=True)]
+    assert loss == pytest.approx(by_hand, abs=1e-4)
     probs = np.array(pq.read_table(audit / "scores")["probs"].to_pylist())
     assert probs.sum(axis=1) == pytest.approx(np.ones(N), abs=1e-5)
     alone = tmp_path / "alone.parquet"
@@ -114,7 +115,9 @@ def test_5_class_numbers_and_names_stay_the_datas_own_whatever_order_corrections
     audit: Path, lossrank: Lossrank, table: pa.Table, tmp_path: Path
 ) -> None:
     rows = [row["row"] for row in ranking(lossrank, audit, 4)]
-    decisions = {int(str(row)): name for row, name in zip(rows, ("Sports", "World", "Sci/Tech", "Business"), strict=True)}
+    decisions = {
+        int(str(row)): name for row, name in zip(rows, ("Sports", "World", "Sci/Tech", "Business"), strict=True)
+    }
     decide(audit, decisions)
     assert lossrank("apply", audit, "-o", tmp_path / "out").exit_code == 0
     out = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))

@@ -52,7 +52,7 @@ def push(out: Path, name: str, split: str, *, private: bool) -> str:
     """
     import datasets
     from huggingface_hub import DatasetCard, HfApi
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if not sys.stderr.isatty():
         disable_progress_bars()
