@@ -142,6 +142,7 @@ def make_label_map(
                 "names of their own; map them with --label-map FILE"
             )
         numbers = {fold(name): i for i, name in enumerate(data_names or ())}
+        numbers |= {str(i): i for i in range(len(data_names or ()))}  # a number is one even where names are numbers too
         how = "by number: the model's class names are generic"
         return LabelMap(class_names, by_name | numbers, by_number=True, how=how, check_order=True)
     if data_names is not None:

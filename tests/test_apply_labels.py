@@ -62,6 +62,12 @@ def test_a_class_that_the_data_never_use_has_the_number_of_its_name(corrected: A
     assert "added" not in result.stderr
 
 
+def test_names_that_are_numbers_are_not_taken_for_the_numbers_behind_them(corrected: Any, tmp_path: Path) -> None:
+    stars = make_bundle(tmp_path / "stars", ("1", "2", "3", "4"))
+    out, _ = corrected(labels_of(0, 1), {0: "4", 1: "1", 2: "3"}, names=("1", "2", "3", "4"), bundle=stars)
+    assert out["label"].to_pylist()[:4] == [3, 0, 2, 1]
+
+
 def test_a_class_that_the_data_do_not_know_is_added_to_their_names_as_the_last(corrected: Any, tmp_path: Path) -> None:
     out, result = corrected(labels_of(0, 1), {0: "World", 5: "World", 7: "Sports"}, names=("Business", "Sci/Tech"))
     assert [out["label"][row].as_py() for row in (0, 5, 7)] == [3, 3, 2]

@@ -209,6 +209,9 @@ class TestGenericNames:
         assert label_map.how == "by number: the model's class names are generic"
         assert label_map.check_order
 
+    def test_names_of_the_data_that_are_numbers_are_not_taken_for_the_numbers_behind_them(self) -> None:
+        assert mapped(make_label_map(GENERIC, ("1", "2", "3")), [0, 1, 2, -1]) == [0, 1, 2, NO_LABEL]
+
     def test_another_number_of_classes_is_refused(self) -> None:
         with pytest.raises(
             LabelError, match=r"the data has 2 classes \('neg', 'pos'\), the model 3 .*--label-map FILE"

@@ -18,7 +18,7 @@ _ROUNDING = 1e-4  # nats: other batches move a loss by no more
 
 @dataclass(frozen=True)
 class Group:
-    """The ``rows`` with one status and a loss in both runs; how many of them ``fell``; means in nats, None of no rows."""
+    """The ``rows`` with one status and a loss in both runs; how many ``fell``; means in nats, None of no rows."""
 
     rows: int
     mean_loss_before: float | None

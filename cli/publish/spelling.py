@@ -97,7 +97,7 @@ class _Speller:
     def _position(self, name: str, index: int) -> int:
         """Return the number of a class that no row has, by the data's own names, or of a name added to them."""
         for place, known in enumerate(self.names):
-            if self._map.get(fold(known), self._map.get(str(place))) == index:
+            if self._map.get(str(place), self._map.get(fold(known))) == index:
                 return place
         if name in self.names:
             raise RunError(
