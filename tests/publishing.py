@@ -29,5 +29,7 @@ def with_features(table: pa.Table, **names: Sequence[str]) -> pa.Table:
     features: dict[str, object] = {
         column: {"dtype": str(table.schema.field(column).type), "_type": "Value"} for column in table.column_names
     }
-    features |= {column: {"names": list(each), "_type": "ClassLabel"} for column, each in names.items()}
+    features |= {
+        column: {"num_classes": len(each), "names": list(each), "_type": "ClassLabel"} for column, each in names.items()
+    }
     return table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})

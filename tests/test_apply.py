@@ -231,5 +231,13 @@ def test_the_metadata_of_other_tools_and_the_field_types_stay(
     assert out.drop_columns(["label", "original_label", "label_status"]).equals(table.drop_columns(["label"]))
     assert out["label"].type == out["original_label"].type == pa.int8()
     features = json.loads(out.schema.metadata[b"huggingface"])["info"]["features"]
-    assert features["label"] == features["original_label"] == {"names": list(CLASSES), "_type": "ClassLabel"}
+    assert (
+        features["label"]
+        == features["original_label"]
+        == {
+            "num_classes": 4,
+            "names": list(CLASSES),
+            "_type": "ClassLabel",
+        }
+    )
     assert features["label_status"] == {"dtype": "string", "_type": "Value"}

@@ -3,6 +3,8 @@
 import gzip
 import json
 from collections.abc import Callable
+from datetime import date, datetime, time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +127,39 @@ def test_bytes_that_are_not_utf_8_become_the_replacement_character_and_that_is_s
     out, result = publish(file, {0: "Sports"})
     assert out["text"].to_pylist() == ["w1 w2", "caf\ufffd", "w3"]
     assert "Note: bytes that are not UTF-8 became U+FFFD in: text." in result.stderr
+
+
+def test_a_label_that_is_not_utf_8_stands_in_nobodys_way(publish: Publish, tmp_path: Path) -> None:
+    labels = pa.array([b"World"] * 30 + [b"caf\xe9"] + [b"Sports"] * 29, pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"text": make_texts(60), "label": labels}), tmp_path / "news.parquet")
+    out, result = publish(tmp_path / "news.parquet", {0: "Sports", 30: "World"})
+    assert out["label"].to_pylist() == ["Sports", *["World"] * 30, *["Sports"] * 29]
+    assert out["original_label"][30].as_py() == "caf\ufffd"
+    assert "U+FFFD in: label" in result.stderr
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_datasets_reads_columns_of_every_simple_type_as_the_card_says_them(
+    lossrank: Lossrank, tiny_bundle: ModelBundle, tmp_path: Path
+) -> None:
+    day, moment = date(2020, 1, 2), datetime(2020, 1, 2, 3, 4, 5)
+    values: dict[pa.DataType, object] = dict.fromkeys(
+        [pa.int8(), pa.uint16(), pa.int64(), pa.float32(), pa.float64()], 1
+    )
+    values |= {pa.bool_(): True, pa.large_string(): "x", pa.binary(): b"x", pa.date32(): day, pa.date64(): day}
+    values |= {pa.timestamp(unit): moment for unit in ("s", "ms", "us")} | {pa.timestamp("us", "UTC"): moment}
+    values |= {pa.time32("s"): time(1), pa.time64("us"): time(1), pa.decimal128(9, 2): Decimal("1.25")}
+    columns = {f"c{i}": pa.array([value] * 20, kind) for i, (kind, value) in enumerate(values.items())}
+    table = pa.table({"text": make_texts(20), "label": [0, 1] * 10, **columns})
+    pq.write_table(table, tmp_path / "news.parquet")
+    score_dataset(tiny_bundle, tmp_path / "news.parquet", tmp_path / "run", ScoreOptions(threads=1))
+    decide(tmp_path / "run", {0: "World"})
+    assert lossrank("apply", tmp_path / "run", "-o", tmp_path / "out", "--reviewers").exit_code == 0
+    assert "dataset_info:" in (tmp_path / "out" / "README.md").read_text()
+    loaded = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
+    read = pq.read_table(tmp_path / "news.parquet")
+    for name in columns:
+        assert loaded[name][:] == read[name].to_pylist()
 
 
 @pytest.mark.parametrize("kind", ["folder", "glob", "arrow", "two"])

@@ -74,6 +74,7 @@ def test_a_class_that_the_data_do_not_know_is_added_to_their_names_as_the_last(c
     features = json.loads(out.schema.metadata[b"huggingface"])["info"]["features"]
     assert features["label"]["names"] == ["Business", "Sci/Tech", "Sports", "World"]
     assert features["original_label"]["names"] == ["Business", "Sci/Tech"]
+    assert (features["label"]["num_classes"], features["original_label"]["num_classes"]) == (4, 2)
     assert "'World' is no class of the data: added to the names of 'label', as the last." in result.stderr
 
 

@@ -14,7 +14,7 @@ from cli.publish.schema import NewColumns, corrected_schema, new_columns
 from cli.publish.spelling import Spelling, spell
 from cli.publish.survey import is_text_source, survey
 from cli.review.decision import DISCARDED
-from scorer import RunDirectory, Source, SourceError
+from scorer import RunDirectory, Source
 from scorer.formats import PROBLEM, valid_text
 
 
@@ -57,8 +57,6 @@ class CorrectedRows:
         for batch in self.source.read():
             yield self._corrected(batch, at)
             at += len(batch)
-        if at != self.run.num_rows:
-            raise SourceError(f"{self.source.name} has {at:,} rows, and {self.run.num_rows:,} were scored")
         self.source.refuse_change()
 
     def _corrected(self, batch: pa.RecordBatch, at: int) -> pa.RecordBatch:

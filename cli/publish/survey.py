@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cli.publish.pieces import Pieces
-from scorer import RunDirectory, Source, SourceError
+from scorer import RunDirectory, Source
 from scorer.formats import is_text_format, valid_text
 from scorer.parts import FilePart
 
@@ -36,7 +36,7 @@ def survey(run: RunDirectory, source: Source) -> Survey:
     """Read what is needed to know the types and the spelling of the classes: the label column, of text formats all.
 
     Raises:
-        SourceError: the data can't be read, or is not as many rows as were scored.
+        SourceError: the data can't be read.
         RunError: a shard can't be read.
     """
     label = run.columns["label"]
@@ -48,8 +48,6 @@ def survey(run: RunDirectory, source: Source) -> Survey:
     given = Pieces(run.batches(["label"]))
     for batch in source.read(names) if names else ():
         classes = given.take(len(batch))
-        if classes.num_rows != len(batch):
-            raise SourceError(f"{source.name} has more rows than the {run.num_rows:,} that were scored")
         if label:
             _count(spellings, batch.column(label), classes.column("label"))
         for name, kinds in guesses.items():
