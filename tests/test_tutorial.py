@@ -47,7 +47,7 @@ def rubrix(audit: Path, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch) -> 
     """A server that `lossrank log --top 500` has logged to."""
     server = FakeRubrix()
     monkeypatch.setenv("RUBRIX_API_KEY", KEY)
-    monkeypatch.setattr("cli.log.RubrixApi", functools.partial(RubrixApi, transport=server))
+    monkeypatch.setattr("cli.review.rubrix_server.RubrixApi", functools.partial(RubrixApi, transport=server))
     assert lossrank("log", audit, "--to", "rubrix", "--name", "news", "--top", 500).exit_code == 0
     return server
 
