@@ -137,6 +137,20 @@ def test_the_diff_file_has_just_the_changes_and_texts_only_where_they_are_asked_
     assert table["text"].to_pylist() == [rows["text"][row].as_py() for row in changed]
 
 
+@pytest.mark.parametrize(
+    "metadata", ["[]", "not json", '{"info": {"features": []}}', '{"info": {"features": {"text": 1}}}']
+)
+def test_metadata_of_another_form_than_datasets_writes_disturb_nothing(
+    lossrank: Lossrank, tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, metadata: str
+) -> None:
+    pq.write_table(rows.replace_schema_metadata({"huggingface": metadata}), tmp_path / "news.parquet")
+    score_dataset(tiny_bundle, tmp_path / "news.parquet", tmp_path / "run", ScoreOptions(threads=1))
+    decide(tmp_path / "run", {3: "World"})
+    assert lossrank("apply", tmp_path / "run", "-o", tmp_path / "out").exit_code == 0
+    out = pq.read_table(tmp_path / "out" / "data" / "train-00000-of-00001.parquet")
+    assert out["text"].equals(rows["text"])
+
+
 def test_a_run_nobody_has_reviewed_is_refused_and_stays_without_a_store(
     lossrank: Lossrank, run: Path, tmp_path: Path
 ) -> None:

@@ -117,6 +117,19 @@ def test_a_class_that_the_numbers_can_not_say_is_named_and_nothing_is_written(co
     assert not list(tmp_path.glob("*out*"))
 
 
+def test_a_label_that_the_metadata_do_not_speak_of_has_the_type_that_datasets_knows(
+    lossrank: Lossrank, tiny_bundle: ModelBundle, tmp_path: Path
+) -> None:
+    table = pa.table({"text": make_texts(N), "label": labels_of(0.0, 1.0)})
+    features = {"info": {"features": {"text": {"dtype": "string", "_type": "Value"}}}}
+    pq.write_table(table.replace_schema_metadata({"huggingface": json.dumps(features)}), tmp_path / "news.parquet")
+    score_dataset(tiny_bundle, tmp_path / "news.parquet", tmp_path / "run", ScoreOptions(threads=1))
+    decide(tmp_path / "run", {0: "Sports"})
+    assert lossrank("apply", tmp_path / "run", "-o", tmp_path / "out").exit_code == 0
+    loaded = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
+    assert (loaded[0]["label"], loaded[0]["original_label"]) == (1.0, 0.0)
+
+
 def test_truth_values_stay_truth_values(corrected: Any, tmp_path: Path) -> None:
     two = make_bundle(tmp_path / "two", ("no", "yes"))
     out, _ = corrected(labels_of(False), {0: "yes"}, bundle=two)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from cli.publish.folder import MARK
 from cli.publish.rows import CorrectedRows
-from cli.publish.schema import NewColumns
+from cli.publish.schema import NewColumns, dtype_of
 from cli.review.decision import DISCARDED, KEPT, RELABELLED, UNREVIEWED
 from scorer.store import without_secrets
 
@@ -110,7 +110,7 @@ def _features(schema: pa.Schema) -> list[dict[str, Any]] | None:
             names = {str(i): name for i, name in enumerate(feature["names"])}
             features.append({"name": field.name, "dtype": {"class_label": {"names": names}}})
         elif kind == "Value" and not (pa.types.is_nested(field.type) or pa.types.is_dictionary(field.type)):
-            features.append({"name": field.name, "dtype": _dtype(field.type)})
+            features.append({"name": field.name, "dtype": dtype_of(field.type)})
         else:
             return None
     return features
@@ -118,15 +118,10 @@ def _features(schema: pa.Schema) -> list[dict[str, Any]] | None:
 
 def _known(schema: pa.Schema) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        found = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
     except (KeyError, TypeError, ValueError):
         return {}
-    return found
-
-
-def _dtype(kind: pa.DataType) -> str:
-    named = {pa.float64(): "float64", pa.float32(): "float32", pa.float16(): "float16", pa.bool_(): "bool"}
-    return named.get(kind) or str(kind).replace("date32[day]", "date32").replace("date64[ms]", "date64")
+    return found if isinstance(found, dict) else {}
 
 
 def _columns(columns: NewColumns) -> str:

@@ -76,7 +76,7 @@ def _with_features(text: bytes, spelling: Spelling, columns: NewColumns, added: 
         features: dict[str, Any] = found["info"]["features"]
         before = features.get(columns.label)
         for name, kind in added.items():
-            features[name] = {"dtype": str(kind), "_type": "Value"}
+            features[name] = {"dtype": dtype_of(kind), "_type": "Value"}
         if columns.original and before is not None:
             features[columns.original] = before
         if spelling.class_labels is not None and before is not None:
@@ -84,7 +84,13 @@ def _with_features(text: bytes, spelling: Spelling, columns: NewColumns, added: 
             if "num_classes" in before:
                 features[columns.label]["num_classes"] = len(spelling.class_labels)
         elif before is None or before.get("dtype") == "null":
-            features[columns.label] = {"dtype": str(spelling.type), "_type": "Value"}
+            features[columns.label] = {"dtype": dtype_of(spelling.type), "_type": "Value"}
     except (AttributeError, KeyError, TypeError, ValueError):
         return text
     return json.dumps(found).encode()
+
+
+def dtype_of(kind: pa.DataType) -> str:
+    """Return the name that `datasets` has for a plain type."""
+    named = {pa.float64(): "float64", pa.float32(): "float32", pa.float16(): "float16", pa.bool_(): "bool"}
+    return named.get(kind) or str(kind).replace("date32[day]", "date32").replace("date64[ms]", "date64")
