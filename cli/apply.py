@@ -20,6 +20,7 @@ from cli.ranking import check_output, write_table
 from cli.review.decision import DISCARDED, KEPT, RELABELLED, UNREVIEWED
 from cli.screen import printable
 from scorer import RunDirectory, RunError, Source
+from scorer.run import SCORES
 from scorer.source import reopen_source
 from scorer.store import is_remote
 
@@ -99,6 +100,7 @@ def apply(
     for place in (output, diff):
         if place is not None:
             _refuse_own_data(place, source)
+            _refuse_scores(place, opened)
     done = _Done(str(run), opened.num_rows, decided.counts(opened.num_rows))
     if output is not None:
         rows = corrected_rows(opened, source, decided, drop_discarded=drop_discarded, reviewers=reviewers)
@@ -172,6 +174,16 @@ def _refuse_own_data(place: Path, source: Source) -> None:
     for file in source.spec.get("files", []):
         if not is_remote(file["file"]) and Path(file["file"]).resolve().is_relative_to(out.resolve()):
             raise RunError(f"{place} is where the data lie that were scored ({file['file']}); choose another place")
+
+
+def _refuse_scores(place: Path, run: RunDirectory) -> None:
+    """Pass a place that is not among a run's shards.
+
+    Raises:
+        RunError: it is.
+    """
+    if place.resolve().is_relative_to((run.path / SCORES).resolve()):
+        raise RunError(f"{place} is among the scores of {run.path}; choose another place")
 
 
 def _print(done: _Done, decided: Decided) -> None:

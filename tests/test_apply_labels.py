@@ -137,6 +137,12 @@ def test_truth_values_stay_truth_values(corrected: Any, tmp_path: Path) -> None:
     assert out["label"].to_pylist() == [True, *[False] * (N - 1)]
 
 
+def test_truth_values_mean_what_the_label_map_says(corrected: Any, tmp_path: Path) -> None:
+    two = make_bundle(tmp_path / "two", ("no", "yes"))
+    out, _ = corrected(labels_of(False), {0: "no"}, bundle=two, label_map={"true": "no", "false": "yes"})
+    assert out["label"].to_pylist() == [True, *[False] * (N - 1)]
+
+
 def test_dictionary_labels_keep_their_type(corrected: Any) -> None:
     labels = labels_of("World", "Sports").dictionary_encode().cast(pa.dictionary(pa.int16(), pa.string()))
     out, _ = corrected(labels, {0: "Business", 1: "World"})

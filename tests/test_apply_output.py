@@ -159,6 +159,7 @@ def test_what_is_there_is_replaced_only_when_that_is_asked_and_only_if_apply_wro
         ("out.csv", r"out\.csv must end in \.parquet, for one file, or be a folder"),
         ("nowhere/out", r"nowhere is not a folder; make it first"),
         ("in/news.parquet", r"is in the data that were scored|is where the data lie that were scored"),
+        ("run/scores/part-00000.parquet", r"is among the scores of .*run; choose another place"),
         ("in", r"is no folder that `lossrank apply` wrote"),
         ("folder.parquet", r"folder\.parquet is a folder, and a name that ends in \.parquet is a file's"),
         ("file", r"file is a file; choose another place"),

@@ -14,6 +14,7 @@ from scorer.labels import fold
 
 _NUMBER = re.compile(r"-?\d+(\.0)?")
 _TRUTH = {0: False, 1: True}
+_BOOLEANS = {"false": "0", "true": "1"}  # as a label map spells them
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ class _Speller:
 
     def _number(self, index: int) -> int | None:
         """Return the number that means a class: the label map's, else the model's own where the map has none."""
-        numbers = {int(float(word)): to for word, to in self._map.items() if _NUMBER.fullmatch(word)}
+        words = {_BOOLEANS.get(word, word): to for word, to in self._map.items()}
+        numbers = {int(float(word)): to for word, to in words.items() if _NUMBER.fullmatch(word)}
         if numbers:
             return next((number for number, to in numbers.items() if to == index), None)
         return index
