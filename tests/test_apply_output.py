@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click.testing
 import datasets
@@ -21,10 +20,9 @@ from huggingface_hub import DatasetCard
 
 from cli.publish.decided import decided_rows
 from cli.publish.rows import CorrectedRows, corrected_rows
-from cli.publish.split import refuse_test_split, split_name
 from cli.publish.write import write_folder
 from cli.review.decision import DISCARDED, KEPT
-from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, open_source, score_dataset
+from scorer import ModelBundle, RunDirectory, ScoreOptions, open_source, score_dataset
 from tests.conftest import read_only
 from tests.publishing import decide, with_features
 from tests.test_cli import error_line
@@ -261,42 +259,6 @@ def test_data_that_change_while_they_are_read_give_no_output(
     monkeypatch.setattr(CorrectedRows, "_corrected", replacing)
     assert "has changed while it was being read" in error_line(lossrank("apply", scored, "-o", tmp_path / "out"))
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("spec", "split"),
-    [
-        ({"data": "ag_news", "split": "test"}, "test"),
-        ({"data": "ag_news", "split": "test[:10%]"}, "test"),
-        ({"data": "ag_news", "split": "train+test"}, "train"),
-        ({"data": "/x/ag_news_test.parquet"}, "test"),
-        ({"data": "/x/Test"}, "test"),
-        ({"data": "/x", "files": [{"file": "/x/data/test-00000-of-00001.parquet"}]}, "test"),
-        ({"data": "/x", "files": [{"file": "/x/test/a.parquet"}]}, "test"),
-        ({"data": "hf://datasets/u/n/data/test-*.parquet"}, "test"),
-        ({"data": ["/x/train.csv", "/x/my.test.csv"]}, "train"),
-    ],
-)
-def test_a_test_split_is_known_by_its_names(spec: dict[str, Any], split: str) -> None:
-    with pytest.raises(RunError, match="is a test split: correcting it changes what every score on it means"):
-        refuse_test_split(spec)
-    assert split_name(spec) == split
-
-
-@pytest.mark.parametrize(
-    ("spec", "split"),
-    [
-        ({"data": "ag_news", "split": "train"}, "train"),
-        ({"data": "/x/contest-latest.parquet", "files": [{"file": "/x/contest-latest.parquet"}]}, "train"),
-        ({"data": "/tests/run_1/reviews.csv", "files": [{"file": "/tests/test_7/reviews.csv"}]}, "train"),
-        ({"data": "/x/reviews-dev.csv"}, "validation"),
-        ({"data": "ag_news", "split": "validation[:5]"}, "validation"),
-        ({"kind": "table"}, "train"),
-    ],
-)
-def test_other_data_are_no_test_split(spec: dict[str, Any], split: str) -> None:
-    refuse_test_split(spec)
-    assert split_name(spec) == split
 
 
 def test_a_test_split_is_corrected_only_when_that_is_asked(
