@@ -260,7 +260,7 @@ def print_summary(stats: RunStats, run: Path) -> None:
         say("mean loss", f"{stats.mean_loss:.4f} nats")
         say("accuracy", f"{stats.accuracy:.2%} of the given labels are the model's own")
     say("truncated", f"{stats.truncated:,}")
-    if stats.rows > stats.kept_rows:
+    if stats.rows_per_second is not None:
         say("speed", f"{stats.rows_per_second:,.0f} rows/s")
     say("tokens", f"{stats.tokens:,}, and {stats.padding:.2%} of the model's input was padding")
     if stats.duplicates:

@@ -37,6 +37,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
 }
 _GATE = re.compile(r"\s*([A-Za-z_]+)\s*([<>=!]+)\s*(\S+)\s*")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,8 @@ class Gate:
             raise RunError(f"the gate {text!r} has no known name{nearest(name, list(NAMES))}; {_names()}")
         if op not in _OPERATORS:
             raise RunError(f"the gate {text!r} has the operator {op!r}; it must be one of: {' '.join(_OPERATORS)}")
-        try:
-            number = float(written)
-        except ValueError:
-            number = math.nan
+        # float() alone would also take 1_0 and the digits of every script.
+        number = float(written) if _NUMBER.fullmatch(written) else math.nan
         if not math.isfinite(number):
             raise RunError(f"the gate {text!r} compares with {written!r}; it must be a number such as 0.5")
         return cls(name, op, number)
@@ -77,7 +76,7 @@ class Gate:
         """Return why a run of such a summary fails, None if it passes; a number that there is none of fails."""
         value = _value(self.name, summary)
         if value is None:
-            return f"{self}: the run has no {self.name}, as no row has a label"
+            return f"{self}: {_why_none(self.name, summary)}"
         return f"{self}: {self.name} is {value:.6g}" if _OPERATORS[self.op](value, self.number) else None
 
 
@@ -95,6 +94,13 @@ def _value(name: str, summary: dict[str, Any]) -> float | None:
         return speed(summary["rows"], summary["kept_rows"], summary["seconds"])
     value = summary[name]
     return None if value is None else float(value)
+
+
+def _why_none(name: str, summary: dict[str, Any]) -> str:
+    if name == "rows_per_second":
+        return f"{name} was not measured, as every row had been scored before this process began"
+    statuses = ", ".join(f"{status} {count:,}" for status, count in summary["by_status"].items())
+    return f"the run has no {name}, as no row has a loss (rows by status: {statuses})"
 
 
 def _names() -> str:

@@ -73,17 +73,17 @@ class RunStats:
     problems: list[str]
 
     @property
-    def rows_per_second(self) -> float:
-        """Rows that this process scored, per second of it."""
+    def rows_per_second(self) -> float | None:
+        """Rows that this process scored, per second of it; None if all were kept from before."""
         return speed(self.rows, self.kept_rows, self.seconds)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def speed(rows: int, kept_rows: int, seconds: dict[str, float]) -> float:
-    """Return the rows per second of a process that scored all rows but those that it kept."""
-    return (rows - kept_rows) / max(seconds["total"], 1e-9)
+def speed(rows: int, kept_rows: int, seconds: dict[str, float]) -> float | None:
+    """Return the rows per second of a process that scored all rows but those that it kept, None if it kept all."""
+    return (rows - kept_rows) / max(seconds["total"], 1e-9) if rows > kept_rows else None
 
 
 def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], model_share: float) -> RunStats:
