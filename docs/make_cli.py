@@ -65,8 +65,8 @@ def reference() -> str:
     shares = ", ".join(f"`{name}`" for name in STATUSES)
     parts.append(
         "## Gates\n\n`--fail-if 'NAME OP NUMBER'` compares a number of the finished run's summary; OP is one of "
-        "`<` `<=` `>` `>=` `==` `!=`, and NUMBER is in decimal notation, such as `-0.5` or `1e-3`. The command fails if it "
-        "holds, or if the run has no such number: no `mean_loss` or `accuracy` where no row has a loss, no "
+        "`<` `<=` `>` `>=` `==` `!=`, and NUMBER is in decimal notation, such as `-0.5` or `1e-3`. The command fails "
+        "if it holds, or if the run has no such number: no `mean_loss` or `accuracy` where no row has a loss, no "
         "`rows_per_second` where the process had nothing left to score.\n\n"
         f"| name | unit |\n|---|---|\n{units}| {shares} | share of the rows with that status, 0..1 |\n"
     )

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 FINISHED, INTERRUPTED, UNKNOWN = "finished", "interrupted", "unknown"
-_MOST = 1000  # entries: a service that starts again every few seconds must not fill the manifest
+MOST = 1000  # entries: a service that starts again every few seconds must not fill the manifest
 
 
 def now() -> str:
@@ -54,8 +54,8 @@ class Stint:
 
 
 def closed(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a history, the latest entries of it, in which what has no end was killed."""
-    return [entry if entry["why"] else {**entry, "why": UNKNOWN} for entry in history[-_MOST:]]
+    """Return a history in which what has no end was killed."""
+    return [entry if entry["why"] else {**entry, "why": UNKNOWN} for entry in history]
 
 
 def reason(error: BaseException) -> str:

@@ -19,7 +19,7 @@ from scorer.bundle import file_sha256
 from scorer.errors import RunError
 from scorer.events import event
 from scorer.files import reporting, write_atomically
-from scorer.history import FINISHED, Stint, closed, reason
+from scorer.history import FINISHED, MOST, Stint, closed, reason
 from scorer.lock import LOCK, locked
 from scorer.manifest import FORMAT, MANIFEST, read_manifest
 from scorer.reading import read_batches, refuse_size, unreadable
@@ -32,10 +32,14 @@ _IDENTITY = ("sha256", "fingerprint", "rows")  # of bundle and data, wherever th
 
 @dataclass
 class RunDirectory:
-    """A run's directory and its manifest; ``stint`` is this process's work on it, None if it only reads."""
+    """A run's directory and its manifest; ``stint`` is this process's work on it, None if it only reads.
+
+    ``begun`` says whether an earlier process had finished shards of it.
+    """
 
     path: Path
     manifest: dict[str, Any]
+    begun: bool = False
     stint: Stint | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -89,6 +93,10 @@ class RunDirectory:
     @property
     def shard_rows(self) -> int:
         return int(self.manifest["options"]["shard_rows"])
+
+    @property
+    def batch_tokens(self) -> int:
+        return int(self.manifest["options"]["batch_tokens"])
 
     @property
     def num_shards(self) -> int:
@@ -176,24 +184,18 @@ class RunDirectory:
         return table
 
 
-def recorded_batch_tokens(path: Path) -> int | None:
-    """Return the batch size of a run that has been begun, None where there is none: a resume must keep to it."""
-    try:
-        manifest = read_manifest(path)
-    except RunError:  # nothing there, or nothing that can be gone on with, as starting will say
-        return None
-    return int(manifest["options"]["batch_tokens"]) if manifest["shards"] else None
-
-
 def shard_name(index: int) -> str:
     return f"part-{index:05d}.parquet"
 
 
 @contextlib.contextmanager
-def locked_run(path: Path, plan: dict[str, Any], *, overwrite: bool = False) -> Iterator[RunDirectory]:
+def locked_run(
+    path: Path, plan: dict[str, Any], *, overwrite: bool = False, same_batches: bool = False
+) -> Iterator[RunDirectory]:
     """Start a run or go on with one, as its only writer; the lock goes with the process, however it ends.
 
-    ``plan`` is the new manifest's content. Finished shards whose hash still holds are kept.
+    ``plan`` is the new manifest's content. Finished shards whose hash still holds are kept. With ``same_batches`` a run
+    that is gone on with keeps its batch size, whatever the plan says.
 
     Raises:
         RunError: another process writes the run, the folder holds something else, can't be written, or holds a run
@@ -205,7 +207,7 @@ def locked_run(path: Path, plan: dict[str, Any], *, overwrite: bool = False) -> 
         path.mkdir(parents=True, exist_ok=True)
     with locked(path):
         with reporting(path):
-            run = _start(path, plan, overwrite)
+            run = _start(path, plan, overwrite, same_batches)
         try:
             yield run
         except BaseException as error:
@@ -216,28 +218,29 @@ def locked_run(path: Path, plan: dict[str, Any], *, overwrite: bool = False) -> 
             raise
 
 
-def _start(path: Path, plan: dict[str, Any], overwrite: bool) -> RunDirectory:
+def _start(path: Path, plan: dict[str, Any], overwrite: bool, same_batches: bool) -> RunDirectory:
     """Write the manifest before anything else, so that whatever ends the process leaves a run directory behind."""
-    shards: dict[str, dict[str, Any]] = {}
-    old: dict[str, Any] = {}
-    if (path / MANIFEST).exists() and not overwrite:
-        old = read_manifest(path)
-        if old["shards"] and (different := _differences(old, plan)):
-            raise RunError(
-                f"{path} holds a run that differs: {'; '.join(different)}; give the same to go on, choose another "
-                "place with -o, or start anew with --overwrite"
-            )
-        shards = {name: shard for name, shard in old["shards"].items() if _holds(path / SCORES / name, shard)}
+    old = read_manifest(path) if (path / MANIFEST).exists() and not overwrite else {}
+    begun = bool(old.get("shards"))
+    if begun and same_batches:
+        plan = plan | {"options": plan["options"] | {"batch_tokens": old["options"]["batch_tokens"]}}
+    if begun and (different := _differences(old, plan)):
+        raise RunError(
+            f"{path} holds a run that differs: {'; '.join(different)}; give the same to go on, choose another place "
+            "with -o, or start anew with --overwrite"
+        )
+    listed: dict[str, dict[str, Any]] = old.get("shards", {})
+    shards = {name: shard for name, shard in listed.items() if _holds(path / SCORES / name, shard)}
     history = closed(old.get("history", []))
     manifest = {"format": FORMAT, **plan, "machines": _machines(old, plan), "shards": shards, "history": history}
-    if shards and "calibration" in old:
+    if begun and "calibration" in old:
         manifest["calibration"] = old["calibration"]
-    if shards and shards == old["shards"]:
+    if shards and shards == listed:
         manifest |= {key: old[key] for key in ("screen", "summary") if key in old}
-    run = RunDirectory(path, manifest)
+    run = RunDirectory(path, manifest, begun)
     if "summary" not in manifest:
         run.stint = Stint.begin(plan["machine"])
-        history.append(run.stint.entry)
+        manifest["history"] = [*history, run.stint.entry][-MOST:]
     run.save()
     (path / SCORES).mkdir(exist_ok=True)
     stale = [file for file in (path / SCORES).glob("part-*.parquet") if file.name not in shards]

@@ -105,11 +105,24 @@ def test_a_clock_that_goes_backwards_breaks_nothing(
         assert (tmp_path / "run" / "scores" / file.name).read_bytes() == file.read_bytes()
 
 
-def test_the_oldest_of_too_many_starts_are_dropped() -> None:
-    entries = [{"started": str(i), "why": None} for i in range(1200)]
-    kept = closed(entries)
+def test_what_has_no_end_was_killed() -> None:
+    entries = [{"started": "1", "why": "finished"}, {"started": "2", "why": None}]
+    assert closed(entries) == [entries[0], {"started": "2", "why": "unknown"}]
+
+
+def test_the_oldest_of_too_many_starts_are_dropped(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    score_dataset(tiny_bundle, rows, run, OPTIONS)
+    manifest = json.loads((run / "run.json").read_text())
+    entry = manifest["history"][0]
+    manifest["history"] = [entry | {"pid": i} for i in range(1200)]
+    (run / "run.json").write_text(json.dumps(manifest))
+    (run / "scores" / "part-00003.parquet").unlink()
+    score_dataset(tiny_bundle, rows, run, OPTIONS)
+    kept = history(run)
     assert len(kept) == 1000
-    assert kept[-1] == {"started": "1199", "why": "unknown"}
+    assert [entry["pid"] for entry in kept[:-1]] == list(range(201, 1200))
+    assert kept[-1]["rows"] == 100
 
 
 @pytest.mark.parametrize(
