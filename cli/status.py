@@ -10,9 +10,11 @@ from cli.progress import duration
 from cli.screen import printable
 from scorer import RunError
 from scorer.gates import Gate
+from scorer.history import UNKNOWN
 from scorer.status import RUNNING, RunStatus, run_status
 
 _EVERY = 2.0  # seconds between looks
+_KILLED = "was killed, or the machine stopped"
 
 
 @click.command()
@@ -55,9 +57,8 @@ def _print(found: RunStatus) -> None:
         click.echo(f"{what:<17}{printable(value)}")
 
     by = f", {found.doing} (pid {found.pid})" if found.doing else ""
-    ended = f" ({found.why})" if found.why and found.why != found.state else ""
     say("run", found.run)
-    say("state", f"{found.state}{by}{ended}")
+    say("state", f"{found.state}{by}{_ended(found)}")
     say("rows", f"{found.done:,} of {found.rows:,} ({found.done / found.rows:.0%}); {found.left:,} left")
     say("shards", f"{found.shards_done:,} of {found.shards:,}")
     if found.rows_per_second is not None:
@@ -67,10 +68,21 @@ def _print(found: RunStatus) -> None:
     if found.updated is not None:
         say("last shard", found.updated)
     for entry in found.history:
-        ended = entry["why"] or found.state
+        why = entry["why"] or (RUNNING if found.state == RUNNING else UNKNOWN)
+        ended = _KILLED if why == UNKNOWN else why
         say("  start", f"{entry['started']}: {entry['rows']:,} rows in {duration(entry['seconds'])}, {ended}")
     if found.left and found.state != RUNNING:
         click.echo("\nThe same `lossrank score` command goes on.")
+
+
+def _ended(found: RunStatus) -> str:
+    """Say how the last process ended, as a clause, where the state alone does not."""
+    if found.why is None or found.why == found.state:
+        return ""
+    if found.why != UNKNOWN:
+        return f" ({found.why})"
+    last = found.history[-1]
+    return f": its process (pid {last['pid']} on {last['host']}) {_KILLED}"
 
 
 def _line(found: RunStatus) -> str:

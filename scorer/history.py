@@ -25,8 +25,9 @@ class Stint:
     """One process's work on a run.
 
     ``entry`` is what the manifest says of it: ``started``, ``updated`` (its last shard) and ``ended`` are moments,
-    ``rows`` are those of the shards that it finished, in ``seconds`` since its start, ``why`` is the reason of its
-    end: ``finished``, ``interrupted``, the error, or ``unknown`` (it was killed, as the next start found).
+    ``rows`` are those of the shards that it finished, the last of them ``scoring_seconds`` after its start, ``seconds``
+    is all that it has worked, ``why`` is the reason of its end: ``finished``, ``interrupted``, the error, or
+    ``unknown`` (it was killed, as the next start found).
     """
 
     entry: dict[str, Any]
@@ -37,13 +38,16 @@ class Stint:
         """Start the clock of this process, on a machine as the manifest describes it."""
         moment = now()
         who = {"pid": os.getpid(), "host": platform.node(), "machine": machine}
-        return cls({"started": moment, **who, "rows": 0, "seconds": 0.0, "updated": moment, "ended": None, "why": None})
+        done = {"rows": 0, "scoring_seconds": 0.0, "seconds": 0.0}
+        return cls({"started": moment, **who, **done, "updated": moment, "ended": None, "why": None})
 
     def did(self, rows: int) -> None:
-        """Add the rows of a shard that is whole."""
+        """Add the rows of a shard that is whole; none of one that was there and is written anew."""
         self.entry["rows"] += rows
         self.entry["updated"] = now()
         self.entry["seconds"] = self._seconds()
+        if rows:
+            self.entry["scoring_seconds"] = self.entry["seconds"]
 
     def end(self, why: str) -> None:
         """Say why the process ends."""

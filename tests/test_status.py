@@ -36,7 +36,8 @@ def begun(run: Path, shards: int = 4, seconds: float = 2.0, **entry: Any) -> Non
     """Make a finished run one that has so many shards, the last one just now."""
     manifest = json.loads((run / "run.json").read_text())
     moment = datetime(2030, 1, 1, tzinfo=UTC).isoformat()
-    last = manifest["history"][0] | {"rows": shards * 100, "seconds": seconds, "updated": moment, "ended": None}
+    spent = {"rows": shards * 100, "scoring_seconds": seconds, "seconds": seconds}
+    last = manifest["history"][0] | spent | {"updated": moment, "ended": None}
     change(
         run,
         shards=dict(list(manifest["shards"].items())[:shards]),
@@ -148,7 +149,13 @@ def test_the_command_says_it_in_words_and_in_json(lossrank: Lossrank, finished: 
     assert json.loads(document.stdout) == run_status(finished).as_dict()
     begun(finished)
     words = lossrank("status", finished)
-    assert "state            interrupted (unknown)" in words.stdout
+    entry = json.loads((finished / "run.json").read_text())["history"][0]
+    who = f"pid {entry['pid']} on {entry['host']}"
+    assert f"state            interrupted: its process ({who}) was killed, or the machine stopped\n" in words.stdout
+    assert words.stdout.count("was killed, or the machine stopped\n") == 2
+    assert "unknown" not in words.stdout
+    begun(finished, why="ValueError: two words")
+    assert "state            interrupted (ValueError: two words)\n" in lossrank("status", finished).stdout
     assert "400 of 1,000 (40%); 600 left" in words.stdout
     assert "speed            200.0 rows/s" in words.stdout
     assert "The same `lossrank score` command goes on." in words.stdout
