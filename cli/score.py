@@ -160,11 +160,12 @@ def score(
             bundle, data, run, options, config=config, split=split, streaming=streaming, overwrite=overwrite
         )
         log_end(stats)
+        failed = failures(fail_if, stats.as_dict())
         if as_json:
-            print_json(score_document(run, stats, failures(fail_if, stats.as_dict())))
+            print_json(score_document(run, stats, failed))
         else:
             print_summary(stats, run)
-        check_gates(fail_if, stats.as_dict())
+        check_gates(failed)
     if as_json:
         return
     by = " --by entropy" if stats.mean_loss is None else ""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from cli.output import check_gates, fail_if_option, json_option, print_json
+from cli.output import check_gates, fail_if_option, failed_gates, json_option, print_json
 from cli.progress import duration
 from cli.screen import printable
 from scorer import RunError
@@ -42,14 +42,14 @@ def status(run: Path, watch: bool, fail_if: tuple[Gate, ...], as_json: bool) -> 
             click.echo(line, err=True)
         time.sleep(_EVERY)
         found = run_status(run)
+    failed = failed_gates(fail_if, found.summary)
     if as_json:
-        print_json(found.as_dict())
+        print_json({**found.as_dict(), "failed_gates": failed})
     else:
         _print(found)
-    if fail_if:
-        if found.summary is None:
-            raise RunError(f"{run} has no summary to hold against --fail-if, as it is not finished: {found.state}")
-        check_gates(fail_if, found.summary)
+    if fail_if and failed is None:
+        raise RunError(f"{run} has no summary to hold against --fail-if, as it is not finished: {found.state}")
+    check_gates(failed)
 
 
 def _print(found: RunStatus) -> None:

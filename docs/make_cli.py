@@ -13,19 +13,23 @@ TARGET = Path(__file__).parent / "cli.md"
 
 _JSON = """## JSON
 
-With `--json`, stdout is one JSON document and stderr has the rest; after an error stdout is empty. Keys are those of
-the Python dataclasses, whose docstrings say what they mean.
+With `--json`, stdout is one JSON document and stderr has the rest. The exit code says how it ended, and there is a
+document whenever there is something to tell: also of a run that `verify` finds wrong or unfinished (exit code 1), of
+one that fails a gate, and of rows that a review tool refused (3). Where an error left nothing to tell, stdout is empty.
+`failed_gates` has a line for each `--fail-if` that failed, whatever the exit code, and is null where the run has no
+summary yet. The other keys are those of the Python dataclasses, whose docstrings say what they mean.
 
 | command | document |
 |---|---|
-| `score` | `scorer.RunStats`, and `run`, `rows_per_second`, `failed_gates` (a list of lines) |
+| `score` | `scorer.RunStats`, and `run`, `rows_per_second` (null if nothing was left to score), `failed_gates` |
 | `rank` | `run`, `by`, `count`, `output`, and `rows`: each `scorer.RankedRow` with `given_name`, `predicted_name` and \
 its `source` columns; null with `-o` |
 | `log` | `run`, `rows`, `to`, `written`, `already_there`, `refused` (`row`, `reason`), `url` or `output` |
 | `export` | `scorer.ModelBundle`, and `sha256`, `seconds` |
 | `demo` | as `score`, and `worst`: rows as `rank` has them |
-| `status` | `scorer.RunStatus` |
-| `verify` | `scorer.Verification`, and `sound` (nothing is wrong), `complete` (and nothing unfinished) |
+| `status` | `scorer.RunStatus`, and `failed_gates` |
+| `verify` | `scorer.Verification`, and `sound` (nothing is wrong), `complete` (and nothing unfinished), \
+`failed_gates` |
 | `bench` | `scorer.bench.BenchResult`, and `roofline_share` |
 
 ## Log files

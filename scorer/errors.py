@@ -2,6 +2,7 @@
 
     LossrankError
     ├── SourceError     the data: missing, empty, unreadable, a column that is not there
+    │   └── NotThereError   nothing lies at the place that was named
     ├── LabelError      the labels: names that don't match the model's, numbers in another order
     ├── BundleError     the bundle: missing, changed, newer than this version
     ├── DeviceError     onnxruntime: not installed, installed twice, a device that is not there
@@ -22,6 +23,10 @@ class LossrankError(Exception):
 
 class SourceError(LossrankError):
     """The data can't be read as asked."""
+
+
+class NotThereError(SourceError):
+    """Nothing lies at the place that was named."""
 
 
 class LabelError(LossrankError):

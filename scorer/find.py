@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow.fs as pafs
 
-from scorer.errors import SourceError, nearest
+from scorer.errors import NotThereError, SourceError, nearest
 from scorer.formats import format_of, known_suffixes
 from scorer.store import DataFile, Place, has_magic, is_remote, local_place, remote_place, why
 
@@ -60,11 +60,11 @@ def _local_files(place: Place, split: str | None) -> list[DataFile]:
         names = glob.glob(data, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
         found = sorted(file for file in map(Path, names) if file.is_file())
         if not found:
-            raise SourceError(f"no file matches {data}")
+            raise NotThereError(f"no file matches {data}")
         return same_format([place.file(str(file)) for file in found], data)
     if path.suffix or path.is_absolute() or data.startswith(("./", "../", "~")) or data.count("/") > 1:
         siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise SourceError(f"{data} does not exist{nearest(path.name, siblings)}")
+        raise NotThereError(f"{data} does not exist{nearest(path.name, siblings)}")
     return []
 
 
@@ -73,7 +73,7 @@ def _remote_files(place: Place, data: str, split: str | None) -> list[DataFile]:
         _refuse_split(data, split)
         found = place.matching()
         if not found:
-            raise SourceError(f"no file matches {data}{_missing_bucket(place)}")
+            raise NotThereError(f"no file matches {data}{_missing_bucket(place)}")
         return same_format([place.file(path) for path in found], data)
     kind = place.kind(place.path)
     # The web knows no folders: a page that is no file of ours is taken for a list of links.
@@ -82,7 +82,7 @@ def _remote_files(place: Place, data: str, split: str | None) -> list[DataFile]:
     ):
         return _one(place, split)
     if kind == pafs.FileType.NotFound:
-        raise SourceError(f"{data} does not exist{_missing_bucket(place) or _nearest(place)}")
+        raise NotThereError(f"{data} does not exist{_missing_bucket(place) or _nearest(place)}")
     return _folder(place, place.path.rstrip("/"), split)
 
 

@@ -19,10 +19,10 @@ from scorer.errors import RunError
 from scorer.labels import LabelMap, make_label_map
 from scorer.options import ScoreOptions
 from scorer.run import locked_run
-from scorer.screen import control_rows, screen
+from scorer.screen import control_rows, control_seed, screen
 from scorer.session import OrtSession
 from scorer.source import Data, Source, open_source
-from scorer.summary import RunStats, summarise, versions
+from scorer.summary import RunStats, recount, summarise, versions
 from scorer.tokens import BundleTokenizer
 from scorer.verify import require_whole
 from scorer.window import read_windows
@@ -155,12 +155,15 @@ def score_dataset(
             )
             if options.on_error == "fail":
                 work.refuse_kept()
-            if not missing and run.manifest.get("summary"):
-                return RunStats(**{**run.manifest["summary"], "kept_rows": run.num_rows})
+            if not missing and (said := run.manifest.get("summary")):
+                stats = recount(run)
+                if (counted := {**stats.as_dict(), "kept_rows": said["kept_rows"]}) != said:
+                    run.manifest["summary"] = counted
+                    run.save()
+                return stats
             work.score_missing()
             if screen_top is not None:
-                seed = int(source.fingerprint[:12], 16)
-                run.manifest["screen"] = screen(run, screen_top, control_rows(run, seed), work.rescore)
+                run.manifest["screen"] = screen(run, screen_top, control_rows(run, control_seed(run)), work.rescore)
             source.refuse_change()
         except BaseException:
             runners.shutdown(cancel_futures=True)
@@ -169,7 +172,7 @@ def score_dataset(
         work.seconds["total"] = progress.seconds
         inside = work.seconds_in_model / max(session.threads * progress.seconds, 1e-9)
         stats = summarise(run, kept_rows=progress.kept, seconds=work.seconds, model_share=inside)
-        require_whole(run, stats.by_status)
+        require_whole(run)
         run.finish(stats.as_dict())
         return stats
 

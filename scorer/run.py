@@ -237,6 +237,8 @@ def _start(path: Path, plan: dict[str, Any], overwrite: bool, same_batches: bool
         manifest["calibration"] = old["calibration"]
     if shards and shards == listed:
         manifest |= {key: old[key] for key in ("screen", "summary") if key in old}
+    if plan["options"]["precision"] == "screen" and "screen" not in manifest:
+        manifest.pop("summary", None)
     run = RunDirectory(path, manifest, begun)
     if "summary" not in manifest:
         run.stint = Stint.begin(plan["machine"])

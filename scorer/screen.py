@@ -39,6 +39,11 @@ def control_sample(count: int, seed: int) -> Rows:
     return np.sort(np.random.default_rng(seed).choice(count, size=size, replace=False)).astype(np.int64)
 
 
+def control_seed(run: RunDirectory) -> int:
+    """Return what a run's control sample is drawn with: the same for the same data."""
+    return int(run.data_fingerprint[:12], 16)
+
+
 def control_rows(run: RunDirectory, seed: int) -> Rows:
     """Return the rows of a run's control sample, ascending, drawn from those that have a label.
 

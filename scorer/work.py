@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -16,7 +17,7 @@ from scorer.labels import LabelMap
 from scorer.run import RunDirectory
 from scorer.shard import replace_rows, score_table
 from scorer.source import Source
-from scorer.summary import ShardNotes
+from scorer.summary import ShardNotes, count_words
 from scorer.tokens import BundleTokenizer, TokenWindow
 from scorer.watch import LabelWatch
 from scorer.window import Window, join_windows, read_windows, refuse_bad, window_ranges
@@ -96,7 +97,8 @@ class Work:
             self.progress.rows += len(window.rows) - int(np.count_nonzero(tokens.text_lengths))
             watch.after(window, table)
             tables.append(table)
-            notes.add(window, self.progress.tokens - fed[0], self.progress.padded_tokens - fed[1], running.duplicates)
+            fed = self.progress.tokens - fed[0], self.progress.padded_tokens - fed[1]
+            notes.add(window, table, *fed, running.duplicates)
             shard = window.first_row // run.shard_rows
             if window.stop == run.shard_range(shard)[1]:
                 self.source.refuse_change(*run.shard_range(shard))
@@ -123,8 +125,13 @@ class Work:
             with _timed(self.seconds, "write"):
                 for shard in np.unique(window.rows // self.run.shard_rows).tolist():
                     start, stop = np.searchsorted(window.rows, self.run.shard_range(shard)).tolist()
-                    whole = replace_rows(self.run.read_shard(shard), table.slice(start, stop - start))
-                    self.run.write_shard(shard, whole, self.run.notes(shard))
+                    before, again = self.run.read_shard(shard), table.slice(start, stop - start)
+                    notes = self.run.notes(shard)
+                    if counted := notes.get("by_status"):  # not in a manifest of an older version
+                        old = before.take(pa.array(again["row"].to_numpy() - self.run.shard_range(shard)[0]))
+                        counts = Counter(counted) + count_words(again["status"]) - count_words(old["status"])
+                        notes["by_status"] = dict(counts)
+                    self.run.write_shard(shard, replace_rows(before, again), notes)
             self.progress.rescored += len(window.rows)
             self.report()
 

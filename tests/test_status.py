@@ -146,7 +146,7 @@ def test_the_command_says_it_in_words_and_in_json(lossrank: Lossrank, finished: 
     assert "rows             1,000 of 1,000 (100%); 0 left" in words.stdout
     assert "1,000 rows in" in words.stdout
     document = lossrank("status", finished, "--json")
-    assert json.loads(document.stdout) == run_status(finished).as_dict()
+    assert json.loads(document.stdout) == {**run_status(finished).as_dict(), "failed_gates": []}
     begun(finished)
     words = lossrank("status", finished)
     entry = json.loads((finished / "run.json").read_text())["history"][0]
@@ -191,8 +191,13 @@ def test_what_is_no_run_is_one_line(lossrank: Lossrank, tmp_path: Path) -> None:
 
 def test_a_gate_needs_a_finished_run(lossrank: Lossrank, finished: Path) -> None:
     assert lossrank("status", finished, "--fail-if", "rows < 1000").exit_code == 0
-    assert lossrank("status", finished, "--fail-if", "rows >= 1000").exit_code == 3
+    failed = lossrank("status", finished, "--fail-if", "rows >= 1000", "--json")
+    assert failed.exit_code == 3
+    assert json.loads(failed.stdout)["failed_gates"] == ["rows >= 1000: rows is 1000"]
     begun(finished)
     result = lossrank("status", finished, "--fail-if", "rows < 1000")
     assert result.exit_code == 1
+    document = lossrank("status", finished, "--fail-if", "rows < 1000", "--json")
+    assert document.exit_code == 1
+    assert json.loads(document.stdout)["failed_gates"] is None
     assert "has no summary to hold against --fail-if, as it is not finished: interrupted" in result.stderr
