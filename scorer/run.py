@@ -21,7 +21,7 @@ from scorer.events import event
 from scorer.files import reporting, write_atomically
 from scorer.history import FINISHED, MOST, Stint, closed, reason
 from scorer.lock import LOCK, locked
-from scorer.manifest import FORMAT, MANIFEST, read_manifest
+from scorer.manifest import FORMAT, MANIFEST, MOST_SHARDS, read_manifest
 from scorer.reading import read_batches, refuse_size, unreadable
 
 SCORES = "scores"
@@ -60,9 +60,10 @@ class RunDirectory:
         """
         run = cls.read(path)
         again = "run the same `lossrank score` command again to go on"
-        if len(run.shards) < run.num_shards:
-            raise RunError(f"{path} is not finished ({len(run.shards)} of {run.num_shards} shards); {again}")
-        if run.manifest["options"].get("precision") == "screen" and "screen" not in run.manifest:
+        if missing := run.missing_shards():
+            done = run.num_shards - len(missing)
+            raise RunError(f"{path} is not finished ({done} of {run.num_shards} shards); {again}")
+        if run.manifest["options"]["precision"] == "screen" and "screen" not in run.manifest:
             raise RunError(f"{path} is not finished (the worst rows are not scored in fp32 yet); {again}")
         return run
 
@@ -220,6 +221,9 @@ def locked_run(
 
 def _start(path: Path, plan: dict[str, Any], overwrite: bool, same_batches: bool) -> RunDirectory:
     """Write the manifest before anything else, so that whatever ends the process leaves a run directory behind."""
+    if plan["data"]["rows"] > MOST_SHARDS * plan["options"]["shard_rows"]:
+        most = f"more than {MOST_SHARDS:,} shards of {plan['options']['shard_rows']}; give a larger --shard-rows"
+        raise RunError(f"{plan['data']['rows']:,} rows make {most}")
     old = read_manifest(path) if (path / MANIFEST).exists() and not overwrite else {}
     begun = bool(old.get("shards"))
     if begun and same_batches:
@@ -270,9 +274,10 @@ def _is_ours(path: Path) -> bool:
         return names <= {LOCK}
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return names <= {LOCK, MANIFEST, SCORES}
-    return isinstance(manifest, dict) and {"format", "bundle", "shards"} <= set(manifest)
+    # One of them may be missing: a damaged run is ours too.
+    return isinstance(manifest, dict) and len({"format", "bundle", "data", "options", "shards"} & set(manifest)) > 3
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

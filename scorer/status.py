@@ -97,5 +97,5 @@ def _doing(run: RunDirectory, last: dict[str, Any], left: int) -> str:
         return "starting"
     if left:
         return "scoring"
-    screens = run.manifest["options"].get("precision") == "screen"
+    screens = run.manifest["options"]["precision"] == "screen"
     return "rescoring" if screens and "screen" not in run.manifest else "closing"
