@@ -109,11 +109,12 @@ def test_the_lock_says_whether_anybody_is_alive(finished: Path) -> None:
 
 def test_a_screen_that_scores_again_says_so(finished: Path) -> None:
     begun(finished, shards=10)
-    options = json.loads((finished / "run.json").read_text())["options"] | {"precision": "screen"}
+    options = json.loads((finished / "run.json").read_text())["options"]
+    options |= {"precision": "screen", "screen_top": 10}
     change(finished, options=options)
     with held(finished):
         assert run_status(finished).doing == "rescoring"
-        change(finished, screen={"rescored": 1})
+        change(finished, screen={"top_k": 10, "rescored": 1})
         assert run_status(finished).doing == "closing"
     assert run_status(finished).state == "interrupted"
 

@@ -181,7 +181,7 @@ def test_files_that_are_none_of_the_runs_are_found(run: Path) -> None:
     ]
     assert "is no shard of this run; remove it" in says(found, "worst.parquet")
     shards = json.loads((run / "run.json").read_text())["shards"]
-    edit(run, shards=shards | {"part-00099.parquet": {"sha256": "0"}})
+    edit(run, shards=shards | {"part-00099.parquet": shards["part-00000.parquet"]})
     assert "the data's 1,000 rows have no such shard" in says(verify(run), "part-00099.parquet")
 
 
