@@ -69,7 +69,10 @@ def test_a_number_that_there_is_none_of_fails(op: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("mean_los > 1", r"no known name \(did you mean 'mean_loss'\?\); names: rows, mean_loss, .*bad_logits$"),
+        (
+            "mean_los > 1",
+            r"no known name \(did you mean 'mean_loss'\?\); names: rows, mean_loss, .*bad_logits, no_memory$",
+        ),
         ("mean_loss", "must be NAME OP NUMBER, such as 'mean_loss > 0.5'; names: rows"),
         ("", "must be NAME OP NUMBER"),
         ("0.5 < mean_loss", "must be NAME OP NUMBER"),
