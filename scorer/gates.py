@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scorer.errors import RunError, nearest
-from scorer.shard import BAD_LOGITS_STATUS, NO_LABEL_STATUS, UNKNOWN_LABEL_STATUS
+from scorer.shard import BAD_LOGITS_STATUS, NO_LABEL_STATUS, NO_MEMORY_STATUS, UNKNOWN_LABEL_STATUS
 from scorer.summary import speed
 from scorer.window import INVALID_TEXT, NO_TEXT, OK, UNREADABLE
 
@@ -25,7 +25,16 @@ NUMBERS = {
     "rows_per_second": "rows/s",
     "peak_memory_bytes": "bytes",
 }
-STATUSES = (OK, NO_LABEL_STATUS, UNKNOWN_LABEL_STATUS, NO_TEXT, INVALID_TEXT, UNREADABLE, BAD_LOGITS_STATUS)
+STATUSES = (
+    OK,
+    NO_LABEL_STATUS,
+    UNKNOWN_LABEL_STATUS,
+    NO_TEXT,
+    INVALID_TEXT,
+    UNREADABLE,
+    BAD_LOGITS_STATUS,
+    NO_MEMORY_STATUS,
+)
 NAMES = (*NUMBERS, *STATUSES)
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scorer.run import RunDirectory
-from scorer.shard import BAD_LOGITS_STATUS, int8_losses
+from scorer.shard import BAD_LOGITS_STATUS, NO_MEMORY_STATUS, int8_losses
 from scorer.window import OK
 
 Rows = NDArray[np.int64]
@@ -122,7 +122,8 @@ class _Shard:
     def read(cls, run: RunDirectory, index: int) -> "_Shard":
         table = run.read_shard(index, ["row", "label", "loss", "precision", "int8_loss", "status"])
         again, ok = _equal(table["precision"], "fp32"), _equal(table["status"], OK)
-        labelled = ok | (_equal(table["status"], BAD_LOGITS_STATUS) & table["label"].is_valid().to_numpy())
+        failed = _equal(table["status"], BAD_LOGITS_STATUS) | _equal(table["status"], NO_MEMORY_STATUS)
+        labelled = ok | (failed & table["label"].is_valid().to_numpy())
         int8 = _losses(int8_losses(table))
         # int8 may overflow where fp32 does not: what it says nothing of, it can't rule out.
         int8[labelled & np.isnan(int8)] = np.inf

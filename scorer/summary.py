@@ -26,8 +26,8 @@ _MOST = 10  # unknown labels and unreadable lines that are named
 class ShardNotes:
     """What is noted of a shard while it is made, and can't be read back from its rows.
 
-    ``padded_tokens`` is what the model was fed; ``duplicates`` are texts that were not run because another one of
-    their window has the same tokens; ``unknown_labels`` and ``problems`` are the first few of each. ``by_status``
+    ``padded_tokens`` is what the model was fed; ``duplicates`` are texts of which nothing was run because others of
+    their window have the same tokens; ``unknown_labels`` and ``problems`` are the first few of each. ``by_status``
     counts the rows as they were scored, for the shard to be held against.
     """
 

@@ -93,7 +93,7 @@ class Work:
             if self.on_error == "fail":
                 refuse_bad(self.source, window.rows, window.status, window.problems)
             fed = self.progress.tokens, self.progress.padded_tokens
-            table = self._table(window, tokens, self._logits(running), self.precision)
+            table = self._table(window, running, self._logits(running), self.precision)
             self.progress.rows += len(window.rows) - int(np.count_nonzero(tokens.text_lengths))
             watch.after(window, table)
             tables.append(table)
@@ -117,10 +117,10 @@ class Work:
         """
         if self.again is None:
             raise ValueError("this run has no fp32 engine")
-        for window, tokens, running in self._started(self.again, self._wanted(wanted), lambda window: None):
+        for window, _, running in self._started(self.again, self._wanted(wanted), lambda window: None):
             with _timed(self.seconds, "rescore"):
                 logits = running.logits(lambda done: self.report())
-            table = self._table(window, tokens, logits, "fp32")
+            table = self._table(window, running, logits, "fp32")
             self.source.refuse_change(window.first_row, window.stop)
             with _timed(self.seconds, "write"):
                 for shard in np.unique(window.rows // self.run.shard_rows).tolist():
@@ -228,9 +228,10 @@ class Work:
         with _timed(self.seconds, "model"):
             return running.logits(count)
 
-    def _table(self, window: Window, tokens: TokenWindow, logits: NDArray[np.float32], precision: str) -> pa.Table:
+    def _table(self, window: Window, running: Running, logits: NDArray[np.float32], precision: str) -> pa.Table:
         with _timed(self.seconds, "score"):
-            return score_table(window, tokens, logits, self.run.class_names, precision)
+            names = self.run.class_names
+            return score_table(window, running.tokens, logits, running.no_memory, names, precision)
 
 
 @contextlib.contextmanager

@@ -91,7 +91,10 @@ def test_a_rate_is_of_the_process_that_scored(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("mean_los > 1", r"no known name \(did you mean 'mean_loss'\?\); names: rows, mean_loss, .*bad_logits$"),
+        (
+            "mean_los > 1",
+            r"no known name \(did you mean 'mean_loss'\?\); names: rows, mean_loss, .*bad_logits, no_memory$",
+        ),
         ("mean_loss", "must be NAME OP NUMBER, such as 'mean_loss > 0.5'; names: rows"),
         ("", "must be NAME OP NUMBER"),
         ("0.5 < mean_loss", "must be NAME OP NUMBER"),
