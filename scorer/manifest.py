@@ -53,6 +53,18 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
+def refuse_many_shards(rows: int, shard_rows: int) -> None:
+    """Pass a run whose shards a manifest can list.
+
+    Raises:
+        RunError: there are more.
+    """
+    if rows > MOST_SHARDS * shard_rows:
+        raise RunError(
+            f"{rows:,} rows make more than {MOST_SHARDS:,} shards of {shard_rows:,}; give a larger --shard-rows"
+        )
+
+
 def _refuse_damage(file: Path, manifest: dict[str, Any]) -> None:
     """Pass a manifest whose parts are all such as lossrank writes them; what is in them besides is left alone.
 

@@ -21,7 +21,7 @@ from scorer.events import event
 from scorer.files import reporting, write_atomically
 from scorer.history import FINISHED, MOST, Stint, closed, reason
 from scorer.lock import LOCK, locked
-from scorer.manifest import FORMAT, MANIFEST, MOST_SHARDS, read_manifest
+from scorer.manifest import FORMAT, MANIFEST, read_manifest, refuse_many_shards
 from scorer.reading import read_batches, refuse_size, unreadable
 
 SCORES = "scores"
@@ -221,9 +221,7 @@ def locked_run(
 
 def _start(path: Path, plan: dict[str, Any], overwrite: bool, same_batches: bool) -> RunDirectory:
     """Write the manifest before anything else, so that whatever ends the process leaves a run directory behind."""
-    if plan["data"]["rows"] > MOST_SHARDS * plan["options"]["shard_rows"]:
-        most = f"more than {MOST_SHARDS:,} shards of {plan['options']['shard_rows']}; give a larger --shard-rows"
-        raise RunError(f"{plan['data']['rows']:,} rows make {most}")
+    refuse_many_shards(plan["data"]["rows"], plan["options"]["shard_rows"])
     old = read_manifest(path) if (path / MANIFEST).exists() and not overwrite else {}
     begun = bool(old.get("shards"))
     if begun and same_batches:
