@@ -152,7 +152,9 @@ def _csv_rows(file: DataFile) -> Iterator[tuple[list[str], str | None]]:
             if header is None:
                 header = record
                 if not all(_is_utf8(name) for name in header):
-                    raise SourceError(f"{file} has column names that aren't UTF-8: {header}; save the file as UTF-8")
+                    raise SourceError(
+                        f"{file} has column names that aren't UTF-8: {header}; save the file as UTF-8", quotes_data=True
+                    )
                 yield header, None
             elif len(record) != len(header):
                 yield record, f"{file.name} line {reader.line_num}: {len(record)} fields, not {len(header)}"

@@ -160,6 +160,7 @@ def score_dataset(
                 seed = int(source.fingerprint[:12], 16)
                 run.manifest["screen"] = screen(run, screen_top, control_rows(run, seed), work.rescore)
             source.refuse_change()
+            source.refuse_added()
         except BaseException:
             runners.shutdown(cancel_futures=True)
             raise

@@ -225,7 +225,8 @@ def _start(path: Path, plan: dict[str, Any], overwrite: bool) -> RunDirectory:
         if old["shards"] and (different := _differences(old, plan)):
             raise RunError(
                 f"{path} holds a run that differs: {'; '.join(different)}; give the same to go on, choose another "
-                "place with -o, or start anew with --overwrite"
+                "place with -o, or start anew with --overwrite",
+                quotes_data=any(each.startswith(("columns", "labels")) for each in different),
             )
         shards = {name: shard for name, shard in old["shards"].items() if _holds(path / SCORES / name, shard)}
     history = closed(old.get("history", []))

@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 from scorer.bundle import ModelBundle, file_sha256
 from scorer.errors import BundleError, RunError, SourceError
 from scorer.lock import writer
+from scorer.reopen import reopen_source
 from scorer.run import SCORES, RunDirectory, shard_name
-from scorer.source import Data, reopen_source
+from scorer.source import Data
 
 OK, WRONG, UNFINISHED, ABSENT = "ok", "wrong", "unfinished", "absent"
 _BATCH_ROWS = 65_536
@@ -204,8 +205,8 @@ def _data(run: RunDirectory, moved: Data | None) -> Finding:
     try:
         source = reopen_source(spec, run.data_fingerprint, moved)
     except SourceError as error:
-        # A data set's name is looked up on the hub, which may be out of reach.
-        unreached = moved is None and spec["kind"] == "datasets" and error.__cause__ is not None
+        # A data set's name is looked up on the hub, which may be out of reach; a secret of an address is not kept.
+        unreached = moved is None and (spec["kind"] == "datasets" or "left_out" in spec) and error.__cause__ is not None
         return Finding("data", ABSENT if unreached else WRONG, str(error))
     return Finding("data", OK, f"{source.name} is what was scored")
 
