@@ -12,10 +12,10 @@ from cli.output import check_gates, fail_if_option, json_option, log_file_option
 from cli.progress import ScoreProgress, duration
 from cli.screen import printable
 from scorer import Plan, Progress, RunStats, ScoreOptions, score_dataset
+from scorer.address import without_secrets
 from scorer.gates import Gate, failures
 from scorer.labels import read_label_map
 from scorer.options import ON_ERROR, PRECISIONS
-from scorer.store import without_secrets
 from scorer.tokens import LONG_TEXTS
 
 _NO_LABEL = "NONE: there will be predictions and no loss; if there is a label, name it with --label-column"

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from scorer.errors import recordable
+
 FINISHED, INTERRUPTED, UNKNOWN = "finished", "interrupted", "unknown"
 MOST = 1000  # entries: a service that starts again every few seconds must not fill the manifest
 
@@ -63,7 +65,7 @@ def closed(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def reason(error: BaseException) -> str:
-    """Return why a process ends that such an error ends, in one line."""
+    """Return why a process ends that such an error ends, in one line without anything of the data."""
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return INTERRUPTED
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+    return f"{type(error).__name__}: {recordable(error)}".removesuffix(": ")

@@ -125,7 +125,9 @@ def csv_rows(file: DataFile) -> Iterator[tuple[list[str], str | None]]:
             if header is None:
                 header = record
                 if not all(is_utf8(name) for name in header):
-                    raise SourceError(f"{file} has column names that aren't UTF-8: {header}; save the file as UTF-8")
+                    raise SourceError(
+                        f"{file} has column names that aren't UTF-8: {header}; save the file as UTF-8", quotes_data=True
+                    )
             elif problem is None and len(record) != len(header):
                 problem = f"{len(record)} field{'s' * (len(record) != 1)}, not {len(header)}"
             yield record, None if problem is None else f"{file.name} line {last}: {problem}"

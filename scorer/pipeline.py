@@ -165,6 +165,7 @@ def score_dataset(
             if screen_top is not None:
                 run.manifest["screen"] = screen(run, screen_top, control_rows(run, control_seed(run)), work.rescore)
             source.refuse_change()
+            source.refuse_added()
         except BaseException:
             runners.shutdown(cancel_futures=True)
             raise

@@ -17,8 +17,9 @@ from scorer.errors import RunError, nearest
 from scorer.labels import fold
 from scorer.manifest import MANIFEST
 from scorer.reading import take_rows
+from scorer.reopen import reopen_source
 from scorer.run import RunDirectory
-from scorer.source import Data, reopen_source
+from scorer.source import Data
 
 TOP_K = 500  # rows, where it is not said how many
 Keys = NDArray[np.float64]

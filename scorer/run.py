@@ -229,7 +229,8 @@ def _start(path: Path, plan: dict[str, Any], overwrite: bool, same_batches: bool
     if begun and (different := _differences(old, plan)):
         raise RunError(
             f"{path} holds a run that differs: {'; '.join(different)}; give the same to go on, choose another place "
-            "with -o, or start anew with --overwrite"
+            "with -o, or start anew with --overwrite",
+            quotes_data=any(each.startswith(("columns", "labels")) for each in different),
         )
     listed: dict[str, dict[str, Any]] = old.get("shards", {})
     shards = {name: shard for name, shard in listed.items() if _holds(path / SCORES / name, shard)}

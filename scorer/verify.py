@@ -14,14 +14,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scorer.address import is_remote
 from scorer.bundle import ModelBundle, file_sha256
 from scorer.errors import BundleError, NotThereError, RunError, SourceError
 from scorer.lock import writer
+from scorer.reopen import reopen_source
 from scorer.run import SCORES, RunDirectory, shard_name
 from scorer.screen import control_rows, control_seed, screen
 from scorer.shard import score_schema
-from scorer.source import Data, reopen_source
-from scorer.store import is_remote
+from scorer.source import Data
 from scorer.summary import OF_THE_PROCESS, count_words, recount
 
 OK, WRONG, UNFINISHED, ABSENT = "ok", "wrong", "unfinished", "absent"
@@ -255,5 +256,7 @@ def _data(run: RunDirectory, moved: Data | None) -> Finding:
 def _unreached(spec: dict[str, Any], error: SourceError) -> bool:
     """Say whether it was a store or the hub that failed, rather than what lies there."""
     places = spec["data"] if isinstance(spec["data"], list) else [spec["data"]]
+    if spec.get("left_out"):  # a secret of the address, which no run keeps
+        return True
     failed = error.__cause__ is not None and not isinstance(error.__cause__, pa.ArrowInvalid)
     return failed and (spec["kind"] == "datasets" or any(map(is_remote, places)))

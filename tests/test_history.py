@@ -7,8 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from scorer import ModelBundle, Progress, ScoreOptions, score_dataset
+from scorer import LabelError, ModelBundle, Progress, RunError, ScoreOptions, score_dataset
 from scorer import history as scorer_history
+from scorer.errors import WITHHELD
 from scorer.history import Stint, closed, now, reason
 from scorer.status import run_status
 
@@ -38,7 +39,7 @@ def test_every_start_and_why_it_ended_is_kept(tiny_bundle: ModelBundle, rows: pa
             score_dataset(tiny_bundle, rows, run, OPTIONS, on_progress=ends)
     score_dataset(tiny_bundle, rows, run, OPTIONS)
     entries = history(run)
-    assert [entry["why"] for entry in entries] == ["interrupted", "ValueError: two lines", "finished"]
+    assert [entry["why"] for entry in entries] == ["interrupted", f"ValueError: {WITHHELD}", "finished"]
     assert sum(entry["rows"] for entry in entries) == 1000
     for entry in entries:
         assert entry["pid"] > 0
@@ -131,10 +132,13 @@ def test_the_oldest_of_too_many_starts_are_dropped(tiny_bundle: ModelBundle, row
         (KeyboardInterrupt(), "interrupted"),
         (SystemExit(143), "interrupted"),
         (MemoryError(), "MemoryError"),
-        (ValueError("a\n  b"), "ValueError: a b"),
+        (RunError("a\n  b"), "RunError: a b"),
+        (ValueError("a text"), f"ValueError: {WITHHELD}"),
+        (LabelError("the labels 'a text'"), f"LabelError: {WITHHELD}"),
+        (OSError(28, "No space left"), "OSError: [Errno 28] No space left"),
     ],
 )
-def test_a_reason_is_one_line(error: BaseException, why: str) -> None:
+def test_a_reason_is_one_line_and_quotes_no_data(error: BaseException, why: str) -> None:
     assert reason(error) == why
 
 
