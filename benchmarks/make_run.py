@@ -5,17 +5,20 @@ data, so only commands that read scores work on it (``rank`` in Python, ``verify
 """
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from scorer.bundle import file_sha256
 from scorer.manifest import FORMAT
 from scorer.run import SCORES, RunDirectory
 from scorer.shard import score_schema
+from scorer.summary import ShardNotes, summarise
 
 CLASSES = ("World", "Sports", "Business", "Sci/Tech")
 
@@ -29,7 +32,9 @@ def make_run(path: Path, rows: int, shard_rows: int, seed: int = 0) -> RunDirect
         file = run.shard_file(index)
         table = _shard(start, stop, np.random.default_rng((seed, index)))
         pq.write_table(table, file, compression="zstd")
-        run.shards[file.name] = {"sha256": file_sha256(file)}
+        notes = ShardNotes(by_status={"ok": stop - start}, tokens=int(pc.sum(table["n_tokens"]).as_py()))
+        run.shards[file.name] = {"sha256": file_sha256(file), **asdict(notes)}
+    run.manifest["summary"] = summarise(run, kept_rows=0, seconds={"total": 1.0}, model_share=0.0).as_dict()
     run.save()
     return run
 
@@ -66,7 +71,6 @@ def _shard(start: int, stop: int, random: np.random.Generator) -> pa.Table:
 
 
 def _manifest(rows: int, shard_rows: int) -> dict[str, Any]:
-    summary = {"rows": rows, "kept_rows": 0, "by_status": {"ok": rows}}
     return {
         "format": FORMAT,
         "bundle": {"path": "/nowhere", "sha256": "", "model": "synthetic", "class_names": list(CLASSES)},
@@ -75,7 +79,6 @@ def _manifest(rows: int, shard_rows: int) -> dict[str, Any]:
         "options": {"precision": "fp32", "shard_rows": shard_rows, "batch_tokens": 512},
         "shards": {},
         "history": [],
-        "summary": summary,
     }
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import pyarrow as pa
 
 from cli.output import json_line
 from cli.screen import printable
 from scorer import Plan, Progress, RunError, RunStats
+from scorer.columns import KNOWN
+from scorer.errors import recordable
 from scorer.events import LOG, event
 from scorer.files import reporting
 
@@ -73,7 +74,7 @@ def log_plan(plan: Plan) -> None:
         "plan",
         data=plan.source.name,
         rows=plan.source.num_rows,
-        columns=plan.columns.as_dict(),
+        columns=_columns(plan),
         guessed=list(plan.columns.guessed),
         labels=None if plan.labels is None else plan.labels.how,
         device=plan.device,
@@ -82,6 +83,19 @@ def log_plan(plan: Plan) -> None:
         screen_top=plan.screen_top,
         batch_tokens=plan.batch_tokens,
     )
+
+
+def _columns(plan: Plan) -> dict[str, str | None]:
+    """Return each role's column: by a name that lossrank knows, else by its place.
+
+    The columns of a CSV file without a header are named by its first texts.
+    """
+    names = plan.source.schema.names
+
+    def told(name: str | None) -> str | None:
+        return name if name is None or name in KNOWN else f"column {names.index(name) + 1} of {len(names)}"
+
+    return {role: told(name) for role, name in plan.columns.as_dict().items()}
 
 
 def log_end(stats: RunStats) -> None:
@@ -123,11 +137,8 @@ def _counts(progress: Progress) -> dict[str, Any]:
 
 
 def _described(error: BaseException) -> dict[str, str]:
-    """Return an error's kind, and its message unless that may quote the data: labels may be texts by mistake."""
-    quotes = getattr(error, "quotes_data", not isinstance(error, OSError))
-    quotes = quotes or isinstance(error.__cause__, pa.ArrowException)
-    message = "see the screen" if quotes else " ".join(printable(str(error)).split())
-    return {"kind": type(error).__name__, "message": message}
+    """Return an error's kind, and its message unless that may quote the data."""
+    return {"kind": type(error).__name__, "message": printable(recordable(error))}
 
 
 class _Lines(logging.FileHandler):

@@ -44,14 +44,24 @@ def _parsed(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) 
         raise click.BadParameter(str(error), ctx, param) from error
 
 
-def check_gates(gates: Iterable[Gate], summary: dict[str, Any]) -> None:
-    """Pass a run whose summary fails no gate.
+def failed_gates(gates: Iterable[Gate], summary: dict[str, Any] | None) -> list[str] | None:
+    """Return a line for each gate that a run's summary fails, None of a run that has no summary yet."""
+    return None if summary is None else failures(gates, summary)
+
+
+def gates_line(failed: list[str]) -> str:
+    """Return what is said of gates that failed, all of them."""
+    return f"gate failed: {'; '.join(failed)} (the results are kept)"
+
+
+def check_gates(failed: list[str] | None) -> None:
+    """Pass a run that fails no gate.
 
     Raises:
         NotAsAskedError: it fails one; all of them are named.
     """
-    if failed := failures(gates, summary):
-        raise NotAsAskedError(f"gate failed: {'; '.join(failed)} (the results are kept)")
+    if failed:
+        raise NotAsAskedError(gates_line(failed))
 
 
 def print_json(document: dict[str, Any]) -> None:

@@ -12,10 +12,10 @@ from cli.output import check_gates, fail_if_option, json_option, log_file_option
 from cli.progress import ScoreProgress, duration
 from cli.screen import printable
 from scorer import Plan, Progress, RunStats, ScoreOptions, score_dataset
+from scorer.address import without_secrets
 from scorer.gates import Gate, failures
 from scorer.labels import read_label_map
 from scorer.options import ON_ERROR, PRECISIONS
-from scorer.store import without_secrets
 from scorer.tokens import LONG_TEXTS
 
 _NO_LABEL = "NONE: there will be predictions and no loss; if there is a label, name it with --label-column"
@@ -160,11 +160,12 @@ def score(
             bundle, data, run, options, config=config, split=split, streaming=streaming, overwrite=overwrite
         )
         log_end(stats)
+        failed = failures(fail_if, stats.as_dict())
         if as_json:
-            print_json(score_document(run, stats, failures(fail_if, stats.as_dict())))
+            print_json(score_document(run, stats, failed))
         else:
             print_summary(stats, run)
-        check_gates(fail_if, stats.as_dict())
+        check_gates(failed)
     if as_json:
         return
     by = " --by entropy" if stats.mean_loss is None else ""
@@ -260,7 +261,7 @@ def print_summary(stats: RunStats, run: Path) -> None:
         say("mean loss", f"{stats.mean_loss:.4f} nats")
         say("accuracy", f"{stats.accuracy:.2%} of the given labels are the model's own")
     say("truncated", f"{stats.truncated:,}")
-    if stats.rows > stats.kept_rows:
+    if stats.rows_per_second is not None:
         say("speed", f"{stats.rows_per_second:,.0f} rows/s")
     say("tokens", f"{stats.tokens:,}, and {stats.padding:.2%} of the model's input was padding")
     if stats.duplicates:

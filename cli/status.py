@@ -5,14 +5,16 @@ from pathlib import Path
 
 import click
 
-from cli.output import check_gates, fail_if_option, json_option, print_json
+from cli.output import check_gates, fail_if_option, failed_gates, json_option, print_json
 from cli.progress import duration
 from cli.screen import printable
 from scorer import RunError
 from scorer.gates import Gate
+from scorer.history import UNKNOWN
 from scorer.status import RUNNING, RunStatus, run_status
 
 _EVERY = 2.0  # seconds between looks
+_KILLED = "was killed, or the machine stopped"
 
 
 @click.command()
@@ -40,14 +42,14 @@ def status(run: Path, watch: bool, fail_if: tuple[Gate, ...], as_json: bool) -> 
             click.echo(line, err=True)
         time.sleep(_EVERY)
         found = run_status(run)
+    failed = failed_gates(fail_if, found.summary)
     if as_json:
-        print_json(found.as_dict())
+        print_json({**found.as_dict(), "failed_gates": failed})
     else:
         _print(found)
-    if fail_if:
-        if found.summary is None:
-            raise RunError(f"{run} has no summary to hold against --fail-if, as it is not finished: {found.state}")
-        check_gates(fail_if, found.summary)
+    if fail_if and failed is None:
+        raise RunError(f"{run} has no summary to hold against --fail-if, as it is not finished: {found.state}")
+    check_gates(failed)
 
 
 def _print(found: RunStatus) -> None:
@@ -55,9 +57,8 @@ def _print(found: RunStatus) -> None:
         click.echo(f"{what:<17}{printable(value)}")
 
     by = f", {found.doing} (pid {found.pid})" if found.doing else ""
-    ended = f" ({found.why})" if found.why and found.why != found.state else ""
     say("run", found.run)
-    say("state", f"{found.state}{by}{ended}")
+    say("state", f"{found.state}{by}{_ended(found)}")
     say("rows", f"{found.done:,} of {found.rows:,} ({found.done / found.rows:.0%}); {found.left:,} left")
     say("shards", f"{found.shards_done:,} of {found.shards:,}")
     if found.rows_per_second is not None:
@@ -67,10 +68,21 @@ def _print(found: RunStatus) -> None:
     if found.updated is not None:
         say("last shard", found.updated)
     for entry in found.history:
-        ended = entry["why"] or found.state
+        why = entry["why"] or (RUNNING if found.state == RUNNING else UNKNOWN)
+        ended = _KILLED if why == UNKNOWN else why
         say("  start", f"{entry['started']}: {entry['rows']:,} rows in {duration(entry['seconds'])}, {ended}")
     if found.left and found.state != RUNNING:
         click.echo("\nThe same `lossrank score` command goes on.")
+
+
+def _ended(found: RunStatus) -> str:
+    """Say how the last process ended, as a clause, where the state alone does not."""
+    if found.why is None or found.why == found.state:
+        return ""
+    if found.why != UNKNOWN:
+        return f" ({found.why})"
+    last = found.history[-1]
+    return f": its process (pid {last['pid']} on {last['host']}) {_KILLED}"
 
 
 def _line(found: RunStatus) -> str:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from cli.output import check_gates, fail_if_option, json_option, print_json
+from cli.output import check_gates, fail_if_option, failed_gates, gates_line, json_option, print_json
 from cli.screen import printable
-from scorer import RunDirectory, RunError
+from scorer import RunError
 from scorer.gates import Gate
 from scorer.verify import ABSENT, OK
 from scorer.verify import verify as verify_run
@@ -23,8 +23,9 @@ from scorer.verify import verify as verify_run
 def verify(run: Path, bundle: Path | None, data: tuple[str, ...], fail_if: tuple[Gate, ...], as_json: bool) -> None:
     """Check that RUN holds every row of its data once, as it was scored.
 
-    Compares the shards with their hashes and the summary, their rows with the data's, and the bundle and the data
-    with those that were scored, if they are still there. Exits with 1 if anything is wrong or unfinished.
+    Compares the shards with their hashes, their rows with the data's, the summary with what the shards give when they
+    are counted again, and the bundle and the data with those that were scored, if they are still there and can be
+    reached. Exits with 1 if anything is wrong or unfinished.
 
     \b
     Examples:
@@ -32,17 +33,19 @@ def verify(run: Path, bundle: Path | None, data: tuple[str, ...], fail_if: tuple
       lossrank verify run --data /mnt/new-place/reviews.parquet
       lossrank verify run --fail-if 'no_text > 0.01' --json
     """
-    opened = RunDirectory.read(run)
-    found = verify_run(opened, bundle=bundle, data=data or None)
+    found = verify_run(run, bundle=bundle, data=data or None)
+    failed = failed_gates(fail_if, found.summary)
     if as_json:
-        print_json(found.as_dict())
+        print_json({**found.as_dict(), "failed_gates": failed})
     else:
         for finding in found.findings:
             click.echo(f"{finding.state:<11}{finding.what:<20}{printable(finding.says)}")
     if not found.complete:
+        if failed:
+            click.echo(printable(gates_line(failed)), err=True)
         faults = [finding.what for finding in found.findings if finding.state not in (OK, ABSENT)]
         raise RunError(f"{run} {'is not finished' if found.sound else 'is not as it was scored'}: {_few(faults)}")
-    check_gates(fail_if, opened.manifest["summary"])
+    check_gates(failed)
 
 
 def _few(names: list[str], most: int = 5) -> str:

@@ -13,12 +13,15 @@ TARGET = Path(__file__).parent / "cli.md"
 
 _JSON = """## JSON
 
-With `--json`, stdout is one JSON document and stderr has the rest; after an error stdout is empty. Keys are those of
-the Python dataclasses, whose docstrings say what they mean.
+With `--json`, stdout is one JSON document and stderr has the rest. The exit code says how it ended, and there is a
+document whenever there is something to tell: also of a run that `verify` finds wrong or unfinished (exit code 1), of
+one that fails a gate, and of rows that a review tool refused (3). Where an error left nothing to tell, stdout is empty.
+`failed_gates` has a line for each `--fail-if` that failed, whatever the exit code, and is null where the run has no
+summary yet. The other keys are those of the Python dataclasses, whose docstrings say what they mean.
 
 | command | document |
 |---|---|
-| `score` | `scorer.RunStats`, and `run`, `rows_per_second`, `failed_gates` (a list of lines) |
+| `score` | `scorer.RunStats`, and `run`, `rows_per_second` (null if nothing was left to score), `failed_gates` |
 | `rank` | `run`, `by`, `count`, `output`, and `rows`: each `scorer.RankedRow` with `given_name`, `predicted_name` and \
 its `source` columns; null with `-o` |
 | `log` | `run`, `rows`, `to`, `written`, `already_there`, `refused` (`row`, `reason`), `url`; `output` and `advice` |
@@ -26,8 +29,9 @@ its `source` columns; null with `-o` |
 | `demo` | as `score`, and `worst`: rows as `rank` has them |
 | `apply` | `run`, `rows`, `by_status`, `written`, `output`, `diff`, `url`, `notes` |
 | `diff` | `cli.publish.compare.Comparison`, and `output` |
-| `status` | `scorer.RunStatus` |
-| `verify` | `scorer.Verification`, and `sound` (nothing is wrong), `complete` (and nothing unfinished) |
+| `status` | `scorer.RunStatus`, and `failed_gates` |
+| `verify` | `scorer.Verification`, and `sound` (nothing is wrong), `complete` (and nothing unfinished), \
+`failed_gates` |
 | `bench` | `scorer.bench.BenchResult`, and `roofline_share` |
 
 ## Log files
@@ -67,7 +71,9 @@ def reference() -> str:
     shares = ", ".join(f"`{name}`" for name in STATUSES)
     parts.append(
         "## Gates\n\n`--fail-if 'NAME OP NUMBER'` compares a number of the finished run's summary; OP is one of "
-        "`<` `<=` `>` `>=` `==` `!=`. The command fails if it holds, or if the run has no such number.\n\n"
+        "`<` `<=` `>` `>=` `==` `!=`, and NUMBER is in decimal notation, such as `-0.5` or `1e-3`. The command fails "
+        "if it holds, or if the run has no such number: no `mean_loss` or `accuracy` where no row has a loss, no "
+        "`rows_per_second` where the process had nothing left to score.\n\n"
         f"| name | unit |\n|---|---|\n{units}| {shares} | share of the rows with that status, 0..1 |\n"
     )
     parts.append(_JSON)

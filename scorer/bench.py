@@ -151,7 +151,7 @@ def bench(
         tokens=stats.tokens,
         truncated=stats.truncated,
         duplicates=stats.duplicates,
-        rows_per_second=stats.rows_per_second,
+        rows_per_second=count / total,
         tokens_per_second=stats.tokens / total,
         padding=stats.padding,
         seconds=stats.seconds,

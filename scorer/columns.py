@@ -10,6 +10,7 @@ from scorer.errors import SourceError, nearest
 _TEXTS = ("text", "sentence", "content", "review", "document", "body", "comment", "headline", "title", "question")
 _PAIRS = (("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"), ("text1", "text2"))
 _LABELS = ("label", "labels", "class", "category", "target")
+KNOWN = frozenset({*_TEXTS, *(name for pair in _PAIRS for name in pair), *_LABELS})
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def choose_columns(
     for name in (text, text_pair, label, id):
         if name is not None and name not in schema.names:
             raise SourceError(
-                f"no column {name!r}{nearest(name, schema.names)}; the columns are: {', '.join(schema.names)}"
+                f"no column {name!r}{nearest(name, schema.names)}; the columns are: {', '.join(schema.names)}",
+                quotes_data=True,
             )
     guessed = []
     if text is None:
@@ -69,16 +71,19 @@ def choose_columns(
         if name is not None and not is_text(schema.field(name).type):
             texts = ", ".join(field.name for field in schema if is_text(field.type)) or "none"
             raise SourceError(
-                f"column {name!r} holds {schema.field(name).type}, not text; columns of text: {texts} ({option})"
+                f"column {name!r} holds {schema.field(name).type}, not text; columns of text: {texts} ({option})",
+                quotes_data=True,
             )
     if label is not None and not _is_label(schema.field(label).type):
         raise SourceError(
             f"column {label!r} holds {schema.field(label).type}; labels are text or whole numbers, one a row "
-            "(--label-column)"
+            "(--label-column)",
+            quotes_data=True,
         )
     if id is not None and not _is_id(schema.field(id).type):
         raise SourceError(
-            f"column {id!r} holds {schema.field(id).type}; an id is text, a number or a date (--id-column)"
+            f"column {id!r} holds {schema.field(id).type}; an id is text, a number or a date (--id-column)",
+            quotes_data=True,
         )
     return Columns(text, text_pair, label, id, tuple(guessed))
 
@@ -120,4 +125,6 @@ def _guess_text(schema: pa.Schema, named: set[str | None]) -> tuple[str, str | N
     if len(texts) == 1:
         return texts[0], None
     what = f"several columns hold text ({', '.join(texts)})" if texts else "no column holds text"
-    raise SourceError(f"{what}; name one with --text-column; the columns are: {', '.join(schema.names)}")
+    raise SourceError(
+        f"{what}; name one with --text-column; the columns are: {', '.join(schema.names)}", quotes_data=True
+    )

@@ -2,6 +2,7 @@
 
     LossrankError
     ├── SourceError     the data: missing, empty, unreadable, a column that is not there
+    │   └── NotThereError   nothing lies at the place that was named
     ├── LabelError      the labels: names that don't match the model's, numbers in another order
     ├── BundleError     the bundle: missing, changed, newer than this version
     ├── DeviceError     onnxruntime: not installed, installed twice, a device that is not there
@@ -9,19 +10,36 @@
     └── (exporter.errors.ExportError)
 
 The message is one line: what was received, what was allowed, what to do. The command line prints it and exits
-with ``exit_code``; no traceback is shown.
+with ``exit_code``; no traceback is shown. No message holds a secret of an address, whoever wrote it.
 """
+
+from scorer.address import scrubbed
+
+WITHHELD = "the message was only shown on the screen, as it may quote the data"
 
 
 class LossrankError(Exception):
-    """The root of every error that is the user's to mend."""
+    """The root of every error that is the user's to mend.
+
+    ``quotes_data`` says whether the message may hold something of the data (a label, a value, a column's name, which in
+    a CSV without a header is a text): such a message is for the screen, and for no file. Whoever raises it knows.
+    """
 
     exit_code = 1
-    quotes_data = False  # whether the message may hold something of the data, which belongs in no log
+    quotes_data = False
+
+    def __init__(self, message: str = "", *, quotes_data: bool | None = None) -> None:
+        super().__init__(scrubbed(message))
+        if quotes_data is not None:
+            self.quotes_data = quotes_data
 
 
 class SourceError(LossrankError):
     """The data can't be read as asked."""
+
+
+class NotThereError(SourceError):
+    """Nothing lies at the place that was named."""
 
 
 class LabelError(LossrankError):
@@ -40,6 +58,16 @@ class DeviceError(LossrankError):
 
 class RunError(LossrankError):
     """The run directory can't be written, resumed or read as asked."""
+
+
+def recordable(error: BaseException) -> str:
+    """Return an error's message in one line for a file that is kept: without it, where it may quote the data.
+
+    Of errors that are not ours only the system's are known to quote none.
+    """
+    if getattr(error, "quotes_data", not isinstance(error, OSError)):
+        return WITHHELD if str(error) else ""
+    return scrubbed(" ".join(str(error).split()))
 
 
 def nearest(name: str, allowed: list[str]) -> str:

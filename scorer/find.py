@@ -7,9 +7,10 @@ from typing import Any
 
 import pyarrow.fs as pafs
 
-from scorer.errors import SourceError, nearest
+from scorer.address import has_magic, is_remote, is_web, without_secrets
+from scorer.errors import NotThereError, SourceError, nearest
 from scorer.formats import format_of, known_suffixes
-from scorer.store import DataFile, Place, has_magic, is_remote, local_place, remote_place, why
+from scorer.store import DataFile, Place, local_place, remote_place, why
 
 
 def find_files(data: str, config: str | None, split: str | None) -> list[DataFile]:
@@ -21,17 +22,41 @@ def find_files(data: str, config: str | None, split: str | None) -> list[DataFil
         SourceError: nothing is there, the store can't be reached, the files are of several kinds or none that can be
             read, or there is no such split.
     """
+    shown = without_secrets(data)
     if config is not None and (is_remote(data) or Path(data).exists() or glob.has_magic(data)):
-        raise SourceError(f"--config {config} goes with the name of a data set on the hub, and {data} is a path")
+        raise SourceError(f"--config {config} goes with the name of a data set on the hub, and {shown} is a path")
     if not is_remote(data):
         return _local_files(local_place(data), split)
     place = remote_place(data)
     try:
-        return _remote_files(place, data, split)
+        return _remote_files(place, shown, split)
     except SourceError:
         raise
     except Exception as error:  # the errors of the stores' libraries have no common root
-        raise SourceError(f"{data} can't be opened: {why(error)}") from error
+        raise SourceError(f"{shown} can't be opened: {why(error, data)}") from error
+
+
+def find_several(paths: list[str], split: str | None) -> list[DataFile]:
+    """Return the files of several paths, in the order they are given.
+
+    Raises:
+        SourceError: as for ``find_files``; one is no file, folder or glob, or two of them mean the same file, however
+            they are written.
+    """
+    files: list[DataFile] = []
+    seen: set[str] = set()
+    for path in paths:
+        found = find_files(path, None, split)
+        if not found:
+            raise SourceError(f"{path} does not exist; of several paths each must be a file, a folder or a glob")
+        # A web address' query may choose the file; on this machine many names may lead to one.
+        places = {f"{file}\0{file.path}" if file.is_remote else str(Path(file.path).resolve()): file for file in found}
+        if twice := [place for place in places if place in seen]:
+            said = str(places[twice[0]]) if places[twice[0]].is_remote else twice[0]
+            raise SourceError(f"{said} is given twice, so that its rows would be scored twice; give it once")
+        seen.update(places)
+        files += found
+    return files
 
 
 def same_format(files: list[DataFile], data: str) -> list[DataFile]:
@@ -60,29 +85,27 @@ def _local_files(place: Place, split: str | None) -> list[DataFile]:
         names = glob.glob(data, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
         found = sorted(file for file in map(Path, names) if file.is_file())
         if not found:
-            raise SourceError(f"no file matches {data}")
+            raise NotThereError(f"no file matches {data}")
         return same_format([place.file(str(file)) for file in found], data)
     if path.suffix or path.is_absolute() or data.startswith(("./", "../", "~")) or data.count("/") > 1:
         siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise SourceError(f"{data} does not exist{nearest(path.name, siblings)}")
+        raise NotThereError(f"{data} does not exist{nearest(path.name, siblings)}")
     return []
 
 
 def _remote_files(place: Place, data: str, split: str | None) -> list[DataFile]:
-    if has_magic(data):
+    if has_magic(place.path):
         _refuse_split(data, split)
         found = place.matching()
         if not found:
-            raise SourceError(f"no file matches {data}{_missing_bucket(place)}")
+            raise NotThereError(f"no file matches {data}{_missing_bucket(place)}")
         return same_format([place.file(path) for path in found], data)
     kind = place.kind(place.path)
     # The web knows no folders: a page that is no file of ours is taken for a list of links.
-    if kind == pafs.FileType.File and (
-        format_of(place.file(place.path).name) or not data.startswith(("http://", "https://"))
-    ):
+    if kind == pafs.FileType.File and (format_of(place.file(place.path).name) or not is_web(data)):
         return _one(place, split)
     if kind == pafs.FileType.NotFound:
-        raise SourceError(f"{data} does not exist{_missing_bucket(place) or _nearest(place)}")
+        raise NotThereError(f"{data} does not exist{_missing_bucket(place) or _nearest(place)}")
     return _folder(place, place.path.rstrip("/"), split)
 
 
@@ -138,12 +161,13 @@ def _folder(place: Place, folder: str, split: str | None) -> list[DataFile]:
         ) from error
     _refuse_split(address, split)
     found = [path for path in place.below(folder) if not _is_hidden(path.removeprefix(folder))]
-    return same_format([place.file(path) for path in found if format_of(path)], address)
+    files = map(place.file, found)
+    return same_format([file for file in files if format_of(file.name)], address)
 
 
 def _json(place: Place, path: str) -> dict[str, Any] | None:
     """Return what a JSON file holds, None where there is none."""
-    if path.startswith(("http://", "https://")) or place.kind(path) != pafs.FileType.File:
+    if is_web(path) or place.kind(path) != pafs.FileType.File:
         return None  # of the web only links are read: many a server has a page for every address
     with place.fs.open_input_stream(path) as stream:
         found: dict[str, Any] = json.loads(stream.read())

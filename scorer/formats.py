@@ -7,12 +7,9 @@ standard library rather than pyarrow: a type guessed from the first block must n
 a text may be longer than any block.
 """
 
-import csv
-import io
 import json
 from collections.abc import Callable, Iterator
-from itertools import chain, islice
-from pathlib import PurePosixPath
+from itertools import islice
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -20,13 +17,12 @@ import pyarrow.parquet as pq
 
 from scorer.columns import is_text
 from scorer.errors import SourceError
+from scorer.lines import csv_rows, is_utf8, lines, suffixes
 from scorer.store import COMPRESSION, READ_AHEAD, DataFile
 
 PROBLEM = "__lossrank_problem__"  # a column of text formats: why a row could not be read, else null
 _CHUNK = 4096
 _SAMPLE = 1000
-_END = "\0 end of file"  # read after a CSV file's last line: a quote left open swallows it
-_MOST_LINES = 10_000  # of one CSV record
 NO_END = 2**62  # a row past the last of any data
 
 Wanted = Callable[[int, int], bool]
@@ -43,20 +39,16 @@ class Format(NamedTuple):
 
 def format_of(name: str) -> Format | None:
     """Return the reader for a file by its name, or None for a file of another kind."""
-    suffixes = _suffixes(name)
-    if suffixes and suffixes[-1] in COMPRESSION:
-        suffixes.pop()
-        return _TEXT_FORMATS.get(suffixes[-1]) if suffixes else None
-    return _FORMATS.get(suffixes[-1]) if suffixes else None
+    found = suffixes(name)
+    if found and found[-1] in COMPRESSION:
+        found.pop()
+        return _TEXT_FORMATS.get(found[-1]) if found else None
+    return _FORMATS.get(found[-1]) if found else None
 
 
 def is_text_format(name: str) -> bool:
     """Say whether a file's columns are read as text, whatever they hold."""
     return format_of(name) in _TEXT_FORMATS.values()
-
-
-def _suffixes(name: str) -> list[str]:
-    return [suffix.lower() for suffix in PurePosixPath(name).suffixes]
 
 
 def known_suffixes() -> str:
@@ -117,51 +109,8 @@ def _ipc_batches(file: DataFile, columns: list[str], wanted: Wanted) -> Batches:
             start += len(whole)
 
 
-def _open_text(file: DataFile) -> io.TextIOWrapper:
-    # surrogateescape carries bytes that aren't UTF-8 through to the row they belong to.
-    return io.TextIOWrapper(
-        io.BufferedReader(file.stream()), encoding="utf-8-sig", errors="surrogateescape", newline=""
-    )
-
-
-def _csv_rows(file: DataFile) -> Iterator[tuple[list[str], str | None]]:
-    """Yield the header, then every record with what is wrong with it, or None.
-
-    Raises:
-        SourceError: the header can't be used, or a quote that is opened is not closed, so that the lines after it
-            would all become one text. The rows are counted before a run starts, so it is told before.
-    """
-    csv.field_size_limit(2**31 - 1)
-    delimiter = "\t" if ".tsv" in _suffixes(file.name) else ","
-    with _open_text(file) as stream:
-        reader = csv.reader(chain(stream, [_END]), delimiter=delimiter)
-        header: list[str] | None = None
-        last = 0
-        for record in reader:
-            begins, last = last + 1, reader.line_num
-            if record == [_END]:
-                return
-            if record and (_END in record[-1] or last - begins > _MOST_LINES):
-                ends = "is never closed" if _END in record[-1] else f"is not closed for {last - begins:,} lines"
-                raise SourceError(
-                    f"{file} line {begins}: a quote that opens in this record {ends}; close it, or double it "
-                    '("") where it is part of the text'
-                )
-            if not record:
-                continue
-            if header is None:
-                header = record
-                if not all(_is_utf8(name) for name in header):
-                    raise SourceError(f"{file} has column names that aren't UTF-8: {header}; save the file as UTF-8")
-                yield header, None
-            elif len(record) != len(header):
-                yield record, f"{file.name} line {reader.line_num}: {len(record)} fields, not {len(header)}"
-            else:
-                yield record, None
-
-
 def _csv_inspect(file: DataFile) -> tuple[pa.Schema, int]:
-    rows = _csv_rows(file)
+    rows = csv_rows(file)
     header = next(rows, None)
     if header is None:
         raise SourceError(f"{file} is empty: a CSV file needs a line of column names")
@@ -169,7 +118,7 @@ def _csv_inspect(file: DataFile) -> tuple[pa.Schema, int]:
 
 
 def _csv_batches(file: DataFile, columns: list[str], wanted: Wanted) -> Batches:
-    rows = _csv_rows(file)
+    rows = csv_rows(file)
     header, _ = next(rows)
     picked = [(name, header.index(name)) for name in columns]
     start = 0
@@ -184,21 +133,20 @@ def _csv_batches(file: DataFile, columns: list[str], wanted: Wanted) -> Batches:
 
 
 def _jsonl_rows(file: DataFile) -> Iterator[tuple[dict[str, Any], str | None]]:
-    with _open_text(file) as stream:
-        for number, line in enumerate(stream, start=1):
-            if line.isspace():
-                continue
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                yield {}, f"{file.name} line {number}: not JSON ({error})"
-                continue
-            if isinstance(record, dict):
-                yield record, None
-            elif number == 1:
-                raise SourceError(f"{file} is not JSON lines: line 1 is a {type(record).__name__}, not an object")
-            else:
-                yield {}, f"{file.name} line {number}: a {type(record).__name__}, not an object"
+    for number, line in enumerate(lines(file), start=1):
+        if line.isspace():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            yield {}, f"{file.name} line {number}: not JSON ({error})"
+            continue
+        if isinstance(record, dict):
+            yield record, None
+        elif number == 1:
+            raise SourceError(f"{file} is not JSON lines: line 1 is a {type(record).__name__}, not an object")
+        else:
+            yield {}, f"{file.name} line {number}: a {type(record).__name__}, not an object"
 
 
 def _jsonl_inspect(file: DataFile) -> tuple[pa.Schema, int]:
@@ -209,7 +157,7 @@ def _jsonl_inspect(file: DataFile) -> tuple[pa.Schema, int]:
     for record, _ in rows:  # a name may turn up late, its type is guessed from the sample
         found.update(dict.fromkeys(record))
         count += 1
-    names = [name for name in found if _is_utf8(name)]
+    names = [name for name in found if is_utf8(name)]
     if sample and not names:
         raise SourceError(
             f"{file} is not JSON lines: none of its first {len(sample)} lines is an object with a name in it; write "
@@ -260,14 +208,6 @@ def valid_text(array: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
             raw = array.cast(pa.large_binary()).to_pylist()
             return pa.array([None if value is None else value.decode(errors="replace") for value in raw], array.type)
     return array
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _raw(value: str) -> bytes:

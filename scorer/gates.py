@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scorer.errors import RunError, nearest
-from scorer.shard import BAD_LOGITS_STATUS, NO_LABEL_STATUS, UNKNOWN_LABEL_STATUS
+from scorer.shard import BAD_LOGITS_STATUS, NO_LABEL_STATUS, NO_MEMORY_STATUS, UNKNOWN_LABEL_STATUS
 from scorer.summary import speed
 from scorer.window import INVALID_TEXT, NO_TEXT, OK, UNREADABLE
 
@@ -25,7 +25,16 @@ NUMBERS = {
     "rows_per_second": "rows/s",
     "peak_memory_bytes": "bytes",
 }
-STATUSES = (OK, NO_LABEL_STATUS, UNKNOWN_LABEL_STATUS, NO_TEXT, INVALID_TEXT, UNREADABLE, BAD_LOGITS_STATUS)
+STATUSES = (
+    OK,
+    NO_LABEL_STATUS,
+    UNKNOWN_LABEL_STATUS,
+    NO_TEXT,
+    INVALID_TEXT,
+    UNREADABLE,
+    BAD_LOGITS_STATUS,
+    NO_MEMORY_STATUS,
+)
 NAMES = (*NUMBERS, *STATUSES)
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -37,6 +46,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
 }
 _GATE = re.compile(r"\s*([A-Za-z_]+)\s*([<>=!]+)\s*(\S+)\s*")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -62,10 +72,8 @@ class Gate:
             raise RunError(f"the gate {text!r} has no known name{nearest(name, list(NAMES))}; {_names()}")
         if op not in _OPERATORS:
             raise RunError(f"the gate {text!r} has the operator {op!r}; it must be one of: {' '.join(_OPERATORS)}")
-        try:
-            number = float(written)
-        except ValueError:
-            number = math.nan
+        # float() alone would also take 1_0 and the digits of every script.
+        number = float(written) if _NUMBER.fullmatch(written) else math.nan
         if not math.isfinite(number):
             raise RunError(f"the gate {text!r} compares with {written!r}; it must be a number such as 0.5")
         return cls(name, op, number)
@@ -77,7 +85,7 @@ class Gate:
         """Return why a run of such a summary fails, None if it passes; a number that there is none of fails."""
         value = _value(self.name, summary)
         if value is None:
-            return f"{self}: the run has no {self.name}, as no row has a label"
+            return f"{self}: {_why_none(self.name, summary)}"
         return f"{self}: {self.name} is {value:.6g}" if _OPERATORS[self.op](value, self.number) else None
 
 
@@ -95,6 +103,13 @@ def _value(name: str, summary: dict[str, Any]) -> float | None:
         return speed(summary["rows"], summary["kept_rows"], summary["seconds"])
     value = summary[name]
     return None if value is None else float(value)
+
+
+def _why_none(name: str, summary: dict[str, Any]) -> str:
+    if name == "rows_per_second":
+        return f"{name} was not measured, as every row had been scored before this process began"
+    statuses = ", ".join(f"{status} {count:,}" for status, count in summary["by_status"].items())
+    return f"the run has no {name}, as no row has a loss (rows by status: {statuses})"
 
 
 def _names() -> str:

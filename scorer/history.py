@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from scorer.errors import recordable
+
 FINISHED, INTERRUPTED, UNKNOWN = "finished", "interrupted", "unknown"
-_MOST = 1000  # entries: a service that starts again every few seconds must not fill the manifest
+MOST = 1000  # entries: a service that starts again every few seconds must not fill the manifest
 
 
 def now() -> str:
@@ -25,8 +27,9 @@ class Stint:
     """One process's work on a run.
 
     ``entry`` is what the manifest says of it: ``started``, ``updated`` (its last shard) and ``ended`` are moments,
-    ``rows`` are those of the shards that it finished, in ``seconds`` since its start, ``why`` is the reason of its
-    end: ``finished``, ``interrupted``, the error, or ``unknown`` (it was killed, as the next start found).
+    ``rows`` are those of the shards that it finished, the last of them ``scoring_seconds`` after its start, ``seconds``
+    is all that it has worked, ``why`` is the reason of its end: ``finished``, ``interrupted``, the error, or
+    ``unknown`` (it was killed, as the next start found).
     """
 
     entry: dict[str, Any]
@@ -37,13 +40,16 @@ class Stint:
         """Start the clock of this process, on a machine as the manifest describes it."""
         moment = now()
         who = {"pid": os.getpid(), "host": platform.node(), "machine": machine}
-        return cls({"started": moment, **who, "rows": 0, "seconds": 0.0, "updated": moment, "ended": None, "why": None})
+        done = {"rows": 0, "scoring_seconds": 0.0, "seconds": 0.0}
+        return cls({"started": moment, **who, **done, "updated": moment, "ended": None, "why": None})
 
     def did(self, rows: int) -> None:
-        """Add the rows of a shard that is whole."""
+        """Add the rows of a shard that is whole; none of one that was there and is written anew."""
         self.entry["rows"] += rows
         self.entry["updated"] = now()
         self.entry["seconds"] = self._seconds()
+        if rows:
+            self.entry["scoring_seconds"] = self.entry["seconds"]
 
     def end(self, why: str) -> None:
         """Say why the process ends."""
@@ -54,12 +60,12 @@ class Stint:
 
 
 def closed(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a history, the latest entries of it, in which what has no end was killed."""
-    return [entry if entry["why"] else {**entry, "why": UNKNOWN} for entry in history[-_MOST:]]
+    """Return a history in which what has no end was killed."""
+    return [entry if entry["why"] else {**entry, "why": UNKNOWN} for entry in history]
 
 
 def reason(error: BaseException) -> str:
-    """Return why a process ends that such an error ends, in one line."""
+    """Return why a process ends that such an error ends, in one line without anything of the data."""
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return INTERRUPTED
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+    return f"{type(error).__name__}: {recordable(error)}".removesuffix(": ")

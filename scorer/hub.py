@@ -136,7 +136,9 @@ def _batches(rows: Any, name: str) -> Iterator[pa.RecordBatch]:
     except SourceError:
         raise
     except Exception as error:  # the library's errors have no common root
-        raise SourceError(f"`datasets` can't stream {name} ({first_line(error)})") from error
+        raise SourceError(
+            f"`datasets` can't stream {name} ({first_line(error)})", quotes_data=not isinstance(error, OSError)
+        ) from error
 
 
 @contextlib.contextmanager
@@ -159,7 +161,8 @@ def _library(name: str, split: str | None) -> Iterator[Any]:
         yield datasets
     except Exception as error:  # the library's errors have no common root
         raise SourceError(
-            f"{name} is no file or folder here, and `datasets` can't load it by name ({first_line(error)})"
+            f"{name} is no file or folder here, and `datasets` can't load it by name ({first_line(error)})",
+            quotes_data=not isinstance(error, OSError),
         ) from error
     finally:
         logging.disable(before)

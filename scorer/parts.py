@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from scorer.errors import LossrankError, SourceError
 from scorer.formats import Batches, Format, Wanted
-from scorer.store import DataFile, why
+from scorer.store import DataFile, forget_listings, why
 
 GO_ON = "put back what it was and give the same command again, or score it again"
 
@@ -27,7 +27,7 @@ class Part(Protocol):
         ...
 
     def refuse_change(self) -> None:
-        """Make sure that the part is what it was when it was opened.
+        """Make sure that the part is what it was when it was opened; listings that are kept may answer.
 
         Raises:
             SourceError: it is gone, has changed, or can't be asked.
@@ -51,20 +51,24 @@ class FilePart:
             raise
         except Exception as error:  # the errors of the stores' libraries have no common root
             _not_ours(self.file, error)
+            forget_listings([self.file])
             self.refuse_change()
-            raise SourceError(f"{self.file} can't be read as {self.format.name} ({why(error)})") from error
+            raise _unreadable(self.file, self.format, error) from error
 
     def refuse_change(self) -> None:
         try:
             version = self.file.version()
         except FileNotFoundError as error:
             if self.file.is_remote and error.__cause__ is not None:  # as fsspec tells of any failure of HTTP
-                raise SourceError(f"{self.file} can't be asked for its version: {why(error)}") from error
+                raise self._unasked(error) from error
             raise SourceError(f"{self.file} is gone, while it was being read; {GO_ON}") from None
         except Exception as error:  # the errors of the stores' libraries have no common root
-            raise SourceError(f"{self.file} can't be asked for its version: {why(error)}") from error
+            raise self._unasked(error) from error
         if version != self.version:
             raise SourceError(f"{self.file} has changed while it was being read; {GO_ON}")
+
+    def _unasked(self, error: Exception) -> SourceError:
+        return SourceError(f"{self.file} can't be asked for its version: {why(error, self.file.path)}")
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,12 @@ def inspected(file: DataFile, kind: Format, data: str) -> tuple[dict[str, Any], 
         raise SourceError(f"{file} does not exist, though {data} lists it") from error
     except Exception as error:  # the errors of the stores' libraries have no common root
         _not_ours(file, error)
-        raise SourceError(f"{file} can't be read as {kind.name} ({why(error)})") from error
+        raise _unreadable(file, kind, error) from error
+
+
+def _unreadable(file: DataFile, kind: Format, error: Exception) -> SourceError:
+    said = f"{file} can't be read as {kind.name} ({why(error, file.path)})"
+    return SourceError(said, quotes_data=isinstance(error, pa.ArrowException))
 
 
 def _not_ours(file: DataFile, error: Exception) -> None:

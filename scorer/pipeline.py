@@ -18,11 +18,11 @@ from scorer.engine import Engine
 from scorer.errors import RunError
 from scorer.labels import LabelMap, make_label_map
 from scorer.options import ScoreOptions
-from scorer.run import locked_run, recorded_batch_tokens
-from scorer.screen import control_rows, screen
+from scorer.run import locked_run
+from scorer.screen import control_rows, control_seed, screen
 from scorer.session import OrtSession
 from scorer.source import Data, Source, open_source
-from scorer.summary import RunStats, summarise, versions
+from scorer.summary import RunStats, recount, summarise, versions
 from scorer.tokens import BundleTokenizer
 from scorer.verify import require_whole
 from scorer.window import read_windows
@@ -117,16 +117,18 @@ def score_dataset(
         if on_progress:
             on_progress(progress)
 
-    chosen = _chosen(options, None if overwrite else recorded_batch_tokens(Path(output)), session.device)
+    chosen = _chosen(options, session.device)
     plan = Plan(source, columns, labels, session.device, session.why, session.threads, precision, screen_top, chosen)
     manifest = _manifest(plan, bundle, options, tokenizer.max_tokens)
     with (
-        locked_run(Path(output), manifest, overwrite=overwrite) as run,
+        locked_run(Path(output), manifest, overwrite=overwrite, same_batches=options.batch_tokens is None) as run,
         ThreadPoolExecutor(session.threads, thread_name_prefix="model") as runners,
     ):
         missing = run.missing_shards()
         try:
-            if not run.shards and chosen.why == _UNTRIED and source.num_rows >= _CALIBRATED_FROM:
+            if run.begun and options.batch_tokens is None:
+                plan = replace(plan, calibration=Calibration(run.batch_tokens, {}, "as the run began"))
+            elif chosen.why == _UNTRIED and source.num_rows >= _CALIBRATED_FROM:
                 window = next(read_windows(source, columns, None, [(0, min(_CALIBRATION_ROWS, source.num_rows))]))
                 tokens = tokenizer.tokenise(window.texts, window.text_pairs)
                 tried = calibrate(session, runners, tokens, bundle.pad_id, len(bundle.class_names), source.num_rows)
@@ -153,13 +155,17 @@ def score_dataset(
             )
             if options.on_error == "fail":
                 work.refuse_kept()
-            if not missing and run.manifest.get("summary"):
-                return RunStats(**{**run.manifest["summary"], "kept_rows": run.num_rows})
+            if not missing and (said := run.manifest.get("summary")):
+                stats = recount(run)
+                if (counted := {**stats.as_dict(), "kept_rows": said["kept_rows"]}) != said:
+                    run.manifest["summary"] = counted
+                    run.save()
+                return stats
             work.score_missing()
             if screen_top is not None:
-                seed = int(source.fingerprint[:12], 16)
-                run.manifest["screen"] = screen(run, screen_top, control_rows(run, seed), work.rescore)
+                run.manifest["screen"] = screen(run, screen_top, control_rows(run, control_seed(run)), work.rescore)
             source.refuse_change()
+            source.refuse_added()
         except BaseException:
             runners.shutdown(cancel_futures=True)
             raise
@@ -167,17 +173,15 @@ def score_dataset(
         work.seconds["total"] = progress.seconds
         inside = work.seconds_in_model / max(session.threads * progress.seconds, 1e-9)
         stats = summarise(run, kept_rows=progress.kept, seconds=work.seconds, model_share=inside)
-        require_whole(run, stats.by_status)
+        require_whole(run)
         run.finish(stats.as_dict())
         return stats
 
 
-def _chosen(options: ScoreOptions, recorded: int | None, device: str) -> Calibration:
-    """Return the batch size: as given, as a run has that is gone on with, or the device's until others are tried."""
+def _chosen(options: ScoreOptions, device: str) -> Calibration:
+    """Return the batch size of a new run: as given, or the device's until others are tried."""
     if options.batch_tokens is not None:
         return Calibration(options.batch_tokens, {}, "as given")
-    if recorded is not None:
-        return Calibration(recorded, {}, "as the run began")
     if device == "cuda":
         return Calibration(_CUDA_BATCH_TOKENS, {}, "for a GPU")
     return Calibration(DEFAULT, {}, _UNTRIED)

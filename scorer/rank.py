@@ -7,6 +7,7 @@ are kept; the rest of the chosen rows' scores are read at the end from the shard
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +15,11 @@ from numpy.typing import NDArray
 
 from scorer.errors import RunError, nearest
 from scorer.labels import fold
+from scorer.manifest import MANIFEST
 from scorer.reading import take_rows
+from scorer.reopen import reopen_source
 from scorer.run import RunDirectory
-from scorer.source import Data, reopen_source
+from scorer.source import Data
 
 TOP_K = 500  # rows, where it is not said how many
 Keys = NDArray[np.float64]
@@ -101,8 +104,15 @@ def join_source(run: RunDirectory, ranked: list[RankedRow], data: Data | None = 
 
     Raises:
         SourceError: the data is gone, or its content is not what was scored.
+        RunError: the run names a column that the data, which is what was scored, does not have.
     """
     source = reopen_source(run.manifest["data"]["spec"], run.data_fingerprint, data)
+    for role, name in run.columns.items():
+        if name is not None and name not in source.schema.names:
+            raise RunError(
+                f"{run.path / MANIFEST} is damaged: it names the {role} column {name!r}, which {source.name} does not "
+                "have; start anew with `lossrank score ... --overwrite`"
+            )
     return source.take(np.array([row.row for row in ranked], dtype=np.int64))
 
 
@@ -146,7 +156,7 @@ def _first_of_each(labels: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
 
 def _read_rows(run: RunDirectory, rows: NDArray[np.int64]) -> list[RankedRow]:
     """Read the scores of rows, in the given order, from the shards that hold them."""
-    found: dict[int, dict[str, object]] = {}
+    found: dict[int, dict[str, Any]] = {}
     for shard in np.unique(rows // run.shard_rows).tolist():
         wanted = np.sort(rows[rows // run.shard_rows == shard])
         table = take_rows(run.shard_file(shard), wanted - run.shard_range(shard)[0])
@@ -155,7 +165,12 @@ def _read_rows(run: RunDirectory, rows: NDArray[np.int64]) -> list[RankedRow]:
     for place, row in enumerate(rows.tolist(), start=1):
         record = found[row]
         probs = record.pop("probs")
-        ranked.append(RankedRow(rank=place, probs=tuple(probs), **record))  # type: ignore[arg-type]
+        if len(probs) != len(run.class_names):
+            raise RunError(
+                f"{run.path / MANIFEST} is damaged: it names {len(run.class_names)} classes, the shards have "
+                f"{len(probs)}; start anew with `lossrank score ... --overwrite`"
+            )
+        ranked.append(RankedRow(rank=place, probs=tuple(probs), **record))
     return ranked
 
 
@@ -178,5 +193,5 @@ def _parse_pair(pair: tuple[str, str] | str, class_names: tuple[str, ...]) -> tu
 
 
 def _statuses(run: RunDirectory) -> str:
-    counts = run.manifest.get("summary", {}).get("by_status", {})
+    counts = (run.manifest.get("summary") or {}).get("by_status", {})
     return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"

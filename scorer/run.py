@@ -19,9 +19,9 @@ from scorer.bundle import file_sha256
 from scorer.errors import RunError
 from scorer.events import event
 from scorer.files import reporting, write_atomically
-from scorer.history import FINISHED, Stint, closed, reason
+from scorer.history import FINISHED, MOST, Stint, closed, reason
 from scorer.lock import LOCK, locked
-from scorer.manifest import FORMAT, MANIFEST, read_manifest
+from scorer.manifest import FORMAT, MANIFEST, read_manifest, refuse_many_shards
 from scorer.reading import read_batches, refuse_size, unreadable
 
 SCORES = "scores"
@@ -32,10 +32,14 @@ _IDENTITY = ("sha256", "fingerprint", "rows")  # of bundle and data, wherever th
 
 @dataclass
 class RunDirectory:
-    """A run's directory and its manifest; ``stint`` is this process's work on it, None if it only reads."""
+    """A run's directory and its manifest; ``stint`` is this process's work on it, None if it only reads.
+
+    ``begun`` says whether an earlier process had finished shards of it.
+    """
 
     path: Path
     manifest: dict[str, Any]
+    begun: bool = False
     stint: Stint | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -56,9 +60,10 @@ class RunDirectory:
         """
         run = cls.read(path)
         again = "run the same `lossrank score` command again to go on"
-        if len(run.shards) < run.num_shards:
-            raise RunError(f"{path} is not finished ({len(run.shards)} of {run.num_shards} shards); {again}")
-        if run.manifest["options"].get("precision") == "screen" and "screen" not in run.manifest:
+        if missing := run.missing_shards():
+            done = run.num_shards - len(missing)
+            raise RunError(f"{path} is not finished ({done} of {run.num_shards} shards); {again}")
+        if run.manifest["options"]["precision"] == "screen" and "screen" not in run.manifest:
             raise RunError(f"{path} is not finished (the worst rows are not scored in fp32 yet); {again}")
         return run
 
@@ -89,6 +94,10 @@ class RunDirectory:
     @property
     def shard_rows(self) -> int:
         return int(self.manifest["options"]["shard_rows"])
+
+    @property
+    def batch_tokens(self) -> int:
+        return int(self.manifest["options"]["batch_tokens"])
 
     @property
     def num_shards(self) -> int:
@@ -176,24 +185,18 @@ class RunDirectory:
         return table
 
 
-def recorded_batch_tokens(path: Path) -> int | None:
-    """Return the batch size of a run that has been begun, None where there is none: a resume must keep to it."""
-    try:
-        manifest = read_manifest(path)
-    except RunError:  # nothing there, or nothing that can be gone on with, as starting will say
-        return None
-    return int(manifest["options"]["batch_tokens"]) if manifest["shards"] else None
-
-
 def shard_name(index: int) -> str:
     return f"part-{index:05d}.parquet"
 
 
 @contextlib.contextmanager
-def locked_run(path: Path, plan: dict[str, Any], *, overwrite: bool = False) -> Iterator[RunDirectory]:
+def locked_run(
+    path: Path, plan: dict[str, Any], *, overwrite: bool = False, same_batches: bool = False
+) -> Iterator[RunDirectory]:
     """Start a run or go on with one, as its only writer; the lock goes with the process, however it ends.
 
-    ``plan`` is the new manifest's content. Finished shards whose hash still holds are kept.
+    ``plan`` is the new manifest's content. Finished shards whose hash still holds are kept. With ``same_batches`` a run
+    that is gone on with keeps its batch size, whatever the plan says.
 
     Raises:
         RunError: another process writes the run, the folder holds something else, can't be written, or holds a run
@@ -205,7 +208,7 @@ def locked_run(path: Path, plan: dict[str, Any], *, overwrite: bool = False) -> 
         path.mkdir(parents=True, exist_ok=True)
     with locked(path):
         with reporting(path):
-            run = _start(path, plan, overwrite)
+            run = _start(path, plan, overwrite, same_batches)
         try:
             yield run
         except BaseException as error:
@@ -216,28 +219,33 @@ def locked_run(path: Path, plan: dict[str, Any], *, overwrite: bool = False) -> 
             raise
 
 
-def _start(path: Path, plan: dict[str, Any], overwrite: bool) -> RunDirectory:
+def _start(path: Path, plan: dict[str, Any], overwrite: bool, same_batches: bool) -> RunDirectory:
     """Write the manifest before anything else, so that whatever ends the process leaves a run directory behind."""
-    shards: dict[str, dict[str, Any]] = {}
-    old: dict[str, Any] = {}
-    if (path / MANIFEST).exists() and not overwrite:
-        old = read_manifest(path)
-        if old["shards"] and (different := _differences(old, plan)):
-            raise RunError(
-                f"{path} holds a run that differs: {'; '.join(different)}; give the same to go on, choose another "
-                "place with -o, or start anew with --overwrite"
-            )
-        shards = {name: shard for name, shard in old["shards"].items() if _holds(path / SCORES / name, shard)}
+    refuse_many_shards(plan["data"]["rows"], plan["options"]["shard_rows"])
+    old = read_manifest(path) if (path / MANIFEST).exists() and not overwrite else {}
+    begun = bool(old.get("shards"))
+    if begun and same_batches:
+        plan = plan | {"options": plan["options"] | {"batch_tokens": old["options"]["batch_tokens"]}}
+    if begun and (different := _differences(old, plan)):
+        raise RunError(
+            f"{path} holds a run that differs: {'; '.join(different)}; give the same to go on, choose another place "
+            "with -o, or start anew with --overwrite",
+            quotes_data=any(each.startswith(("columns", "labels")) for each in different),
+        )
+    listed: dict[str, dict[str, Any]] = old.get("shards", {})
+    shards = {name: shard for name, shard in listed.items() if _holds(path / SCORES / name, shard)}
     history = closed(old.get("history", []))
     manifest = {"format": FORMAT, **plan, "machines": _machines(old, plan), "shards": shards, "history": history}
-    if shards and "calibration" in old:
+    if begun and "calibration" in old:
         manifest["calibration"] = old["calibration"]
-    if shards and shards == old["shards"]:
+    if shards and shards == listed:
         manifest |= {key: old[key] for key in ("screen", "summary") if key in old}
-    run = RunDirectory(path, manifest)
+    if plan["options"]["precision"] == "screen" and "screen" not in manifest:
+        manifest.pop("summary", None)
+    run = RunDirectory(path, manifest, begun)
     if "summary" not in manifest:
         run.stint = Stint.begin(plan["machine"])
-        history.append(run.stint.entry)
+        manifest["history"] = [*history, run.stint.entry][-MOST:]
     run.save()
     (path / SCORES).mkdir(exist_ok=True)
     stale = [file for file in (path / SCORES).glob("part-*.parquet") if file.name not in shards]
@@ -265,9 +273,10 @@ def _is_ours(path: Path) -> bool:
         return names <= {LOCK}
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return names <= {LOCK, MANIFEST, SCORES}
-    return isinstance(manifest, dict) and {"format", "bundle", "shards"} <= set(manifest)
+    # One of them may be missing: a damaged run is ours too.
+    return isinstance(manifest, dict) and len({"format", "bundle", "data", "options", "shards"} & set(manifest)) > 3
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

@@ -23,7 +23,7 @@ def refuse_twins(schema: pa.Schema, name: str) -> None:
     if PROBLEM in schema.names:
         raise SourceError(f"{name} has a column named {PROBLEM}, which lossrank keeps for itself; rename it")
     if len(set(schema.names)) < len(schema.names):
-        raise SourceError(f"{name} has two columns of the same name: {', '.join(schema.names)}")
+        raise SourceError(f"{name} has two columns of the same name: {', '.join(schema.names)}", quotes_data=True)
 
 
 def hash_rows(digest: Any, rows: pa.Table | pa.RecordBatch) -> None:
@@ -74,14 +74,18 @@ def joined(schema: pa.Schema, found: pa.Schema, file: DataFile, first: DataFile)
         name, kind = field.name, found.field(field.name).type
         if here.get(name) and there.get(name) and here[name] != there[name]:
             raise SourceError(
-                f"{file} has the classes {', '.join(here[name])} in {name!r}; {first.name} has {', '.join(there[name])}"
+                f"{file} has the classes {', '.join(here[name])} in {name!r}; {first.name} has "
+                f"{', '.join(there[name])}",
+                quotes_data=True,
             )
         try:
             both = [pa.schema([(name, field.type)]), pa.schema([(name, kind)])]
             fields.append(pa.unify_schemas(both, promote_options="permissive").field(0))
         except pa.ArrowException:
             if not is_text_format(file.name):
-                raise SourceError(f"{file} holds {kind} in {name!r}; {first.name} holds {field.type}") from None
+                raise SourceError(
+                    f"{file} holds {kind} in {name!r}; {first.name} holds {field.type}", quotes_data=True
+                ) from None
             fields.append(pa.field(name, pa.string()))
     return pa.schema(fields, metadata=schema.metadata)
 
@@ -100,7 +104,9 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBat
     try:
         return batch.cast(wanted)
     except pa.ArrowException as error:
-        raise SourceError(f"{name} has files whose columns don't go together ({error}); give them one type") from error
+        raise SourceError(
+            f"{name} has files whose columns don't go together ({error}); give them one type", quotes_data=True
+        ) from error
 
 
 def label_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:

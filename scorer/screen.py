@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scorer.run import RunDirectory
-from scorer.shard import BAD_LOGITS_STATUS, int8_losses
+from scorer.shard import BAD_LOGITS_STATUS, NO_MEMORY_STATUS, int8_losses
 from scorer.window import OK
 
 Rows = NDArray[np.int64]
@@ -37,6 +37,11 @@ def control_sample(count: int, seed: int) -> Rows:
     """Draw 2% of so many rows, at least 200 and at most 2,000, ascending."""
     size = min(count, max(_CONTROL_LEAST, min(count // _CONTROL_ONE_IN, _CONTROL_MOST)))
     return np.sort(np.random.default_rng(seed).choice(count, size=size, replace=False)).astype(np.int64)
+
+
+def control_seed(run: RunDirectory) -> int:
+    """Return what a run's control sample is drawn with: the same for the same data."""
+    return int(run.data_fingerprint[:12], 16)
 
 
 def control_rows(run: RunDirectory, seed: int) -> Rows:
@@ -117,7 +122,8 @@ class _Shard:
     def read(cls, run: RunDirectory, index: int) -> "_Shard":
         table = run.read_shard(index, ["row", "label", "loss", "precision", "int8_loss", "status"])
         again, ok = _equal(table["precision"], "fp32"), _equal(table["status"], OK)
-        labelled = ok | (_equal(table["status"], BAD_LOGITS_STATUS) & table["label"].is_valid().to_numpy())
+        failed = _equal(table["status"], BAD_LOGITS_STATUS) | _equal(table["status"], NO_MEMORY_STATUS)
+        labelled = ok | (failed & table["label"].is_valid().to_numpy())
         int8 = _losses(int8_losses(table))
         # int8 may overflow where fp32 does not: what it says nothing of, it can't rule out.
         int8[labelled & np.isnan(int8)] = np.inf

@@ -15,6 +15,7 @@ from scorer.window import OK, Window
 NO_LABEL_STATUS = "no_label"
 UNKNOWN_LABEL_STATUS = "unknown_label"
 BAD_LOGITS_STATUS = "bad_logits"
+NO_MEMORY_STATUS = "no_memory"
 
 
 def score_schema(class_names: tuple[str, ...]) -> pa.Schema:
@@ -42,17 +43,25 @@ def score_schema(class_names: tuple[str, ...]) -> pa.Schema:
 
 
 def score_table(
-    window: Window, tokens: TokenWindow, logits: NDArray[np.float32], class_names: tuple[str, ...], precision: str
+    window: Window,
+    tokens: TokenWindow,
+    logits: NDArray[np.float32],
+    no_memory: NDArray[np.bool_],
+    class_names: tuple[str, ...],
+    precision: str,
 ) -> pa.Table:
     """Compute a window's scores from the logits [s, C] of one precision and the tokens of its scored rows.
 
+    ``no_memory`` [s] says which of them memory was too small for; their logits are NaN.
+
     Losses and probabilities are computed in float64 and stored as float32. A row whose logits aren't all finite
-    has no scores and the status ``bad_logits``.
+    has no scores and the status ``no_memory`` or ``bad_logits``.
     """
     n, scored = len(window.status), window.scored
     status = window.status.copy()
     finite = np.isfinite(logits).all(axis=1)
     status[scored[~finite]] = BAD_LOGITS_STATUS
+    status[scored[no_memory]] = NO_MEMORY_STATUS
     status[(status == OK) & (window.labels == NO_LABEL)] = NO_LABEL_STATUS
     status[(status == OK) & (window.labels == UNKNOWN)] = UNKNOWN_LABEL_STATUS
 

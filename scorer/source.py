@@ -5,9 +5,10 @@ the data.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,14 +17,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from scorer import hub
+from scorer.address import is_remote, without_secrets
 from scorer.errors import SourceError
-from scorer.find import find_files, same_format
+from scorer.find import find_files, find_several, same_format
 from scorer.formats import PROBLEM, Batches, Wanted, format_of, known_suffixes, valid_text
 from scorer.parts import FilePart, Part, TablePart, inspected
 from scorer.schemas import conform, hash_rows, joined, label_names, refuse_twins, restore_types, without_views
-from scorer.store import DataFile, is_remote, why
+from scorer.store import DataFile, forget_listings, why
 
 Data: TypeAlias = str | Path | Sequence[str | Path] | pa.Table
+Find: TypeAlias = Callable[[], list[DataFile]]
 _AT_ONCE = 8  # files that are inspected
 
 
@@ -31,9 +34,10 @@ _AT_ONCE = 8  # files that are inspected
 class Source:
     """Rows to score, in a fixed order.
 
-    ``spec`` is what ``open_source`` needs to open it again; ``fingerprint`` is a SHA-256 of the content, whatever
-    the place it lies in (of a remote file: of its version in its store); ``label_names`` has the class names of each
-    column that is a ClassLabel; ``notes`` is what a user should know of how it was opened.
+    ``spec`` is what ``open_source`` needs to open it again, but for what may be a secret of an address (``left_out``
+    says that there was any); ``fingerprint`` is a SHA-256 of the content, whatever the place it lies in (of a remote
+    file: of its version in its store); ``label_names`` has the class names of each column that is a ClassLabel;
+    ``notes`` is what a user should know of how it was opened; ``find`` lists the files anew, if it is made of files.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Source:
     label_names: dict[str, tuple[str, ...]]
     parts: list[Part] = field(repr=False)
     notes: tuple[str, ...] = ()
+    find: Find | None = field(default=None, repr=False)
 
     def read(
         self, columns: list[str] | None = None, start: int = 0, stop: int | None = None
@@ -93,10 +98,30 @@ class Source:
         """
         end = self.num_rows if stop is None else stop
         first = 0
+        looked_at = []
         for part in self.parts:
             if first < end and first + part.rows > start:
-                part.refuse_change()
+                looked_at.append(part)
             first += part.rows
+        forget_listings(part.file for part in looked_at if isinstance(part, FilePart))
+        for part in looked_at:
+            part.refuse_change()
+
+    def refuse_added(self) -> None:
+        """Make sure that the folders and globs that were opened hold no file that was not there then.
+
+        Raises:
+            SourceError: one does, or they can't be listed.
+        """
+        if self.find is None:
+            return
+        known = {str(part.file) for part in self.parts if isinstance(part, FilePart)}
+        if added := [str(file) for file in self.find() if str(file) not in known]:
+            more = f" and {len(added) - 1} more were" if len(added) > 1 else " was"
+            raise SourceError(
+                f"{added[0]}{more} added to the data while it was being read; every row that was there is scored and "
+                "kept: take it out, or name the other files, and give the command again to finish"
+            )
 
     def place_of(self, row: int) -> str:
         """Say where a row is, for a person to find it."""
@@ -123,23 +148,19 @@ def open_source(
     split: str | None = None,
     name: str | None = None,
     streaming: bool = False,
+    hashed: bool = False,
 ) -> Source:
     """Open data to be scored.
 
     ``data`` is a file, a folder or a glob of Parquet, Arrow, CSV or JSON lines, here or in a remote store
     (``s3://bucket/folder``), or several of them; a folder written by ``datasets.save_to_disk``; the name of a
     ``datasets`` data set, with ``config`` and ``split``; or a table. ``streaming`` reads a `datasets` data set (a name,
-    or a folder in the library's layout) as it lies, without downloading it.
+    or a folder in the library's layout) as it lies, without downloading it. ``hashed`` reads remote files for a hash of
+    their content, rather than take the version that their store gives.
 
     Raises:
         SourceError: nothing is there, it is empty or unreadable, its files differ in columns, or a split is missing.
     """
-    return _open(data, config, split, name, streaming, hashed=False)
-
-
-def _open(
-    data: Data, config: str | None, split: str | None, name: str | None, streaming: bool, *, hashed: bool
-) -> Source:
     if isinstance(data, pa.Table):
         source = _from_table(data, name or "table", {"kind": "table"})
     elif isinstance(data, str | Path):
@@ -147,34 +168,8 @@ def _open(
     else:
         source = _from_several([str(each) for each in data], config, split, streaming, hashed)
     if source.num_rows == 0:
-        raise SourceError(f"{source.name} is empty: it has columns {_listed(source.schema)} and no rows")
-    return source
-
-
-def reopen_source(spec: dict[str, Any], fingerprint: str, data: Data | None = None) -> Source:
-    """Open the data of a finished run again, from its record or from where it lies now.
-
-    Raises:
-        SourceError: it is not there any more, its content is not what was scored, or it can't be compared.
-    """
-    if data is None and spec["kind"] == "table":
-        raise SourceError("the run scored a table in memory; pass that table as data")
-    if data is None:
-        data = spec["data"]
-    files = spec.get("files", [])
-    hashed = bool(files) and all("sha256" in file for file in files)
-    source = _open(data, spec.get("config"), spec.get("split"), None, spec.get("streaming", False), hashed=hashed)
-    if source.fingerprint != fingerprint:
-        if any("sha256" not in file for file in files) and all(
-            "sha256" in file for file in source.spec.get("files", [])
-        ):
-            raise SourceError(
-                f"{source.name} can't be compared with what was scored: of remote files the run knows the version, not "
-                "the content; give their address"
-            )
         raise SourceError(
-            f"{source.name} has changed since it was scored (fingerprint {source.fingerprint[:12]}..., the run has "
-            f"{fingerprint[:12]}...); restore it, or score it again"
+            f"{source.name} is empty: it has columns {_listed(source.schema)} and no rows", quotes_data=True
         )
     return source
 
@@ -185,13 +180,17 @@ def _shifted(wanted: Wanted, offset: int) -> Wanted:
 
 def _from_one(data: str, config: str | None, split: str | None, streaming: bool, hashed: bool) -> Source:
     is_folder = Path(data).is_dir()
+    shown = without_secrets(data)
     if streaming and not is_folder and (is_remote(data) or find_files(data, config, split)):
-        raise SourceError(f"--streaming goes with a `datasets` data set; {data} is a file, and read as a stream anyway")
+        raise SourceError(
+            f"--streaming goes with a `datasets` data set; {shown} is a file, and read as a stream anyway"
+        )
     if streaming:
         return _from_stream(data, config, split, str(Path(data).absolute()) if is_folder else data)
     files = find_files(data, config, split)
     if files:
-        return _from_files(data, Path(data).name or data, files, split, hashed)
+        find = partial(find_files, data, config, split)
+        return _from_files(data, Path(shown).name or shown, files, split, hashed, find)
     spec = {"kind": "datasets", "data": data, "config": config, "split": split}
     return _from_table(hub.load(data, config, split), data, spec)
 
@@ -202,20 +201,14 @@ def _from_several(paths: list[str], config: str | None, split: str | None, strea
         return _from_one(paths[0], config, split, streaming, hashed)
     if not paths or streaming or config is not None:
         raise SourceError(f"{len(paths)} paths were given; --streaming and --config go with one name of a data set")
-    files: list[DataFile] = []
-    for path in paths:
-        found = find_files(path, None, split)
-        if not found:
-            raise SourceError(f"{path} does not exist; of several paths each must be a file, a folder or a glob")
-        files += found
-    places = [str(Path(str(file)).absolute()) if not file.is_remote else str(file) for file in files]
-    if twice := [place for i, place in enumerate(places) if place in places[:i]]:
-        raise SourceError(f"{twice[0]} is given twice, so that its rows would be scored twice; give it once")
-    name = f"{Path(paths[0]).name} and {len(paths) - 1} more"
-    return _from_files(paths, name, same_format(files, name), split, hashed)
+    find = partial(find_several, paths, split)
+    name = f"{Path(without_secrets(paths[0])).name} and {len(paths) - 1} more"
+    return _from_files(paths, name, same_format(find(), name), split, hashed, find)
 
 
-def _from_files(data: str | list[str], name: str, files: list[DataFile], split: str | None, hashed: bool) -> Source:
+def _from_files(
+    data: str | list[str], name: str, files: list[DataFile], split: str | None, hashed: bool, find: Find
+) -> Source:
     parts: list[Part] = []
     digest = hashlib.sha256()
     schema: pa.Schema | None = None
@@ -225,22 +218,27 @@ def _from_files(data: str | list[str], name: str, files: list[DataFile], split: 
         for file, (part, found, identity) in zip(files, described, strict=True):
             refuse_twins(found, str(file))
             if schema is not None and set(found.names) != set(schema.names):
-                raise SourceError(f"{file} has the columns {_listed(found)}; {files[0].name} has {_listed(schema)}")
+                raise SourceError(
+                    f"{file} has the columns {_listed(found)}; {files[0].name} has {_listed(schema)}", quotes_data=True
+                )
             schema = found if schema is None else joined(schema, found, file, files[0])
             parts.append(part)
             digest.update(str(identity.get("sha256", identity)).encode())
             listed.append({"file": _absolute(str(file)), "rows": part.rows, **identity})
     if schema is None:
-        raise SourceError(f"{data} holds no file of a known kind; these are: {known_suffixes()}")
+        raise SourceError(f"{name} holds no file of a known kind; these are: {known_suffixes()}")
+    given = [data] if isinstance(data, str) else data
     where = _absolute(data) if isinstance(data, str) else [_absolute(each) for each in data]
+    left_out = {"left_out": True} if any(without_secrets(each) != each for each in given) else {}
     return Source(
         name=name,
-        spec={"kind": "files", "data": where, "split": split, "files": listed},
+        spec={"kind": "files", "data": where, "split": split, **left_out, "files": listed},
         schema=schema,
         num_rows=sum(part.rows for part in parts),
         fingerprint=digest.hexdigest(),
         label_names=label_names(schema),
         parts=parts,
+        find=find,
     )
 
 
@@ -256,11 +254,11 @@ def _described(file: DataFile, hashed: bool, data: str) -> tuple[FilePart, pa.Sc
     try:
         return part, without_views(schema), {"sha256": file.sha256()}
     except Exception as error:  # the errors of the stores' libraries have no common root
-        raise SourceError(f"{file} can't be read ({why(error)})") from error
+        raise SourceError(f"{file} can't be read ({why(error, file.path)})") from error
 
 
 def _absolute(data: str) -> str:
-    return data if is_remote(data) else str(Path(data.removeprefix("file://")).absolute())
+    return without_secrets(data) if is_remote(data) else str(Path(data.removeprefix("file://")).absolute())
 
 
 def _from_stream(data: str, config: str | None, split: str | None, where: str) -> Source:

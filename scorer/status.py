@@ -19,9 +19,10 @@ class RunStatus:
 
     ``state`` is ``running``, ``interrupted`` (nobody works on it) or ``finished``; ``doing`` is ``starting``,
     ``scoring``, ``rescoring`` (the worst rows again in fp32) or ``closing`` of a running one. ``pid`` is the process
-    that works on it; ``why`` is how the last one ended. ``rows_per_second`` is the latest process's, and the estimates
-    follow from it: ``seconds_left``, and ``estimated_end`` as ISO 8601 in UTC; None where there is nothing to estimate
-    from. ``history`` and ``summary`` are the manifest's.
+    that works on it; ``why`` is how the last one ended, ``unknown`` if it was killed or the machine stopped.
+    ``rows_per_second`` is the latest process's while it scored (rescoring adds nothing), and the estimates follow from
+    it: ``seconds_left``, and ``estimated_end`` as ISO 8601 in UTC; None where there is nothing to estimate from.
+    ``history`` and ``summary`` are the manifest's.
     """
 
     run: str
@@ -62,7 +63,8 @@ def run_status(path: str | Path, now: datetime | None = None) -> RunStatus:
     summary = run.manifest.get("summary")
     last = history[-1] if history else {}
     state = FINISHED if summary and not missing else RUNNING if busy else STOPPED
-    speed = last["rows"] / last["seconds"] if last.get("rows") and last["seconds"] else None
+    spent = last.get("scoring_seconds") or last.get("seconds")  # the first is not in a manifest of an older version
+    speed = last["rows"] / spent if last.get("rows") and spent else None
     seconds_left = None
     if state == RUNNING and left and speed:
         # A clock that was set back since the last shard must not add to what is left.
@@ -95,5 +97,5 @@ def _doing(run: RunDirectory, last: dict[str, Any], left: int) -> str:
         return "starting"
     if left:
         return "scoring"
-    screens = run.manifest["options"].get("precision") == "screen"
+    screens = run.manifest["options"]["precision"] == "screen"
     return "rescoring" if screens and "screen" not in run.manifest else "closing"

@@ -5,8 +5,8 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -15,17 +15,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from scorer.address import has_password, is_web, without_secrets
 from scorer.errors import SourceError, nearest
 
 COMPRESSION = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
 READ_AHEAD = 1 << 20  # bytes: of a column or a text file, at a time
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _EXTRA = ("hf", "http", "https")  # what lossrank[remote] brings
 _GCS_RETRIES = "?retry_limit_seconds=30"  # pyarrow's own limit is a quarter of an hour
-# What a store may call the state of a file, the surest first.
+# What a store may call the state of a file, the surest first. "created" is none: it may outlive an overwrite.
 _VERSIONS = (
     "ETag", "etag", "blob_id", "Content-MD5", "md5Hash", "generation", "mtime", "LastModified", "last_modified",
-    "Last-Modified", "created",
+    "Last-Modified",
 )  # fmt: skip
 _REASONS = (
     ("no permission; check your credentials", ("ACCESS_DENIED", "Forbidden", "Unauthorized", "OAuth2", "PERMISSION")),
@@ -33,14 +33,15 @@ _REASONS = (
     ("its server gives no parts of a file; download it first", ("range requests",)),
     ("no connection; check the network and the address", ("NETWORK_CONNECTION", "resolve", "onnect", "imeout")),
 )
+_NAMED = re.compile(r"\b(?:key|bucket) '[^']*'|\w+://[^\s'\"]*")  # how libraries tell what they were asked for
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """One file of a data set; it prints as its path or address."""
+    """One file of a data set; it prints as its path or as its address without what may be a secret."""
 
     fs: pafs.FileSystem
-    path: str
+    path: str = field(repr=False)
     address: str
 
     def __str__(self) -> str:
@@ -48,9 +49,7 @@ class DataFile:
 
     @property
     def name(self) -> str:
-        return PurePosixPath(
-            self.path.partition("?")[0] if self.path.startswith(("http://", "https://")) else self.path
-        ).name
+        return PurePosixPath(without_secrets(self.path) if is_web(self.path) else self.path).name
 
     @property
     def is_remote(self) -> bool:
@@ -68,6 +67,8 @@ class DataFile:
     def version(self) -> dict[str, Any]:
         """Return what tells one state of the file from another without reading it: its size, and more if there is.
 
+        A store's listing that is kept may answer; ``forget_listings`` before a look at what may have changed.
+
         Raises:
             OSError, or what the store's library raises: it is not there, or the store can't be asked.
         """
@@ -75,7 +76,6 @@ class DataFile:
             found = Path(self.path).stat()
             return {"size": found.st_size, "mtime_ns": found.st_mtime_ns, "inode": found.st_ino}
         if isinstance(self.fs, pafs.PyFileSystem):
-            self.fs.handler.fs.invalidate_cache()
             known = self.fs.handler.fs.info(self.path)
             size = known.get("size")
         else:
@@ -103,7 +103,7 @@ class Place:
     prefix: str  # what makes an address of a path
 
     def file(self, path: str) -> DataFile:
-        return DataFile(self.fs, path, self.prefix + path)
+        return DataFile(self.fs, path, without_secrets(self.prefix + path))
 
     def kind(self, path: str) -> pafs.FileType:
         """Say whether a path is a file, a folder or nothing."""
@@ -118,33 +118,40 @@ class Place:
         return pafs.FileType.Directory if found == "directory" else pafs.FileType.File
 
     def below(self, folder: str, *, recursive: bool = True) -> list[str]:
-        """Return the paths of the files in a folder, in the order of their names, folder by folder."""
-        selector = pafs.FileSelector(folder, allow_not_found=True, recursive=recursive)
-        found = [info.path for info in self.fs.get_file_info(selector) if info.type == pafs.FileType.File]
+        """Return the paths of the files in a folder, in the order of their names, folder by folder.
+
+        The web has no folders: it is the links on one page, and none of them is followed.
+        """
+        if is_web(folder):
+            found = _linked(self.fs.handler.fs, folder)
+        else:
+            selector = pafs.FileSelector(folder, allow_not_found=True, recursive=recursive)
+            found = [info.path for info in self.fs.get_file_info(selector) if info.type == pafs.FileType.File]
         return sorted(found, key=lambda path: path.split("/"))
 
     def matching(self) -> list[str]:
-        """Return the paths of the files that a remote glob matches, in the same order."""
+        """Return the paths of the files that a remote glob matches, in the same order.
+
+        Raises:
+            SourceError: a glob of the web asks for more than names on one page.
+        """
         parts = self.path.split("/")
-        first = next(i for i, part in enumerate(parts) if has_magic(part, self.prefix))
+        first = next(i for i, part in enumerate(parts) if any(mark in part for mark in "*?["))
+        if is_web(self.path) and ("?" in self.path or first < len(parts) - 1 or parts[first] == "**"):
+            raise SourceError(
+                f"{without_secrets(self.path)} is a glob of the web, which can only be of names on one page, and "
+                "without a query, such as https://HOST/FOLDER/*.parquet; name each file"
+            )
         pattern, folder = parts[first:], "/".join(parts[:first])
         found = self.below(folder, recursive=len(pattern) > 1 or "**" in pattern)
-        return [path for path in found if _matches(path.split("/")[first:], pattern)]
+        return [path for path in found if _matches(without_secrets(path).split("/")[first:], pattern)]
 
 
-def without_secrets(data: str) -> str:
-    """Return an address without what may be a user's name, a password or a signature; a path as it is."""
-    return re.sub(r"://[^?#]*@", "://...@", data).partition("?")[0] if is_remote(data) else data
-
-
-def is_remote(data: str) -> bool:
-    """Say whether a data argument is the address of a remote store."""
-    return _URL.match(data) is not None and not data.startswith("file://")
-
-
-def has_magic(data: str, prefix: str = "") -> bool:
-    """Say whether a path or address is a glob; what follows a ``?`` in a web address is its query."""
-    return any(mark in data for mark in ("*[" if (prefix or data).startswith(("http://", "https://")) else "*?["))
+def forget_listings(files: Iterable[DataFile]) -> None:
+    """Have the stores of some files asked anew, each of them told once."""
+    for fs in {id(file.fs): file.fs for file in files}.values():
+        if isinstance(fs, pafs.PyFileSystem):
+            fs.handler.fs.invalidate_cache()
 
 
 def local_place(data: str) -> Place:
@@ -160,11 +167,10 @@ def remote_place(url: str) -> Place:
     """
     scheme = url[: url.index("://")].lower()
     authority, _, key = url[len(scheme) + 3 :].partition("/")
-    # A secret may hold a slash itself; in the path of a web address a colon and an @ are nothing special.
-    if ":" in (authority if scheme in ("http", "https") else url[len(scheme) + 3 :]).rpartition("@")[0]:
+    if has_password(url):
         raise SourceError(
-            f"a {scheme}:// address holds a password, which run.json would keep; leave it out, and give credentials "
-            "by the environment (for S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL)"
+            f"a {scheme}:// address holds a password, which every list of processes shows; leave it out, and give "
+            "credentials by the environment (for S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL)"
         )
     try:
         if scheme in ("s3", "gs", "gcs"):
@@ -172,32 +178,37 @@ def remote_place(url: str) -> Place:
             return Place(fs, f"{root}/{key}" if key else root, f"{scheme}://")
         return _by_fsspec(url, scheme)
     except (OSError, ValueError) as error:
-        raise SourceError(f"{url} can't be opened: {why(error)}") from error
+        raise SourceError(f"{without_secrets(url)} can't be opened: {why(error, url)}") from error
 
 
 def _by_fsspec(url: str, scheme: str) -> Place:
+    shown = without_secrets(url)
     try:
         import fsspec
 
         if scheme not in fsspec.available_protocols():
             raise SourceError(
-                f"{url} is of no known protocol{nearest(scheme, fsspec.available_protocols())}; s3://, gs://, hf://, "
+                f"{shown} is of no known protocol{nearest(scheme, fsspec.available_protocols())}; s3://, gs://, hf://, "
                 "https:// and those of fsspec are"
             )
         fs, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
         line = "`pip install 'lossrank[remote]'`"
         if scheme not in _EXTRA and error.name != "fsspec":
-            raise SourceError(f"{url} needs a package that is not installed: {first_line(error)}") from error
-        raise SourceError(f"{url} needs packages that are not installed; run {line}") from error
+            raise SourceError(f"{shown} needs a package that is not installed: {first_line(error)}") from error
+        raise SourceError(f"{shown} needs packages that are not installed; run {line}") from error
+    fs.invalidate_cache()  # the library keeps its file systems, and with them what an earlier look found
     whole = fs.unstrip_protocol(path)
     return Place(pafs.PyFileSystem(pafs.FSSpecHandler(fs)), path, whole.removesuffix(path))
 
 
-def why(error: BaseException) -> str:
-    """Return in one line what went wrong with a store, as one of the usual reasons where it is one."""
-    text = "; ".join(str(each) for each in _chain(error))
-    said = first_line(error)
+def why(error: BaseException, path: str) -> str:
+    """Return in one line what went wrong with a path or address in a store, as one of the usual reasons if it is one.
+
+    Neither the words of the address count as a reason, nor are its secrets repeated.
+    """
+    said = first_line(error).replace(path, without_secrets(path))
+    text = "; ".join(f"{type(each).__name__} {_bare(str(each), path)}" for each in _chain(error))
     for reason, words in _REASONS:
         if any(word in text for word in words):
             return f"{reason} ({said})"
@@ -206,6 +217,28 @@ def why(error: BaseException) -> str:
 
 def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _bare(text: str, path: str) -> str:
+    """Return a message without the address that it speaks of: whole, or its bucket or host and the rest of it."""
+    place, _, key = path.rpartition("://")[2].partition("/")
+    host = place.rpartition("@")[2].partition(":")[0]
+    for part in filter(None, (path, key, place, host)):
+        text = re.sub(rf"(?<![\w-]){re.escape(part)}(?![\w-])", "", text)
+    return _NAMED.sub("", text)
+
+
+def _linked(web: Any, page: str) -> list[str]:
+    """Return the addresses of the files that a page links to."""
+    if "?" in page:
+        raise SourceError(
+            f"{without_secrets(page)} is no file of a known kind, and as a page of links it must have no query; name "
+            "the files"
+        )
+    try:
+        return [link for link in web.ls(page, detail=False) if not link.endswith("/")]
+    except FileNotFoundError:
+        return []
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -5,11 +5,12 @@ import platform
 import resource
 import sys
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorer.packages import installed_versions
@@ -17,6 +18,7 @@ from scorer.run import RunDirectory
 from scorer.window import Window
 
 _PACKAGES = ("lossrank", "numpy", "pyarrow", "tokenizers", "onnxruntime", "onnxruntime-gpu")
+OF_THE_PROCESS = ("kept_rows", "model_share", "seconds", "peak_memory_bytes")  # the rest follows from the shards
 _MOST = 10  # unknown labels and unreadable lines that are named
 
 
@@ -24,18 +26,21 @@ _MOST = 10  # unknown labels and unreadable lines that are named
 class ShardNotes:
     """What is noted of a shard while it is made, and can't be read back from its rows.
 
-    ``padded_tokens`` is what the model was fed; ``duplicates`` are texts that were not run because another one of
-    their window has the same tokens; ``unknown_labels`` and ``problems`` are the first few of each.
+    ``padded_tokens`` is what the model was fed; ``duplicates`` are texts of which nothing was run because others of
+    their window have the same tokens; ``unknown_labels`` and ``problems`` are the first few of each. ``by_status``
+    counts the rows as they were scored, for the shard to be held against.
     """
 
+    by_status: dict[str, int] = field(default_factory=dict)
     tokens: int = 0
     padded_tokens: int = 0
     duplicates: int = 0
     unknown_labels: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
-    def add(self, window: Window, tokens: int, padded_tokens: int, duplicates: int) -> None:
+    def add(self, window: Window, scores: pa.Table, tokens: int, padded_tokens: int, duplicates: int) -> None:
         """Add a window of the shard."""
+        self.by_status = dict(Counter(self.by_status) + count_words(scores["status"]))
         self.tokens += tokens
         self.padded_tokens += padded_tokens
         self.duplicates += duplicates
@@ -73,17 +78,17 @@ class RunStats:
     problems: list[str]
 
     @property
-    def rows_per_second(self) -> float:
-        """Rows that this process scored, per second of it."""
+    def rows_per_second(self) -> float | None:
+        """Rows that this process scored, per second of it; None if all were kept from before."""
         return speed(self.rows, self.kept_rows, self.seconds)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def speed(rows: int, kept_rows: int, seconds: dict[str, float]) -> float:
-    """Return the rows per second of a process that scored all rows but those that it kept."""
-    return (rows - kept_rows) / max(seconds["total"], 1e-9)
+def speed(rows: int, kept_rows: int, seconds: dict[str, float]) -> float | None:
+    """Return the rows per second of a process that scored all rows but those that it kept, None if it kept all."""
+    return (rows - kept_rows) / max(seconds["total"], 1e-9) if rows > kept_rows else None
 
 
 def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], model_share: float) -> RunStats:
@@ -96,9 +101,8 @@ def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], m
     precision: Counter[str] = Counter()
     losses = right = truncated = 0.0
     for batch in run.batches(["label", "predicted", "loss", "truncated", "status", "precision"]):
-        for counts, column in ((status, "status"), (precision, "precision")):
-            found = batch[column].drop_null().value_counts().to_pylist()
-            counts.update({str(each["values"]): int(each["counts"]) for each in found})
+        status += count_words(batch["status"])
+        precision += count_words(batch["precision"])
         loss = batch["loss"].drop_null().to_numpy()
         losses += float(np.sum(loss, dtype=np.float64))
         right += pc.sum(pc.equal(batch["label"], batch["predicted"]).filter(batch["loss"].is_valid())).as_py() or 0
@@ -131,6 +135,22 @@ def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], m
         unknown_labels=dict(unknown),
         problems=problems,
     )
+
+
+def recount(run: RunDirectory) -> RunStats:
+    """Count a finished run's rows again; what its process was like is as its summary says, whose rows are all kept.
+
+    Raises:
+        RunError: a shard is missing or can't be read.
+    """
+    said = run.manifest["summary"]
+    stats = summarise(run, kept_rows=run.num_rows, seconds=said["seconds"], model_share=said["model_share"])
+    return replace(stats, peak_memory_bytes=said["peak_memory_bytes"])
+
+
+def count_words(column: pa.Array | pa.ChunkedArray) -> Counter[str]:
+    """Return how many rows have each word of a column [n], nulls aside."""
+    return Counter({str(each["values"]): int(each["counts"]) for each in column.drop_null().value_counts().to_pylist()})
 
 
 def _most_common(counts: Counter[str]) -> dict[str, int]:

@@ -4,7 +4,6 @@ A published ``tokenizer.json`` may carry a truncation length and padding of its 
 transformers does when it is called.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +14,11 @@ from tokenizers import Tokenizer
 
 from scorer.bundle import ModelBundle
 from scorer.errors import BundleError
+from scorer.shorten import Shortener, chunks
 
-_LONG = 8  # characters per token of the limit past which a text is cut before it is tokenised
-_CUT = re.compile(r"(?<=\S)[ \n](?=\S)")  # other white space, and runs of it, are part of some tokenizers' tokens
 LONG_TEXTS = ("head", "tail", "mean")
 _OVERLAP = 4  # one token in so many of a piece is in the next one too
 _PIECES = 64  # of a text, at the most: what is behind them is cut off
-_CHUNK = 256  # texts tokenised at once: a text's tokens past the limit are held until its chunk is done
 
 
 @dataclass(frozen=True)
@@ -89,6 +86,8 @@ class BundleTokenizer:
             limit, stride=self._stride, direction="left" if long_text == "tail" else "right"
         )
         self._tokenizer.no_padding()
+        pieces = _PIECES if long_text == "mean" else 1
+        self._shortener = Shortener(self._tokenizer, limit, pieces, tail=long_text == "tail")
         self._wants_type_ids = "token_type_ids" in bundle.input_names
         self._single_type_ids = self._wants_type_ids and any(self._tokenizer.encode("a").type_ids)
 
@@ -97,17 +96,20 @@ class BundleTokenizer:
 
         What is past the limit is cut off: at the end for ``head``, at the start for ``tail``. For ``mean`` a text is
         read in pieces of the limit's length, each of which repeats the last quarter of the one before; at most 64.
+        Texts of megabytes are cut before, as ``Shortener`` says.
         """
         ids: list[NDArray[np.int32]] = []
         type_ids: list[NDArray[np.int32]] = []
         truncated: list[bool] = []
         of_text: list[int] = []
         with_type_ids = self._single_type_ids or (self._wants_type_ids and text_pairs is not None)
-        for start in range(0, len(texts), _CHUNK):
-            inputs: list[Any] = self._shorten(texts[start : start + _CHUNK])
-            if text_pairs is not None:
-                inputs = list(zip(inputs, self._shorten(text_pairs[start : start + _CHUNK]), strict=True))
-            for encoding in self._tokenizer.encode_batch_fast(inputs):
+        inputs: list[Any] = self._shortener.shorten(texts)
+        sizes = [len(text) for text in inputs]
+        if text_pairs is not None:
+            inputs = list(zip(inputs, self._shortener.shorten(text_pairs), strict=True))
+            sizes = [len(text) + len(pair) for text, pair in inputs]
+        for start, stop in chunks(sizes):
+            for encoding in self._tokenizer.encode_batch_fast(inputs[start:stop]):
                 pieces = [encoding]
                 longer = len(encoding) >= self.max_tokens and bool(encoding.overflowing)
                 if longer and self._long_text == "mean":
@@ -129,33 +131,6 @@ class BundleTokenizer:
             np.array(truncated, np.bool_),
             np.array(of_text, np.int64) if self._long_text == "mean" else None,
         )
-
-    def _shorten(self, texts: Sequence[str]) -> list[str]:
-        """Cut texts of up to megabytes at a blank past what the model can read.
-
-        No token crosses a blank in the tokenizers that classifiers use, so where the part before it has more tokens
-        than the limit the rest changes nothing. (Of a pair whose halves are both past the limit, the longer has the
-        odd token: here the one whose part is the longer.) A text without a blank is left whole.
-        """
-        short = list(texts)
-        pieces = _PIECES if self._long_text == "mean" else 1
-        length = _LONG * self.max_tokens * pieces
-        while long := [i for i, text in enumerate(texts) if short[i] is text and len(text) > 2 * length]:
-            parts = {i: part for i in long if (part := self._part(texts[i], length)) is not None}
-            encodings = self._tokenizer.encode_batch_fast(list(parts.values()), add_special_tokens=False)
-            for (i, part), encoding in zip(parts.items(), encodings, strict=True):
-                if len(encoding.overflowing) >= pieces:
-                    short[i] = part
-            length *= 2
-        return short
-
-    def _part(self, text: str, length: int) -> str | None:
-        """Return one to two times ``length`` characters of a text's start, or its end, cut at a blank if it has one."""
-        if self._long_text == "tail":
-            cut = _CUT.search(text, len(text) - 2 * length, len(text) - length)
-            return text[cut.end() :] if cut else None
-        cut = _CUT.search(text, length, 2 * length)
-        return text[: cut.start()] if cut else None
 
 
 def _flat(arrays: list[NDArray[np.int32]]) -> NDArray[np.int32]:

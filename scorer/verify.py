@@ -3,9 +3,9 @@
 Holds one batch of a shard at a time, whatever the number of rows.
 """
 
-import glob
+import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scorer.address import is_remote
 from scorer.bundle import ModelBundle, file_sha256
-from scorer.errors import BundleError, RunError, SourceError
+from scorer.errors import BundleError, NotThereError, RunError, SourceError
 from scorer.lock import writer
+from scorer.reopen import reopen_source
 from scorer.run import SCORES, RunDirectory, shard_name
-from scorer.source import Data, reopen_source
+from scorer.screen import control_rows, control_seed, screen
+from scorer.shard import score_schema
+from scorer.source import Data
+from scorer.summary import OF_THE_PROCESS, count_words, recount
 
 OK, WRONG, UNFINISHED, ABSENT = "ok", "wrong", "unfinished", "absent"
 _BATCH_ROWS = 65_536
 _AGAIN = "the same `lossrank score` command makes it anew"
+_REMOVE = f"remove it, and {_AGAIN}"
 
 
 @dataclass(frozen=True)
@@ -39,10 +45,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verification:
-    """What ``verify`` found of a run."""
+    """What ``verify`` found of a run; ``summary`` is the manifest's, None if it is not finished."""
 
     run: str
     findings: tuple[Finding, ...]
+    summary: dict[str, Any] | None
 
     @property
     def sound(self) -> bool:
@@ -64,25 +71,25 @@ def verify(
     """Compare a run, finished or not, with its manifest, its bundle and its data; nothing is written.
 
     ``bundle`` and ``data`` are where these lie now, if they have moved: there they must be. Where the manifest says,
-    they may be gone.
+    they may be gone or out of reach. The manifest is read anew, whatever ``run`` holds of it.
 
     Raises:
         RunError: it is not a run directory, or it is being written.
     """
-    run = run if isinstance(run, RunDirectory) else RunDirectory.read(run)
-    if busy := writer(run.path):
-        raise RunError(f"{run.path} is being written by {busy}; wait for it, or see how far it is with lossrank status")
-    summary = run.manifest.get("summary")
-    findings = [
-        *_scores(run, None if summary is None else summary["by_status"]),
-        *_screen(run),
-        _bundle(run, bundle),
-        _data(run, data),
-    ]
-    return Verification(str(run.path), tuple(findings))
+    path = run.path if isinstance(run, RunDirectory) else Path(run)
+    # The lock first: what a process that has ended wrote is whole by the time that it is read.
+    _refuse_writer(path)
+    run = RunDirectory.read(path)
+    findings = _shards(run)
+    if not run.missing_shards():
+        whole = all(finding.state == OK for finding in findings)
+        findings += [*_screen(run, whole), *_summary(run, whole)]
+    findings += [_bundle(run, bundle), _data(run, data)]
+    _refuse_writer(path)
+    return Verification(str(path), tuple(findings), run.manifest.get("summary"))
 
 
-def require_whole(run: RunDirectory, by_status: dict[str, int]) -> None:
+def require_whole(run: RunDirectory) -> None:
     """Make sure that the shards of a run that was just scored hold every row once, as they were written.
 
     Their bytes are hashed once more, which takes a thousandth of the time that scoring took and finds what a disk lost
@@ -92,21 +99,25 @@ def require_whole(run: RunDirectory, by_status: dict[str, int]) -> None:
     Raises:
         RunError: something is wrong; what is whole is kept.
     """
-    faults = [finding for finding in _scores(run, by_status) if finding.state != OK]
+    faults = [finding for finding in _shards(run) if finding.state != OK]
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise RunError(f"{run.path} does not hold what was scored: {faults[0].what}: {faults[0].says}{more}")
 
 
-def _scores(run: RunDirectory, by_status: dict[str, int] | None) -> list[Finding]:
+def _refuse_writer(path: Path) -> None:
+    if busy := writer(path):
+        raise RunError(f"{path} is being written by {busy}; wait for it, or see how far it is with lossrank status")
+
+
+def _shards(run: RunDirectory) -> list[Finding]:
     """Look at the shards: the files that should be there, their bytes, their rows, and the rows of each status."""
-    counted: Counter[str] = Counter()
     findings = list(_strays(run))
     missing = run.missing_shards()
     damaged = len(findings)
     for index in sorted(set(range(run.num_shards)).difference(missing)):
-        if fault := _fault(run, index, counted):
-            findings.append(Finding(shard_name(index), WRONG, f"{fault}; {_AGAIN}"))
+        if fault := _fault(run, index):
+            findings.append(Finding(shard_name(index), WRONG, fault))
     damaged = len(findings) - damaged
     there = run.num_shards - len(missing) - damaged
     if missing:
@@ -117,10 +128,6 @@ def _scores(run: RunDirectory, by_status: dict[str, int] | None) -> list[Finding
         findings.append(Finding("rows", OK, f"{run.num_rows:,}, each once and in order"))
     if there:
         findings.append(Finding("shards", OK, f"{there:,} of {run.num_shards:,} are whole, by their SHA-256"))
-    if by_status is not None and not missing and not damaged:
-        findings.append(_counts(by_status, dict(counted)))
-    elif by_status is None and not missing:
-        findings.append(Finding("summary", UNFINISHED, "is not written yet; the same `lossrank score` command does"))
     return findings
 
 
@@ -138,45 +145,78 @@ def _strays(run: RunDirectory) -> Iterable[Finding]:
             yield Finding(name, WRONG, f"is in {folder} and is no shard of this run; remove it")
 
 
-def _fault(run: RunDirectory, index: int, counted: Counter[str]) -> str | None:
-    """Return what is wrong with a shard, None if nothing is; its rows are added to ``counted`` by status."""
+def _fault(run: RunDirectory, index: int) -> str | None:
+    """Return what is wrong with a shard and what mends it, None if nothing is wrong."""
     file = run.shard_file(index)
+    schema = score_schema(run.class_names)
+    counted: Counter[str] = Counter()
     try:
         actual, expected = file_sha256(file), run.shards[file.name]["sha256"]
         if actual != expected:
-            return f"has the SHA-256 {actual[:12]}..., not {expected[:12]}..."
+            return f"has the SHA-256 {actual[:12]}..., not {expected[:12]}...; {_AGAIN}"
         at, stop = run.shard_range(index)
         with pq.ParquetFile(file) as shard:
+            if shard.schema_arrow != schema or shard.schema_arrow.metadata != schema.metadata:
+                return f"has not the columns and classes of this run; {_REMOVE}"
             for batch in shard.iter_batches(_BATCH_ROWS, columns=["row", "status"]):
                 if not np.array_equal(batch["row"].to_numpy(zero_copy_only=False), np.arange(at, at + len(batch))):
-                    return f"does not hold the rows from {at:,} on in order"
+                    return f"does not hold the rows from {at:,} on in order; {_REMOVE}"
                 at += len(batch)
-                for each in batch["status"].value_counts().to_pylist():
-                    counted[str(each["values"])] += int(each["counts"])
+                counted += count_words(batch["status"])
     except FileNotFoundError:
-        return "is listed and not there"
-    except (OSError, KeyError, pa.ArrowException) as error:
-        return f"can't be read ({' '.join(str(error).split())})"
-    return None if at == stop else f"ends with row {at - 1:,}, not {stop - 1:,}"
+        return f"is listed and not there; {_AGAIN}"
+    except (OSError, pa.ArrowException) as error:
+        return f"can't be read ({' '.join(str(error).split())}); {_REMOVE}"
+    if at != stop:
+        return f"ends with row {at - 1:,}, not {stop - 1:,}; {_REMOVE}"
+    scored = run.shards[file.name].get("by_status", counted)  # not in a manifest of an older version
+    return None if counted == scored else f"holds {_counts(counted)}; {_counts(scored)} were scored; {_REMOVE}"
 
 
-def _counts(summary: dict[str, int], counted: dict[str, int]) -> Finding:
-    names = [name for name in {**summary, **counted} if summary.get(name, 0) != counted.get(name, 0)]
-    if names:
-        said = ", ".join(f"{name} {counted.get(name, 0):,}, not {summary.get(name, 0):,}" for name in names)
-        return Finding("counts", WRONG, f"{said} as the summary says; score again with --overwrite")
-    return Finding("counts", OK, ", ".join(f"{name} {count:,}" for name, count in summary.items()))
+def _counts(by_status: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(by_status.items()))
 
 
-def _screen(run: RunDirectory) -> Iterable[Finding]:
-    if run.manifest["options"].get("precision") != "screen":
+def _summary(run: RunDirectory, whole: bool) -> Iterable[Finding]:
+    """Count the summary's numbers again, where the shards are whole, but for those of the process that wrote it."""
+    said = run.manifest.get("summary")
+    if said is None:
+        yield Finding("summary", UNFINISHED, "is not written yet; the same `lossrank score` command does")
+    elif whole:
+        found = recount(run).as_dict()
+        wrong = [name for name in found if name not in OF_THE_PROCESS and not _same(said[name], found[name])]
+        if wrong:
+            says = "; ".join(f"{name} is {said[name]}, the shards say {found[name]}" for name in wrong)
+            yield Finding("summary", WRONG, f"{says}; the same `lossrank score` command counts anew")
+        else:
+            yield Finding("summary", OK, f"says what the shards do: {_counts(found['by_status'])}")
+
+
+def _screen(run: RunDirectory, whole: bool) -> Iterable[Finding]:
+    """Look whether a screen is finished, and whether its report is what the shards, if they are whole, give again."""
+    if run.manifest["options"]["precision"] != "screen":
         return
-    if "screen" in run.manifest:
-        rescored = run.manifest["screen"]["rescored"]
-        yield Finding("screen", OK, f"finished: {rescored:,} rows were scored again in fp32")
-    else:
+    if (said := run.manifest.get("screen")) is None:
         says = "the worst rows are not scored in fp32 yet; the same `lossrank score` command goes on"
         yield Finding("screen", UNFINISHED, says)
+    elif whole:
+        top_k, control = run.manifest["options"]["screen_top"], control_rows(run, control_seed(run))
+        found = screen(run, top_k, control, lambda wanted: None)
+        if _same(said, found):
+            yield Finding("screen", OK, f"finished: {said['rescored']:,} rows were scored again in fp32")
+        else:
+            wrong = ", ".join(name for name in {**said, **found} if not _same(said.get(name), found.get(name)))
+            says = f"the shards give another {wrong}; take `screen` out of run.json, and {_AGAIN}"
+            yield Finding("screen", WRONG, says)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Say whether two JSON values are the same, numbers but for the last digits, which differ between machines."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
 def _bundle(run: RunDirectory, moved: str | Path | None) -> Finding:
@@ -198,21 +238,25 @@ def _data(run: RunDirectory, moved: Data | None) -> Finding:
     spec = run.manifest["data"]["spec"]
     if moved is None and spec["kind"] == "table":
         return Finding("data", ABSENT, "was a table in memory; name a place where it lies with --data to compare it")
-    if moved is None and spec["kind"] == "files" and not _is_there(spec["data"]):
-        says = f"{spec['data']} is not there any more; name its place with --data to compare it"
-        return Finding("data", ABSENT, says)
     try:
         source = reopen_source(spec, run.data_fingerprint, moved)
+    except NotThereError as error:
+        if moved is not None:
+            return Finding("data", WRONG, str(error))
+        return Finding(
+            "data", ABSENT, f"{spec['data']} is not there any more; name its place with --data to compare it"
+        )
     except SourceError as error:
-        # A data set's name is looked up on the hub, which may be out of reach.
-        unreached = moved is None and spec["kind"] == "datasets" and error.__cause__ is not None
-        return Finding("data", ABSENT if unreached else WRONG, str(error))
+        if moved is None and _unreached(spec, error):
+            return Finding("data", ABSENT, f"can't be compared: {error}")
+        return Finding("data", WRONG, str(error))
     return Finding("data", OK, f"{source.name} is what was scored")
 
 
-def _is_there(place: str | list[str]) -> bool:
-    if isinstance(place, list):
-        return all(map(_is_there, place))
-    if "://" in place or Path(place).exists():
+def _unreached(spec: dict[str, Any], error: SourceError) -> bool:
+    """Say whether it was a store or the hub that failed, rather than what lies there."""
+    places = spec["data"] if isinstance(spec["data"], list) else [spec["data"]]
+    if spec.get("left_out"):  # a secret of the address, which no run keeps
         return True
-    return bool(glob.glob(place, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
+    failed = error.__cause__ is not None and not isinstance(error.__cause__, pa.ArrowInvalid)
+    return failed and (spec["kind"] == "datasets" or any(map(is_remote, places)))

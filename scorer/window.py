@@ -131,11 +131,12 @@ def refuse_bad(source: Source, rows: NDArray[np.int64], status: NDArray[np.objec
     if not len(bad):
         return
     row = int(rows[bad[0]])
-    what = next((problem for problem in problems if problem.startswith(f"row {row} (")), None)
+    named = f"row {row} ("
+    what = next((each.removeprefix(named).removesuffix(")") for each in problems if each.startswith(named)), None)
     if what is None:
-        what = f"row {row} ({'bytes that are not UTF-8' if status[bad[0]] == INVALID_TEXT else 'a broken line'})"
+        what = "bytes that are not UTF-8" if status[bad[0]] == INVALID_TEXT else "a broken line"
     raise SourceError(
-        f"{what} can't be read: {source.place_of(row)}, from 0; mend it, or count such rows and go on with "
+        f"{source.place_of(row)}, from 0, can't be read ({what}); mend it, or count such rows and go on with "
         "--on-error skip"
     )
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -16,7 +17,7 @@ from scorer.labels import LabelMap
 from scorer.run import RunDirectory
 from scorer.shard import replace_rows, score_table
 from scorer.source import Source
-from scorer.summary import ShardNotes
+from scorer.summary import ShardNotes, count_words
 from scorer.tokens import BundleTokenizer, TokenWindow
 from scorer.watch import LabelWatch
 from scorer.window import Window, join_windows, read_windows, refuse_bad, window_ranges
@@ -92,11 +93,12 @@ class Work:
             if self.on_error == "fail":
                 refuse_bad(self.source, window.rows, window.status, window.problems)
             fed = self.progress.tokens, self.progress.padded_tokens
-            table = self._table(window, tokens, self._logits(running), self.precision)
+            table = self._table(window, running, self._logits(running), self.precision)
             self.progress.rows += len(window.rows) - int(np.count_nonzero(tokens.text_lengths))
             watch.after(window, table)
             tables.append(table)
-            notes.add(window, self.progress.tokens - fed[0], self.progress.padded_tokens - fed[1], running.duplicates)
+            fed = self.progress.tokens - fed[0], self.progress.padded_tokens - fed[1]
+            notes.add(window, table, *fed, running.duplicates)
             shard = window.first_row // run.shard_rows
             if window.stop == run.shard_range(shard)[1]:
                 self.source.refuse_change(*run.shard_range(shard))
@@ -115,16 +117,21 @@ class Work:
         """
         if self.again is None:
             raise ValueError("this run has no fp32 engine")
-        for window, tokens, running in self._started(self.again, self._wanted(wanted), lambda window: None):
+        for window, _, running in self._started(self.again, self._wanted(wanted), lambda window: None):
             with _timed(self.seconds, "rescore"):
                 logits = running.logits(lambda done: self.report())
-            table = self._table(window, tokens, logits, "fp32")
+            table = self._table(window, running, logits, "fp32")
             self.source.refuse_change(window.first_row, window.stop)
             with _timed(self.seconds, "write"):
                 for shard in np.unique(window.rows // self.run.shard_rows).tolist():
                     start, stop = np.searchsorted(window.rows, self.run.shard_range(shard)).tolist()
-                    whole = replace_rows(self.run.read_shard(shard), table.slice(start, stop - start))
-                    self.run.write_shard(shard, whole, self.run.notes(shard))
+                    before, again = self.run.read_shard(shard), table.slice(start, stop - start)
+                    notes = self.run.notes(shard)
+                    if counted := notes.get("by_status"):  # not in a manifest of an older version
+                        old = before.take(pa.array(again["row"].to_numpy() - self.run.shard_range(shard)[0]))
+                        counts = Counter(counted) + count_words(again["status"]) - count_words(old["status"])
+                        notes["by_status"] = dict(counts)
+                    self.run.write_shard(shard, replace_rows(before, again), notes)
             self.progress.rescored += len(window.rows)
             self.report()
 
@@ -221,9 +228,10 @@ class Work:
         with _timed(self.seconds, "model"):
             return running.logits(count)
 
-    def _table(self, window: Window, tokens: TokenWindow, logits: NDArray[np.float32], precision: str) -> pa.Table:
+    def _table(self, window: Window, running: Running, logits: NDArray[np.float32], precision: str) -> pa.Table:
         with _timed(self.seconds, "score"):
-            return score_table(window, tokens, logits, self.run.class_names, precision)
+            names = self.run.class_names
+            return score_table(window, running.tokens, logits, running.no_memory, names, precision)
 
 
 @contextlib.contextmanager

@@ -1,8 +1,10 @@
 """engine: every text gets its own logits, equal texts are run once, and the bookkeeping adds up."""
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -176,3 +178,80 @@ def test_a_window_without_texts_runs_nothing(pool: ThreadPoolExecutor) -> None:
     running = Engine(session, pool, 9, PAD).start(window_of([]), CLASSES)
     assert running.logits().shape == (0, CLASSES)
     assert (session.batches, running.duplicates) == ([], 0)
+
+
+class FullSession(HandSession):
+    """Has no memory for a text of nine tokens while others run, or never; keeps how many ran beside it."""
+
+    def __init__(self, *, ever: bool) -> None:
+        super().__init__()
+        self.beside: list[int] = []
+        self._ever = ever
+        self._running = 0
+        self._both = threading.Barrier(2, timeout=60)
+        self._failed = threading.Event()
+
+    def run(self, bucket: Bucket) -> NDArray[np.float32]:
+        with self._lock:
+            self._running += 1
+        try:
+            if not self._failed.is_set():
+                self._both.wait()  # the large text and the first of the others, side by side
+            if bucket.input_ids.shape[1] < 9:
+                self._failed.wait(60)
+                time.sleep(0.02)
+                return super().run(bucket)
+            self.beside.append(self._running - 1)
+            if len(self.beside) == 1 or not self._ever:
+                self._failed.set()
+                raise MemoryError("Failed to allocate memory")
+            time.sleep(0.02)
+            self.beside.append(self._running - 1)
+            return super().run(bucket)
+        finally:
+            with self._lock:
+                self._running -= 1
+
+
+LARGE: Text = ((5, 0),) * 9
+
+
+@pytest.mark.parametrize("others", [1, 8])
+def test_a_text_that_memory_was_too_small_for_is_tried_again_when_nothing_else_runs(
+    pool: ThreadPoolExecutor, others: int
+) -> None:
+    session = FullSession(ever=True)
+    texts: list[Text] = [LARGE, *(((6, 0),) * n for n in range(8, 8 - others, -1))]
+    running = Engine(session, pool, 1, PAD).start(window_of(texts), CLASSES)
+    np.testing.assert_array_equal(running.logits(), np.array([by_hand(text) for text in texts]))
+    assert session.beside == [1, 0, 0]
+    assert not running.no_memory.any()
+
+
+def test_a_text_that_does_not_fit_alone_is_named_and_the_others_have_their_logits(pool: ThreadPoolExecutor) -> None:
+    session = FullSession(ever=False)
+    small: Text = ((6, 0),) * 8
+    running = Engine(session, pool, 1, PAD).start(window_of([small, LARGE, (), small, LARGE]), CLASSES)
+    logits = running.logits()
+    np.testing.assert_array_equal(logits[[0, 3]], [by_hand(small)] * 2)
+    assert np.isnan(logits[[1, 2, 4]]).all()
+    assert running.no_memory.tolist() == [False, True, False, False, True]
+    assert session.beside == [1, 0]
+
+
+def test_a_text_of_pieces_fails_with_one_of_them_and_is_one_duplicate(single: ThreadPoolExecutor) -> None:
+    class Small(HandSession):
+        def run(self, bucket: Bucket) -> NDArray[np.float32]:
+            if bucket.input_ids.shape[1] > 3:
+                raise MemoryError
+            return super().run(bucket)
+
+    a, b, large = ((5, 0),), ((6, 0),) * 2, ((7, 0),) * 4
+    pieces: list[Text] = [a, b, a, b, a, large, a, a, ()]
+    of_text = np.array([0, 0, 1, 1, 2, 2, 3, 3, 4])
+    window = replace(window_of(pieces), truncated=np.zeros(5, dtype=np.bool_), of_text=of_text)
+    running = Engine(Small(), single, 1, PAD).start(window, CLASSES)
+    logits = running.logits()
+    assert running.no_memory.tolist() == [False, False, True, False, False]
+    assert np.isnan(logits).all(axis=1).tolist() == [False, False, True, False, True]
+    assert running.duplicates == 2  # texts 1 and 3, of four pieces that were not run; of text 2 one piece was

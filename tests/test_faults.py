@@ -115,7 +115,7 @@ class TestOnError:
     def test_skip_counts_them(self, tiny_bundle: ModelBundle, broken: Path, tmp_path: Path) -> None:
         stats = score_dataset(tiny_bundle, broken, tmp_path / "run", OPTIONS)
         assert stats.by_status == {"ok": 298, "invalid_text": 1, "unreadable": 1}
-        assert stats.problems == ["row 230 (b.csv line 32: 1 fields, not 2)"]
+        assert stats.problems == ["row 230 (b.csv line 32: 1 field, not 2)"]
 
     def test_fail_ends_at_the_first_and_keeps_what_is_done(
         self, broken: Path, tiny_bundle: ModelBundle, tmp_path: Path, lossrank: Callable[..., click.testing.Result]
@@ -125,7 +125,7 @@ class TestOnError:
         done = lossrank(*call, "--on-error", "fail")
         assert done.exit_code == 1
         assert done.output.splitlines()[-1] == (
-            f"Error: row 230 (b.csv line 32: 1 fields, not 2) can't be read: row 30 of {broken / 'b.csv'}, from 0; "
+            f"Error: row 30 of {broken / 'b.csv'}, from 0, can't be read (b.csv line 32: 1 field, not 2); "
             "mend it, or count such rows and go on with --on-error skip"
         )
         assert set(shards(run)) == {"part-00000.parquet", "part-00001.parquet"}
@@ -136,7 +136,7 @@ class TestOnError:
     def test_bytes_that_are_not_utf8(self, broken: Path, tiny_bundle: ModelBundle, tmp_path: Path) -> None:
         (broken / "b.csv").write_bytes((broken / "b.csv").read_bytes().replace(b"\nw1\n", b"\nw1,World\n"))
         with pytest.raises(
-            SourceError, match=r"^row 240 \(bytes that are not UTF-8\) can't be read: row 40 of .*b\.csv,"
+            SourceError, match=r"^row 40 of .*b\.csv, from 0, can't be read \(bytes that are not UTF-8\); mend"
         ):
             score_dataset(tiny_bundle, broken, tmp_path / "run", ScoreOptions(on_error="fail"))
 
@@ -146,12 +146,12 @@ class TestOnError:
         manifest = json.loads((run / "run.json").read_text())
         del manifest["shards"]["part-00000.parquet"], manifest["summary"]
         (run / "run.json").write_text(json.dumps(manifest))
-        with pytest.raises(SourceError, match=r"^row 230 \(b\.csv line 32: 1 fields, not 2\) can't be read"):
+        with pytest.raises(SourceError, match=r"^row 30 of .*b\.csv, from 0, can't be read \(b\.csv line 32: 1 field"):
             score_dataset(tiny_bundle, broken, run, ScoreOptions(shard_rows=100, on_error="fail"))
 
     def test_rows_that_a_finished_run_let_be(self, broken: Path, tiny_bundle: ModelBundle, tmp_path: Path) -> None:
         score_dataset(tiny_bundle, broken, tmp_path / "run", ScoreOptions(shard_rows=100))
-        with pytest.raises(SourceError, match=r"^row \d+ .* can't be read"):
+        with pytest.raises(SourceError, match=r"^row 30 of .* can't be read"):
             score_dataset(tiny_bundle, broken, tmp_path / "run", ScoreOptions(shard_rows=100, on_error="fail"))
 
     def test_any_other_word(self) -> None:

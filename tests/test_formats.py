@@ -1,12 +1,14 @@
 """formats: what CSV and JSON lines may hold, and files that are not what their names say."""
 
 import bz2
+import csv
 import gzip
 import json
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -15,6 +17,8 @@ from hypothesis import strategies as st
 from scorer import Source, SourceError, open_source
 from scorer.columns import choose_columns
 from scorer.formats import PROBLEM, format_of, is_text_format, text_array, valid_text
+from scorer.lines import RecordBytes, csv_rows
+from scorer.store import DataFile
 from scorer.window import INVALID_TEXT, NO_TEXT, OK, UNREADABLE, Window, read_windows
 
 # Any text that UTF-8 can hold; CSV and JSON must give it back unchanged.
@@ -40,6 +44,19 @@ def problems(source: Source) -> list[str | None]:
 def window_of(source: Source) -> Window:
     (window,) = read_windows(source, choose_columns(source.schema, text="text"), None, [(0, source.num_rows)])
     return window
+
+
+def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the numbers of bytes that are taken of text files from now on."""
+    taken: list[int] = []
+    whole = RecordBytes.readinto
+
+    def readinto(self: RecordBytes, buffer: memoryview) -> int:
+        taken.append(len(buffer))
+        return whole(self, buffer)
+
+    monkeypatch.setattr(RecordBytes, "readinto", readinto)
+    return taken
 
 
 class TestCsv:
@@ -104,11 +121,11 @@ class TestCsv:
         source = open_source(write(tmp_path / "a.csv", 'text,label\none,0\ntwo\n"thr\nee",2,3\nfour,1\n'))
         assert source.num_rows == 4
         assert column(source, "text") == ["one", None, None, "four"]
-        assert problems(source) == [None, "a.csv line 3: 1 fields, not 2", "a.csv line 5: 3 fields, not 2", None]
+        assert problems(source) == [None, "a.csv line 3: 1 field, not 2", "a.csv line 5: 3 fields, not 2", None]
         window = window_of(source)
         assert window.status.tolist() == [OK, UNREADABLE, UNREADABLE, OK]
         assert window.texts == ["one", "four"]
-        assert window.problems == ["row 1 (a.csv line 3: 1 fields, not 2)", "row 2 (a.csv line 5: 3 fields, not 2)"]
+        assert window.problems == ["row 1 (a.csv line 3: 1 field, not 2)", "row 2 (a.csv line 5: 3 fields, not 2)"]
 
     @pytest.mark.parametrize("last", ["three,2\n", "three,2", '"three",2\n'])
     @pytest.mark.parametrize("columns", ["text,label", "label,text"])
@@ -122,6 +139,75 @@ class TestCsv:
         file = write(tmp_path / "a.csv", 'label,text\n0,"one\n' + "1,b\n" * 10_001 + '2,c"\n')
         with pytest.raises(SourceError, match=r"line 2: a quote that opens in this record is not closed for 10,00\d"):
             open_source(file)
+
+    @pytest.mark.parametrize(
+        ("begin", "line", "message"),
+        [
+            (
+                b'text,label\nx,0\n"open',
+                b",1\n",
+                r"line 3: a quote that opens in this record is not closed for 10,000 l",
+            ),
+            (b'text,label\nx,0\n"open\n', b"much ", r"line 3: what begins here has no end for 2,000,000 bytes; see th"),
+            (b"text,label\nx,0\n", b"much ", r"line 3: what begins here has no end for 2,000,000 bytes; see that"),
+            (b'"text', b"\n", r"line 1: a quote that opens in this record is not closed for 10,000 lines"),
+        ],
+    )
+    def test_a_record_is_refused_before_all_of_it_is_read(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: bytes, line: bytes, message: str
+    ) -> None:
+        file = write(tmp_path / "a.csv", begin + line * (20_000_000 // len(line)))
+        taken = count_reads(monkeypatch)
+        monkeypatch.setattr("scorer.lines.MOST_BYTES", 2_000_000)
+        with pytest.raises(SourceError, match=message):
+            open_source(file)
+        assert sum(taken) < 2_100_000
+
+    def test_a_quoted_record_and_long_lines_within_the_limits(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("scorer.lines.MOST_BYTES", 200_000)
+        texts = ["word " * 30_000, "a\n" * 9_990, "b" * 100_000] * 5
+        source = open_source(write(tmp_path / "a.csv", "text,label\n" + "".join(f'"{text}",1\n\n' for text in texts)))
+        assert column(source, "text") == texts
+
+    def test_a_line_that_csv_can_make_nothing_of_is_unreadable_and_the_rest_is_not(self, tmp_path: Path) -> None:
+        content = f"text,label\none,0\n{'x' * 200},1\nthree,2\n"
+        rows = csv_rows(DataFile(pafs.LocalFileSystem(), str(write(tmp_path / "a.csv", content)), "a.csv"))
+        limit = csv.field_size_limit()
+        try:
+            found = [next(rows)]
+            csv.field_size_limit(100)  # as another library might
+            found += list(rows)
+        finally:
+            csv.field_size_limit(limit)
+        assert found == [
+            (["text", "label"], None),
+            (["one", "0"], None),
+            ([], "a.csv line 3: field larger than field limit (100)"),
+            (["three", "2"], None),
+        ]
+
+    def test_column_names_that_csv_can_make_nothing_of(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        set_limit = csv.field_size_limit
+        limit = set_limit(100)
+        monkeypatch.setattr(csv, "field_size_limit", lambda: 1 << 30)  # lowered by another thread just now
+        try:
+            with pytest.raises(
+                SourceError, match=r"a\.csv line 1: the column names can't be read \(field larger .*mend"
+            ):
+                open_source(write(tmp_path / "a.csv", "x" * 101))
+        finally:
+            set_limit(limit)
+
+    @pytest.mark.parametrize(("before", "after"), [(100, 1 << 28), (2**31 - 1, 2**31 - 1)])
+    def test_the_processs_limit_of_a_field_is_only_ever_raised(self, tmp_path: Path, before: int, after: int) -> None:
+        limit = csv.field_size_limit(before)
+        try:
+            open_source(write(tmp_path / "a.csv", f"text,label\n{'x' * 200},1\n"))
+            assert csv.field_size_limit() == after
+        finally:
+            csv.field_size_limit(limit)
 
     def test_bytes_that_are_not_utf8_spoil_their_row_only(self, tmp_path: Path) -> None:
         source = open_source(write(tmp_path / "a.csv", b"text,label\ngood,0\ncaf\xe9,1\nfine,2\n"))
@@ -167,6 +253,14 @@ class TestJsonLines:
     @staticmethod
     def lines(path: Path, *records: object) -> Path:
         return write(path, "".join(json.dumps(record) + "\n" for record in records))
+
+    def test_a_line_is_refused_before_all_of_it_is_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        file = write(tmp_path / "a.jsonl", '{"text": "a"}\n' * 30_000 + '{"text": "' + "much " * 4_000_000 + '"}\n')
+        taken = count_reads(monkeypatch)
+        monkeypatch.setattr("scorer.lines.MOST_BYTES", 300_000)
+        with pytest.raises(SourceError, match=r"a\.jsonl line 30001: what begins here has no end for 300,000 bytes"):
+            open_source(file)
+        assert sum(taken) < 1_000_000
 
     def test_types_come_back(self, tmp_path: Path) -> None:
         records = [

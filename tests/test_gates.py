@@ -1,14 +1,18 @@
 """Gates: `--fail-if` compares strictly, names what it knows, and fails with 3."""
 
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click.testing
 import pytest
 
-from scorer import RunError
+from scorer import ModelBundle, RunError
 from scorer.gates import NAMES, NUMBERS, Gate, failures
 
+Lossrank = Callable[..., click.testing.Result]
 SUMMARY: dict[str, Any] = {
     "rows": 200,
     "kept_rows": 100,
@@ -43,6 +47,7 @@ SUMMARY: dict[str, Any] = {
         ("ok < 1", True),
         ("rows_per_second < 51", True),
         ("padding > -1", True),
+        ("rows == 2.E+2", True),
     ],
 )
 def test_a_gate_compares(gate: str, fails: bool) -> None:
@@ -61,21 +66,46 @@ def test_a_failure_says_the_number() -> None:
 
 @pytest.mark.parametrize("op", ["<", "<=", ">", ">=", "==", "!="])
 def test_a_number_that_there_is_none_of_fails(op: str) -> None:
-    assert failures([Gate.parse(f"mean_loss {op} 1")], SUMMARY | {"mean_loss": None}) == [
-        f"mean_loss {op} 1: the run has no mean_loss, as no row has a label"
+    unknown = SUMMARY | {"mean_loss": None, "by_status": {"unknown_label": 190, "no_text": 10}}
+    assert failures([Gate.parse(f"mean_loss {op} 1")], unknown) == [
+        f"mean_loss {op} 1: the run has no mean_loss, as no row has a loss (rows by status: unknown_label 190, no_text "
+        "10)"
     ]
+    assert failures([Gate.parse(f"rows_per_second {op} 1")], SUMMARY | {"kept_rows": 200}) == [
+        f"rows_per_second {op} 1: rows_per_second was not measured, as every row had been scored before this process "
+        "began"
+    ]
+
+
+def test_a_rate_is_of_the_process_that_scored(
+    lossrank: Lossrank, data: Path, tiny_bundle: ModelBundle, tmp_path: Path
+) -> None:
+    command = "score", tiny_bundle.path, data, "-o", tmp_path / "run", "--fail-if", "rows_per_second < 1e-9"
+    assert lossrank(*command).exit_code == 0
+    again = lossrank(*command)
+    assert again.exit_code == 3
+    assert "gate failed: rows_per_second < 1e-09: rows_per_second was not measured" in again.stderr
+    assert json.loads(lossrank(*command, "--json").stdout)["rows_per_second"] is None
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("mean_los > 1", r"no known name \(did you mean 'mean_loss'\?\); names: rows, mean_loss, .*bad_logits$"),
+        (
+            "mean_los > 1",
+            r"no known name \(did you mean 'mean_loss'\?\); names: rows, mean_loss, .*bad_logits, no_memory$",
+        ),
         ("mean_loss", "must be NAME OP NUMBER, such as 'mean_loss > 0.5'; names: rows"),
         ("", "must be NAME OP NUMBER"),
         ("0.5 < mean_loss", "must be NAME OP NUMBER"),
         ("mean_loss > 1 or 1", "must be NAME OP NUMBER"),
         ("mean_loss => 1", "has the operator '=>'; it must be one of: <= >= == != < >"),
         ("mean_loss = 1", "has the operator '='"),
+        ("rows < 1_000", "compares with '1_000'; it must be a number such as 0.5"),
+        ("rows < \u0661\u0660", "compares with '\u0661\u0660'"),
+        ("mean_loss > 1e999", "compares with '1e999'"),
+        ("mean_loss > .", "compares with '.'"),
+        ("mean_loss > 0x10", "compares with '0x10'"),
         ("mean_loss > much", "compares with 'much'; it must be a number such as 0.5"),
         ("mean_loss > nan", "compares with 'nan'"),
         ("mean_loss > inf", "compares with 'inf'"),

@@ -7,8 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from scorer import ModelBundle, Progress, ScoreOptions, score_dataset
+from scorer import LabelError, ModelBundle, Progress, RunError, ScoreOptions, score_dataset
 from scorer import history as scorer_history
+from scorer.errors import WITHHELD
 from scorer.history import Stint, closed, now, reason
 from scorer.status import run_status
 
@@ -38,7 +39,7 @@ def test_every_start_and_why_it_ended_is_kept(tiny_bundle: ModelBundle, rows: pa
             score_dataset(tiny_bundle, rows, run, OPTIONS, on_progress=ends)
     score_dataset(tiny_bundle, rows, run, OPTIONS)
     entries = history(run)
-    assert [entry["why"] for entry in entries] == ["interrupted", "ValueError: two lines", "finished"]
+    assert [entry["why"] for entry in entries] == ["interrupted", f"ValueError: {WITHHELD}", "finished"]
     assert sum(entry["rows"] for entry in entries) == 1000
     for entry in entries:
         assert entry["pid"] > 0
@@ -105,11 +106,24 @@ def test_a_clock_that_goes_backwards_breaks_nothing(
         assert (tmp_path / "run" / "scores" / file.name).read_bytes() == file.read_bytes()
 
 
-def test_the_oldest_of_too_many_starts_are_dropped() -> None:
-    entries = [{"started": str(i), "why": None} for i in range(1200)]
-    kept = closed(entries)
+def test_what_has_no_end_was_killed() -> None:
+    entries = [{"started": "1", "why": "finished"}, {"started": "2", "why": None}]
+    assert closed(entries) == [entries[0], {"started": "2", "why": "unknown"}]
+
+
+def test_the_oldest_of_too_many_starts_are_dropped(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    score_dataset(tiny_bundle, rows, run, OPTIONS)
+    manifest = json.loads((run / "run.json").read_text())
+    entry = manifest["history"][0]
+    manifest["history"] = [entry | {"pid": i} for i in range(1200)]
+    (run / "run.json").write_text(json.dumps(manifest))
+    (run / "scores" / "part-00003.parquet").unlink()
+    score_dataset(tiny_bundle, rows, run, OPTIONS)
+    kept = history(run)
     assert len(kept) == 1000
-    assert kept[-1] == {"started": "1199", "why": "unknown"}
+    assert [entry["pid"] for entry in kept[:-1]] == list(range(201, 1200))
+    assert kept[-1]["rows"] == 100
 
 
 @pytest.mark.parametrize(
@@ -118,10 +132,13 @@ def test_the_oldest_of_too_many_starts_are_dropped() -> None:
         (KeyboardInterrupt(), "interrupted"),
         (SystemExit(143), "interrupted"),
         (MemoryError(), "MemoryError"),
-        (ValueError("a\n  b"), "ValueError: a b"),
+        (RunError("a\n  b"), "RunError: a b"),
+        (ValueError("a text"), f"ValueError: {WITHHELD}"),
+        (LabelError("the labels 'a text'"), f"LabelError: {WITHHELD}"),
+        (OSError(28, "No space left"), "OSError: [Errno 28] No space left"),
     ],
 )
-def test_a_reason_is_one_line(error: BaseException, why: str) -> None:
+def test_a_reason_is_one_line_and_quotes_no_data(error: BaseException, why: str) -> None:
     assert reason(error) == why
 
 

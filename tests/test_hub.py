@@ -15,7 +15,7 @@ import pytest
 from scorer import ModelBundle, RunDirectory, ScoreOptions, Source, SourceError, join_source, open_source
 from scorer import rank as rank_rows
 from scorer.pipeline import score_dataset
-from scorer.source import reopen_source
+from scorer.reopen import reopen_source
 from tests.tiny import CLASSES
 
 datasets = pytest.importorskip("datasets")

@@ -96,6 +96,17 @@ def test_a_text_of_megabytes_is_read_as_the_whole_would_be(tiny_bundle: ModelBun
     assert tokens.truncated.tolist() == [True]
 
 
+@pytest.mark.parametrize(("long_text", "duplicates"), [("head", 2), ("mean", 1)])
+def test_duplicates_are_counted_in_texts(
+    tiny_bundle: ModelBundle, tmp_path: Path, long_text: str, duplicates: int
+) -> None:
+    long, other = words(200), words(200, 1)
+    texts = [long, other, long, " ".join([*long.split()[:ROOM], *other.split()]), "w1"]
+    data = pa.table({"text": texts, "label": [0] * 5})
+    stats = score_dataset(tiny_bundle, data, tmp_path / "run", dataclasses.replace(OPTIONS, long_text=long_text))
+    assert stats.duplicates == duplicates
+
+
 def test_what_long_text_can_be_is_said(tiny_bundle: ModelBundle, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="long_text is 'middle'; it must be one of: head, tail, mean"):
         ScoreOptions(long_text="middle")
@@ -155,8 +166,8 @@ def test_a_row_too_large_for_the_memory_ends_no_run(
     with_memory(monkeypatch, 20)
     data = pa.table({"text": [words(5), words(38), words(6), words(5, 1)], "label": [0] * 4})
     stats = score_dataset(tiny_bundle, data, tmp_path / "run", OPTIONS)
-    assert stats.by_status == {"ok": 3, "bad_logits": 1}
-    assert pq.read_table(tmp_path / "run" / "scores")["status"].to_pylist()[1] == "bad_logits"
+    assert stats.by_status == {"ok": 3, "no_memory": 1}
+    assert pq.read_table(tmp_path / "run" / "scores")["status"].to_pylist()[1] == "no_memory"
 
 
 def test_another_error_of_onnxruntime_is_not_taken_for_memory(

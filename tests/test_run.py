@@ -4,13 +4,17 @@ import contextlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, score_dataset
+from scorer import ModelBundle, Progress, RunDirectory, RunError, ScoreOptions, score_dataset
+from scorer import run as scorer_run
+from scorer.calibrate import Calibration
 from scorer.files import write_atomically
+from scorer.lock import locked
 from tests.conftest import read_only
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +52,34 @@ def test_a_folder_of_something_else_is_left_alone(tiny_bundle: ModelBundle, rows
         score_dataset(tiny_bundle, rows, tmp_path / "file")
 
 
+def test_a_run_that_another_process_began_meanwhile_keeps_its_batch_size(
+    tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It began and ended between this one's planning and its lock."""
+    there, plans = tmp_path / "run", []
+
+    def cut(progress: Progress) -> None:
+        if progress.rows >= 600:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def later(path: Path) -> Iterator[None]:
+        monkeypatch.setattr(scorer_run, "locked", locked)
+        with pytest.raises(KeyboardInterrupt):
+            score_dataset(
+                tiny_bundle, rows, there, ScoreOptions(shard_rows=300, threads=1, batch_tokens=333), on_progress=cut
+            )
+        with locked(path):
+            yield
+
+    monkeypatch.setattr(scorer_run, "locked", later)
+    stats = score_dataset(tiny_bundle, rows, there, ScoreOptions(shard_rows=300, threads=1), on_plan=plans.append)
+    assert stats.kept_rows in (300, 600)
+    assert plans[0].calibration == Calibration(333, {}, "as the run began")
+    manifest = json.loads((there / "run.json").read_text())
+    assert manifest["options"]["batch_tokens"] == manifest["calibration"]["batch_tokens"] == 333
+
+
 def test_a_second_writer_is_refused_while_the_first_lives(
     tiny_bundle: ModelBundle, rows: pa.Table, run: Path, tmp_path: Path
 ) -> None:
@@ -78,7 +110,7 @@ def test_a_second_writer_is_refused_while_the_first_lives(
     [
         ("{", r"run\.json can't be read"),
         ("[]", "is not a run's manifest"),
-        ('{"format": 2}', r"run\.json is damaged; start anew"),
+        ('{"format": 2}', r"run\.json is damaged: its bundle is missing; start anew"),
         ('{"format": 1}', r"written by an older lossrank \(format 1\); score the data again"),
         ('{"format": 99}', r"written by a newer lossrank \(format 99\); upgrade"),
     ],

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from scorer.losses import cross_entropy
 from scorer.run import RunDirectory, locked_run
 from scorer.screen import control_rows, control_sample, doubt, screen
 from scorer.shard import replace_rows, score_schema
+from scorer.summary import ShardNotes
 
 CLASSES = ("a", "b")
 Rows = NDArray[np.int64]
@@ -66,17 +67,18 @@ class Screened:
     def begun(self, path: Path) -> Iterator[RunDirectory]:
         """Open the run, what is new of it in int8."""
         plan: dict[str, Any] = {
-            "bundle": {"sha256": "b", "model": "m", "class_names": list(CLASSES)},
-            "data": {"name": "d", "fingerprint": "f", "rows": len(self.int8), "spec": {}},
-            "columns": dict.fromkeys(("text", "text_pair", "label", "id")),
+            "bundle": {"path": "bundle", "sha256": "b", "model": "m", "class_names": list(CLASSES)},
+            "data": {"name": "d", "fingerprint": "f", "rows": len(self.int8), "spec": {"kind": "table"}},
+            "columns": {"text": "text", "text_pair": None, "label": "label", "id": None},
             "labels": None,
-            "options": {"shard_rows": self.shard_rows, "batch_tokens": 512, "precision": "screen"},
+            "options": {"shard_rows": self.shard_rows, "batch_tokens": 512, "precision": "screen", "screen_top": 10},
             "machine": {},
         }
         with locked_run(path, plan) as run:
             for index in run.missing_shards():
                 rows = np.arange(*run.shard_range(index))
-                run.write_shard(index, self.table(rows, self.int8, "int8"), {"note": index})
+                notes = asdict(ShardNotes(tokens=index))
+                run.write_shard(index, self.table(rows, self.int8, "int8"), notes)
             yield run
 
     def rescorer(self, run: RunDirectory) -> Callable[[Callable[[int], Rows]], None]:

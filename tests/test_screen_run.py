@@ -18,6 +18,8 @@ from cli.demo import BUNDLE, DATA
 from scorer import BundleError, DeviceError, ModelBundle, Progress, RunDirectory, RunError, ScoreOptions, rank
 from scorer import score_dataset as score
 from scorer.bundle import file_sha256
+from scorer.status import run_status
+from scorer.verify import verify
 
 ROWS = 1200
 Lossrank = Callable[..., Result]
@@ -88,6 +90,38 @@ def test_every_row_says_what_its_numbers_are(fp32: Path, screened: Path) -> None
     assert (in_int8 != exact["loss"][in_int8.index]).mean() > 0.9
     assert table["predicted"].isna().sum() == 1
     assert (table["row"] == np.arange(ROWS)).all()
+
+
+def test_rescoring_leaves_the_speed_of_scoring_as_it_was(bundle: ModelBundle, news: pa.Table, tmp_path: Path) -> None:
+    run, seen = tmp_path / "run", []
+    score(bundle, news, run, OPTIONS, on_progress=lambda progress: seen.append(run_status(run)))
+    rescoring = [status for status in seen if status.doing == "rescoring"]
+    spent = [status.history[-1]["seconds"] for status in rescoring]
+    assert spent[-1] > spent[0]
+    (speed,) = {status.rows_per_second for status in rescoring}
+    end = run_status(run)
+    assert end.rows_per_second == speed == ROWS / end.history[-1]["scoring_seconds"]
+
+
+def test_a_screen_is_verified(bundle: ModelBundle, news: pa.Table, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    score(bundle, news, run, OPTIONS)
+    manifest = json.loads((run / "run.json").read_text())
+    noted = [shard["by_status"] for shard in manifest["shards"].values()]
+    assert {name for each in noted for name in each} == {"ok", "no_text"}
+    found = verify(run)
+    assert found.complete
+    assert {finding.what for finding in found.findings if finding.state == "ok"} >= {"screen", "summary"}
+    for name in ("threshold", "margin", "expected_missed", "rescored"):
+        altered = manifest["screen"] | {name: manifest["screen"][name] + 1}
+        (run / "run.json").write_text(json.dumps(manifest | {"screen": altered}))
+        (wrong,) = [finding for finding in verify(run).findings if finding.what == "screen"]
+        assert wrong.state == "wrong"
+        assert wrong.says.startswith(f"the shards give another {name}; take `screen` out of run.json")
+    del manifest["screen"]
+    (run / "run.json").write_text(json.dumps(manifest))
+    score(bundle, news, run, OPTIONS)
+    assert verify(run).complete
 
 
 def test_run_json_says_how_sure_it_is(screened: Path) -> None:

@@ -19,7 +19,8 @@ import pytest
 from cli.codes import EXIT_CODES
 from cli.log_file import ProgressLog, logging_to
 from cli.main import COMMANDS
-from scorer import LabelError, ModelBundle, Progress, RankedRow, RunError, RunStats, rank
+from scorer import LabelError, ModelBundle, Progress, RankedRow, RunError, RunStats, SourceError, rank
+from scorer.errors import WITHHELD
 from scorer.events import LOG, event
 from tests.test_cli import command_line, error_line, listed_shards, start
 from tests.tiny_models import build
@@ -187,8 +188,10 @@ def test_progress_and_rescoring_are_told_now_and_then(tmp_path: Path) -> None:
     [
         (KeyboardInterrupt(), "interrupted", None),
         (RunError("a\nb"), "error", "a b"),
-        (LabelError("the label 'secret'"), "error", "see the screen"),
-        (ValueError("secret"), "error", "see the screen"),
+        (LabelError("the label 'secret'"), "error", WITHHELD),
+        (ValueError("secret"), "error", WITHHELD),
+        (SourceError("no column 'secret'", quotes_data=True), "error", WITHHELD),
+        (SourceError("https://h/a.csv?sig=secret: no"), "error", "https://h/a.csv: no"),
         (OSError(28, "No space"), "error", "[Errno 28] No space"),
     ],
 )

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import scorer.formats
 from scorer import Source, SourceError, open_source
-from scorer.source import reopen_source
+from scorer.reopen import reopen_source
 
 datasets = pytest.importorskip("datasets")
 

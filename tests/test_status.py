@@ -36,7 +36,8 @@ def begun(run: Path, shards: int = 4, seconds: float = 2.0, **entry: Any) -> Non
     """Make a finished run one that has so many shards, the last one just now."""
     manifest = json.loads((run / "run.json").read_text())
     moment = datetime(2030, 1, 1, tzinfo=UTC).isoformat()
-    last = manifest["history"][0] | {"rows": shards * 100, "seconds": seconds, "updated": moment, "ended": None}
+    spent = {"rows": shards * 100, "scoring_seconds": seconds, "seconds": seconds}
+    last = manifest["history"][0] | spent | {"updated": moment, "ended": None}
     change(
         run,
         shards=dict(list(manifest["shards"].items())[:shards]),
@@ -108,11 +109,12 @@ def test_the_lock_says_whether_anybody_is_alive(finished: Path) -> None:
 
 def test_a_screen_that_scores_again_says_so(finished: Path) -> None:
     begun(finished, shards=10)
-    options = json.loads((finished / "run.json").read_text())["options"] | {"precision": "screen"}
+    options = json.loads((finished / "run.json").read_text())["options"]
+    options |= {"precision": "screen", "screen_top": 10}
     change(finished, options=options)
     with held(finished):
         assert run_status(finished).doing == "rescoring"
-        change(finished, screen={"rescored": 1})
+        change(finished, screen={"top_k": 10, "rescored": 1})
         assert run_status(finished).doing == "closing"
     assert run_status(finished).state == "interrupted"
 
@@ -145,10 +147,16 @@ def test_the_command_says_it_in_words_and_in_json(lossrank: Lossrank, finished: 
     assert "rows             1,000 of 1,000 (100%); 0 left" in words.stdout
     assert "1,000 rows in" in words.stdout
     document = lossrank("status", finished, "--json")
-    assert json.loads(document.stdout) == run_status(finished).as_dict()
+    assert json.loads(document.stdout) == {**run_status(finished).as_dict(), "failed_gates": []}
     begun(finished)
     words = lossrank("status", finished)
-    assert "state            interrupted (unknown)" in words.stdout
+    entry = json.loads((finished / "run.json").read_text())["history"][0]
+    who = f"pid {entry['pid']} on {entry['host']}"
+    assert f"state            interrupted: its process ({who}) was killed, or the machine stopped\n" in words.stdout
+    assert words.stdout.count("was killed, or the machine stopped\n") == 2
+    assert "unknown" not in words.stdout
+    begun(finished, why="ValueError: two words")
+    assert "state            interrupted (ValueError: two words)\n" in lossrank("status", finished).stdout
     assert "400 of 1,000 (40%); 600 left" in words.stdout
     assert "speed            200.0 rows/s" in words.stdout
     assert "The same `lossrank score` command goes on." in words.stdout
@@ -184,8 +192,13 @@ def test_what_is_no_run_is_one_line(lossrank: Lossrank, tmp_path: Path) -> None:
 
 def test_a_gate_needs_a_finished_run(lossrank: Lossrank, finished: Path) -> None:
     assert lossrank("status", finished, "--fail-if", "rows < 1000").exit_code == 0
-    assert lossrank("status", finished, "--fail-if", "rows >= 1000").exit_code == 3
+    failed = lossrank("status", finished, "--fail-if", "rows >= 1000", "--json")
+    assert failed.exit_code == 3
+    assert json.loads(failed.stdout)["failed_gates"] == ["rows >= 1000: rows is 1000"]
     begun(finished)
     result = lossrank("status", finished, "--fail-if", "rows < 1000")
     assert result.exit_code == 1
+    document = lossrank("status", finished, "--fail-if", "rows < 1000", "--json")
+    assert document.exit_code == 1
+    assert json.loads(document.stdout)["failed_gates"] is None
     assert "has no summary to hold against --fail-if, as it is not finished: interrupted" in result.stderr

@@ -1,0 +1,141 @@
+"""The lines and CSV records of text files, none of which may grow past what memory holds while it is read."""
+
+import csv
+import io
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import PurePosixPath
+from typing import Any
+
+from scorer.errors import SourceError
+from scorer.store import DataFile
+
+MOST_BYTES = 1 << 28  # of one line, and of one CSV record, of which csv makes four times as many
+MOST_LINES = 10_000  # of one CSV record
+_END = "\0 end of file"  # read after a CSV file's last line: a quote left open swallows it
+
+
+def suffixes(name: str) -> list[str]:
+    """Return the endings of a file's name, in lower case."""
+    return [suffix.lower() for suffix in PurePosixPath(name).suffixes]
+
+
+def is_utf8(text: str) -> bool:
+    """Say whether a text was UTF-8 when it was read."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class RecordBytes(io.RawIOBase):
+    """A file's bytes, so many of them for each record: what is read past that is refused before it is all in memory."""
+
+    def __init__(self, file: DataFile) -> None:
+        self._file = file
+        self._stream = file.stream()
+        self._bytes = self._newlines = 0
+        self._line = 1
+
+    def start(self, line: int) -> None:
+        """Begin a record at a line, from 1."""
+        self._line = line
+        self._bytes = self._newlines = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read some bytes.
+
+        Raises:
+            SourceError: the record has too many bytes or lines.
+        """
+        count = int(self._stream.readinto(buffer))
+        self._bytes += count
+        self._newlines += bytes(memoryview(buffer)[:count]).count(b"\n")
+        if self._newlines > MOST_LINES:
+            raise unclosed(self._file, self._line, f"is not closed for {MOST_LINES:,} lines")
+        if self._bytes > MOST_BYTES:
+            raise SourceError(
+                f"{self._file} line {self._line}: what begins here has no end for {MOST_BYTES:,} bytes; see that its "
+                "quotes are closed and that each row has a line, or save the file as Parquet"
+            )
+        return count
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def open_text(raw: RecordBytes) -> io.TextIOWrapper:
+    """Return a file's text, with the ends of its lines as they are."""
+    # surrogateescape carries bytes that aren't UTF-8 through to the row they belong to.
+    return io.TextIOWrapper(io.BufferedReader(raw), encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def lines(file: DataFile) -> Iterator[str]:
+    """Yield a file's lines.
+
+    Raises:
+        SourceError: a line has more than ``MOST_BYTES``.
+    """
+    raw = RecordBytes(file)
+    with open_text(raw) as stream:
+        for number, line in enumerate(stream, start=1):
+            raw.start(number + 1)
+            yield line
+
+
+def csv_rows(file: DataFile) -> Iterator[tuple[list[str], str | None]]:
+    """Yield the header, then every record with what is wrong with it, or None.
+
+    Raises:
+        SourceError: the header can't be used, or a quote that is opened is not closed, so that the lines after it
+            would all become one text. The rows are counted before a run starts, so it is told before.
+    """
+    # The limit is the whole process's. It is only ever raised: another thread may be reading, and what is put back in
+    # the middle of a record would break it.
+    if csv.field_size_limit() < MOST_BYTES:
+        csv.field_size_limit(MOST_BYTES)
+    raw = RecordBytes(file)
+    with open_text(raw) as stream:
+        reader = csv.reader(chain(stream, [_END]), delimiter="\t" if ".tsv" in suffixes(file.name) else ",")
+        header: list[str] | None = None
+        last = 0
+        while True:
+            problem = None
+            try:
+                record = next(reader, [_END])
+            except csv.Error as error:
+                record, problem = [], str(error)
+            begins, last = last + 1, reader.line_num
+            raw.start(last + 1)
+            if record == [_END]:
+                return
+            if record and _END in record[-1]:
+                raise unclosed(file, begins, "is never closed")
+            if last - begins > MOST_LINES:
+                raise unclosed(file, begins, f"is not closed for {MOST_LINES:,} lines")
+            if problem is not None and header is None:
+                raise SourceError(f"{file} line {last}: the column names can't be read ({problem}); mend that line")
+            if not record and problem is None:
+                continue
+            if header is None:
+                header = record
+                if not all(is_utf8(name) for name in header):
+                    raise SourceError(
+                        f"{file} has column names that aren't UTF-8: {header}; save the file as UTF-8", quotes_data=True
+                    )
+            elif problem is None and len(record) != len(header):
+                problem = f"{len(record)} field{'s' * (len(record) != 1)}, not {len(header)}"
+            yield record, None if problem is None else f"{file.name} line {last}: {problem}"
+
+
+def unclosed(file: DataFile, line: int, how: str) -> SourceError:
+    """Return the error of a CSV record with an open quote."""
+    return SourceError(
+        f"{file} line {line}: a quote that opens in this record {how}; close it, or double it "
+        '("") where it is part of the text'
+    )

@@ -1,0 +1,55 @@
+"""reopen_source(): the data of a finished run again, and only if it is what was scored."""
+
+from typing import Any
+
+from scorer.errors import SourceError
+from scorer.source import Data, Source, open_source
+
+
+def reopen_source(spec: dict[str, Any], fingerprint: str, data: Data | None = None) -> Source:
+    """Open the data of a finished run again, from its record or from where it lies now.
+
+    Raises:
+        SourceError: it is not there any more, its content is not what was scored, it can't be compared, or its address
+            had something that may be a secret, which no run keeps.
+    """
+    if data is None and spec.get("left_out"):
+        return _reopen_without(spec, fingerprint)
+    if data is None and spec["kind"] == "table":
+        raise SourceError("the run scored a table in memory; pass that table as data")
+    if data is None:
+        data = spec["data"]
+    files = spec.get("files", [])
+    hashed = bool(files) and all("sha256" in file for file in files)
+    source = open_source(
+        data,
+        config=spec.get("config"),
+        split=spec.get("split"),
+        streaming=spec.get("streaming", False),
+        hashed=hashed,
+    )
+    if source.fingerprint != fingerprint:
+        if any("sha256" not in file for file in files) and all(
+            "sha256" in file for file in source.spec.get("files", [])
+        ):
+            raise SourceError(
+                f"{source.name} can't be compared with what was scored: of remote files the run knows the version, not "
+                "the content; give their address"
+            )
+        raise SourceError(
+            f"{source.name} has changed since it was scored (fingerprint {source.fingerprint[:12]}..., the run has "
+            f"{fingerprint[:12]}...); restore it, or score it again"
+        )
+    return source
+
+
+def _reopen_without(spec: dict[str, Any], fingerprint: str) -> Source:
+    """Open an address without what was left out of it, which may have been nothing that is needed."""
+    try:
+        return reopen_source(spec, fingerprint, spec["data"])
+    except SourceError as error:
+        names = spec["data"] if isinstance(spec["data"], str) else ", ".join(spec["data"])
+        raise SourceError(
+            f"{names} was scored at an address with a query or a user, which may be secret and so was not kept; give "
+            f"the whole address again with --data (as it was kept: {error})"
+        ) from error
