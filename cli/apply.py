@@ -20,9 +20,9 @@ from cli.ranking import check_output, write_table
 from cli.review.decision import DISCARDED, KEPT, RELABELLED, UNREVIEWED
 from cli.screen import printable
 from scorer import RunDirectory, RunError, Source
+from scorer.address import is_remote
+from scorer.reopen import reopen_source
 from scorer.run import SCORES
-from scorer.source import reopen_source
-from scorer.store import is_remote
 
 
 @click.command()

@@ -13,7 +13,7 @@ from cli.publish.folder import MARK
 from cli.publish.rows import CorrectedRows
 from cli.publish.schema import NewColumns, dtype_of
 from cli.review.decision import DISCARDED, KEPT, RELABELLED, UNREVIEWED
-from scorer.store import without_secrets
+from scorer.address import without_secrets
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
           (10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"))  # fmt: skip
