@@ -17,6 +17,7 @@ BUNDLE = FILES / "bundle"
 DATA = FILES / "ag_news_test.parquet"
 
 _NEXT = (
+    ("review {run}", "look at the worst 500 in the browser, and relabel them"),
     ("rank {run} --pair Sci/Tech:World", "one kind of confusion"),
     ("rank {run} --top 500 -o worst.csv", "the worst rows with all their columns"),
     ("log {run} --to rubrix --name ag_news_demo", "the worst 500 into a Rubrix server"),

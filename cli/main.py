@@ -19,6 +19,7 @@ COMMANDS = {
     "export": "Turn a Hugging Face classifier into a bundle that scores without torch.",
     "score": "Compute the loss of every row of a data set.",
     "rank": "Show the rows with the worst loss, or write them to a file.",
+    "review": "Look at the worst rows in the browser, and relabel, keep or discard them.",
     "log": "Send the worst rows to a review tool, or write them as its records.",
     "pull": "Bring people's decisions back, from a review tool or its exported file.",
     "apply": "Write the whole data set with the labels that people decided on.",
@@ -27,6 +28,8 @@ COMMANDS = {
     "verify": "Check that a run holds every row once, and that nothing of it has changed.",
     "bench": "Measure how fast this machine scores your rows, and how fast it could.",
 }
+
+_MODULES = {"review": "cli.review.command"}  # cli.review is the package of all review tools
 
 
 class OneLineError(click.ClickException):
@@ -42,7 +45,7 @@ class OneLineError(click.ClickException):
 
 def load_command(name: str) -> click.Command:
     """Return one of ``COMMANDS``, importing what it needs."""
-    command: click.Command = getattr(importlib.import_module(f"cli.{name}"), name)
+    command: click.Command = getattr(importlib.import_module(_MODULES.get(name, f"cli.{name}")), name)
     return command
 
 
@@ -85,5 +88,6 @@ def run() -> None:
       lossrank export andi611/distilbert-base-uncased-ner-agnews bundle
       lossrank score bundle ag_news --split test -o run
       lossrank rank run --top 20
+      lossrank review run
       lossrank log run --to rubrix --name ag_news_error_analysis --top 500
     """

@@ -206,6 +206,33 @@ def test_decisions_an_hour_are_those_made_here(opened: RunDirectory) -> None:
         assert store.per_hour(now) == pytest.approx(6.0)
 
 
+def test_a_few_quick_decisions_are_not_thousands_an_hour(opened: RunDirectory) -> None:
+    with DecisionStore(opened) as store:
+        for row in range(5):
+            store.decide(row, KEPT, annotator="ann")
+        assert store.per_hour() <= 4 * 60
+
+
+def test_undo_takes_back_only_the_decision_that_was_seen_to_be_the_last(opened: RunDirectory) -> None:
+    with DecisionStore(opened) as store:
+        assert store.last("ann") is None
+        assert store.undo("ann", seen=0) is None
+        first = store.decide(1, KEPT, annotator="ann")
+        store.decide(2, KEPT, annotator="bob")
+        assert store.last("ann") == first
+        second = store.decide(3, DISCARDED, annotator="ann")
+        with pytest.raises(ConflictError, match="row 3 is what ann decided last by now") as caught:
+            store.undo("ann", seen=first.number)
+        assert caught.value.current == second
+        assert sorted(store.current()) == [1, 2, 3]
+        assert store.undo("ann", seen=second.number) == second
+        with pytest.raises(ConflictError, match="row 1 is what"):
+            store.undo("ann", seen=second.number)
+        store.undo("ann", seen=first.number)
+        with pytest.raises(ConflictError, match="nothing is what"):
+            store.undo("ann", seen=first.number)
+
+
 def test_places_are_remembered_the_latest_first(opened: RunDirectory) -> None:
     one = Place("rubrix", "http://localhost:6900", None, "news")
     other = Place("argilla", "http://localhost:6901", "team", "news")

@@ -118,30 +118,40 @@ class DecisionStore:
                 moment = max(moment, current.decided_at)
             return self._insert(Decision(row, verdict, label, annotator, HERE, moment))
 
-    def undo(self, annotator: str) -> Decision | None:
+    def last(self, annotator: str) -> Decision | None:
+        """Return the person's latest decision that was made here and not undone."""
+        found = self._select(
+            f"SELECT {_FIELDS} FROM decisions WHERE annotator = ? AND source = ? AND NOT undone "  # noqa: S608
+            "ORDER BY number DESC LIMIT 1",
+            annotator,
+            HERE,
+        )
+        return found[0] if found else None
+
+    def undo(self, annotator: str, *, seen: int | None = None) -> Decision | None:
         """Take back the person's latest decision that was made here; return it, None if there is none to take back.
 
-        What the row's decision was before holds again.
+        What the row's decision was before holds again. ``seen`` is the ``number`` of the decision that the person wants
+        to take back, 0 for none; None for whatever is the latest.
 
         Raises:
-            ConflictError: somebody has decided of the row since; nothing is written.
+            ConflictError: the person has decided once more since, or somebody else has decided of the row; nothing is
+                written.
             RunError: the store can't be written.
         """
         with self._writing():
-            latest = self._select(
-                f"SELECT {_FIELDS} FROM decisions WHERE annotator = ? AND source = ? AND NOT undone "  # noqa: S608
-                "ORDER BY number DESC LIMIT 1",
-                annotator,
-                HERE,
-            )
-            if not latest:
+            latest = self.last(annotator)
+            if seen is not None and seen != (latest.number if latest else 0):
+                what = f"row {latest.row} is" if latest else "nothing is"
+                raise ConflictError(f"{what} what {annotator} decided last by now; look at it again", latest)
+            if latest is None:
                 return None
-            current = self.get(latest[0].row)
-            if current != latest[0]:
+            current = self.get(latest.row)
+            if current != latest:
                 by = current.annotator if current else "somebody"
-                raise ConflictError(f"row {latest[0].row} was decided by {by} since; decide of it again", current)
-            self._db.execute("UPDATE decisions SET undone = 1 WHERE number = ?", (latest[0].number,))
-            return latest[0]
+                raise ConflictError(f"row {latest.row} was decided by {by} since; decide of it again", current)
+            self._db.execute("UPDATE decisions SET undone = 1 WHERE number = ?", (latest.number,))
+            return latest
 
     def add(self, decisions: Iterable[Decision]) -> tuple[int, int]:
         """Add decisions that were made elsewhere, all or none; those that are here already are left as they are.
@@ -177,12 +187,15 @@ class DecisionStore:
         return [datetime.fromisoformat(decision.decided_at) for decision in found]
 
     def per_hour(self, now: datetime | None = None) -> float:
-        """Return how many decisions an hour were made here, over the last hour or since the first one in it."""
+        """Return how many decisions an hour were made here, over the last hour or since the first one in it.
+
+        Less than a minute counts as one: two keys in one second are not 3,600 decisions an hour.
+        """
         now = now or datetime.now(UTC)
         made = self.decided_since(now - timedelta(hours=1))
         if len(made) < 2:
             return float(len(made))
-        return 3600.0 * (len(made) - 1) / max((made[-1] - made[0]).total_seconds(), 1.0)
+        return 3600.0 * (len(made) - 1) / max((made[-1] - made[0]).total_seconds(), 60.0)
 
     def add_place(self, place: Place) -> None:
         """Remember that rows were logged to a place, the latest of all.

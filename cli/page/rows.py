@@ -1,0 +1,47 @@
+"""PageRow: a ranked row with what the page shows of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from cli.review.records import Refusal, build_records
+from scorer import RankedRow, RunDirectory
+
+
+@dataclass(frozen=True)
+class PageRow:
+    """One row to decide of: its scores, its texts by field, and its label in the data.
+
+    ``given`` is the label's class name, or what the data has where that is none of the model's classes; None without.
+    """
+
+    scores: RankedRow
+    texts: dict[str, str]
+    given: str | None
+
+    @property
+    def row(self) -> int:
+        return self.scores.row
+
+    @property
+    def rank(self) -> int:
+        return self.scores.rank
+
+
+def page_rows(run: RunDirectory, ranked: Sequence[RankedRow], source: pa.Table) -> tuple[list[PageRow], list[Refusal]]:
+    """Return the ranked rows that can be shown, and those that can't, with the reason.
+
+    ``source`` holds the rows' source columns, one line per ranked row and in the same order.
+    """
+    records, refused = build_records(run, ranked, source)
+    shown = {record.row: record for record in records}
+    column = run.columns["label"]
+    labels = source.column(column).to_pylist() if column else [None] * len(ranked)
+    rows = []
+    for scores, label in zip(ranked, labels, strict=True):
+        if scores.row in shown:
+            record = shown[scores.row]
+            given = record.given if record.given is not None or label is None else str(label)
+            rows.append(PageRow(scores, record.inputs, given))
+    return rows, refused

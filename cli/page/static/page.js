@@ -1,0 +1,64 @@
+// Keys press what is on the page: a button, link or field names its keys in data-keys. Without this file all of it works
+// by mouse or Tab.
+"use strict";
+
+const address = document.body.dataset.address;
+// After a refused POST the browser's address is the form's: a reload must ask for the row, not send the form again.
+if (/\/(decide|undo)$/.test(location.pathname)) history.replaceState(null, "", address);
+
+// A press while another page is on its way would be about a row that was not looked at, or not any more.
+let leaving = false;
+addEventListener("pageshow", () => { leaving = false; });
+addEventListener("submit", (event) => {
+  if (leaving) event.preventDefault();
+  leaving = true;
+});
+
+for (const select of document.querySelectorAll(".filters select")) {
+  select.addEventListener("change", () => select.form.requestSubmit());
+}
+
+const help = document.getElementById("help");
+const rows = [...document.querySelectorAll(".list [data-row]")];
+const steps = { j: 1, n: 1, ArrowRight: 1, ArrowDown: 1, p: -1, ArrowLeft: -1, ArrowUp: -1 };
+
+// In the list, next and previous move the focus, until they leave the page.
+function moved(key, row) {
+  const to = rows.length && key in steps ? rows[rows.indexOf(row) + steps[key]] : null;
+  if (!to) return false;
+  to.focus();
+  to.scrollIntoView({ block: "nearest" });
+  return true;
+}
+
+function named(key, inside) {
+  const all = inside ? [...inside.querySelectorAll("[data-keys]")] : [];
+  return all.find((element) => element.dataset.keys.split(" ").includes(key));
+}
+
+addEventListener("keydown", (event) => {
+  const { key, target } = event;
+  if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || event.repeat || leaving) return;
+  if (target.matches("input, select, textarea")) {
+    if (key === "Escape") target.blur();
+    return;
+  }
+  if (help.matches(":popover-open") && key !== "?") return;
+  const row = target.closest("[data-row]") ?? (rows.length ? null : document.querySelector("[data-row]"));
+  if (key === "Enter" && target !== row) return;
+  if (moved(key, row)) {
+    event.preventDefault();
+    return;
+  }
+  const found = named(key, row) ?? [...document.querySelectorAll("[data-keys]")].find(
+    (element) => !element.closest(".list [data-row]") && element.dataset.keys.split(" ").includes(key));
+  if (!found) return;
+  event.preventDefault();
+  if (found.matches("input, select")) {
+    found.focus();
+    found.select?.();
+  } else {
+    found.click();
+    leaving ||= found.matches("a");
+  }
+});

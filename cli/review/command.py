@@ -1,0 +1,123 @@
+"""`lossrank review`."""
+
+import getpass
+import os
+import shlex
+import sys
+import threading
+import webbrowser
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from cli.entry import Terminated
+from cli.output import json_option, print_json
+from cli.page.app import make_app, new_token
+from cli.page.rows import page_rows
+from cli.page.serve import HOST, listen, serve
+from cli.page.view import tally
+from cli.ranking import ranking_options, say_precision
+from cli.review.decision import VERDICTS
+from cli.review.store import DecisionStore
+from scorer import RunDirectory, join_source, rank
+from scorer.rank import TOP_K
+
+_PORT = 8470
+
+
+def _login() -> str | None:
+    """Return who is logged in, None where the system has no name for it."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return None
+
+
+def _named(ctx: click.Context, param: click.Parameter, user: str | None) -> str:
+    name = (user or "").strip()
+    if not name or not name.isprintable():
+        raise click.BadParameter(f"{user!r} is no name; say who decides with --user NAME", ctx, param)
+    return name
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@ranking_options(default_top=TOP_K)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=_PORT,
+    show_default=True,
+    help=f"The page's port on {HOST}; 0 for any that is free.",
+)
+@click.option(
+    "--user",
+    default=_login,
+    callback=_named,
+    show_default="your login name",
+    help="Who decides, as the decisions will say.",
+)
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+@json_option
+def review(
+    run: Path,
+    top: int | None,
+    by: str,
+    per_class: int | None,
+    pair: str | None,
+    data: tuple[str, ...],
+    port: int,
+    user: str,
+    no_browser: bool,
+    as_json: bool,
+) -> None:
+    """Look at the worst rows of RUN in the browser and decide of each: keep, relabel or discard.
+
+    The page is on this machine only; its address, which nobody can guess, is printed and opened. Each decision is at
+    once in RUN/review.sqlite, with who and when, and the page begins at the first row without one. Stop it with
+    Ctrl-C. With --json, the address goes to stderr and what was decided to stdout at the end.
+
+    \b
+    Examples:
+      lossrank review run
+      lossrank review run --top 100 --pair World:Sports --user ann
+      lossrank review run --by entropy --no-browser --port 8000
+    """
+    opened = RunDirectory.open(run)
+    with DecisionStore(opened) as store:
+        listening = listen(port)
+        ranked = rank(opened, top if top or per_class else TOP_K, by=by, per_class=per_class, pair=pair)
+        rows, refused = page_rows(opened, ranked, join_source(opened, ranked, data or None))
+        say_precision(opened, ranked)
+        for refusal in refused:
+            click.echo(f"row {refusal.row} can't be shown: {refusal.reason}", err=True)
+        token = new_token()
+        address = f"http://{HOST}:{listening.getsockname()[1]}/{token}/"
+        click.echo(f"{len(rows):,} rows to look at, by {user}; Ctrl-C to stop.", err=True)
+        click.echo(address, err=as_json)
+        if not no_browser:
+            _open(address)
+        terminated = False
+        try:
+            serve(make_app(opened, rows, store, user, token=token, by=by), listening)
+        except Terminated:
+            terminated = True
+        except KeyboardInterrupt:
+            pass
+        held = store.current()
+        if as_json:
+            kinds = Counter(decision.verdict for decision in held.values())
+            print_json({"run": str(run), "rows": len(rows), **{kind: kinds[kind] for kind in VERDICTS}})
+        else:
+            click.echo(f"\n{run} has {tally(held)}.")
+            if held:
+                click.echo(f"Write the corrected data:\n  lossrank apply {shlex.quote(str(run))} -o OUT")
+        if terminated:
+            raise Terminated
+
+
+def _open(address: str) -> None:
+    """Open the address in a browser with windows, if there can be one: one without would take the terminal."""
+    if sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")):
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
