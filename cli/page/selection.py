@@ -9,6 +9,7 @@ from cli.page.rows import PageRow
 
 OPEN, DECIDED = "open", "decided"
 LIST = "list"
+_DIGITS = 18  # of a row number, and far more than one has
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Selection:
         """Read an address's query; what it doesn't know is left out."""
         texts = {name: query.get(name, "") for name in ("given", "predicted", "pair", "status", "view", "full")}
         at = query.get("at", "")
-        number = int(at) if at.isascii() and at.isdigit() else None
+        number = int(at) if at.isascii() and at.isdigit() and len(at) <= _DIGITS else None
         return cls(**texts, search=query.get("search", "").strip(), at=number)
 
     def query(self, **changes: str | int | None) -> str:

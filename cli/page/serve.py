@@ -30,10 +30,12 @@ def listen(port: int) -> socket.socket:
 
 
 def serve(app: ASGIApp, listening: socket.socket) -> None:
-    """Answer requests until Ctrl-C or SIGTERM, which are raised as in any other command.
+    """Answer requests until Ctrl-C or SIGTERM, which are raised as in any other command."""
+    make_server(app).run(sockets=[listening])
 
-    Nothing is logged: an address has the token in it, and what fails may quote the data.
-    """
+
+def make_server(app: ASGIApp) -> uvicorn.Server:
+    """Return a server that logs nothing: an address has the token in it, and what fails may quote the data."""
     config = uvicorn.Config(
         app,
         access_log=False,
@@ -44,4 +46,4 @@ def serve(app: ASGIApp, listening: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=_LAST_ANSWERS,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    return uvicorn.Server(config)

@@ -18,9 +18,9 @@ from cli.page.rows import page_rows
 from cli.page.serve import HOST, listen, serve
 from cli.page.view import tally
 from cli.ranking import ranking_options, say_precision
-from cli.review.decision import VERDICTS
+from cli.review.decision import VERDICTS, Decision
 from cli.review.store import DecisionStore
-from scorer import RunDirectory, join_source, rank
+from scorer import RunDirectory, RunError, join_source, rank
 from scorer.rank import TOP_K
 
 _PORT = 8470
@@ -85,36 +85,40 @@ def review(
       lossrank review run --by entropy --no-browser --port 8000
     """
     opened = RunDirectory.open(run)
-    with DecisionStore(opened) as store:
-        listening = listen(port)
+    with listen(port) as listening:
         ranked = rank(opened, top if top or per_class else TOP_K, by=by, per_class=per_class, pair=pair)
         rows, refused = page_rows(opened, ranked, join_source(opened, ranked, data or None))
         say_precision(opened, ranked)
         for refusal in refused:
             click.echo(f"row {refusal.row} can't be shown: {refusal.reason}", err=True)
-        token = new_token()
-        address = f"http://{HOST}:{listening.getsockname()[1]}/{token}/"
-        click.echo(f"{len(rows):,} rows to look at, by {user}; Ctrl-C to stop.", err=True)
-        click.echo(address, err=as_json)
-        if not no_browser:
-            _open(address)
-        terminated = False
-        try:
-            serve(make_app(opened, rows, store, user, token=token, by=by), listening)
-        except Terminated:
-            terminated = True
-        except KeyboardInterrupt:
-            pass
-        held = store.current()
-        if as_json:
-            kinds = Counter(decision.verdict for decision in held.values())
-            print_json({"run": str(run), "rows": len(rows), **{kind: kinds[kind] for kind in VERDICTS}})
-        else:
-            click.echo(f"\n{run} has {tally(held)}.")
-            if held:
-                click.echo(f"Write the corrected data:\n  lossrank apply {shlex.quote(str(run))} -o OUT")
-        if terminated:
-            raise Terminated
+        if not rows:
+            raise RunError(f"{run} has no such row to look at; ask for others with --pair, --by or --per-class")
+        if top and len(ranked) < top:
+            click.echo(f"{len(ranked):,} rows: there are no more.", err=True)
+        with DecisionStore(opened) as store:
+            token = new_token()
+            address = f"http://{HOST}:{listening.getsockname()[1]}/{token}/"
+            click.echo(f"{len(rows):,} rows to look at, by {user}; Ctrl-C to stop.", err=True)
+            click.echo(address, err=as_json)
+            if not no_browser:
+                _open(address)
+            try:
+                serve(make_app(opened, rows, store, user, token=token, by=by), listening)
+            except KeyboardInterrupt as error:
+                _say_end(run, len(rows), store.current(), as_json)
+                if isinstance(error, Terminated):
+                    raise
+
+
+def _say_end(run: Path, rows: int, held: dict[int, Decision], as_json: bool) -> None:
+    """Print what the store has by now, and what to do with it."""
+    if as_json:
+        kinds = Counter(decision.verdict for decision in held.values())
+        print_json({"run": str(run), "rows": rows, **{kind: kinds[kind] for kind in VERDICTS}})
+        return
+    click.echo(f"\n{run} has {tally(held)}.")
+    if held:
+        click.echo(f"Write the corrected data:\n  lossrank apply {shlex.quote(str(run))} -o OUT")
 
 
 def _open(address: str) -> None:
