@@ -136,16 +136,6 @@ def test_a_run_whose_data_has_moved_can_be_told_where_it_lies(
     assert lossrank("review", own, "--port", 0, "--data", moved).exit_code == 1
 
 
-def test_decisions_of_other_data_are_refused(lossrank: Lossrank, own: Path, unserved: list[str]) -> None:
-    assert lossrank("review", own, "--port", 0).exit_code == 0
-    document = json.loads((own / "run.json").read_text())
-    document["data"]["fingerprint"] = "0" * 64
-    (own / "run.json").write_text(json.dumps(document))
-    result = lossrank("review", own, "--port", 0)
-    assert result.exit_code == 1
-    assert f"the decisions in {own / FILE} are of other data" in result.stderr
-
-
 def test_a_mistake_in_the_ranking_makes_no_store(lossrank: Lossrank, own: Path, unserved: list[str]) -> None:
     result = lossrank("review", own, "--port", 0, "--pair", "World:Sprots")
     assert result.exit_code == 1
