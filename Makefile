@@ -4,14 +4,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test lint test-servers docs bench clean
+.PHONY: help demo test lint browser test-servers docs screenshots bench clean
 
 help:
 	@echo "make demo          find wrong labels in a real news data set (no torch is installed)"
 	@echo "make test          run the tests"
 	@echo "make lint          ruff and mypy"
+	@echo "make browser       install Chromium for the tests of the review page, where there is none (Debian, as root)"
 	@echo "make test-servers  test against a real Rubrix server (needs Java 17 and Maven)"
 	@echo "make docs          write docs/cli.md anew"
+	@echo "make screenshots   take the pictures in docs/ anew (needs Chromium)"
 	@echo "make bench         time lossrank and its peers, and write docs/benchmarks.md (15 minutes, and the installation)"
 	@echo "make clean         remove the virtual environment, the servers and the demo's run"
 
@@ -29,11 +31,20 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Without a browser the tests of the page in one are skipped, but not in CI.
+browser:
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+	    if command -v $$name > /dev/null; then exit 0; fi; done; \
+	    apt-get update --quiet && apt-get install --yes --quiet --no-install-recommends chromium
+
 test-servers: $(VENV)/.dev
 	PATH="$(abspath $(BIN)):$$PATH" tests/servers/run .servers
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/make_cli.py
+
+screenshots: $(VENV)/.dev
+	$(BIN)/python -m docs.make_screenshots
 
 # The peers have an environment of their own, and infinity_emb, whose numpy is older, another one.
 BENCH_VENV ?= .venv-bench

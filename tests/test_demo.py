@@ -26,6 +26,8 @@ def test_the_demo_shows_the_worst_rows_and_what_to_do_next(
     result = lossrank("demo", "-o", tmp_path / "run")
     assert result.exit_code == 0, result.output
     assert "mean loss" in result.stdout
+    following = [line.strip() for line in result.stdout.splitlines() if line.startswith("    lossrank")]
+    assert following[0] == f"lossrank review {tmp_path / 'run'}"
     assert f"lossrank rank {tmp_path / 'run'} --pair" in result.stdout
     summary = json.loads((tmp_path / "run" / "run.json").read_text())["summary"]
     assert summary["by_status"] == {"ok": 7600}
@@ -91,6 +93,8 @@ def test_the_wheel_carries_the_demo_and_its_terms_and_no_tests(tmp_path: Path) -
     assert {*shipped, "cli/demo_files/bundle/bundle.json", "cli/demo_files/ag_news_test.parquet"} <= set(names)
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"cli", "exporter", "scorer"}
+    page = {str(file.relative_to(ROOT)) for file in (ROOT / "cli" / "page").rglob("*.*") if file.suffix != ".pyc"}
+    assert {"cli/page/templates/one.html", "cli/page/static/page.css", "cli/page/static/page.js"} <= page <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert any(name.endswith("licenses/cli/demo_files/README.md") for name in names)
 

@@ -14,6 +14,7 @@ import click.testing
 import pytest
 
 from cli.main import COMMANDS
+from cli.page.serve import listen
 from cli.review.rubrix_api import RubrixApi
 from tests.fake_rubrix import KEY, FakeRubrix
 from tests.publishing import decide
@@ -49,12 +50,20 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def stopped(*_: object) -> None:
+    """Serve nothing, as if Ctrl-C came at once."""
+    raise KeyboardInterrupt
+
+
 def test_every_lossrank_command_of_the_readme_runs(
     place: Path, lossrank: Callable[..., click.testing.Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = FakeRubrix()
     monkeypatch.setenv("RUBRIX_API_KEY", KEY)
     monkeypatch.setattr("cli.review.rubrix_server.RubrixApi", functools.partial(RubrixApi, transport=server))
+    monkeypatch.setattr("cli.review.command.serve", stopped)
+    monkeypatch.setattr("cli.review.command.listen", lambda port: listen(0))
+    monkeypatch.setattr("cli.review.command._open", lambda address: None)
     ran = [words for words in commands(README) if words[0] == "lossrank"]
     assert [words[1] for words in ran[:4]] == ["export", "score", "rank", "log"]
     for words in ran:

@@ -15,15 +15,18 @@ HEAVY = {
     "fsspec",
     "httpx",
     "huggingface_hub",
+    "jinja2",
     "onnx",
     "onnxruntime",
     "optimum",
     "pandas",
     "rich",
     "sklearn",
+    "starlette",
     "tenacity",
     "torch",
     "transformers",
+    "uvicorn",
 }
 SCORING = {"numpy", "pyarrow", "tokenizers", "scorer"}
 
