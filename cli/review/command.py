@@ -98,11 +98,11 @@ def review(
         with DecisionStore(opened) as store:
             token = new_token()
             address = f"http://{HOST}:{listening.getsockname()[1]}/{token}/"
-            click.echo(f"{len(rows):,} rows to look at, by {user}; Ctrl-C to stop.", err=True)
-            click.echo(address, err=as_json)
-            if not no_browser:
-                _open(address)
             try:
+                click.echo(f"{len(rows):,} rows to look at, by {user}; Ctrl-C to stop.", err=True)
+                click.echo(address, err=as_json)
+                if not no_browser:
+                    _open(address)
                 serve(make_app(opened, rows, store, user, token=token, by=by), listening)
             except KeyboardInterrupt as error:
                 _say_end(run, len(rows), store.current(), as_json)
