@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+import pyarrow as pa
+import pyarrow.parquet as pq
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from cli.review.decision import Decision
+from cli.review.store import DecisionStore
+from scorer import ModelBundle, RunDirectory, ScoreOptions, score_dataset
+from tests.tiny import make_texts
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FLAGS = [  # nothing outside this machine is asked for anything
@@ -67,3 +74,38 @@ def reviewing(run: Path, *options: object) -> Iterator[Reviewing]:
     finally:
         process.kill()
         process.communicate()
+
+
+SCRIPT = "<script>document.title = 'taken over'</script>"
+SCRIPT_ROW = 5
+
+
+def hostile_run(bundle: ModelBundle, folder: Path) -> Path:
+    """Score 80 rows, of which row 5 is a script."""
+    texts = make_texts(80)
+    texts[SCRIPT_ROW] = f"{SCRIPT} {texts[SCRIPT_ROW]}"
+    pq.write_table(pa.table({"text": texts, "label": [i % 4 for i in range(80)]}), folder / "data.parquet")
+    score_dataset(bundle, folder / "data.parquet", folder / "run", ScoreOptions(threads=1))
+    return folder / "run"
+
+
+def press(page: Page, key: str) -> None:
+    """Press a key that leads to another page."""
+    with page.expect_navigation():
+        page.keyboard.press(key)
+
+
+def row_on(page: Page) -> int:
+    """Return the number of the row that is shown."""
+    return int(page.locator("article[data-row]").get_attribute("data-row") or -1)
+
+
+def held(run: Path) -> dict[int, Decision]:
+    """Return the decisions that hold."""
+    with DecisionStore(RunDirectory.open(run)) as store:
+        return store.current()
+
+
+def other_key(label: int | None) -> str:
+    """Return the key of a class that is not the given one."""
+    return str(1 + (0 if label != 0 else 1))

@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click.testing
 import numpy as np
@@ -14,6 +15,9 @@ import pytest
 from cli import main
 from scorer import ModelBundle, ScoreOptions, score_dataset
 from tests.tiny import CLASSES, make_bundle, make_texts
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -46,6 +50,39 @@ def run(tiny_bundle: ModelBundle, data: Path, tmp_path_factory: pytest.TempPathF
     path = tmp_path_factory.mktemp("run") / "run"
     score_dataset(tiny_bundle, data, path, ScoreOptions(threads=1))
     return path
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """A headless Chromium; skips where there is none, but not in CI, which installs one."""
+    from tests.browser import chromium, find_browser
+
+    if find_browser() is None and os.environ.get("CI") != "true":
+        pytest.skip("no Chromium here; `make browser` installs it on Debian")
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def tab(browser: "Browser") -> "Iterator[Page]":
+    """A new tab, which fails the test if a page's script fails, breaks the page's policy or asks another machine."""
+    context = browser.new_context()
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
+    page.on("request", lambda asked: None if "//127.0.0.1:" in asked.url else faults.append(asked.url))
+    yield page
+    context.close()
+    assert faults == []
+
+
+@pytest.fixture
+def hostile(tiny_bundle: ModelBundle, tmp_path: Path) -> Path:
+    """A run of 80 rows, one of which is a script."""
+    from tests.browser import hostile_run
+
+    return hostile_run(tiny_bundle, tmp_path)
 
 
 @pytest.fixture

@@ -1,0 +1,102 @@
+"""The review page in a real headless Chromium: nothing is lost, no text is run, no other page gets in."""
+
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page
+
+from cli.review.decision import DISCARDED, RELABELLED
+from scorer import rank
+from tests.browser import SCRIPT, SCRIPT_ROW, held, other_key, press, reviewing, row_on
+
+
+def test_a_server_that_is_killed_after_a_decision_loses_nothing(hostile: Path, tab: Page) -> None:
+    rows = rank(hostile, 3)
+    with reviewing(hostile) as review:
+        tab.goto(review.address)
+        press(tab, other_key(rows[0].label))
+        press(tab, "x")
+        review.kill()
+    assert [held(hostile)[row.row].verdict for row in rows[:2]] == [RELABELLED, DISCARDED]
+    with reviewing(hostile) as review:
+        tab.goto(review.address)
+        assert row_on(tab) == rows[2].row
+        assert "2 of 80 decided" in tab.inner_text(".progress")
+
+
+def test_a_script_in_a_text_stays_text(hostile: Path, tab: Page) -> None:
+
+    with reviewing(hostile) as review:
+        for query in (f"?at={SCRIPT_ROW}", f"?at={SCRIPT_ROW}&search=script", "?view=list&search=taken over"):
+            tab.goto(review.address + query)
+            assert SCRIPT in tab.inner_text("main")
+            assert "taken over" not in tab.title()
+            assert tab.locator("main script").count() == 0
+
+
+def test_two_tabs_lose_nothing_of_each_other(hostile: Path, tab: Page) -> None:
+    rows = rank(hostile, 2)
+    with reviewing(hostile, "--user", "ann") as ann, reviewing(hostile, "--user", "bob") as bob:
+        tab.goto(ann.address)
+        other = tab.context.new_page()
+        other.goto(bob.address)
+        press(other, "x")
+        press(tab, "k")
+        assert row_on(tab) == rows[0].row
+        assert "Your “kept” was not stored" in tab.inner_text(".notice")
+        assert "discarded by bob" in tab.inner_text(".held")
+        assert held(hostile)[rows[0].row].annotator == "bob"
+        tab.reload()  # asks for the row, and sends nothing again
+        assert tab.locator(".notice").count() == 0
+        press(tab, "k")
+        assert held(hostile)[rows[0].row].annotator == "ann"
+        assert row_on(tab) == rows[1].row
+
+
+def test_a_key_that_is_hit_twice_decides_of_one_row(hostile: Path, tab: Page) -> None:
+    with reviewing(hostile) as review:
+        tab.goto(review.address)
+        first = row_on(tab)
+        with tab.expect_navigation():
+            tab.evaluate(
+                "() => { for (let i = 0; i < 5; i++)"
+                " document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'k', bubbles: true})) }"
+            )
+        assert list(held(hostile)) == [first]
+        assert tab.locator(".notice").count() == 0
+
+
+def test_a_page_of_another_origin_can_neither_read_nor_write(hostile: Path, tab: Page, browser: Browser) -> None:
+    row = rank(hostile, 1)[0].row
+    context = browser.new_context()
+    evil = context.new_page()
+    with reviewing(hostile) as review, reviewing(hostile) as elsewhere:
+        tab.goto(review.address)  # the victim has it open
+        evil.goto(elsewhere.address.rsplit("/", 2)[0] + "/")  # another origin of the same machine: another port
+        body = f"row={row}&seen=0&verdict=discarded"
+        evil.context.route("**/evil", lambda route: route.fulfill(body="<p>hello", content_type="text/html"))
+        evil.goto("http://evil.example/evil")
+        read = evil.evaluate(f"fetch({review.address!r}).then(a => a.text()).catch(error => 'refused')")
+        assert read == "refused"
+        evil.evaluate(
+            f"fetch({review.address + 'decide'!r}, {{method: 'POST', mode: 'no-cors', body: {body!r},"
+            " headers: {'Content-Type': 'application/x-www-form-urlencoded'}}).catch(error => null)"
+        )
+        with evil.expect_navigation():
+            evil.evaluate(
+                f"() => {{ const form = document.createElement('form'); form.method = 'post';"
+                f" form.action = {review.address + 'decide'!r};"
+                f" for (const pair of {body!r}.split('&')) {{ const field = document.createElement('input');"
+                " [field.name, field.value] = pair.split('='); form.append(field); }"
+                " document.body.append(form); form.submit(); }"
+            )
+        assert "Only the page itself may decide" in evil.inner_text("body")
+        evil.goto("http://evil.example/evil")
+        evil.evaluate(
+            f"() => {{ const f = document.createElement('iframe'); f.src = {review.address!r};"
+            " document.body.append(f); }"
+        )
+        evil.wait_for_load_state("networkidle")
+        assert len(evil.frames) == 2
+        assert all("data-row" not in frame.content() for frame in evil.frames)
+        context.close()
+    assert held(hostile) == {}
