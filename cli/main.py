@@ -19,6 +19,7 @@ COMMANDS = {
     "export": "Turn a Hugging Face classifier into a bundle that scores without torch.",
     "score": "Compute the loss of every row of a data set.",
     "rank": "Show the rows with the worst loss, or write them to a file.",
+    "report": "Write what a run found as one file: a page, Markdown or JSON.",
     "log": "Send the worst rows to a review tool, or write them as its records.",
     "pull": "Bring people's decisions back, from a review tool or its exported file.",
     "apply": "Write the whole data set with the labels that people decided on.",
