@@ -15,6 +15,7 @@ HEAVY = {
     "fsspec",
     "httpx",
     "huggingface_hub",
+    "jinja2",
     "onnx",
     "onnxruntime",
     "optimum",
@@ -24,6 +25,7 @@ HEAVY = {
     "tenacity",
     "torch",
     "transformers",
+    "vl_convert",
 }
 SCORING = {"numpy", "pyarrow", "tokenizers", "scorer"}
 
