@@ -24,6 +24,8 @@ summary yet. The other keys are those of the Python dataclasses, whose docstring
 | `score` | `scorer.RunStats`, and `run`, `rows_per_second` (null if nothing was left to score), `failed_gates` |
 | `rank` | `run`, `by`, `count`, `output`, and `rows`: each `scorer.RankedRow` with `given_name`, `predicted_name` and \
 its `source` columns; null with `-o` |
+| `report` | `run`, `output`, `format`, `bytes`, `rows`, `mean_loss`, `accuracy`, `by`, `count` (ranked rows); \
+the report itself as JSON is in [report.md](report.md) |
 | `log` | `run`, `rows`, `to`, `written`, `already_there`, `refused` (`row`, `reason`), `url`; `output` and `advice` |
 | `export` | `scorer.ModelBundle`, and `sha256`, `seconds` |
 | `demo` | as `score`, and `worst`: rows as `rank` has them |
