@@ -14,7 +14,7 @@ import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
 
 from benchmarks.make_run import make_run
-from scorer import ModelBundle, RunDirectory, ScoreOptions, score_dataset
+from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, score_dataset
 from scorer.health import run_health
 from tests.tiny import CLASSES
 
@@ -110,6 +110,13 @@ def test_enormous_losses_are_counted_in_one_open_bin(
     assert found.edges[-1] == float("inf")
     assert np.add(found.agree, found.disagree)[-1] == 2
     assert sum(found.agree) + sum(found.disagree) == 1000
+
+
+def test_classes_that_the_manifest_does_not_name_are_one_line(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", 1000, 500)
+    run.manifest["bundle"]["class_names"] = ["World", "Sports"]
+    with pytest.raises(RunError, match=r"run\.json is damaged: it names 2 classes, the shards have others; start anew"):
+        run_health(run)
 
 
 def test_pairs_come_by_rows_and_name_no_class_with_itself(mixed: RunDirectory) -> None:

@@ -15,8 +15,10 @@ from click.testing import Result
 
 from benchmarks.make_run import make_run
 from cli.reporting.markdown import escape
+from cli.reporting.words import status
 from cli.review.store import DecisionStore
 from scorer import ModelBundle, RunDirectory, ScoreOptions, score_dataset
+from scorer.gates import STATUSES
 from tests.conftest import read_only
 from tests.tiny import CLASSES, make_bundle, make_texts
 
@@ -278,6 +280,10 @@ def test_numbers_in_int8_are_said_to_be(tmp_path: Path, lossrank: Lossrank) -> N
     assert document["int8_note"] in page
     assert "200 rows were scored again in fp32; of the worst 10 an estimated 98.7% are fp32&#39;s" in page
     assert note in html.unescape(page)
+
+
+def test_every_status_has_its_words() -> None:
+    assert all(map(status, STATUSES))
 
 
 @pytest.mark.parametrize("enormous", [70.0, float("inf")])
