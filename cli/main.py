@@ -20,6 +20,7 @@ COMMANDS = {
     "score": "Compute the loss of every row of a data set.",
     "rank": "Show the rows with the worst loss, or write them to a file.",
     "review": "Look at the worst rows in the browser, and relabel, keep or discard them.",
+    "report": "Write what a run found as one file: a page, Markdown or JSON.",
     "log": "Send the worst rows to a review tool, or write them as its records.",
     "pull": "Bring people's decisions back, from a review tool or its exported file.",
     "apply": "Write the whole data set with the labels that people decided on.",

@@ -85,10 +85,16 @@ def ranking_table(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) 
 
 
 def say_precision(run: RunDirectory, ranked: list[RankedRow]) -> None:
-    """Say on stderr how many of the rows have int8 numbers, if any, and what would have them in fp32."""
+    """Say on stderr what ``precision_note`` says."""
+    if note := precision_note(run, ranked):
+        click.echo(note, err=True)
+
+
+def precision_note(run: RunDirectory, ranked: list[RankedRow]) -> str | None:
+    """Return how many of the rows have int8 numbers, and what would have them in fp32; None if there are none."""
     in_int8 = sum(row.precision == "int8" for row in ranked)
     if not in_int8:
-        return
+        return None
     options = run.manifest["options"]
     if options["precision"] == "screen":
         why = (
@@ -97,7 +103,7 @@ def say_precision(run: RunDirectory, ranked: list[RankedRow]) -> None:
         )
     else:
         why = "score with --precision screen or fp32 for exact ones"
-    click.echo(f"{in_int8:,} of these {len(ranked):,} rows have int8 numbers: {why}.", err=True)
+    return f"{in_int8:,} of these {len(ranked):,} rows have int8 numbers: {why}."
 
 
 def ranking_records(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) -> list[dict[str, Any]]:

@@ -25,6 +25,8 @@ summary yet. The other keys are those of the Python dataclasses, whose docstring
 | `rank` | `run`, `by`, `count`, `output`, and `rows`: each `scorer.RankedRow` with `given_name`, `predicted_name` and \
 its `source` columns; null with `-o` |
 | `review` | at its end: `run`, `rows`, and how many of the run's are `kept`, `relabelled`, `discarded` |
+| `report` | `run`, `output`, `format`, `bytes`, `rows`, `mean_loss`, `accuracy`, `by`, `count` (ranked rows); \
+the report itself as JSON is in [report.md](report.md) |
 | `log` | `run`, `rows`, `to`, `written`, `already_there`, `refused` (`row`, `reason`), `url`; `output` and `advice` |
 | `export` | `scorer.ModelBundle`, and `sha256`, `seconds` |
 | `demo` | as `score`, and `worst`: rows as `rank` has them |

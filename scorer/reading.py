@@ -1,5 +1,6 @@
 """Reading a shard's rows a batch at a time, so that ranking holds as little of a large shard as of a small one."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +53,11 @@ def take_rows(file: Path, places: NDArray[np.int64]) -> pa.Table:
     except (OSError, IndexError, pa.ArrowException) as error:
         raise unreadable(file, error) from error
     return pa.concat_tables(taken)
+
+
+def count_words(column: pa.Array | pa.ChunkedArray) -> Counter[str]:
+    """Return how many rows have each word of a column [n], nulls aside."""
+    return Counter({str(each["values"]): int(each["counts"]) for each in column.drop_null().value_counts().to_pylist()})
 
 
 def unreadable(file: Path, error: Exception) -> RunError:

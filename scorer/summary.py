@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from scorer.health import run_health
 from scorer.packages import installed_versions
+from scorer.reading import count_words
 from scorer.run import RunDirectory
 from scorer.window import Window
 
@@ -97,17 +97,7 @@ def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], m
     Raises:
         RunError: a shard is missing or can't be read.
     """
-    status: Counter[str] = Counter()
-    precision: Counter[str] = Counter()
-    losses = right = truncated = 0.0
-    for batch in run.batches(["label", "predicted", "loss", "truncated", "status", "precision"]):
-        status += count_words(batch["status"])
-        precision += count_words(batch["precision"])
-        loss = batch["loss"].drop_null().to_numpy()
-        losses += float(np.sum(loss, dtype=np.float64))
-        right += pc.sum(pc.equal(batch["label"], batch["predicted"]).filter(batch["loss"].is_valid())).as_py() or 0
-        truncated += batch["truncated"].true_count
-    ok = status["ok"]
+    health = run_health(run)
     tokens = padded = duplicates = 0
     unknown: Counter[str] = Counter()
     problems: list[str] = []
@@ -120,14 +110,14 @@ def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], m
     return RunStats(
         rows=run.num_rows,
         kept_rows=kept_rows,
-        by_status=dict(sorted(status.items(), key=lambda item: (-item[1], item[0]))),
-        mean_loss=losses / ok if ok else None,
-        accuracy=right / ok if ok else None,
-        truncated=int(truncated),
+        by_status=health.by_status,
+        mean_loss=health.mean_loss,
+        accuracy=health.accuracy,
+        truncated=health.truncated,
         tokens=tokens,
         padding=1.0 - tokens / padded if padded else 0.0,
         duplicates=duplicates,
-        by_precision=dict(sorted(precision.items())),
+        by_precision=health.by_precision,
         screen=run.manifest.get("screen"),
         model_share=model_share,
         seconds=seconds,
@@ -146,11 +136,6 @@ def recount(run: RunDirectory) -> RunStats:
     said = run.manifest["summary"]
     stats = summarise(run, kept_rows=run.num_rows, seconds=said["seconds"], model_share=said["model_share"])
     return replace(stats, peak_memory_bytes=said["peak_memory_bytes"])
-
-
-def count_words(column: pa.Array | pa.ChunkedArray) -> Counter[str]:
-    """Return how many rows have each word of a column [n], nulls aside."""
-    return Counter({str(each["values"]): int(each["counts"]) for each in column.drop_null().value_counts().to_pylist()})
 
 
 def _most_common(counts: Counter[str]) -> dict[str, int]:

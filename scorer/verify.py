@@ -18,12 +18,13 @@ from scorer.address import is_remote
 from scorer.bundle import ModelBundle, file_sha256
 from scorer.errors import BundleError, NotThereError, RunError, SourceError
 from scorer.lock import writer
+from scorer.reading import count_words
 from scorer.reopen import reopen_source
 from scorer.run import SCORES, RunDirectory, shard_name
 from scorer.screen import control_rows, control_seed, screen
 from scorer.shard import score_schema
 from scorer.source import Data
-from scorer.summary import OF_THE_PROCESS, count_words, recount
+from scorer.summary import OF_THE_PROCESS, recount
 
 OK, WRONG, UNFINISHED, ABSENT = "ok", "wrong", "unfinished", "absent"
 _BATCH_ROWS = 65_536

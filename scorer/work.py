@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from scorer.columns import Columns
 from scorer.engine import BatchDone, Engine, Running
 from scorer.labels import LabelMap
+from scorer.reading import count_words
 from scorer.run import RunDirectory
 from scorer.shard import replace_rows, score_table
 from scorer.source import Source
-from scorer.summary import ShardNotes, count_words
+from scorer.summary import ShardNotes
 from scorer.tokens import BundleTokenizer, TokenWindow
 from scorer.watch import LabelWatch
 from scorer.window import Window, join_windows, read_windows, refuse_bad, window_ranges

@@ -107,6 +107,8 @@ def test_one_changed_value_is_one_line_or_a_right_answer(
         ["verify", run],
         ["verify", run, "--json"],
         ["rank", run, "--top", 5],
+        ["report", run, "--format", "md", "--top", 5],
+        ["report", run, "-o", tmp_path / "report.html", "--top", 5, "--force"],
         ["log", run, "--to", "jsonl", "-o", tmp_path / "worst.jsonl", "--force"],
         [
             "score",

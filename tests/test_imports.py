@@ -27,6 +27,7 @@ HEAVY = {
     "torch",
     "transformers",
     "uvicorn",
+    "vl_convert",
 }
 SCORING = {"numpy", "pyarrow", "tokenizers", "scorer"}
 

@@ -1,0 +1,200 @@
+"""The report's charts: Vega-Lite, drawn to SVG while the report is written, so that the page needs no library.
+
+Colours are the page's CSS variables: a chart follows its light, dark and printed look.
+"""
+
+import json
+import re
+from typing import Any
+
+import vl_convert
+from markupsafe import Markup
+
+_CLASSES = 20  # that the bars show
+_LABEL = 120  # pixels of a class name
+_CONFIG = {
+    "background": None,
+    "font": "system-ui, sans-serif",
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": "var(--soft)",
+        "titleColor": "var(--soft)",
+        "gridColor": "var(--line)",
+        "domainColor": "var(--line)",
+        "tickColor": "var(--line)",
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+    },
+}
+
+
+def loss_histogram(histogram: dict[str, Any], width: int) -> Markup:
+    """Return the rows by loss, those that the model calls so and those that it calls otherwise, on a log scale."""
+    edges = histogram["edges"]
+    step = edges[1] - edges[0]
+    values = []
+    for low, high, agree, disagree in zip(
+        edges[:-1], edges[1:], histogram["agree"], histogram["disagree"], strict=True
+    ):
+        said = f"{low:g} nats and more" if high is None else f"{low:g} to {high:g} nats"
+        middle = low + step / 2 if agree and disagree else None  # both kinds in a bin have half of its width each
+        for rows, kind, share, left, right in (
+            (agree, "agree", "shares", low, middle or low + step),
+            (disagree, "disagree", "does not share", middle or low, low + step),
+        ):
+            if rows:
+                said_of = f"{said}: {rows:,} rows whose label the model {share}"
+                values.append({"low": left, "high": right, "rows": rows, "kind": kind, "said": said_of})
+    most = max(value["rows"] for value in values)
+    ticks = [10**power for power in range(len(str(most)))]
+    encoding = {
+        "x": {"field": "low", "type": "quantitative", "title": "loss in nats", "axis": {"grid": False, "tickCount": 8}},
+        "x2": {"field": "high"},
+        "y": {
+            "field": "rows",
+            "type": "quantitative",
+            "title": "rows (log scale)",
+            "scale": {"type": "log", "domain": [0.5, most * 1.3]},
+            "axis": {"values": ticks, "format": ",d", "minExtent": 46},
+        },
+        "y2": {"datum": 0.5},
+        "color": {
+            "field": "kind",
+            "type": "nominal",
+            "legend": None,
+            "scale": {"domain": ["agree", "disagree"], "range": ["var(--agree)", "var(--disagree)"]},
+        },
+        "description": {"field": "said"},
+    }
+    mark = {"type": "bar", "stroke": "var(--page)", "strokeWidth": 0.5}
+    return _draw({"data": {"values": values}, "mark": mark, "encoding": encoding, "height": 220}, width - 70)
+
+
+def class_bars(classes: list[dict[str, Any]], width: int) -> Markup:
+    """Return the mean loss and accuracy of each given class, the highest loss first, of 20 classes at most."""
+    values = [each for each in classes if each["mean_loss"] is not None]
+    values = sorted(values, key=lambda each: -each["mean_loss"])[:_CLASSES]
+    values = [
+        {
+            **each,
+            "at": str(i),  # not the name: two names may differ by case or blanks alone
+            "loss_said": f"{each['name']}: mean loss {each['mean_loss']:.3f} nats",
+            "accuracy_said": f"{each['name']}: accuracy {each['accuracy']:.1%}",
+        }
+        for i, each in enumerate(values)
+    ]
+    names = [each["name"] for each in values]
+    panels = []
+    for field, title, colour, form in (
+        ("mean_loss", "mean loss in nats", "var(--disagree)", ".2~f"),
+        ("accuracy", "accuracy", "var(--agree)", ".0%"),
+    ):
+        first = field == "mean_loss"
+        axis = {
+            "title": None,
+            "domain": False,
+            "ticks": False,
+            "labelExpr": _names(names),
+            "labelPadding": 6,
+            **_room(names),
+        }
+        top = max((each["mean_loss"] for each in values), default=0.0) or 1.0
+        panels.append(
+            {
+                "mark": {"type": "bar", "cornerRadiusEnd": 2, "color": colour, "height": 12},
+                "width": (width - 60 - _room(names)["minExtent"]) // 2,
+                "height": {"step": 22},
+                "encoding": {
+                    "y": {"field": "at", "type": "nominal", "sort": None, "axis": axis if first else None},
+                    "x": {
+                        "field": field,
+                        "type": "quantitative",
+                        "title": title,
+                        "scale": {"domain": [0, top if first else 1]},
+                        "axis": {"format": form, "tickCount": 3},
+                    },
+                    "description": {"field": "loss_said" if first else "accuracy_said"},
+                },
+            }
+        )
+    return _draw({"data": {"values": values}, "hconcat": panels, "spacing": 24})
+
+
+def confusion_matrix(document: dict[str, Any]) -> Markup:
+    """Return the rows of each given (down) and predicted class (across), for the most confused classes."""
+    shown = document["most_confused"]
+    names = [document["class_names"][k] for k in shown]
+    total = [sum(row) for row in document["confusion"]]
+    values = []
+    for i, given in enumerate(shown):
+        for j, predicted in enumerate(shown):
+            rows = document["confusion"][given][predicted]
+            share = rows / total[given] if total[given] else 0.0
+            said = f"given {names[i]}, predicted {names[j]}: {rows:,} rows, {share:.1%} of the given"
+            text = f"{rows:,}" if rows else ""
+            values.append(
+                {
+                    "given": str(i),
+                    "predicted": str(j),
+                    "text": text,
+                    "part": f"{share:.1%}" if rows else "",
+                    "share": share,
+                    "right": i == j,
+                    "said": said,
+                }
+            )
+    few = len(shown) <= 8
+    size = 72 if few else 40
+    axis = {"domain": False, "ticks": False, "labelExpr": _names(names), "labelPadding": 6}
+    across = {
+        **axis,
+        "labelLimit": _LABEL,
+        "title": "predicted",
+        "orient": "top",
+        "labelAngle": 0 if few and all(len(name) <= 10 for name in names) else -45,
+    }
+    place = {
+        "x": {"field": "predicted", "type": "nominal", "sort": None, "axis": across},
+        "y": {"field": "given", "type": "nominal", "sort": None, "axis": {**axis, "title": "given", **_room(names)}},
+    }
+    colour = {"condition": {"test": "datum.right", "value": "var(--agree)"}, "value": "var(--disagree)"}
+    strength = {
+        "field": "share",
+        "type": "quantitative",
+        "scale": {"domain": [0, 1], "range": [0.06, 1]},
+        "legend": None,
+    }
+    ink = {"condition": {"test": "datum.share > 0.7", "value": "var(--on-colour)"}, "value": "var(--ink)"}
+    layers = [
+        {
+            "mark": {"type": "rect", "cornerRadius": 3, "stroke": "var(--page)", "strokeWidth": 2},
+            "encoding": {"color": colour, "fillOpacity": strength, "description": {"field": "said"}},
+        },
+        _text("text", 14 if few else 11, -7 if few else 0, ink),
+        *([_text("part", 11, 10, ink)] if few else []),
+    ]
+    spec = {"width": {"step": size}, "height": {"step": 52 if few else 30}, "encoding": place, "layer": layers}
+    return _draw({"data": {"values": values}, **spec})
+
+
+def _text(field: str, size: int, dy: int, ink: dict[str, Any]) -> dict[str, Any]:
+    mark = {"type": "text", "fontSize": size, "dy": dy, "aria": False}
+    return {"mark": mark, "encoding": {"text": {"field": field}, "color": ink}}
+
+
+def _names(names: list[str]) -> str:
+    """Return the Vega expression that turns a place on an axis into its class name."""
+    return f"{json.dumps(names)}[+datum.value]"
+
+
+def _room(names: list[str]) -> dict[str, int]:
+    """Return the width of an axis of names, also in a reader's font that is wider than the one it is drawn with."""
+    return {"labelLimit": _LABEL, "minExtent": min(8 * max(map(len, names), default=0), _LABEL * 5 // 4)}
+
+
+def _draw(spec: dict[str, Any], width: int | None = None) -> Markup:
+    spec = {"config": _CONFIG, **spec, **({} if width is None else {"width": width})}
+    svg = vl_convert.vegalite_to_svg(spec)
+    # In a page an SVG needs no namespaces, and without them no address at all is in the file.
+    return Markup(re.sub(r' xmlns(?::\w+)?="[^"]*"', "", svg, count=2))  # noqa: S704  # Vega escapes what it draws
