@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from click.testing import CliRunner
 from playwright.sync_api import Browser, Page
 
 from cli.demo import BUNDLE, DATA
+from cli.main import run as lossrank
 from scorer import score_dataset
 from tests.browser import chromium, reviewing
 
@@ -39,6 +41,11 @@ REVIEW = [
     Picture("review-phone", PHONE),
     Picture("review-list", before=lambda page: _press(page, "l")),
 ]
+REPORT = [
+    Picture("report-light", (1180, 2300)),
+    Picture("report-dark", (1180, 1500), "dark"),
+    Picture("report-phone", (390, 1700)),
+]
 
 
 def take(browser: Browser, address: str, pictures: list[Picture]) -> None:
@@ -57,6 +64,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         run = Path(folder) / "lossrank-demo"
         score_dataset(BUNDLE, str(DATA), run)
+        report = Path(folder) / "report.html"
+        CliRunner().invoke(lossrank, ["report", str(run), "-o", str(report)], catch_exceptions=False)
+        take(browser, report.as_uri(), REPORT)
         with reviewing(run, "--user", "ann") as review:
             take(browser, review.address, REVIEW)
 

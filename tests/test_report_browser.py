@@ -1,6 +1,5 @@
 """The report in a real headless Chromium without a network: it sorts, searches, and runs nothing of the data."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,6 @@ from click.testing import Result
 
 from scorer import ModelBundle, ScoreOptions, score_dataset
 from tests.tiny import make_bundle
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
 EVIL = "<script>document.title = 'broken'</script>"
 TEXTS = [
@@ -41,14 +36,6 @@ def report(bundle: ModelBundle, tmp_path: Path, lossrank: Lossrank) -> Path:
     score_dataset(bundle, tmp_path / "news.parquet", tmp_path / "run", ScoreOptions(threads=1))
     assert lossrank("report", tmp_path / "run", "-o", tmp_path / "report.html").exit_code == 0
     return tmp_path / "report.html"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=CHROMIUM)
-        yield found
-        found.close()
 
 
 @pytest.fixture
