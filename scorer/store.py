@@ -28,7 +28,18 @@ _VERSIONS = (
     "Last-Modified",
 )  # fmt: skip
 _REASONS = (
-    ("no permission; check your credentials", ("ACCESS_DENIED", "Forbidden", "Unauthorized", "OAuth2", "PERMISSION")),
+    (
+        "no permission; check your credentials",
+        (
+            "ACCESS_DENIED",
+            "Forbidden",
+            "Unauthorized",
+            "OAuth2",
+            "PERMISSION",
+            "ClientResponseError 401",
+            "ClientResponseError 403",
+        ),
+    ),
     ("no such bucket", ("NO_SUCH_BUCKET", "bucket does not exist")),
     ("its server gives no parts of a file; download it first", ("range requests",)),
     ("no connection; check the network and the address", ("NETWORK_CONNECTION", "resolve", "onnect", "imeout")),
