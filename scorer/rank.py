@@ -159,7 +159,7 @@ def _read_rows(run: RunDirectory, rows: NDArray[np.int64]) -> list[RankedRow]:
     found: dict[int, dict[str, Any]] = {}
     for shard in np.unique(rows // run.shard_rows).tolist():
         wanted = np.sort(rows[rows // run.shard_rows == shard])
-        table = take_rows(run.shard_file(shard), wanted - run.shard_range(shard)[0])
+        table = take_rows(run.sound_shard(shard), wanted - run.shard_range(shard)[0])
         found |= {int(record["row"]): record for record in table.drop_columns(["status", "int8_loss"]).to_pylist()}
     ranked = []
     for place, row in enumerate(rows.tolist(), start=1):

@@ -7,6 +7,7 @@ between and is done again.
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from scorer.files import reporting, write_atomically
 from scorer.history import FINISHED, MOST, Stint, closed, reason
 from scorer.lock import LOCK, locked
 from scorer.manifest import FORMAT, MANIFEST, read_manifest, refuse_many_shards
-from scorer.reading import read_batches, refuse_size, unreadable
+from scorer.reading import open_shard, read_batches, refuse_size, unreadable
 
 SCORES = "scores"
 # What must be the same for a run to go on; the rest of the manifest is a record.
@@ -41,6 +42,7 @@ class RunDirectory:
     manifest: dict[str, Any]
     begun: bool = False
     stint: Stint | None = field(default=None, repr=False, compare=False)
+    _compared: set[str] = field(default_factory=set, repr=False, compare=False)
 
     @classmethod
     def read(cls, path: str | Path) -> "RunDirectory":
@@ -112,6 +114,23 @@ class RunDirectory:
     def shard_file(self, index: int) -> Path:
         return self.path / SCORES / shard_name(index)
 
+    def sound_shard(self, index: int) -> Path:
+        """Return a finished shard's file, whose bytes are compared with its SHA-256 the first time.
+
+        Raises:
+            RunError: it is not there, or has changed since it was written.
+        """
+        file = self.shard_file(index)
+        if file.name not in self._compared:
+            try:
+                whole = file_sha256(file) == self.shards[file.name]["sha256"]
+            except (OSError, KeyError) as error:
+                raise unreadable(file, error) from error
+            if not whole:
+                raise unreadable(file, "its bytes have changed since it was written")
+            self._compared.add(file.name)
+        return file
+
     def shard_range(self, index: int) -> tuple[int, int]:
         """Return the first row of a shard and the row after its last."""
         return index * self.shard_rows, min((index + 1) * self.shard_rows, self.num_rows)
@@ -129,6 +148,7 @@ class RunDirectory:
         write_atomically(file, lambda stream: pq.write_table(table, stream, compression="zstd"))
         start, stop = self.shard_range(index)
         again = file.name in self.shards
+        self._compared.discard(file.name)
         self.shards[file.name] = {"sha256": file_sha256(file), **notes}
         if self.stint:
             self.stint.did(0 if again else stop - start)
@@ -163,21 +183,22 @@ class RunDirectory:
         """Yield the scores' columns in row order, a shard or a part of a large one at a time.
 
         Raises:
-            RunError: a shard is missing or can't be read.
+            RunError: a shard is missing, has changed or can't be read.
         """
         for i in range(self.num_shards):
             start, stop = self.shard_range(i)
-            yield from read_batches(self.shard_file(i), stop - start, columns)
+            yield from read_batches(self.sound_shard(i), stop - start, columns)
 
     def read_shard(self, index: int, columns: list[str] | None = None) -> pa.Table:
         """Return one shard's rows, all columns or some.
 
         Raises:
-            RunError: the shard is missing, can't be read or hasn't the rows it should have.
+            RunError: the shard is missing, has changed, can't be read or hasn't the rows it should have.
         """
-        file = self.shard_file(index)
+        file = self.sound_shard(index)
         try:
-            table = pq.read_table(file, columns=columns)
+            with open_shard(file) as shard:
+                table = shard.read(columns)
         except (OSError, pa.ArrowException) as error:
             raise unreadable(file, error) from error
         start, stop = self.shard_range(index)
@@ -202,6 +223,8 @@ def locked_run(
         RunError: another process writes the run, the folder holds something else, can't be written, or holds a run
             that differs in bundle, data, columns, labels or options (without ``overwrite``).
     """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
+        raise RunError(f"{path} is an address; a run is written to a folder of this machine, named with -o")
     with reporting(path):
         if not _is_ours(path):
             raise RunError(f"{path} exists and is not a run directory; choose another place with -o")

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from scorer.address import is_remote
 from scorer.bundle import ModelBundle, file_sha256
 from scorer.errors import BundleError, NotThereError, RunError, SourceError
 from scorer.lock import writer
+from scorer.reading import open_shard
 from scorer.reopen import reopen_source
 from scorer.run import SCORES, RunDirectory, shard_name
 from scorer.screen import control_rows, control_seed, screen
@@ -155,7 +155,7 @@ def _fault(run: RunDirectory, index: int) -> str | None:
         if actual != expected:
             return f"has the SHA-256 {actual[:12]}..., not {expected[:12]}...; {_AGAIN}"
         at, stop = run.shard_range(index)
-        with pq.ParquetFile(file) as shard:
+        with open_shard(file) as shard:
             if shard.schema_arrow != schema or shard.schema_arrow.metadata != schema.metadata:
                 return f"has not the columns and classes of this run; {_REMOVE}"
             for batch in shard.iter_batches(_BATCH_ROWS, columns=["row", "status"]):
