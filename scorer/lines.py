@@ -40,6 +40,7 @@ class RecordBytes(io.BufferedIOBase):
 
     def __init__(self, file: DataFile) -> None:
         self.line = 1
+        self.name = str(file)
         self._file = file
         self._stream = file.stream()
         self._counted = self._bytes = self._newlines = 0

@@ -126,7 +126,7 @@ class TestCsv:
         window = window_of(source)
         assert window.status.tolist() == [OK, UNREADABLE, UNREADABLE, OK]
         assert window.texts == ["one", "four"]
-        assert window.problems == ["row 1 (a.csv line 3: 1 field, not 2)", "row 2 (a.csv line 5: 3 fields, not 2)"]
+        assert window.problems == {1: "a.csv line 3: 1 field, not 2", 2: "a.csv line 5: 3 fields, not 2"}
 
     @pytest.mark.parametrize("last", ["three,2\n", "three,2", '"three",2\n'])
     @pytest.mark.parametrize("columns", ["text,label", "label,text"])
