@@ -20,12 +20,12 @@ from scorer.errors import RunError
 from scorer.events import event
 from scorer.files import reporting, write_atomically
 from scorer.history import FINISHED, MOST, Stint, closed, reason
-from scorer.lock import LOCK, locked
+from scorer.lock import locked
 from scorer.manifest import FORMAT, MANIFEST, read_manifest, refuse_many_shards
+from scorer.ours import SCORES as SCORES
+from scorer.ours import may_hold_run
 from scorer.reading import read_batches, refuse_size, unreadable
 from scorer.resume import differences
-
-SCORES = "scores"
 
 
 @dataclass
@@ -201,7 +201,7 @@ def locked_run(
             that differs in bundle, data, columns, labels or options (without ``overwrite``).
     """
     with reporting(path):
-        if not _is_ours(path):
+        if not may_hold_run(path):
             raise RunError(f"{path} exists and is not a run directory; choose another place with -o")
         path.mkdir(parents=True, exist_ok=True)
     with locked(path):
@@ -260,18 +260,3 @@ def _machines(old: dict[str, Any], plan: dict[str, Any]) -> list[Any]:
     """Return the machines and versions that worked on a run, in order, this one last."""
     before = [machine for machine in old.get("machines", []) if machine != plan["machine"]] if old.get("shards") else []
     return [*before, plan["machine"]]
-
-
-def _is_ours(path: Path) -> bool:
-    """Say whether a path may be written to: nothing there, an empty folder, or a run, if perhaps a damaged one."""
-    if not path.is_dir():
-        return not path.exists()
-    names = {entry.name for entry in path.iterdir() if not entry.name.endswith(".tmp")}
-    if MANIFEST not in names:
-        return names <= {LOCK}
-    try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        return names <= {LOCK, MANIFEST, SCORES}
-    # One of them may be missing: a damaged run is ours too.
-    return isinstance(manifest, dict) and len({"format", "bundle", "data", "options", "shards"} & set(manifest)) > 3
