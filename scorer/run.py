@@ -21,14 +21,12 @@ from scorer.errors import RunError
 from scorer.events import event
 from scorer.files import reporting, write_atomically
 from scorer.history import FINISHED, MOST, Stint, closed, reason
-from scorer.lock import LOCK, locked
+from scorer.lock import locked
 from scorer.manifest import FORMAT, MANIFEST, read_manifest, refuse_many_shards
+from scorer.ours import SCORES as SCORES
+from scorer.ours import may_hold_run
 from scorer.reading import open_shard, read_batches, refuse_size, unreadable
-
-SCORES = "scores"
-# What must be the same for a run to go on; the rest of the manifest is a record.
-_COMPARED = ("bundle", "data", "columns", "labels", "options")
-_IDENTITY = ("sha256", "fingerprint", "rows")  # of bundle and data, wherever they lie
+from scorer.resume import differences
 
 
 @dataclass
@@ -226,7 +224,7 @@ def locked_run(
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
         raise RunError(f"{path} is an address; a run is written to a folder of this machine, named with -o")
     with reporting(path):
-        if not _is_ours(path):
+        if not may_hold_run(path):
             raise RunError(f"{path} exists and is not a run directory; choose another place with -o")
         path.mkdir(parents=True, exist_ok=True)
     with locked(path):
@@ -249,7 +247,7 @@ def _start(path: Path, plan: dict[str, Any], overwrite: bool, same_batches: bool
     begun = bool(old.get("shards"))
     if begun and same_batches:
         plan = plan | {"options": plan["options"] | {"batch_tokens": old["options"]["batch_tokens"]}}
-    if begun and (different := _differences(old, plan)):
+    if begun and (different := differences(old, plan)):
         raise RunError(
             f"{path} holds a run that differs: {'; '.join(different)}; give the same to go on, choose another place "
             "with -o, or start anew with --overwrite",
@@ -285,45 +283,3 @@ def _machines(old: dict[str, Any], plan: dict[str, Any]) -> list[Any]:
     """Return the machines and versions that worked on a run, in order, this one last."""
     before = [machine for machine in old.get("machines", []) if machine != plan["machine"]] if old.get("shards") else []
     return [*before, plan["machine"]]
-
-
-def _is_ours(path: Path) -> bool:
-    """Say whether a path may be written to: nothing there, an empty folder, or a run, if perhaps a damaged one."""
-    if not path.is_dir():
-        return not path.exists()
-    names = {entry.name for entry in path.iterdir() if not entry.name.endswith(".tmp")}
-    if MANIFEST not in names:
-        return names <= {LOCK}
-    try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        return names <= {LOCK, MANIFEST, SCORES}
-    # One of them may be missing: a damaged run is ours too.
-    return isinstance(manifest, dict) and len({"format", "bundle", "data", "options", "shards"} & set(manifest)) > 3
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Say what differs between two runs' plans, each as ``what: the run's there, the new one's here``."""
-    found = []
-    for part in _COMPARED:
-        before, now = _flat(old.get(part)), _flat(new[part])
-        for key in dict.fromkeys([*before, *now]):
-            if before.get(key) != now.get(key) and not (part in ("bundle", "data") and key not in _IDENTITY):
-                found.append(f"{part} {key} is {_short(before.get(key))} there, {_short(now.get(key))} here")
-    return found
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Return a nested part's values by path, such as ``map 'world'``."""
-    if not isinstance(value, dict):
-        return {}
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        name = f"{prefix}{key!r}" if prefix else str(key)
-        flat |= _flat(item, f"{name} ") if isinstance(item, dict) else {name: item}
-    return flat
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else text[:12] + "..."

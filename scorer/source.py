@@ -190,7 +190,7 @@ def _from_one(data: str, config: str | None, split: str | None, streaming: bool,
     files = find_files(data, config, split)
     if files:
         find = partial(find_files, data, config, split)
-        return _from_files(data, Path(shown).name or shown, files, split, hashed, find)
+        return _from_files(data, Path(shown).name or shown, same_format(files, shown), split, hashed, find)
     spec = {"kind": "datasets", "data": data, "config": config, "split": split}
     return _from_table(hub.load(data, config, split), data, spec)
 

@@ -157,6 +157,10 @@ class Place:
         found = self.below(folder, recursive=len(pattern) > 1 or "**" in pattern)
         return [path for path in found if _matches(without_secrets(path).split("/")[first:], pattern)]
 
+    def means(self, path: str) -> bool:
+        """Say whether a glob means a path, which need not be there."""
+        return _matches(path.split("/"), self.path.split("/"))
+
 
 def forget_listings(files: Iterable[DataFile]) -> None:
     """Have the stores of some files asked anew, each of them told once."""

@@ -45,7 +45,8 @@ class ShardNotes:
         self.padded_tokens += padded_tokens
         self.duplicates += duplicates
         self.unknown_labels = _most_common(Counter(self.unknown_labels) + window.unknown)
-        self.problems = [*self.problems, *window.problems][:_MOST]
+        problems = [f"row {row} ({why})" for row, why in window.problems.items()]
+        self.problems = [*self.problems, *problems][:_MOST]
 
 
 @dataclass(frozen=True)
