@@ -3,12 +3,13 @@
 ``s3://`` and ``gs://`` are pyarrow's own; every other protocol (``hf://``, ``https://``, ...) comes through fsspec.
 """
 
+import contextlib
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from scorer.address import has_password, is_web, without_secrets
-from scorer.errors import SourceError, nearest
+from scorer.errors import SourceError, UnreachableError, nearest
 
 COMPRESSION = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
 READ_AHEAD = 1 << 20  # bytes: of a column or a text file, at a time
@@ -47,6 +48,10 @@ _REASONS = (
 _NAMED = re.compile(r"\b(?:key|bucket) '[^']*'|\w+://[^\s'\"]*")  # how libraries tell what they were asked for
 
 
+class StoreError(OSError):
+    """A store failed when it was asked for something, as against what is wrong with the bytes that it gave."""
+
+
 @dataclass(frozen=True)
 class DataFile:
     """One file of a data set; it prints as its path or as its address without what may be a secret."""
@@ -68,11 +73,16 @@ class DataFile:
 
     def open(self) -> pa.NativeFile:
         """Open it to be read at any place; never mapped, as a mapped file that shrinks kills the process."""
+        if self.is_remote:
+            return pa.PythonFile(_Asked(self.fs.open_input_file, self.path), "r")
         return self.fs.open_input_file(self.path)
 
     def stream(self) -> pa.NativeFile:
         """Open it to be read from its beginning, decompressed if its name says that it is compressed."""
         codec = COMPRESSION.get(PurePosixPath(self.name).suffix.lower())
+        if self.is_remote:
+            raw = pa.PythonFile(_Asked(partial(self.fs.open_input_stream, compression=None), self.path), "r")
+            return pa.input_stream(raw, compression=codec, buffer_size=READ_AHEAD)
         return self.fs.open_input_stream(self.path, compression=codec, buffer_size=READ_AHEAD)
 
     def version(self) -> dict[str, Any]:
@@ -81,25 +91,32 @@ class DataFile:
         A store's listing that is kept may answer; ``forget_listings`` before a look at what may have changed.
 
         Raises:
-            OSError, or what the store's library raises: it is not there, or the store can't be asked.
+            FileNotFoundError: it is not there.
+            OSError: it can't be looked at; ``StoreError``, if it lies in a store.
         """
         if not self.is_remote:
             found = Path(self.path).stat()
             return {"size": found.st_size, "mtime_ns": found.st_mtime_ns, "inode": found.st_ino}
-        if isinstance(self.fs, pafs.PyFileSystem):
-            known = self.fs.handler.fs.info(self.path)
-            size = known.get("size")
-        else:
-            with self.open() as stream:
-                known = {key: value.decode() for key, value in (stream.metadata() or {}).items()}
-                size = stream.size()
+        with _asking():
+            if isinstance(self.fs, pafs.PyFileSystem):
+                known = self.fs.handler.fs.info(self.path)
+                size = known.get("size")
+            else:
+                with self.fs.open_input_file(self.path) as stream:
+                    known = {key: value.decode() for key, value in (stream.metadata() or {}).items()}
+                    size = stream.size()
         named = next(({key: str(known[key])} for key in _VERSIONS if known.get(key)), {})
         return {"size": size, **named}
 
     def sha256(self) -> str:
-        """Return the SHA-256 of the file's bytes; a remote one is read for it."""
+        """Return the SHA-256 of the file's bytes; a remote one is read for it.
+
+        Raises:
+            OSError: it can't be read; ``StoreError``, if it lies in a store.
+        """
         digest = hashlib.sha256()
-        with self.fs.open_input_stream(self.path) as stream:
+        asking = _asking() if self.is_remote else contextlib.nullcontext()
+        with asking, self.fs.open_input_stream(self.path) as stream:
             while part := stream.read(READ_AHEAD):
                 digest.update(part)
         return digest.hexdigest()
@@ -123,8 +140,8 @@ class Place:
         try:
             found = self.fs.handler.fs.info(path)["type"]
         except FileNotFoundError as error:
-            if error.__cause__ is not None and getattr(error.__cause__, "status", None) != 404:
-                raise  # that is how fsspec tells of any failure of HTTP
+            if not _is_missing(error):
+                raise
             return pafs.FileType.NotFound
         return pafs.FileType.Directory if found == "directory" else pafs.FileType.File
 
@@ -158,6 +175,54 @@ class Place:
         return [path for path in found if _matches(without_secrets(path).split("/")[first:], pattern)]
 
 
+class _Asked:
+    """A file in a store, whose every failure is a ``StoreError``, however much is made of its bytes on the way."""
+
+    def __init__(self, opening: Callable[[str], pa.NativeFile], path: str) -> None:
+        with _asking():
+            self._opened = opening(path)
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._opened.closed)
+
+    def read(self, size: int = -1) -> bytes:
+        with _asking():
+            return bytes(self._opened.read(size))
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        with _asking():
+            return int(self._opened.seek(place, whence))
+
+    def tell(self) -> int:
+        return int(self._opened.tell())
+
+    def close(self) -> None:
+        self._opened.close()
+
+
+@contextlib.contextmanager
+def _asking() -> Iterator[None]:
+    """Have what a store's library raises as a ``StoreError``, but for a file that is not there."""
+    try:
+        yield
+    except Exception as error:  # the errors of the stores' libraries have no common root
+        if _is_missing(error):
+            raise
+        raise StoreError(first_line(error)) from error
+
+
+def _is_missing(error: Exception) -> bool:
+    """Say whether a file is not there; fsspec tells of any failure of HTTP by the same error, with a cause."""
+    cause = error.__cause__
+    return isinstance(error, FileNotFoundError) and (cause is None or getattr(cause, "status", None) == 404)
+
+
+def at_fault(error: Exception) -> type[SourceError]:
+    """Return the kind of error to tell of one in reading a file: of the data, or of its store."""
+    return UnreachableError if isinstance(error, StoreError) else SourceError
+
+
 def forget_listings(files: Iterable[DataFile]) -> None:
     """Have the stores of some files asked anew, each of them told once."""
     for fs in {id(file.fs): file.fs for file in files}.values():
@@ -174,7 +239,8 @@ def remote_place(url: str) -> Place:
     """Return the place that an address means.
 
     Raises:
-        SourceError: it holds a password, its protocol is not known, or a package is not installed.
+        SourceError: it holds a password, or its protocol is not known.
+        UnreachableError: its store does not answer, or a package for it is not installed.
     """
     scheme = url[: url.index("://")].lower()
     authority, _, key = url[len(scheme) + 3 :].partition("/")
@@ -189,7 +255,8 @@ def remote_place(url: str) -> Place:
             return Place(fs, f"{root}/{key}" if key else root, f"{scheme}://")
         return _by_fsspec(url, scheme)
     except (OSError, ValueError) as error:
-        raise SourceError(f"{without_secrets(url)} can't be opened: {why(error, url)}") from error
+        kind = UnreachableError if isinstance(error, OSError) else SourceError
+        raise kind(f"{without_secrets(url)} can't be opened: {why(error, url)}") from error
 
 
 def _by_fsspec(url: str, scheme: str) -> Place:
@@ -206,8 +273,8 @@ def _by_fsspec(url: str, scheme: str) -> Place:
     except ImportError as error:
         line = "`pip install 'lossrank[remote]'`"
         if scheme not in _EXTRA and error.name != "fsspec":
-            raise SourceError(f"{shown} needs a package that is not installed: {first_line(error)}") from error
-        raise SourceError(f"{shown} needs packages that are not installed; run {line}") from error
+            raise UnreachableError(f"{shown} needs a package that is not installed: {first_line(error)}") from error
+        raise UnreachableError(f"{shown} needs packages that are not installed; run {line}") from error
     fs.invalidate_cache()  # the library keeps its file systems, and with them what an earlier look found
     whole = fs.unstrip_protocol(path)
     return Place(pafs.PyFileSystem(pafs.FSSpecHandler(fs)), path, whole.removesuffix(path))

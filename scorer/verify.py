@@ -14,11 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scorer.address import is_remote
 from scorer.bundle import ModelBundle, file_sha256
-from scorer.errors import BundleError, NotThereError, RunError, SourceError
+from scorer.errors import BundleError, NotThereError, RunError, SourceError, UnreachableError
 from scorer.lock import writer
-from scorer.reopen import reopen_source
+from scorer.reopen import refuse_edited, reopen_source
 from scorer.run import SCORES, RunDirectory, shard_name
 from scorer.screen import control_rows, control_seed, screen
 from scorer.shard import score_schema
@@ -240,23 +239,16 @@ def _data(run: RunDirectory, moved: Data | None) -> Finding:
         return Finding("data", ABSENT, "was a table in memory; name a place where it lies with --data to compare it")
     try:
         source = reopen_source(spec, run.data_fingerprint, moved)
-    except NotThereError as error:
+    except (NotThereError, UnreachableError) as error:
         if moved is not None:
             return Finding("data", WRONG, str(error))
-        return Finding(
-            "data", ABSENT, f"{spec['data']} is not there any more; name its place with --data to compare it"
-        )
-    except SourceError as error:
-        if moved is None and _unreached(spec, error):
+        try:
+            refuse_edited(spec)
+        except SourceError as edited:
+            return Finding("data", WRONG, str(edited))
+        if isinstance(error, UnreachableError):
             return Finding("data", ABSENT, f"can't be compared: {error}")
+        return Finding("data", ABSENT, f"{error}; if it has moved, name its place with --data to compare it")
+    except SourceError as error:
         return Finding("data", WRONG, str(error))
     return Finding("data", OK, f"{source.name} is what was scored")
-
-
-def _unreached(spec: dict[str, Any], error: SourceError) -> bool:
-    """Say whether it was a store or the hub that failed, rather than what lies there."""
-    places = spec["data"] if isinstance(spec["data"], list) else [spec["data"]]
-    if spec.get("left_out"):  # a secret of the address, which no run keeps
-        return True
-    failed = error.__cause__ is not None and not isinstance(error.__cause__, pa.ArrowInvalid)
-    return failed and (spec["kind"] == "datasets" or any(map(is_remote, places)))
