@@ -4,6 +4,8 @@ from typing import Any
 
 from scorer.address import is_remote
 from scorer.errors import SourceError, UnreachableError
+from scorer.manifest import MANIFEST, damaged
+from scorer.run import RunDirectory
 from scorer.source import Data, Source, open_source
 from scorer.store import first_line, local_place
 
@@ -45,6 +47,18 @@ def reopen_source(spec: dict[str, Any], fingerprint: str, data: Data | None = No
             f"{fingerprint[:12]}...); restore it, or score it again"
         )
     return source
+
+
+def refuse_columns(run: RunDirectory, source: Source) -> None:
+    """Make sure that the data, which is what was scored, has the columns that the run names.
+
+    Raises:
+        RunError: it has not.
+    """
+    for role, name in run.columns.items():
+        if name is not None and name not in source.schema.names:
+            what = f"it names the {role} column {name!r}, which {source.name} does not have"
+            raise damaged(run.path / MANIFEST, what, quotes_data=True)
 
 
 def refuse_edited(spec: dict[str, Any]) -> None:
