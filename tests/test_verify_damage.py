@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click.testing
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -13,8 +14,9 @@ from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, score_data
 from scorer.summary import OF_THE_PROCESS
 from scorer.verify import require_whole, verify
 from tests.damage import edit, flip, relist, says, shard, states, truncate
-from tests.tiny import make_bundle
+from tests.tiny import make_bundle, weights
 
+Lossrank = Callable[..., click.testing.Result]
 OPTIONS = ScoreOptions(shard_rows=300, threads=1)
 
 
@@ -88,7 +90,9 @@ def test_a_shard_is_held_against_the_rows_that_were_scored(run: Path) -> None:
     for each in manifest["shards"].values():
         del each["by_status"]  # as an older version wrote it
     edit(run, shards=manifest["shards"])
-    assert "by_status is {'ok': 1000}, the shards say {'ok': 998, 'no_text': 2}" in says(verify(run), "summary")
+    assert "by_status ok is 1000, the shards say 998; by_status no_text is none, the shards say 2; " in says(
+        verify(run), "summary"
+    )
 
 
 def altered(value: Any) -> Any:
@@ -102,16 +106,68 @@ def test_every_number_of_the_summary_that_follows_from_the_shards_is_counted_aga
     run: Path, bundle: ModelBundle, data: Path
 ) -> None:
     summary = json.loads((run / "run.json").read_text())["summary"]
-    names = set(summary) - set(OF_THE_PROCESS) - {"screen"}
-    assert {"mean_loss", "accuracy", "by_status", "tokens", "padding"} < names
+    names = set(summary) - set(OF_THE_PROCESS)
+    assert {"mean_loss", "accuracy", "by_status", "tokens", "padding", "screen"} < names
     for name in names:
-        edit(run, summary=summary | {name: altered(summary[name])})
+        value = {"top_k": 5, "rescored": 7} if name == "screen" else altered(summary[name])
+        edit(run, summary=summary | {name: value})
         found = verify(run)
         assert states(found)["summary"] == "wrong"
-        assert says(found, "summary").startswith(f"{name} is ")
+        assert says(found, "summary").startswith(f"{name} ")
         stats = score_dataset(bundle, data, run, OPTIONS)
         assert stats.as_dict()[name] == summary[name]
         assert json.loads((run / "run.json").read_text())["summary"] == summary
+
+
+@pytest.mark.parametrize("part", ["screen", "summary"])
+@pytest.mark.parametrize("name", ["threshold", "rescored", "estimated_recall", "control"])
+def test_a_screen_is_counted_again_where_run_and_summary_differ(
+    rows: pa.Table, tmp_path: Path, part: str, name: str
+) -> None:
+    bundle = make_bundle(tmp_path / "bundle", int8=weights().round(1))
+    options = ScoreOptions(shard_rows=300, threads=1, precision="screen", screen_top=50)
+    score_dataset(bundle, rows, tmp_path / "run", options)
+    whole = json.loads((tmp_path / "run" / "run.json").read_text())
+    screen = whole["screen"]
+    assert 0 < screen["rescored"] < 700
+    if name == "control":
+        wrong = screen | {name: screen[name] | {"largest_error": 99.0}}
+        named = f"control largest_error is 99.0, the shards say {screen['control']['largest_error']}; "
+    else:
+        wrong = screen | {name: screen[name] + 1}
+        named = f"{name} is {screen[name] + 1}, the shards say {screen[name]}; "
+    edit(tmp_path / "run", **{part: wrong if part == "screen" else whole["summary"] | {"screen": wrong}})
+    found = verify(tmp_path / "run")
+    assert [what for what, state in states(found).items() if state == "wrong"] == [part]
+    assert says(found, part).startswith(f"screen {named}")
+    assert score_dataset(bundle, rows, tmp_path / "run", options).screen == screen
+    mended = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert mended["screen"] == mended["summary"]["screen"] == screen
+    assert verify(tmp_path / "run").complete
+
+
+def test_columns_that_the_data_has_not_are_found(run: Path, lossrank: Lossrank) -> None:
+    columns = json.loads((run / "run.json").read_text())["columns"]
+    edit(run, columns=columns | {"text": "txt"})
+    found = verify(run)
+    assert [what for what, state in states(found).items() if state == "wrong"] == ["columns"]
+    said = f"{run / 'run.json'} is damaged: it names the text column 'txt', which data.parquet does not have; start"
+    assert says(found, "columns").startswith(said)
+    assert lossrank("rank", run, "--top", 1, "-o", run.parent / "worst.csv").stderr.startswith(f"Error: {said}")
+
+
+def test_class_names_that_changed_are_the_manifests_fault(run: Path, bundle: ModelBundle, data: Path) -> None:
+    recorded = json.loads((run / "run.json").read_text())["bundle"]
+    for names in (["Sports", "World", "Business", "Sci/Tech"], ["World"]):
+        edit(run, bundle=recorded | {"class_names": names})
+        found = verify(run)
+        assert [what for what, state in states(found).items() if state == "wrong"] == ["classes"]
+        assert says(found, "classes") == (
+            f"run.json names {', '.join(names)}; the bundle that was used has World, Sports, Business, Sci/Tech; the "
+            "same `lossrank score` command makes it anew"
+        )
+        assert score_dataset(bundle, data, run, OPTIONS).kept_rows == 1000
+        assert verify(run).complete
 
 
 def test_files_that_are_none_of_the_runs_are_found(run: Path) -> None:
