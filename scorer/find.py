@@ -10,8 +10,9 @@ import pyarrow.fs as pafs
 
 from scorer.address import has_magic, is_remote, is_web, without_secrets
 from scorer.errors import NotThereError, SourceError, UnreachableError, nearest
+from scorer.failures import why
 from scorer.formats import format_of, known_suffixes
-from scorer.store import DataFile, Place, local_place, remote_place, why
+from scorer.store import DataFile, Place, local_place, remote_place
 
 
 def find_files(data: str, config: str | None, split: str | None) -> list[DataFile]:

@@ -13,10 +13,10 @@ from typing import Any
 import pyarrow as pa
 
 from scorer.errors import SourceError, UnreachableError
+from scorer.failures import first_line
 from scorer.formats import NO_END, Batches, Wanted
 from scorer.parts import GO_ON
 from scorer.schemas import hash_rows
-from scorer.store import first_line
 
 _CHUNK = 4096
 

@@ -6,8 +6,9 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from scorer.errors import LossrankError, SourceError
+from scorer.failures import at_fault, why
 from scorer.formats import Batches, Format, Wanted
-from scorer.store import DataFile, at_fault, forget_listings, why
+from scorer.store import DataFile, forget_listings
 
 GO_ON = "put back what it was and give the same command again, or score it again"
 

@@ -4,10 +4,11 @@ from typing import Any
 
 from scorer.address import is_remote
 from scorer.errors import SourceError, UnreachableError
+from scorer.failures import first_line
 from scorer.manifest import MANIFEST, damaged
 from scorer.run import RunDirectory
 from scorer.source import Data, Source, open_source
-from scorer.store import first_line, local_place
+from scorer.store import local_place
 
 
 def reopen_source(spec: dict[str, Any], fingerprint: str, data: Data | None = None) -> Source:

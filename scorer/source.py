@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from scorer import hub
 from scorer.address import is_remote, without_secrets
 from scorer.errors import SourceError
+from scorer.failures import at_fault, why
 from scorer.find import find_files, find_several, same_format
 from scorer.formats import PROBLEM, Batches, Wanted, format_of, known_suffixes, valid_text
 from scorer.parts import FilePart, Part, TablePart, inspected
 from scorer.schemas import conform, hash_rows, joined, label_names, refuse_twins, restore_types, without_views
-from scorer.store import DataFile, at_fault, forget_listings, why
+from scorer.store import DataFile, forget_listings
 
 Data: TypeAlias = str | Path | Sequence[str | Path] | pa.Table
 Find: TypeAlias = Callable[[], list[DataFile]]

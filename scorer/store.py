@@ -5,8 +5,7 @@
 
 import contextlib
 import hashlib
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache, partial
@@ -18,6 +17,7 @@ import pyarrow.fs as pafs
 
 from scorer.address import has_password, is_web, without_secrets
 from scorer.errors import SourceError, UnreachableError, nearest
+from scorer.failures import Asked, asking, first_line, is_missing, why
 
 COMPRESSION = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
 READ_AHEAD = 1 << 20  # bytes: of a column or a text file, at a time
@@ -28,28 +28,6 @@ _VERSIONS = (
     "ETag", "etag", "blob_id", "Content-MD5", "md5Hash", "generation", "mtime", "LastModified", "last_modified",
     "Last-Modified",
 )  # fmt: skip
-_REASONS = (
-    (
-        "no permission; check your credentials",
-        (
-            "ACCESS_DENIED",
-            "Forbidden",
-            "Unauthorized",
-            "OAuth2",
-            "PERMISSION",
-            "ClientResponseError 401",
-            "ClientResponseError 403",
-        ),
-    ),
-    ("no such bucket", ("NO_SUCH_BUCKET", "bucket does not exist")),
-    ("its server gives no parts of a file; download it first", ("range requests",)),
-    ("no connection; check the network and the address", ("NETWORK_CONNECTION", "resolve", "onnect", "imeout")),
-)
-_NAMED = re.compile(r"\b(?:key|bucket) '[^']*'|\w+://[^\s'\"]*")  # how libraries tell what they were asked for
-
-
-class StoreError(OSError):
-    """A store failed when it was asked for something, as against what is wrong with the bytes that it gave."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +52,14 @@ class DataFile:
     def open(self) -> pa.NativeFile:
         """Open it to be read at any place; never mapped, as a mapped file that shrinks kills the process."""
         if self.is_remote:
-            return pa.PythonFile(_Asked(self.fs.open_input_file, self.path), "r")
+            return pa.PythonFile(Asked(self.fs.open_input_file, self.path), "r")
         return self.fs.open_input_file(self.path)
 
     def stream(self) -> pa.NativeFile:
         """Open it to be read from its beginning, decompressed if its name says that it is compressed."""
         codec = COMPRESSION.get(PurePosixPath(self.name).suffix.lower())
         if self.is_remote:
-            raw = pa.PythonFile(_Asked(partial(self.fs.open_input_stream, compression=None), self.path), "r")
+            raw = pa.PythonFile(Asked(partial(self.fs.open_input_stream, compression=None), self.path), "r")
             return pa.input_stream(raw, compression=codec, buffer_size=READ_AHEAD)
         return self.fs.open_input_stream(self.path, compression=codec, buffer_size=READ_AHEAD)
 
@@ -97,7 +75,7 @@ class DataFile:
         if not self.is_remote:
             found = Path(self.path).stat()
             return {"size": found.st_size, "mtime_ns": found.st_mtime_ns, "inode": found.st_ino}
-        with _asking():
+        with asking():
             if isinstance(self.fs, pafs.PyFileSystem):
                 known = self.fs.handler.fs.info(self.path)
                 size = known.get("size")
@@ -115,8 +93,8 @@ class DataFile:
             OSError: it can't be read; ``StoreError``, if it lies in a store.
         """
         digest = hashlib.sha256()
-        asking = _asking() if self.is_remote else contextlib.nullcontext()
-        with asking, self.fs.open_input_stream(self.path) as stream:
+        failing = asking() if self.is_remote else contextlib.nullcontext()
+        with failing, self.fs.open_input_stream(self.path) as stream:
             while part := stream.read(READ_AHEAD):
                 digest.update(part)
         return digest.hexdigest()
@@ -140,7 +118,7 @@ class Place:
         try:
             found = self.fs.handler.fs.info(path)["type"]
         except FileNotFoundError as error:
-            if not _is_missing(error):
+            if not is_missing(error):
                 raise
             return pafs.FileType.NotFound
         return pafs.FileType.Directory if found == "directory" else pafs.FileType.File
@@ -173,54 +151,6 @@ class Place:
         pattern, folder = parts[first:], "/".join(parts[:first])
         found = self.below(folder, recursive=len(pattern) > 1 or "**" in pattern)
         return [path for path in found if _matches(without_secrets(path).split("/")[first:], pattern)]
-
-
-class _Asked:
-    """A file in a store, whose every failure is a ``StoreError``, however much is made of its bytes on the way."""
-
-    def __init__(self, opening: Callable[[str], pa.NativeFile], path: str) -> None:
-        with _asking():
-            self._opened = opening(path)
-
-    @property
-    def closed(self) -> bool:
-        return bool(self._opened.closed)
-
-    def read(self, size: int = -1) -> bytes:
-        with _asking():
-            return bytes(self._opened.read(size))
-
-    def seek(self, place: int, whence: int = 0) -> int:
-        with _asking():
-            return int(self._opened.seek(place, whence))
-
-    def tell(self) -> int:
-        return int(self._opened.tell())
-
-    def close(self) -> None:
-        self._opened.close()
-
-
-@contextlib.contextmanager
-def _asking() -> Iterator[None]:
-    """Have what a store's library raises as a ``StoreError``, but for a file that is not there."""
-    try:
-        yield
-    except Exception as error:  # the errors of the stores' libraries have no common root
-        if _is_missing(error):
-            raise
-        raise StoreError(first_line(error)) from error
-
-
-def _is_missing(error: Exception) -> bool:
-    """Say whether a file is not there; fsspec tells of any failure of HTTP by the same error, with a cause."""
-    cause = error.__cause__
-    return isinstance(error, FileNotFoundError) and (cause is None or getattr(cause, "status", None) == 404)
-
-
-def at_fault(error: Exception) -> type[SourceError]:
-    """Return the kind of error to tell of one in reading a file: of the data, or of its store."""
-    return UnreachableError if isinstance(error, StoreError) else SourceError
 
 
 def forget_listings(files: Iterable[DataFile]) -> None:
@@ -280,32 +210,6 @@ def _by_fsspec(url: str, scheme: str) -> Place:
     return Place(pafs.PyFileSystem(pafs.FSSpecHandler(fs)), path, whole.removesuffix(path))
 
 
-def why(error: BaseException, path: str) -> str:
-    """Return in one line what went wrong with a path or address in a store, as one of the usual reasons if it is one.
-
-    Neither the words of the address count as a reason, nor are its secrets repeated.
-    """
-    said = first_line(error).replace(path, without_secrets(path))
-    text = "; ".join(f"{type(each).__name__} {_bare(str(each), path)}" for each in _chain(error))
-    for reason, words in _REASONS:
-        if any(word in text for word in words):
-            return f"{reason} ({said})"
-    return said
-
-
-def first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _bare(text: str, path: str) -> str:
-    """Return a message without the address that it speaks of: whole, or its bucket or host and the rest of it."""
-    place, _, key = path.rpartition("://")[2].partition("/")
-    host = place.rpartition("@")[2].partition(":")[0]
-    for part in filter(None, (path, key, place, host)):
-        text = re.sub(rf"(?<![\w-]){re.escape(part)}(?![\w-])", "", text)
-    return _NAMED.sub("", text)
-
-
 def _linked(web: Any, page: str) -> list[str]:
     """Return the addresses of the files that a page links to."""
     if "?" in page:
@@ -317,12 +221,6 @@ def _linked(web: Any, page: str) -> list[str]:
         return [link for link in web.ls(page, detail=False) if not link.endswith("/")]
     except FileNotFoundError:
         return []
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _matches(parts: list[str], pattern: list[str]) -> bool:
