@@ -7,13 +7,15 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.fs as pafs
 
 from scorer.address import has_magic, is_remote, is_web, without_secrets
-from scorer.errors import NotThereError, SourceError, nearest
+from scorer.errors import NotThereError, SourceError, UnreachableError, nearest
+from scorer.failures import why
 from scorer.formats import format_of, known_suffixes
 from scorer.ours import is_run
-from scorer.store import DataFile, Place, local_place, remote_place, why
+from scorer.store import DataFile, Place, local_place, remote_place
 
 
 def find_files(data: str, config: str | None, split: str | None) -> list[DataFile]:
@@ -23,8 +25,9 @@ def find_files(data: str, config: str | None, split: str | None) -> list[DataFil
     kinds. What lies in a run directory below a folder or in the reach of a glob is no data.
 
     Raises:
-        SourceError: nothing is there, the store can't be reached, a folder has no file that can be read, or there is no
-            such split.
+        SourceError: a folder has no file that can be read, or there is no such split.
+        NotThereError: nothing is there.
+        UnreachableError: the store failed.
     """
     shown = without_secrets(data)
     if config is not None and (is_remote(data) or Path(data).exists() or has_magic(data)):
@@ -37,7 +40,8 @@ def find_files(data: str, config: str | None, split: str | None) -> list[DataFil
     except SourceError:
         raise
     except Exception as error:  # the errors of the stores' libraries have no common root
-        raise SourceError(f"{shown} can't be opened: {why(error, data)}") from error
+        kind = SourceError if isinstance(error, pa.ArrowInvalid) else UnreachableError  # of a path that can be none
+        raise kind(f"{shown} can't be opened: {why(error, data)}") from error
 
 
 def find_several(paths: list[str], split: str | None) -> list[DataFile]:

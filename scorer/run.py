@@ -23,8 +23,7 @@ from scorer.files import reporting, write_atomically
 from scorer.history import FINISHED, MOST, Stint, closed, reason
 from scorer.lock import locked
 from scorer.manifest import FORMAT, MANIFEST, read_manifest, refuse_many_shards
-from scorer.ours import SCORES as SCORES
-from scorer.ours import may_hold_run
+from scorer.ours import SCORES, may_hold_run
 from scorer.reading import open_shard, read_batches, refuse_size, unreadable
 from scorer.resume import differences
 

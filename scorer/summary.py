@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from scorer.packages import installed_versions
 from scorer.run import RunDirectory
+from scorer.screen import screen_again
 from scorer.window import Window
 
 _PACKAGES = ("lossrank", "numpy", "pyarrow", "tokenizers", "onnxruntime", "onnxruntime-gpu")
@@ -141,11 +142,16 @@ def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], m
 def recount(run: RunDirectory) -> RunStats:
     """Count a finished run's rows again; what its process was like is as its summary says, whose rows are all kept.
 
+    Its screen too, where the summary and the run say different things of it.
+
     Raises:
         RunError: a shard is missing or can't be read.
     """
     said = run.manifest["summary"]
     stats = summarise(run, kept_rows=run.num_rows, seconds=said["seconds"], model_share=said["model_share"])
+    if stats.screen != said["screen"]:
+        is_screen = run.manifest["options"]["precision"] == "screen"
+        stats = replace(stats, screen=screen_again(run) if is_screen else None)
     return replace(stats, peak_memory_bytes=said["peak_memory_bytes"])
 
 

@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from scorer.address import is_remote
 from scorer.bundle import ModelBundle, file_sha256
-from scorer.errors import BundleError, NotThereError, RunError, SourceError
+from scorer.errors import BundleError, NotThereError, RunError, SourceError, UnreachableError
 from scorer.lock import writer
+from scorer.manifest import MANIFEST
+from scorer.ours import SCORES
 from scorer.reading import open_shard
-from scorer.reopen import reopen_source
-from scorer.run import SCORES, RunDirectory, shard_name
-from scorer.screen import control_rows, control_seed, screen
+from scorer.reopen import refuse_columns, refuse_edited, reopen_source
+from scorer.run import RunDirectory, shard_name
+from scorer.screen import screen_again
 from scorer.shard import score_schema
 from scorer.source import Data
 from scorer.summary import OF_THE_PROCESS, count_words, recount
@@ -80,11 +81,12 @@ def verify(
     # The lock first: what a process that has ended wrote is whole by the time that it is read.
     _refuse_writer(path)
     run = RunDirectory.read(path)
+    of_bundle = _bundle(run, bundle)
     findings = _shards(run)
     if not run.missing_shards():
         whole = all(finding.state == OK for finding in findings)
         findings += [*_screen(run, whole), *_summary(run, whole)]
-    findings += [_bundle(run, bundle), _data(run, data)]
+    findings += [*of_bundle, *_data(run, data)]
     _refuse_writer(path)
     return Verification(str(path), tuple(findings), run.manifest.get("summary"))
 
@@ -186,7 +188,7 @@ def _summary(run: RunDirectory, whole: bool) -> Iterable[Finding]:
         found = recount(run).as_dict()
         wrong = [name for name in found if name not in OF_THE_PROCESS and not _same(said[name], found[name])]
         if wrong:
-            says = "; ".join(f"{name} is {said[name]}, the shards say {found[name]}" for name in wrong)
+            says = "; ".join(_apart(name, said[name], found[name]) for name in wrong)
             yield Finding("summary", WRONG, f"{says}; the same `lossrank score` command counts anew")
         else:
             yield Finding("summary", OK, f"says what the shards do: {_counts(found['by_status'])}")
@@ -200,14 +202,24 @@ def _screen(run: RunDirectory, whole: bool) -> Iterable[Finding]:
         says = "the worst rows are not scored in fp32 yet; the same `lossrank score` command goes on"
         yield Finding("screen", UNFINISHED, says)
     elif whole:
-        top_k, control = run.manifest["options"]["screen_top"], control_rows(run, control_seed(run))
-        found = screen(run, top_k, control, lambda wanted: None)
+        found = screen_again(run)
         if _same(said, found):
             yield Finding("screen", OK, f"finished: {said['rescored']:,} rows were scored again in fp32")
         else:
-            wrong = ", ".join(name for name in {**said, **found} if not _same(said.get(name), found.get(name)))
-            says = f"the shards give another {wrong}; take `screen` out of run.json, and {_AGAIN}"
+            says = f"{_apart('screen', said, found)}; take `screen` out of {MANIFEST}, and {_AGAIN}"
             yield Finding("screen", WRONG, says)
+
+
+def _apart(name: str, said: Any, found: Any) -> str:
+    """Say how a value of the manifest differs from what the shards give: of an object, in which of its values."""
+    if isinstance(said, dict) and isinstance(found, dict):
+        differing = [key for key in {**said, **found} if not _same(said.get(key), found.get(key))]
+        return "; ".join(_apart(f"{name} {key}", said.get(key), found.get(key)) for key in differing)
+    return f"{name} is {_or_none(said)}, the shards say {_or_none(found)}"
+
+
+def _or_none(value: Any) -> Any:
+    return "none" if value is None else value
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -219,44 +231,54 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
-def _bundle(run: RunDirectory, moved: str | Path | None) -> Finding:
+def _bundle(run: RunDirectory, moved: str | Path | None) -> list[Finding]:
+    """Look whether the bundle is the one that was used; if so, its class names are the run's from here on."""
     recorded = run.manifest["bundle"]
     place = Path(recorded["path"] if moved is None else moved)
     if moved is None and not place.exists():
-        return Finding("bundle", ABSENT, f"{place} is not there any more; name its place with --bundle to compare it")
+        says = f"{place} is not there any more; name its place with --bundle to compare it"
+        return [Finding("bundle", ABSENT, says)]
     try:
-        found = ModelBundle.load(place).sha256
+        found = ModelBundle.load(place)
     except BundleError as error:
-        return Finding("bundle", WRONG, str(error))
-    if found != recorded["sha256"]:
-        says = f"{place} is another one: SHA-256 {found[:12]}..., the run has {recorded['sha256'][:12]}..."
-        return Finding("bundle", WRONG, says)
-    return Finding("bundle", OK, f"{place} is the one that was used")
+        return [Finding("bundle", WRONG, str(error))]
+    if found.sha256 != recorded["sha256"]:
+        says = f"{place} is another one: SHA-256 {found.sha256[:12]}..., the run has {recorded['sha256'][:12]}..."
+        return [Finding("bundle", WRONG, says)]
+    findings = [Finding("bundle", OK, f"{place} is the one that was used")]
+    if found.class_names != run.class_names:
+        named, right = (", ".join(names) for names in (run.class_names, found.class_names))
+        says = f"{MANIFEST} names {named}; the bundle that was used has {right}; {_AGAIN}"
+        findings.append(Finding("classes", WRONG, says))
+        recorded["class_names"] = list(found.class_names)
+    return findings
 
 
-def _data(run: RunDirectory, moved: Data | None) -> Finding:
+def _data(run: RunDirectory, moved: Data | None) -> Iterable[Finding]:
     spec = run.manifest["data"]["spec"]
     if moved is None and spec["kind"] == "table":
-        return Finding("data", ABSENT, "was a table in memory; name a place where it lies with --data to compare it")
+        yield Finding("data", ABSENT, "was a table in memory; name a place where it lies with --data to compare it")
+        return
     try:
         source = reopen_source(spec, run.data_fingerprint, moved)
-    except NotThereError as error:
-        if moved is not None:
-            return Finding("data", WRONG, str(error))
-        return Finding(
-            "data", ABSENT, f"{spec['data']} is not there any more; name its place with --data to compare it"
-        )
+    except (NotThereError, UnreachableError) as error:
+        yield _unseen(spec, error) if moved is None else Finding("data", WRONG, str(error))
     except SourceError as error:
-        if moved is None and _unreached(spec, error):
-            return Finding("data", ABSENT, f"can't be compared: {error}")
-        return Finding("data", WRONG, str(error))
-    return Finding("data", OK, f"{source.name} is what was scored")
+        yield Finding("data", WRONG, str(error))
+    else:
+        yield Finding("data", OK, f"{source.name} is what was scored")
+        try:
+            refuse_columns(run, source)
+        except RunError as error:
+            yield Finding("columns", WRONG, str(error))
 
 
-def _unreached(spec: dict[str, Any], error: SourceError) -> bool:
-    """Say whether it was a store or the hub that failed, rather than what lies there."""
-    places = spec["data"] if isinstance(spec["data"], list) else [spec["data"]]
-    if spec.get("left_out"):  # a secret of the address, which no run keeps
-        return True
-    failed = error.__cause__ is not None and not isinstance(error.__cause__, pa.ArrowInvalid)
-    return failed and (spec["kind"] == "datasets" or any(map(is_remote, places)))
+def _unseen(spec: dict[str, Any], error: SourceError) -> Finding:
+    """Say that data is gone or out of reach, unless a part of it that can be looked at is not what was scored."""
+    try:
+        refuse_edited(spec)
+    except SourceError as edited:
+        return Finding("data", WRONG, str(edited))
+    if isinstance(error, UnreachableError):
+        return Finding("data", ABSENT, f"can't be compared: {error}")
+    return Finding("data", ABSENT, f"{error}; if it has moved, name its place with --data to compare it")

@@ -117,7 +117,10 @@ def test_a_screen_is_verified(bundle: ModelBundle, news: pa.Table, tmp_path: Pat
         (run / "run.json").write_text(json.dumps(manifest | {"screen": altered}))
         (wrong,) = [finding for finding in verify(run).findings if finding.what == "screen"]
         assert wrong.state == "wrong"
-        assert wrong.says.startswith(f"the shards give another {name}; take `screen` out of run.json")
+        assert wrong.says.startswith(f"screen {name} is {altered[name]}, the shards say {manifest['screen'][name]}")
+        assert wrong.says.endswith(
+            "; take `screen` out of run.json, and the same `lossrank score` command makes it anew"
+        )
     del manifest["screen"]
     (run / "run.json").write_text(json.dumps(manifest))
     score(bundle, news, run, OPTIONS)

@@ -206,6 +206,20 @@ def test_labels_that_may_be_texts_stay_out_of_a_runs_history(
     assert "private" not in kept
 
 
+def test_a_columns_name_stays_out_of_the_log(
+    lossrank: Lossrank, tiny_bundle: ModelBundle, data: Path, tmp_path: Path
+) -> None:
+    run, log = tmp_path / "run", tmp_path / "log.jsonl"
+    assert lossrank("score", tiny_bundle.path, data, "-o", run).exit_code == 0
+    manifest = json.loads((run / "run.json").read_text())
+    manifest["columns"]["text"] = "a private sentence"  # the first row of a CSV without a header
+    (run / "run.json").write_text(json.dumps(manifest))
+    result = lossrank("log", run, "--to", "jsonl", "-o", tmp_path / "worst.jsonl", "--log-file", log)
+    assert "it names the text column 'a private sentence'" in error_line(result)
+    assert "private" not in log.read_text()
+    assert (lines(log)[-1]["kind"], lines(log)[-1]["message"]) == ("RunError", WITHHELD)
+
+
 def test_progress_and_rescoring_are_told_now_and_then(tmp_path: Path) -> None:
     with logging_to(tmp_path / "log.jsonl", "score"):
         tell = ProgressLog(every=0.0)

@@ -27,8 +27,9 @@ from scorer import (
     score_dataset,
 )
 from scorer.address import is_remote, without_secrets
+from scorer.failures import why
 from scorer.reopen import reopen_source
-from scorer.store import DataFile, _matches, remote_place, why
+from scorer.store import DataFile, _matches, remote_place
 from tests.stores import WebHandler, s3_server, web_server
 
 pytest.importorskip("moto")
