@@ -143,9 +143,10 @@ def test_a_shard_that_a_kill_left_unlisted_in_fp32_is_unfinished_and_a_damaged_o
         write(run, index, table, notes)
 
     run = tmp_path / "run"
-    with monkeypatch.context() as patched, pytest.raises(Killed):
+    with monkeypatch.context() as patched:
         patched.setattr(RunDirectory, "write_shard", write_until_listed)
-        score(bundle, news, run, OPTIONS)
+        with pytest.raises(Killed):
+            score(bundle, news, run, OPTIONS)
     found = verify(run)
     assert found.sound
     assert not found.complete
