@@ -7,6 +7,7 @@ between and is done again.
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,9 @@ from scorer.manifest import FORMAT, MANIFEST, read_manifest, refuse_many_shards
 from scorer.reading import read_batches, refuse_size, unreadable
 
 SCORES = "scores"
+# What a run directory and its scores hold, whatever is in it; reviewing a run leaves a database there.
+_OURS = re.compile(rf"{re.escape(LOCK)}|{re.escape(MANIFEST)}|{SCORES}|review\.sqlite(-\w+)?")
+_IN_SCORES = re.compile(r"part-\d{5,}\.parquet")
 # What must be the same for a run to go on; the rest of the manifest is a record.
 _COMPARED = ("bundle", "data", "columns", "labels", "options")
 _IDENTITY = ("sha256", "fingerprint", "rows")  # of bundle and data, wherever they lie
@@ -268,15 +272,22 @@ def _is_ours(path: Path) -> bool:
     """Say whether a path may be written to: nothing there, an empty folder, or a run, if perhaps a damaged one."""
     if not path.is_dir():
         return not path.exists()
-    names = {entry.name for entry in path.iterdir() if not entry.name.endswith(".tmp")}
+    names = _names(path)
     if MANIFEST not in names:
         return names <= {LOCK}
+    if all(map(_OURS.fullmatch, names)) and all(map(_IN_SCORES.fullmatch, _names(path / SCORES))):
+        return True
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
     except (ValueError, RecursionError):
-        return names <= {LOCK, MANIFEST, SCORES}
+        return False
     # One of them may be missing: a damaged run is ours too.
     return isinstance(manifest, dict) and len({"format", "bundle", "data", "options", "shards"} & set(manifest)) > 3
+
+
+def _names(folder: Path) -> set[str]:
+    """Return what is in a folder, if it is one, but for what a write that was cut off left."""
+    return {entry.name for entry in folder.iterdir() if not entry.name.endswith(".tmp")} if folder.is_dir() else set()
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
