@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scorer.bundle import ModelBundle, file_sha256
 from scorer.errors import BundleError, NotThereError, RunError, SourceError, UnreachableError
@@ -30,6 +31,7 @@ OK, WRONG, UNFINISHED, ABSENT = "ok", "wrong", "unfinished", "absent"
 _BATCH_ROWS = 65_536
 _AGAIN = "the same `lossrank score` command makes it anew"
 _REMOVE = f"remove it, and {_AGAIN}"
+_CUT_OFF = f"was being scored again in fp32 when the run was cut off; {_AGAIN}"
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def _shards(run: RunDirectory) -> list[Finding]:
     damaged = len(findings)
     for index in sorted(set(range(run.num_shards)).difference(missing)):
         if fault := _fault(run, index):
-            findings.append(Finding(shard_name(index), WRONG, fault))
+            findings.append(Finding(shard_name(index), UNFINISHED if fault == _CUT_OFF else WRONG, fault))
     damaged = len(findings) - damaged
     there = run.num_shards - len(missing) - damaged
     if missing:
@@ -150,29 +152,54 @@ def _strays(run: RunDirectory) -> Iterable[Finding]:
 def _fault(run: RunDirectory, index: int) -> str | None:
     """Return what is wrong with a shard and what mends it, None if nothing is wrong."""
     file = run.shard_file(index)
-    schema = score_schema(run.class_names)
-    counted: Counter[str] = Counter()
     try:
         actual, expected = file_sha256(file), run.shards[file.name]["sha256"]
-        if actual != expected:
-            return f"has the SHA-256 {actual[:12]}..., not {expected[:12]}...; {_AGAIN}"
-        at, stop = run.shard_range(index)
-        with open_shard(file) as shard:
-            if shard.schema_arrow != schema or shard.schema_arrow.metadata != schema.metadata:
-                return f"has not the columns and classes of this run; {_REMOVE}"
-            for batch in shard.iter_batches(_BATCH_ROWS, columns=["row", "status"]):
-                if not np.array_equal(batch["row"].to_numpy(zero_copy_only=False), np.arange(at, at + len(batch))):
-                    return f"does not hold the rows from {at:,} on in order; {_REMOVE}"
-                at += len(batch)
-                counted += count_words(batch["status"])
+        if actual == expected:
+            return _content_fault(run, index)
+        if _rescored(run, index):
+            return _CUT_OFF
+        return f"has the SHA-256 {actual[:12]}..., not {expected[:12]}...; {_AGAIN}"
     except FileNotFoundError:
         return f"is listed and not there; {_AGAIN}"
     except (OSError, pa.ArrowException) as error:
-        return f"can't be read ({' '.join(str(error).split())}); {_REMOVE}"
+        # pyarrow's own errors about a file's content have no number of the system's.
+        of_content = error.errno is None if isinstance(error, OSError) else isinstance(error, pa.ArrowInvalid)
+        mend = _REMOVE if of_content else "mend that, and verify again"
+        return f"can't be read ({' '.join(str(error).split())}); {mend}"
+
+
+def _content_fault(run: RunDirectory, index: int) -> str | None:
+    """Return what is wrong with the columns, rows and statuses of a shard and what mends it, None if nothing is."""
+    file, schema = run.shard_file(index), score_schema(run.class_names)
+    counted: Counter[str] = Counter()
+    at, stop = run.shard_range(index)
+    with open_shard(file) as shard:
+        if shard.schema_arrow != schema or shard.schema_arrow.metadata != schema.metadata:
+            return f"has not the columns and classes of this run; {_REMOVE}"
+        for batch in shard.iter_batches(_BATCH_ROWS, columns=["row", "status"]):
+            if not np.array_equal(batch["row"].to_numpy(zero_copy_only=False), np.arange(at, at + len(batch))):
+                return f"does not hold the rows from {at:,} on in order; {_REMOVE}"
+            at += len(batch)
+            counted += count_words(batch["status"])
     if at != stop:
         return f"ends with row {at - 1:,}, not {stop - 1:,}; {_REMOVE}"
     scored = run.shards[file.name].get("by_status", counted)  # not in a manifest of an older version
     return None if counted == scored else f"holds {_counts(counted)}; {_counts(scored)} were scored; {_REMOVE}"
+
+
+def _rescored(run: RunDirectory, index: int) -> bool:
+    """Say whether a shard that is not the listed one is whole, with rows in fp32, in a screen that is not finished.
+
+    A screen puts it in the listed one's place, and lists it after that; a kill may come in between.
+    """
+    if run.manifest["options"]["precision"] != "screen" or "screen" in run.manifest:
+        return False
+    try:
+        with open_shard(run.shard_file(index)) as shard:
+            in_fp32 = sum(pc.sum(pc.equal(batch["precision"], "fp32")).as_py() or 0 for batch in shard.iter_batches())
+        return in_fp32 > 0 and _content_fault(run, index) is None
+    except (OSError, KeyError, pa.ArrowInvalid):
+        return False
 
 
 def _counts(by_status: Mapping[str, int]) -> str:

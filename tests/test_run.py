@@ -209,6 +209,26 @@ def test_another_projects_run_json_is_left_alone(tiny_bundle: ModelBundle, rows:
     assert (tmp_path / "run" / "scores" / "precious.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("content", ["[]", '"x"', '{"format": 2}', "{"])
+def test_a_run_json_that_says_nothing_is_overwritten_as_its_error_advises_but_not_beside_other_files(
+    tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, content: str
+) -> None:
+    run, options = tmp_path / "run", ScoreOptions(shard_rows=300, threads=1)
+    score_dataset(tiny_bundle, rows, run, options)
+    (run / "run.json").write_text(content)
+    (run / "review.sqlite-wal").write_bytes(b"x")
+    with pytest.raises(RunError, match=r"start anew with `lossrank score \.\.\. --overwrite`$"):
+        RunDirectory.open(run)
+    for foreign in (run / "notes.txt", run / "scores" / "worst.parquet"):
+        foreign.write_text("mine")
+        with pytest.raises(RunError, match="exists and is not a run directory"):
+            score_dataset(tiny_bundle, rows, run, options, overwrite=True)
+        assert (run / "run.json").read_text() == content
+        foreign.unlink()
+    assert score_dataset(tiny_bundle, rows, run, options, overwrite=True).kept_rows == 0
+    assert RunDirectory.open(run).missing_shards() == []
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("call", ["mkdir", "unlink", "replace", "glob"])
 @pytest.mark.parametrize("nth", range(6))

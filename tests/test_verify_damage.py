@@ -78,6 +78,29 @@ def test_rows_twice_missing_or_in_another_order_are_found(run: Path, bundle: Mod
     assert verify(run).complete
 
 
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (pa.ArrowException("Unknown error: Failed to launch worker thread"), "mend that, and verify again"),
+        (pa.ArrowMemoryError("malloc of size 64 failed"), "mend that, and verify again"),
+        (PermissionError(13, "Permission denied"), "mend that, and verify again"),
+        (OSError(5, "Error reading bytes from file"), "mend that, and verify again"),
+        (pa.ArrowInvalid("Parquet magic bytes not found"), "remove it, and the same `lossrank score` command"),
+        (OSError("Couldn't deserialize thrift"), "remove it, and the same `lossrank score` command"),
+    ],
+)
+def test_only_a_shard_whose_content_is_at_fault_is_to_be_removed(
+    run: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, advice: str
+) -> None:
+    def fail(file: object) -> None:
+        raise error
+
+    monkeypatch.setattr("scorer.reading.pq.ParquetFile", fail)
+    said = says(verify(run), "part-00001.parquet")
+    assert said.startswith(f"can't be read ({error}); {advice}")
+    assert ("remove" in said) == ("remove" in advice)
+
+
 def test_a_shard_is_held_against_the_rows_that_were_scored(run: Path) -> None:
     table = pq.read_table(shard(run))
     status = pa.array(["no_text"] * 2 + ["ok"] * 298)
