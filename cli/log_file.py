@@ -17,6 +17,7 @@ import click
 from cli.output import json_line
 from cli.screen import printable
 from scorer import Plan, Progress, RunError, RunStats
+from scorer.address import scrubbed
 from scorer.columns import KNOWN
 from scorer.errors import recordable
 from scorer.events import LOG, event
@@ -172,4 +173,14 @@ class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         fields: dict[str, Any] = getattr(record, "fields", {})
-        return json_line({"time": moment, "level": record.levelname.lower(), "event": record.getMessage(), **fields})
+        said = _scrubbed(fields)
+        return json_line({"time": moment, "level": record.levelname.lower(), "event": record.getMessage(), **said})
+
+
+def _scrubbed(value: Any) -> Any:
+    """Return a value without what may be a secret of an address, wherever in it one is."""
+    if isinstance(value, dict):
+        return {key: _scrubbed(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_scrubbed(item) for item in value]
+    return scrubbed(str(value)) if isinstance(value, str | Path) else value

@@ -2,11 +2,14 @@
 
 import re
 
-_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]+://"
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]{1,30}://"
 _WEB = r"(?i:https?)://"
 _PART = r"(?:[^\s'\"<>?#]|['\"](?=\w))"  # of an address in a text; a quote as in it's.csv is no end
 # A web address' query may hold anything but a blank.
 _IN_TEXT = re.compile(rf"{_WEB}{_PART}+(?:[?#]\S*)?|{_SCHEME}(?:(?!{_WEB})(?:{_PART}|[?#]))+")
+_NEARLY = re.compile(
+    r"((?:[A-Za-z][A-Za-z0-9+.-]{1,30}:/|//)[^\s?]*)\?[\w.-]+=\S*"
+)  # an address, mistyped or as a path
 _BEHIND = ".,;:)]}'\"<>"  # may stand behind an address
 _CHAINED = re.compile(rf"::(?={_SCHEME})")  # as fsspec writes zip://a.csv::https://host/all.zip
 # Elsewhere than on the web a lone ? is part of a glob, which ends as a file does or has another wildcard.
@@ -78,9 +81,13 @@ def _after_password(address: str) -> str | None:
 
 def scrubbed(text: str) -> str:
     """Return a text, such as a library's message, with every address in it as ``without_secrets`` has it."""
-    return _IN_TEXT.sub(_scrubbed, text)
+    return _NEARLY.sub(_without_query, _IN_TEXT.sub(_scrubbed, text))
 
 
 def _scrubbed(found: re.Match[str]) -> str:
     address = found[0].rstrip(_BEHIND)
     return without_secrets(address) + found[0][len(address) :]
+
+
+def _without_query(found: re.Match[str]) -> str:
+    return found[1] if _QUERY.search(found[0]) else found[0]

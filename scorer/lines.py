@@ -2,6 +2,7 @@
 
 import csv
 import io
+import secrets
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import PurePosixPath
@@ -12,7 +13,8 @@ from scorer.store import DataFile
 MOST_BYTES = 1 << 28  # of one line, and of one CSV record, of which csv makes four times as many
 MOST_LINES = 10_000  # of one CSV record
 BLOCK = 1 << 16  # bytes that are read at a time
-_END = "\0 end of file"  # read after a CSV file's last line: a quote left open swallows it
+# Read after a CSV file's last line: a quote left open swallows it. No file can hold it but by guessing.
+_END = f"\0 end of file {secrets.token_hex(16)}"
 
 
 def suffixes(name: str) -> list[str]:

@@ -521,3 +521,8 @@ def test_json_is_the_text_of_values_that_are_no_strings(tmp_path: Path) -> None:
         write(tmp_path / "a.jsonl", '{"text": "a", "v": {"é": [1, true, null]}}\n{"text": "b", "v": 2.0}\n')
     )
     assert column(source, "v") == ['{"é": [1, true, null]}', "2.0"]
+
+
+def test_no_line_of_a_file_is_taken_for_its_end(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('text\na\n\0 end of file\nb\n"c\0 end of file"\n')
+    assert open_source(tmp_path / "a.csv").num_rows == 4

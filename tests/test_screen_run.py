@@ -171,7 +171,7 @@ def test_a_shard_that_a_kill_left_unlisted_in_fp32_is_unfinished_and_a_damaged_o
     score(bundle, news, run, OPTIONS)
     assert shards(run) == shards(screened)
     manifest = json.loads((run / "run.json").read_text())
-    manifest["shards"][cut_off.what]["sha256"] = "0"
+    manifest["shards"][cut_off.what]["sha256"] = "0" * 64
     (run / "run.json").write_text(json.dumps(manifest))
     assert not verify(run).sound  # once the screen is finished there is no such shard
 

@@ -193,3 +193,31 @@ def test_a_query_is_no_glob() -> None:
     assert not has_magic("https://h/a.csv?x=*[")
     assert has_magic("https://h/*.csv?x=1")
     assert is_web("HTTP://h")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        f"simplecache::http://127.0.0.1:9/a.csv?sig={FIRST}",
+        f" http://127.0.0.1:9/a.csv?sig={FIRST}",
+        f"http:/127.0.0.1:9/a.csv?sig={FIRST}",
+        f"//127.0.0.1:9/a.csv?sig={FIRST}",
+        f"file://http://127.0.0.1:9/a.csv?sig={FIRST}",
+    ],
+)
+@pytest.mark.parametrize("place", ["data", "bundle"])
+def test_an_address_that_is_mistyped_or_in_the_wrong_place_shows_no_signature(
+    lossrank: Lossrank, tiny_bundle: ModelBundle, tmp_path: Path, data: str, place: str
+) -> None:
+    log = tmp_path / "log.jsonl"
+    file = tmp_path / "a.csv"
+    file.write_text("text\nhello\n")
+    given = {"bundle": tiny_bundle.path, "data": file, place: data}
+    done = lossrank("score", given["bundle"], given["data"], "-o", tmp_path / "run", "--log-file", log)
+    assert done.exit_code != 0
+    assert FIRST not in done.output
+    assert FIRST not in log.read_text()
+
+
+def test_a_long_word_takes_no_time_to_look_through() -> None:
+    assert scrubbed("a" * 1_000_000) == "a" * 1_000_000
