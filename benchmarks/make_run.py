@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 
 from scorer.bundle import file_sha256
 from scorer.manifest import FORMAT
-from scorer.run import SCORES, RunDirectory
+from scorer.ours import SCORES
+from scorer.run import RunDirectory
 from scorer.shard import score_schema
 from scorer.summary import ShardNotes, summarise
 
@@ -73,8 +74,8 @@ def _shard(start: int, stop: int, random: np.random.Generator) -> pa.Table:
 def _manifest(rows: int, shard_rows: int) -> dict[str, Any]:
     return {
         "format": FORMAT,
-        "bundle": {"path": "/nowhere", "sha256": "", "model": "synthetic", "class_names": list(CLASSES)},
-        "data": {"name": "synthetic", "fingerprint": "", "rows": rows, "spec": {"kind": "table"}},
+        "bundle": {"path": "/nowhere", "sha256": "0" * 64, "model": "synthetic", "class_names": list(CLASSES)},
+        "data": {"name": "synthetic", "fingerprint": "0" * 64, "rows": rows, "spec": {"kind": "table"}},
         "columns": {"text": "text", "text_pair": None, "label": "label", "id": None},
         "options": {"precision": "fp32", "shard_rows": shard_rows, "batch_tokens": 512},
         "shards": {},

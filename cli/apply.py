@@ -21,8 +21,8 @@ from cli.review.decision import DISCARDED, KEPT, RELABELLED, UNREVIEWED
 from cli.screen import printable
 from scorer import RunDirectory, RunError, Source
 from scorer.address import is_remote
+from scorer.ours import SCORES
 from scorer.reopen import reopen_source
-from scorer.run import SCORES
 
 
 @click.command()

@@ -1,17 +1,18 @@
 """What the command line's exit codes mean."""
 
-from cli.entry import INTERRUPTED, TERMINATED
+from cli.entry import HUNG_UP, INTERRUPTED, TERMINATED
 from scorer.errors import LossrankError
 
 NOT_AS_ASKED = 3
 
-# Code 2 is click's own; those of Ctrl-C and SIGTERM are what a shell says of them.
+# Code 2 is click's own; those of Ctrl-C and the signals are what a shell says of them.
 EXIT_CODES = {
     0: "done",
     1: "an error, a run that `verify` finds wrong or unfinished among them; one line on stderr says what to do",
     2: "wrong usage",
     NOT_AS_ASKED: "done, but not as it was to be: a `--fail-if` gate failed, or the review tool refused rows; each is "
     "named, and the results are kept",
+    HUNG_UP: "stopped by SIGHUP, as of a terminal that was closed; the same command goes on",
     INTERRUPTED: "stopped by Ctrl-C; the same command goes on",
     TERMINATED: "stopped by SIGTERM; the same command goes on",
 }

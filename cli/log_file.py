@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ import click
 from cli.output import json_line
 from cli.screen import printable
 from scorer import Plan, Progress, RunError, RunStats
+from scorer.address import scrubbed
 from scorer.columns import KNOWN
 from scorer.errors import recordable
 from scorer.events import LOG, event
 from scorer.files import reporting
+from scorer.find import would_read
 
 _EVERY = 30.0  # seconds between lines of progress
 
@@ -66,6 +68,17 @@ def refuse_inside(log_file: Path | None, folder: Path) -> None:
     """
     if log_file is not None and log_file.resolve().is_relative_to(folder.resolve()):
         raise RunError(f"--log-file {log_file} lies in {folder}, which is to hold nothing else; put it beside that")
+
+
+def refuse_data(log_file: Path | None, data: Sequence[str]) -> None:
+    """Pass a log file that is none of the files that are to be read.
+
+    Raises:
+        RunError: it is one, or would be; nothing was written to it.
+    """
+    for each in data:
+        if log_file is not None and would_read(each, log_file):
+            raise RunError(f"--log-file {log_file} would be read as data, being of {each}; put it elsewhere")
 
 
 def log_plan(plan: Plan) -> None:
@@ -160,4 +173,14 @@ class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         fields: dict[str, Any] = getattr(record, "fields", {})
-        return json_line({"time": moment, "level": record.levelname.lower(), "event": record.getMessage(), **fields})
+        said = _scrubbed(fields)
+        return json_line({"time": moment, "level": record.levelname.lower(), "event": record.getMessage(), **said})
+
+
+def _scrubbed(value: Any) -> Any:
+    """Return a value without what may be a secret of an address, wherever in it one is."""
+    if isinstance(value, dict):
+        return {key: _scrubbed(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_scrubbed(item) for item in value]
+    return scrubbed(str(value)) if isinstance(value, str | Path) else value

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from cli.output import json_option, print_json
 from cli.ranking import check_output, ranking_options, ranking_records, ranking_table, say_precision, write_table
-from cli.screen import safe, stdout
+from cli.screen import opening, safe, stdout
 from scorer import RankedRow, RunDirectory, join_source
 from scorer import rank as rank_rows
 
@@ -82,6 +82,6 @@ def print_ranking(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) 
             "" if row.loss is None else f"{row.loss:.3f}",
             safe("" if row.label is None else run.class_names[row.label]),
             safe(f"{run.class_names[row.predicted]} {row.top_prob:.0%}"),
-            *(safe(str(source.column(name)[i])) for name in texts),
+            *(opening(str(source.column(name)[i])) for name in texts),
         )
     stdout().print(screen)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cli.log_file import ProgressLog, log_end, log_plan, logging_to, refuse_inside
+from cli.log_file import ProgressLog, log_end, log_plan, logging_to, refuse_data, refuse_inside
 from cli.output import check_gates, fail_if_option, json_option, log_file_option, print_json
 from cli.progress import ScoreProgress, duration
 from cli.screen import printable
@@ -155,6 +155,7 @@ def score(
         on_error=on_error,
     )
     refuse_inside(log_file, run)
+    refuse_data(log_file, data)
     with logging_to(log_file, "score", bundle=str(bundle), data=[without_secrets(each) for each in data], run=str(run)):
         stats = run_score(
             bundle, data, run, options, config=config, split=split, streaming=streaming, overwrite=overwrite

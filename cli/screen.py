@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 _PLAIN_WIDTH = 120
+_LONGEST_LINE = 4096  # characters; accents that take no room on the screen are among them
 
 
 def stdout() -> Console:
@@ -25,4 +26,17 @@ def printable(text: str) -> str:
 
 def safe(text: str) -> Text:
     """Return somebody else's text for a rich table or console: printable, and no markup is read."""
-    return Text(" ".join(printable(text).split()))
+    return Text(_one_line(text))
+
+
+def opening(text: str) -> Text:
+    """Return the beginning of somebody else's text as ``safe`` does, more of it than any screen has on a line."""
+    # Blanks collapse, so how much makes a line is only known once it is made: a text may begin with a page of them.
+    read = _LONGEST_LINE
+    while len(line := _one_line(text[:read])) < _LONGEST_LINE and read < len(text):
+        read *= 4
+    return Text(line[:_LONGEST_LINE])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(printable(text).split())

@@ -51,7 +51,7 @@ a label of the data.
 | `rescoring` | `score --precision screen`: the first rows are in fp32 |
 | `step` | `export`: what it is `doing` |
 | `end` | the summary |
-| `interrupted` | Ctrl-C |
+| `interrupted` | Ctrl-C, SIGTERM or SIGHUP |
 | `error` | `kind` and `message`, which is left to the screen where it may quote the data |
 """
 

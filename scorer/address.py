@@ -2,10 +2,22 @@
 
 import re
 
-_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]+://"
-_IN_TEXT = re.compile(rf"({_SCHEME}[^\s'\"<>]+?)([.,;:)]*)(?=[\s'\"<>]|$)")
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]{1,30}://"
+_WEB = r"(?i:https?)://"
+_PART = r"(?:[^\s'\"<>?#]|['\"](?=\w))"  # of an address in a text; a quote as in it's.csv is no end
+# A web address' query may hold anything but a blank.
+_IN_TEXT = re.compile(rf"{_WEB}{_PART}+(?:[?#]\S*)?|{_SCHEME}(?:(?!{_WEB})(?:{_PART}|[?#]))+")
+_NEARLY = re.compile(
+    r"((?:[A-Za-z][A-Za-z0-9+.-]{1,30}:/|//)[^\s?]*)\?[\w.-]+=\S*"
+)  # an address, mistyped or as a path
+_BEHIND = ".,;:)]}'\"<>"  # may stand behind an address
 _CHAINED = re.compile(rf"::(?={_SCHEME})")  # as fsspec writes zip://a.csv::https://host/all.zip
-_QUERY = re.compile(r"\?[\w.-]+=.*", re.DOTALL)  # elsewhere than on the web a lone ? is part of a glob
+# Elsewhere than on the web a lone ? is part of a glob, which ends as a file does or has another wildcard.
+_FILE = r"\.(?:parquet|pq|arrow|feather|ipc|[ct]sv|jsonl|ndjson|json)(?:\.\w+)?$"
+_QUERY = re.compile(rf"\?[A-Za-z][\w.-]*=(?![^&]*(?:[*\[]|{_FILE})).*", re.DOTALL)
+_PORT = re.compile(r"(?:\[[^\]]*\]|[^:]*)(?::([0-9]{1,5}))?")  # a host, of which [::1] is one, and its port
+_NO_PORT = ("s3", "gs", "gcs")  # they begin with a bucket
+_NO_PASSWORD = ("github",)  # github://owner:repository@branch/file
 
 
 def is_remote(data: str) -> bool:
@@ -25,10 +37,9 @@ def has_magic(data: str) -> bool:
     return any(mark in data for mark in "*?[")
 
 
-def has_password(url: str) -> bool:
-    """Say whether an address holds a password; it may hold a slash itself, but not on the web."""
-    rest = url.partition("://")[2]
-    return ":" in (rest.partition("/")[0] if is_web(url) else rest).rpartition("@")[0]
+def has_password(address: str) -> bool:
+    """Say whether an address, or another of its chain, holds a password, which may hold a slash itself."""
+    return any(is_remote(link) and _after_password(link) is not None for link in _CHAINED.split(address))
 
 
 def without_secrets(address: str) -> str:
@@ -40,16 +51,43 @@ def without_secrets(address: str) -> str:
     if not is_remote(address):
         return address
     if is_web(address):
-        scheme, _, rest = re.split(r"[?#]", address, maxsplit=1)[0].partition("://")
-        host, slash, path = rest.partition("/")
+        scheme, _, rest = address.partition("://")
+        found = _after_password(address)
+        host, slash, path = re.split(r"[?#]", rest if found is None else found, maxsplit=1)[0].partition("/")
         return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
     first, *chained = _CHAINED.split(address)
-    if has_password(first):
-        scheme, _, rest = first.partition("://")
-        first = f"{scheme}://{rest.rpartition('@')[2]}"
+    if (found := _after_password(first)) is not None:
+        first = f"{first.partition('://')[0]}://{found}"
     return "::".join([_QUERY.sub("", first), *map(without_secrets, chained)])
+
+
+def _after_password(address: str) -> str | None:
+    """Return what is behind the user and the password of one address, None if it has no password.
+
+    It has one if there is a colon before its first slash, other than a port's, and an ``@`` behind that. Where the host
+    begins is then not sure, as a password may hold anything: it is taken to be behind the last ``@`` of the path.
+    """
+    scheme, _, rest = address.partition("://")
+    authority = re.split(r"[/?#]" if is_web(address) else "/", rest, maxsplit=1)[0]
+    user, _, host = authority.rpartition("@")
+    port = None if scheme in _NO_PORT else _PORT.fullmatch(host)
+    has_port = port is not None and int(port[1] or 0) < 1 << 16
+    behind = "@" in rest[len(authority) :] and not has_port and ":" in host
+    if scheme in _NO_PASSWORD or not (":" in user or behind):
+        return None
+    path = re.split(r"[?#]", rest, maxsplit=1)[0] if is_web(address) else rest
+    return path.rpartition("@")[2] if "@" in path else ""
 
 
 def scrubbed(text: str) -> str:
     """Return a text, such as a library's message, with every address in it as ``without_secrets`` has it."""
-    return _IN_TEXT.sub(lambda found: without_secrets(found[1]) + found[2], text)
+    return _NEARLY.sub(_without_query, _IN_TEXT.sub(_scrubbed, text))
+
+
+def _scrubbed(found: re.Match[str]) -> str:
+    address = found[0].rstrip(_BEHIND)
+    return without_secrets(address) + found[0][len(address) :]
+
+
+def _without_query(found: re.Match[str]) -> str:
+    return found[1] if _QUERY.search(found[0]) else found[0]

@@ -2,7 +2,8 @@
 
     LossrankError
     ├── SourceError     the data: missing, empty, unreadable, a column that is not there
-    │   └── NotThereError   nothing lies at the place that was named
+    │   ├── NotThereError      nothing lies at the place that was named
+    │   └── UnreachableError   its store or the hub does not answer, or refuses: what lies there is not known
     ├── LabelError      the labels: names that don't match the model's, numbers in another order
     ├── BundleError     the bundle: missing, changed, newer than this version
     ├── DeviceError     onnxruntime: not installed, installed twice, a device that is not there
@@ -40,6 +41,10 @@ class SourceError(LossrankError):
 
 class NotThereError(SourceError):
     """Nothing lies at the place that was named."""
+
+
+class UnreachableError(SourceError):
+    """The store or the hub where the data lies failed, so that nothing is known of the data."""
 
 
 class LabelError(LossrankError):

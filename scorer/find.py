@@ -2,28 +2,35 @@
 
 import glob
 import json
+from collections.abc import Iterable
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.fs as pafs
 
 from scorer.address import has_magic, is_remote, is_web, without_secrets
-from scorer.errors import NotThereError, SourceError, nearest
+from scorer.errors import NotThereError, SourceError, UnreachableError, nearest
+from scorer.failures import why
 from scorer.formats import format_of, known_suffixes
-from scorer.store import DataFile, Place, local_place, remote_place, why
+from scorer.ours import is_run
+from scorer.store import DataFile, Place, local_place, remote_place
 
 
 def find_files(data: str, config: str | None, split: str | None) -> list[DataFile]:
     """Return the files that a path, an address, a folder or a glob means, in a fixed order; none for a hub's name.
 
-    Files come in the order of their names, folder by folder: the same here and in a store.
+    Files come in the order of their names, folder by folder: the same here and in a store. They may be of several
+    kinds. What lies in a run directory below a folder or in the reach of a glob is no data.
 
     Raises:
-        SourceError: nothing is there, the store can't be reached, the files are of several kinds or none that can be
-            read, or there is no such split.
+        SourceError: a folder has no file that can be read, or there is no such split.
+        NotThereError: nothing is there.
+        UnreachableError: the store failed.
     """
     shown = without_secrets(data)
-    if config is not None and (is_remote(data) or Path(data).exists() or glob.has_magic(data)):
+    if config is not None and (is_remote(data) or Path(data).exists() or has_magic(data)):
         raise SourceError(f"--config {config} goes with the name of a data set on the hub, and {shown} is a path")
     if not is_remote(data):
         return _local_files(local_place(data), split)
@@ -33,7 +40,8 @@ def find_files(data: str, config: str | None, split: str | None) -> list[DataFil
     except SourceError:
         raise
     except Exception as error:  # the errors of the stores' libraries have no common root
-        raise SourceError(f"{shown} can't be opened: {why(error, data)}") from error
+        kind = SourceError if isinstance(error, pa.ArrowInvalid) else UnreachableError  # of a path that can be none
+        raise kind(f"{shown} can't be opened: {why(error, data)}") from error
 
 
 def find_several(paths: list[str], split: str | None) -> list[DataFile]:
@@ -60,11 +68,13 @@ def find_several(paths: list[str], split: str | None) -> list[DataFile]:
 
 
 def same_format(files: list[DataFile], data: str) -> list[DataFile]:
-    """Pass files that are all of one kind.
+    """Pass files that are all of one kind; one alone is only told when it is opened.
 
     Raises:
-        SourceError: they are of several kinds, there is none, or one is of no known kind.
+        SourceError: they are of several kinds, or one is of no known kind.
     """
+    if len(files) == 1:
+        return files
     kinds = {kind.name for file in files if (kind := format_of(file.name))}
     if len(kinds) != 1 or not all(format_of(file.name) for file in files):
         what = f"files of several kinds ({', '.join(sorted(kinds))})" if kinds else "no file of a known kind"
@@ -74,19 +84,37 @@ def same_format(files: list[DataFile], data: str) -> list[DataFile]:
     return files
 
 
+def would_read(data: str, file: Path) -> bool:
+    """Say whether a file, there or not yet, is one of those that a data argument means on this machine."""
+    if is_remote(data):
+        return False
+    place, file = local_place(data), file.resolve()
+    path = Path(place.path)
+    if path.is_file() or not (path.is_dir() or has_magic(place.path)):
+        return path.resolve() == file
+    folder = _fixed(path) if not path.is_dir() else path
+    if not file.is_relative_to(folder.resolve()):
+        return False
+    below = str(file.relative_to(folder.resolve()))
+    if not path.is_dir():
+        return Place(place.fs, str(path.relative_to(folder)), "").means(below)
+    saved = any((path / name).is_file() for name in ("state.json", "dataset_dict.json"))
+    return not (saved or _is_hidden(below) or format_of(file.name) is None)
+
+
 def _local_files(place: Place, split: str | None) -> list[DataFile]:
     data, path = place.path, Path(place.path)
     if path.is_dir():
         return _folder(place, data, split)
     if path.is_file():
         return _one(place, split)
-    if glob.has_magic(data):
+    if has_magic(data):
         _refuse_split(data, split)
         names = glob.glob(data, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
-        found = sorted(file for file in map(Path, names) if file.is_file())
+        found = _of_no_run((file for file in map(Path, names) if file.is_file()), _fixed(path))
         if not found:
             raise NotThereError(f"no file matches {data}")
-        return same_format([place.file(str(file)) for file in found], data)
+        return [place.file(str(file)) for file in sorted(found)]
     if path.suffix or path.is_absolute() or data.startswith(("./", "../", "~")) or data.count("/") > 1:
         siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise NotThereError(f"{data} does not exist{nearest(path.name, siblings)}")
@@ -99,7 +127,7 @@ def _remote_files(place: Place, data: str, split: str | None) -> list[DataFile]:
         found = place.matching()
         if not found:
             raise NotThereError(f"no file matches {data}{_missing_bucket(place)}")
-        return same_format([place.file(path) for path in found], data)
+        return [place.file(path) for path in found]
     kind = place.kind(place.path)
     # The web knows no folders: a page that is no file of ours is taken for a list of links.
     if kind == pafs.FileType.File and (format_of(place.file(place.path).name) or not is_web(data)):
@@ -161,8 +189,29 @@ def _folder(place: Place, folder: str, split: str | None) -> list[DataFile]:
         ) from error
     _refuse_split(address, split)
     found = [path for path in place.below(folder) if not _is_hidden(path.removeprefix(folder))]
-    files = map(place.file, found)
-    return same_format([file for file in files if format_of(file.name)], address)
+    files = [file for file in map(place.file, found) if format_of(file.name)]
+    if files and not files[0].is_remote:
+        kept = set(_of_no_run((Path(file.path) for file in files), Path(folder)))
+        files = [file for file in files if Path(file.path) in kept]
+    if not files:
+        raise SourceError(f"{address} holds no file of a known kind; these are: {known_suffixes()}")
+    return files
+
+
+def _fixed(pattern: Path) -> Path:
+    """Return the folder that a glob begins with."""
+    return Path(*takewhile(lambda part: not has_magic(part), pattern.parts))
+
+
+def _of_no_run(files: Iterable[Path], folder: Path) -> list[Path]:
+    """Leave out what lies in a run directory below a folder: ``score BUNDLE data -o data/run`` reads no scores."""
+    files = list(files)
+    above = {
+        parent: [each for each in (parent, *parent.parents) if each != folder and each.is_relative_to(folder)]
+        for parent in {file.parent for file in files}
+    }
+    runs = {each for folders in above.values() for each in folders if is_run(each)}
+    return [file for file in files if runs.isdisjoint(above[file.parent])]
 
 
 def _json(place: Place, path: str) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """A data set of the `datasets` library: loaded by name into its cache, or streamed as it lies."""
 
 import contextlib
+import gzip
 import hashlib
 import json
 import logging
@@ -11,11 +12,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from scorer.errors import SourceError
+from scorer.errors import SourceError, UnreachableError
+from scorer.failures import first_line
 from scorer.formats import NO_END, Batches, Wanted
 from scorer.parts import GO_ON
 from scorer.schemas import hash_rows
-from scorer.store import first_line
 
 _CHUNK = 4096
 
@@ -83,7 +84,8 @@ def load(name: str, config: str | None, split: str | None) -> pa.Table:
     """Download a split, or take it from the cache, as a table that is mapped from there.
 
     Raises:
-        SourceError: no split is named, it can't be loaded, or `datasets` is not installed.
+        SourceError: no split is named, or it can't be loaded.
+        UnreachableError: the hub failed, or `datasets` is not installed.
     """
     with _library(name, split) as datasets:
         loaded = datasets.load_dataset(name, config, split=split)
@@ -100,7 +102,7 @@ def stream(name: str, config: str | None, split: str | None) -> Stream:
     doesn't say which files, of which state (a commit, an ETag, the time of writing), it is made of.
 
     Raises:
-        SourceError: as for ``load``.
+        SourceError, UnreachableError: as for ``load``.
     """
     with _library(name, split) as datasets:
         builder = datasets.load_dataset_builder(name, config)
@@ -136,7 +138,7 @@ def _batches(rows: Any, name: str) -> Iterator[pa.RecordBatch]:
     except SourceError:
         raise
     except Exception as error:  # the library's errors have no common root
-        raise SourceError(
+        raise _at_fault(name, error)(
             f"`datasets` can't stream {name} ({first_line(error)})", quotes_data=not isinstance(error, OSError)
         ) from error
 
@@ -150,7 +152,7 @@ def _library(name: str, split: str | None) -> Iterator[Any]:
     try:
         import datasets
     except ImportError:
-        raise SourceError(
+        raise UnreachableError(
             f"{name} is no file or folder here; to load it as a data set's name, run `pip install 'lossrank[datasets]'`"
         ) from None
     if split is None:
@@ -160,9 +162,16 @@ def _library(name: str, split: str | None) -> Iterator[Any]:
     try:
         yield datasets
     except Exception as error:  # the library's errors have no common root
-        raise SourceError(
+        raise _at_fault(name, error)(
             f"{name} is no file or folder here, and `datasets` can't load it by name ({first_line(error)})",
             quotes_data=not isinstance(error, OSError),
         ) from error
     finally:
         logging.disable(before)
+
+
+def _at_fault(name: str, error: Exception) -> type[SourceError]:
+    """Return the kind of error to tell of the library's: of a data set, or of the hub where it lies."""
+    # The failures of a connection and of HTTP have classes of their own; decompression has these two.
+    of_content = not isinstance(error, OSError) or type(error) in (OSError, gzip.BadGzipFile)
+    return SourceError if of_content or Path(name).exists() else UnreachableError

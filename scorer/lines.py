@@ -2,17 +2,19 @@
 
 import csv
 import io
+import secrets
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import PurePosixPath
-from typing import Any
 
 from scorer.errors import SourceError
 from scorer.store import DataFile
 
 MOST_BYTES = 1 << 28  # of one line, and of one CSV record, of which csv makes four times as many
 MOST_LINES = 10_000  # of one CSV record
-_END = "\0 end of file"  # read after a CSV file's last line: a quote left open swallows it
+BLOCK = 1 << 16  # bytes that are read at a time
+# Read after a CSV file's last line: a quote left open swallows it. No file can hold it but by guessing.
+_END = f"\0 end of file {secrets.token_hex(16)}"
 
 
 def suffixes(name: str) -> list[str]:
@@ -29,40 +31,45 @@ def is_utf8(text: str) -> bool:
     return True
 
 
-class RecordBytes(io.RawIOBase):
-    """A file's bytes, so many of them for each record: what is read past that is refused before it is all in memory."""
+class RecordBytes(io.BufferedIOBase):
+    """A file's bytes, so many of them for each record: what is read past that is refused before it is all in memory.
+
+    A block is read when all before it is used up, so what was read since a record began is that record's, but for the
+    latest block: the next records may lie in it.
+
+    ``line``, from 1, is where the record that is read begins; whoever reads sets it.
+    """
 
     def __init__(self, file: DataFile) -> None:
+        self.line = 1
+        self.name = str(file)
         self._file = file
         self._stream = file.stream()
-        self._bytes = self._newlines = 0
-        self._line = 1
-
-    def start(self, line: int) -> None:
-        """Begin a record at a line, from 1."""
-        self._line = line
-        self._bytes = self._newlines = 0
+        self._counted = self._bytes = self._newlines = 0
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
-        """Read some bytes.
+    def read1(self, size: int | None = -1, /) -> bytes:
+        """Read a block, whatever size is asked for.
 
         Raises:
             SourceError: the record has too many bytes or lines.
         """
-        count = int(self._stream.readinto(buffer))
-        self._bytes += count
-        self._newlines += bytes(memoryview(buffer)[:count]).count(b"\n")
+        if self._counted != self.line:
+            self._counted = self.line
+            self._bytes = self._newlines = 0
         if self._newlines > MOST_LINES:
-            raise unclosed(self._file, self._line, f"is not closed for {MOST_LINES:,} lines")
+            raise unclosed(self._file, self.line, f"is not closed for {MOST_LINES:,} lines")
         if self._bytes > MOST_BYTES:
             raise SourceError(
-                f"{self._file} line {self._line}: what begins here has no end for {MOST_BYTES:,} bytes; see that its "
+                f"{self._file} line {self.line}: what begins here has no end for {MOST_BYTES:,} bytes; see that its "
                 "quotes are closed and that each row has a line, or save the file as Parquet"
             )
-        return count
+        block: bytes = self._stream.read(BLOCK)
+        self._bytes += len(block)
+        self._newlines += block.count(b"\n")
+        return block
 
     def close(self) -> None:
         self._stream.close()
@@ -72,7 +79,7 @@ class RecordBytes(io.RawIOBase):
 def open_text(raw: RecordBytes) -> io.TextIOWrapper:
     """Return a file's text, with the ends of its lines as they are."""
     # surrogateescape carries bytes that aren't UTF-8 through to the row they belong to.
-    return io.TextIOWrapper(io.BufferedReader(raw), encoding="utf-8-sig", errors="surrogateescape", newline="")
+    return io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
 def lines(file: DataFile) -> Iterator[str]:
@@ -84,7 +91,7 @@ def lines(file: DataFile) -> Iterator[str]:
     raw = RecordBytes(file)
     with open_text(raw) as stream:
         for number, line in enumerate(stream, start=1):
-            raw.start(number + 1)
+            raw.line = number + 1
             yield line
 
 
@@ -96,30 +103,29 @@ def csv_rows(file: DataFile) -> Iterator[tuple[list[str], str | None]]:
             would all become one text. The rows are counted before a run starts, so it is told before.
     """
     # The limit is the whole process's. It is only ever raised: another thread may be reading, and what is put back in
-    # the middle of a record would break it.
-    if csv.field_size_limit() < MOST_BYTES:
-        csv.field_size_limit(MOST_BYTES)
+    # the middle of a record would break it. It is more than what is read of one record, so no column names are past it.
+    if csv.field_size_limit() < MOST_BYTES + BLOCK:
+        csv.field_size_limit(MOST_BYTES + BLOCK)
     raw = RecordBytes(file)
     with open_text(raw) as stream:
         reader = csv.reader(chain(stream, [_END]), delimiter="\t" if ".tsv" in suffixes(file.name) else ",")
         header: list[str] | None = None
+        end = [_END]
         last = 0
         while True:
             problem = None
             try:
-                record = next(reader, [_END])
+                record = next(reader, end)
             except csv.Error as error:
                 record, problem = [], str(error)
             begins, last = last + 1, reader.line_num
-            raw.start(last + 1)
-            if record == [_END]:
+            raw.line = last + 1
+            if record == end:
                 return
             if record and _END in record[-1]:
                 raise unclosed(file, begins, "is never closed")
             if last - begins > MOST_LINES:
                 raise unclosed(file, begins, f"is not closed for {MOST_LINES:,} lines")
-            if problem is not None and header is None:
-                raise SourceError(f"{file} line {last}: the column names can't be read ({problem}); mend that line")
             if not record and problem is None:
                 continue
             if header is None:

@@ -13,6 +13,7 @@ FORMAT = 2
 MANIFEST = "run.json"
 MOST_SHARDS = 1_000_000  # the manifest lists each one
 
+_ANEW = "start anew with `lossrank score ... --overwrite`"
 _Check = Callable[[Any], bool]
 _LARGEST = 2**53  # up to here every JSON reader holds whole numbers exactly
 
@@ -37,11 +38,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
             f"{path} is not a run directory (no {MANIFEST}); `lossrank score ... -o RUN` makes one"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise RunError(
-            f"{path / MANIFEST} can't be read ({error}); start anew with `lossrank score ... --overwrite`"
-        ) from error
+        raise RunError(f"{path / MANIFEST} can't be read ({error}); {_ANEW}") from error
     if not isinstance(manifest, dict) or not _count(manifest.get("format")):
-        raise RunError(f"{path / MANIFEST} is not a run's manifest; start anew with `lossrank score ... --overwrite`")
+        raise RunError(f"{path / MANIFEST} is not a run's manifest; {_ANEW}")
     if manifest["format"] > FORMAT:
         raise RunError(f"{path} was written by a newer lossrank (format {manifest['format']}); upgrade lossrank")
     if manifest["format"] < FORMAT:
@@ -51,6 +50,11 @@ def read_manifest(path: Path) -> dict[str, Any]:
         )
     _refuse_damage(path / MANIFEST, manifest)
     return manifest
+
+
+def damaged(file: Path, what: str, mend: str = _ANEW, *, quotes_data: bool = False) -> RunError:
+    """Return the error of a manifest that is not as lossrank writes it."""
+    return RunError(f"{file} is damaged: {what}; {mend}", quotes_data=quotes_data)
 
 
 def refuse_many_shards(rows: int, shard_rows: int) -> None:
@@ -71,20 +75,17 @@ def _refuse_damage(file: Path, manifest: dict[str, Any]) -> None:
     Raises:
         RunError: one is not; it is named.
     """
-    anew = "start anew with `lossrank score ... --overwrite`"
     for part, check in _NEEDED.items():
         if part not in manifest:
-            raise RunError(f"{file} is damaged: its {part} is missing; {anew}")
+            raise damaged(file, f"its {part} is missing")
         if not check(manifest[part]):
-            raise RunError(f"{file} is damaged: its {part} is not as lossrank writes it; {anew}")
+            raise damaged(file, f"its {part} is not as lossrank writes it")
     for part, check in _DISPENSABLE.items():
         if part in manifest and not check(manifest[part]):
-            raise RunError(
-                f"{file} is damaged: its {part} is not as lossrank writes it; take it out of the file, and the same "
-                "`lossrank score` command goes on"
-            )
+            mend = "take it out of the file, and the same `lossrank score` command goes on"
+            raise damaged(file, f"its {part} is not as lossrank writes it", mend)
     if manifest["data"]["rows"] > MOST_SHARDS * manifest["options"]["shard_rows"]:
-        raise RunError(f"{file} is damaged: it names rows for more than {MOST_SHARDS:,} shards; {anew}")
+        raise damaged(file, f"it names rows for more than {MOST_SHARDS:,} shards")
 
 
 def _has(checks: Mapping[str, _Check], **perhaps: _Check) -> _Check:
@@ -121,7 +122,7 @@ def _place(value: Any) -> bool:
 
 
 def _hash(value: Any) -> bool:
-    return isinstance(value, str) and set(value) <= set(hexdigits)
+    return isinstance(value, str) and len(value) == 64 and set(value) <= set(hexdigits)
 
 
 def _flag(value: Any) -> bool:
@@ -160,8 +161,8 @@ def _spec(value: Any) -> bool:
         return True
     file = _has({"file": _place})
     data = _place if value["kind"] == "datasets" else lambda each: _place(each) or _each(_place)(each)
-    asked = dict.fromkeys(("config", "split"), _or_null(_place))
-    return _has({"data": data}, **asked, streaming=_flag, files=_each(file))(value)
+    asked = _or_null(_place)
+    return _has({"data": data}, config=asked, split=asked, streaming=_flag, files=_each(file))(value)
 
 
 def _options(value: Any) -> bool:
@@ -171,7 +172,17 @@ def _options(value: Any) -> bool:
 
 _counts = _by_name(_count)
 _seconds = _by_name(_amount)
-_notes = {**dict.fromkeys(("tokens", "padded_tokens", "duplicates"), _count), "unknown_labels": _counts}
+_shard = _has(
+    {
+        "sha256": _hash,
+        "tokens": _count,
+        "padded_tokens": _count,
+        "duplicates": _count,
+        "unknown_labels": _counts,
+        "problems": _each(_text),
+    },
+    by_status=_counts,
+)
 _control = _has({"rows": _count, "mean_error": _amount, "largest_error": _amount, "error_quantiles": _by_name(_amount)})
 _screen = _has(
     {"top_k": _some, "rescored": _count},
@@ -184,9 +195,9 @@ _screen = _has(
 _NEEDED: dict[str, _Check] = {
     "bundle": _has({"path": _place, "sha256": _hash, "model": _text, "class_names": _each(_text)}),
     "data": _has({"name": _text, "fingerprint": _hash, "rows": _some, "spec": _spec}),
-    "columns": _has({"text": _text, **dict.fromkeys(("text_pair", "label", "id"), _or_null(_text))}),
+    "columns": _has({"text": _text, "text_pair": _or_null(_text), "label": _or_null(_text), "id": _or_null(_text)}),
     "options": _options,
-    "shards": _by_name(_has({"sha256": _hash, **_notes, "problems": _each(_text)}, by_status=_counts)),
+    "shards": _by_name(_shard),
 }
 # What a start makes anew, or does without.
 _DISPENSABLE: dict[str, _Check] = {
@@ -195,9 +206,14 @@ _DISPENSABLE: dict[str, _Check] = {
     "history": _each(
         _has(
             {
-                **dict.fromkeys(("started", "updated"), _moment),
-                **{"ended": _or_null(_moment), "why": _or_null(_text), "pid": _count, "host": _text},
-                **{"rows": _count, "seconds": _amount},
+                "started": _moment,
+                "updated": _moment,
+                "ended": _or_null(_moment),
+                "why": _or_null(_text),
+                "pid": _count,
+                "host": _text,
+                "rows": _count,
+                "seconds": _amount,
             },
             scoring_seconds=_amount,
         )
@@ -206,11 +222,22 @@ _DISPENSABLE: dict[str, _Check] = {
     "summary": _or_null(
         _has(
             {
-                **dict.fromkeys(("kept_rows", "truncated", "tokens", "duplicates", "peak_memory_bytes"), _count),
-                **{"rows": _some, "by_status": _counts, "by_precision": _counts, "unknown_labels": _counts},
-                **{"mean_loss": _or_null(_number), "accuracy": _or_null(_amount), "padding": _number},
-                **{"model_share": _amount, "screen": _or_null(_screen), "problems": _each(_text)},
+                "rows": _some,
+                "kept_rows": _count,
+                "by_status": _counts,
+                "mean_loss": _or_null(_number),
+                "accuracy": _or_null(_amount),
+                "truncated": _count,
+                "tokens": _count,
+                "padding": _number,
+                "duplicates": _count,
+                "by_precision": _counts,
+                "screen": _or_null(_screen),
+                "model_share": _amount,
                 "seconds": lambda value: _seconds(value) and "total" in value,
+                "peak_memory_bytes": _count,
+                "unknown_labels": _counts,
+                "problems": _each(_text),
             }
         )
     ),

@@ -6,8 +6,9 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from scorer.errors import LossrankError, SourceError
+from scorer.failures import at_fault, why
 from scorer.formats import Batches, Format, Wanted
-from scorer.store import DataFile, forget_listings, why
+from scorer.store import DataFile, forget_listings
 
 GO_ON = "put back what it was and give the same command again, or score it again"
 
@@ -58,17 +59,13 @@ class FilePart:
     def refuse_change(self) -> None:
         try:
             version = self.file.version()
-        except FileNotFoundError as error:
-            if self.file.is_remote and error.__cause__ is not None:  # as fsspec tells of any failure of HTTP
-                raise self._unasked(error) from error
+        except FileNotFoundError:
             raise SourceError(f"{self.file} is gone, while it was being read; {GO_ON}") from None
-        except Exception as error:  # the errors of the stores' libraries have no common root
-            raise self._unasked(error) from error
+        except OSError as error:
+            said = f"{self.file} can't be asked for its version: {why(error, self.file.path)}"
+            raise at_fault(error)(said) from error
         if version != self.version:
             raise SourceError(f"{self.file} has changed while it was being read; {GO_ON}")
-
-    def _unasked(self, error: Exception) -> SourceError:
-        return SourceError(f"{self.file} can't be asked for its version: {why(error, self.file.path)}")
 
 
 @dataclass(frozen=True)
@@ -97,6 +94,7 @@ def inspected(file: DataFile, kind: Format, data: str) -> tuple[dict[str, Any], 
 
     Raises:
         SourceError: it is not there, is empty or can't be read.
+        UnreachableError: its store failed.
     """
     try:
         version = file.version()
@@ -114,7 +112,7 @@ def inspected(file: DataFile, kind: Format, data: str) -> tuple[dict[str, Any], 
 
 def _unreadable(file: DataFile, kind: Format, error: Exception) -> SourceError:
     said = f"{file} can't be read as {kind.name} ({why(error, file.path)})"
-    return SourceError(said, quotes_data=isinstance(error, pa.ArrowException))
+    return at_fault(error)(said, quotes_data=isinstance(error, pa.ArrowException))
 
 
 def _not_ours(file: DataFile, error: Exception) -> None:

@@ -157,8 +157,11 @@ def score_dataset(
                 work.refuse_kept()
             if not missing and (said := run.manifest.get("summary")):
                 stats = recount(run)
-                if (counted := {**stats.as_dict(), "kept_rows": said["kept_rows"]}) != said:
+                counted = {**stats.as_dict(), "kept_rows": said["kept_rows"]}
+                if counted != said or run.manifest.get("screen") != stats.screen:
                     run.manifest["summary"] = counted
+                    if screen_top is not None:
+                        run.manifest["screen"] = stats.screen
                     run.save()
                 return stats
             work.score_missing()

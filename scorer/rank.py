@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from scorer.errors import RunError, nearest
 from scorer.labels import fold
-from scorer.manifest import MANIFEST
+from scorer.manifest import MANIFEST, damaged
 from scorer.reading import take_rows
-from scorer.reopen import reopen_source
+from scorer.reopen import refuse_columns, reopen_source
 from scorer.run import RunDirectory
 from scorer.source import Data
 
@@ -107,12 +107,7 @@ def join_source(run: RunDirectory, ranked: list[RankedRow], data: Data | None = 
         RunError: the run names a column that the data, which is what was scored, does not have.
     """
     source = reopen_source(run.manifest["data"]["spec"], run.data_fingerprint, data)
-    for role, name in run.columns.items():
-        if name is not None and name not in source.schema.names:
-            raise RunError(
-                f"{run.path / MANIFEST} is damaged: it names the {role} column {name!r}, which {source.name} does not "
-                "have; start anew with `lossrank score ... --overwrite`"
-            )
+    refuse_columns(run, source)
     return source.take(np.array([row.row for row in ranked], dtype=np.int64))
 
 
@@ -159,17 +154,15 @@ def _read_rows(run: RunDirectory, rows: NDArray[np.int64]) -> list[RankedRow]:
     found: dict[int, dict[str, Any]] = {}
     for shard in np.unique(rows // run.shard_rows).tolist():
         wanted = np.sort(rows[rows // run.shard_rows == shard])
-        table = take_rows(run.shard_file(shard), wanted - run.shard_range(shard)[0])
+        table = take_rows(run.sound_shard(shard), wanted - run.shard_range(shard)[0])
         found |= {int(record["row"]): record for record in table.drop_columns(["status", "int8_loss"]).to_pylist()}
     ranked = []
     for place, row in enumerate(rows.tolist(), start=1):
         record = found[row]
         probs = record.pop("probs")
         if len(probs) != len(run.class_names):
-            raise RunError(
-                f"{run.path / MANIFEST} is damaged: it names {len(run.class_names)} classes, the shards have "
-                f"{len(probs)}; start anew with `lossrank score ... --overwrite`"
-            )
+            classes = f"it names {len(run.class_names)} classes, the shards have {len(probs)}"
+            raise damaged(run.path / MANIFEST, classes)
         ranked.append(RankedRow(rank=place, probs=tuple(probs), **record))
     return ranked
 

@@ -1,5 +1,6 @@
 """Reading a shard's rows a batch at a time, so that ranking holds as little of a large shard as of a small one."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,13 @@ _BATCH_ROWS = 65_536
 _AGAIN = "run the same `lossrank score` command again to have it made anew"
 
 
+@contextlib.contextmanager
+def open_shard(file: Path) -> Iterator[pq.ParquetFile]:
+    """Open a shard by its path, which pyarrow would take for an address where a colon is in it."""
+    with pa.OSFile(str(file)) as stream, pq.ParquetFile(stream) as shard:
+        yield shard
+
+
 def read_batches(file: Path, rows: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """Yield the columns of a shard of so many rows, in order.
 
@@ -23,7 +31,7 @@ def read_batches(file: Path, rows: int, columns: list[str]) -> Iterator[pa.Recor
     """
     found = 0
     try:
-        with pq.ParquetFile(file) as shard:
+        with open_shard(file) as shard:
             for batch in shard.iter_batches(_BATCH_ROWS, columns=columns, use_threads=False):
                 found += len(batch)
                 yield batch
@@ -40,7 +48,7 @@ def take_rows(file: Path, places: NDArray[np.int64]) -> pa.Table:
     """
     taken = []
     try:
-        with pq.ParquetFile(file) as shard:
+        with open_shard(file) as shard:
             sizes = [shard.metadata.row_group(group).num_rows for group in range(shard.num_row_groups)]
             ends = np.cumsum(sizes)
             for group in np.unique(np.searchsorted(ends, places, side="right")).tolist():
@@ -60,7 +68,7 @@ def count_words(column: pa.Array | pa.ChunkedArray) -> Counter[str]:
     return Counter({str(each["values"]): int(each["counts"]) for each in column.drop_null().value_counts().to_pylist()})
 
 
-def unreadable(file: Path, error: Exception) -> RunError:
+def unreadable(file: Path, error: Exception | str) -> RunError:
     """Return the error of a shard that can't be read."""
     return RunError(f"{file} can't be read ({error}); {_AGAIN}")
 

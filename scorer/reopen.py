@@ -2,16 +2,23 @@
 
 from typing import Any
 
-from scorer.errors import SourceError
+from scorer.address import is_remote
+from scorer.errors import SourceError, UnreachableError
+from scorer.failures import first_line
+from scorer.manifest import MANIFEST, damaged
+from scorer.run import RunDirectory
 from scorer.source import Data, Source, open_source
+from scorer.store import local_place
 
 
 def reopen_source(spec: dict[str, Any], fingerprint: str, data: Data | None = None) -> Source:
     """Open the data of a finished run again, from its record or from where it lies now.
 
     Raises:
-        SourceError: it is not there any more, its content is not what was scored, it can't be compared, or its address
-            had something that may be a secret, which no run keeps.
+        SourceError: its content is not what was scored, or can't be compared.
+        NotThereError: it is not there any more.
+        UnreachableError: its store or the hub failed, or its address had something that may be a secret, which no run
+            keeps.
     """
     if data is None and spec.get("left_out"):
         return _reopen_without(spec, fingerprint)
@@ -43,13 +50,44 @@ def reopen_source(spec: dict[str, Any], fingerprint: str, data: Data | None = No
     return source
 
 
+def refuse_columns(run: RunDirectory, source: Source) -> None:
+    """Make sure that the data, which is what was scored, has the columns that the run names.
+
+    Raises:
+        RunError: it has not.
+    """
+    for role, name in run.columns.items():
+        if name is not None and name not in source.schema.names:
+            what = f"it names the {role} column {name!r}, which {source.name} does not have"
+            raise damaged(run.path / MANIFEST, what, quotes_data=True)
+
+
+def refuse_edited(spec: dict[str, Any]) -> None:
+    """Make sure that those of a run's files that are still here are what was scored, where others can't be reached.
+
+    Raises:
+        SourceError: one is not, or can't be read.
+    """
+    for file in spec.get("files", []):
+        if "sha256" not in file or is_remote(file["file"]):
+            continue
+        try:
+            found = local_place(file["file"]).file(file["file"]).sha256()
+        except (FileNotFoundError, NotADirectoryError):  # gone is not edited
+            continue
+        except OSError as error:
+            raise SourceError(f"{file['file']} can't be read ({first_line(error)})") from error
+        if found != file["sha256"]:
+            raise SourceError(f"{file['file']} has changed since it was scored; restore it, or score it again")
+
+
 def _reopen_without(spec: dict[str, Any], fingerprint: str) -> Source:
     """Open an address without what was left out of it, which may have been nothing that is needed."""
     try:
         return reopen_source(spec, fingerprint, spec["data"])
     except SourceError as error:
         names = spec["data"] if isinstance(spec["data"], str) else ", ".join(spec["data"])
-        raise SourceError(
+        raise UnreachableError(
             f"{names} was scored at an address with a query or a user, which may be secret and so was not kept; give "
             f"the whole address again with --data (as it was kept: {error})"
         ) from error

@@ -7,6 +7,7 @@ between and is done again.
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,14 +21,11 @@ from scorer.errors import RunError
 from scorer.events import event
 from scorer.files import reporting, write_atomically
 from scorer.history import FINISHED, MOST, Stint, closed, reason
-from scorer.lock import LOCK, locked
+from scorer.lock import locked
 from scorer.manifest import FORMAT, MANIFEST, read_manifest, refuse_many_shards
-from scorer.reading import read_batches, refuse_size, unreadable
-
-SCORES = "scores"
-# What must be the same for a run to go on; the rest of the manifest is a record.
-_COMPARED = ("bundle", "data", "columns", "labels", "options")
-_IDENTITY = ("sha256", "fingerprint", "rows")  # of bundle and data, wherever they lie
+from scorer.ours import SCORES, may_hold_run
+from scorer.reading import open_shard, read_batches, refuse_size, unreadable
+from scorer.resume import differences
 
 
 @dataclass
@@ -41,6 +39,7 @@ class RunDirectory:
     manifest: dict[str, Any]
     begun: bool = False
     stint: Stint | None = field(default=None, repr=False, compare=False)
+    _compared: set[str] = field(default_factory=set, repr=False, compare=False)
 
     @classmethod
     def read(cls, path: str | Path) -> "RunDirectory":
@@ -112,6 +111,23 @@ class RunDirectory:
     def shard_file(self, index: int) -> Path:
         return self.path / SCORES / shard_name(index)
 
+    def sound_shard(self, index: int) -> Path:
+        """Return a finished shard's file, whose bytes are compared with its SHA-256 the first time.
+
+        Raises:
+            RunError: it is not there, or has changed since it was written.
+        """
+        file = self.shard_file(index)
+        if file.name not in self._compared:
+            try:
+                whole = file_sha256(file) == self.shards[file.name]["sha256"]
+            except (OSError, KeyError) as error:
+                raise unreadable(file, error) from error
+            if not whole:
+                raise unreadable(file, "its bytes have changed since it was written")
+            self._compared.add(file.name)
+        return file
+
     def shard_range(self, index: int) -> tuple[int, int]:
         """Return the first row of a shard and the row after its last."""
         return index * self.shard_rows, min((index + 1) * self.shard_rows, self.num_rows)
@@ -129,6 +145,7 @@ class RunDirectory:
         write_atomically(file, lambda stream: pq.write_table(table, stream, compression="zstd"))
         start, stop = self.shard_range(index)
         again = file.name in self.shards
+        self._compared.discard(file.name)
         self.shards[file.name] = {"sha256": file_sha256(file), **notes}
         if self.stint:
             self.stint.did(0 if again else stop - start)
@@ -163,21 +180,22 @@ class RunDirectory:
         """Yield the scores' columns in row order, a shard or a part of a large one at a time.
 
         Raises:
-            RunError: a shard is missing or can't be read.
+            RunError: a shard is missing, has changed or can't be read.
         """
         for i in range(self.num_shards):
             start, stop = self.shard_range(i)
-            yield from read_batches(self.shard_file(i), stop - start, columns)
+            yield from read_batches(self.sound_shard(i), stop - start, columns)
 
     def read_shard(self, index: int, columns: list[str] | None = None) -> pa.Table:
         """Return one shard's rows, all columns or some.
 
         Raises:
-            RunError: the shard is missing, can't be read or hasn't the rows it should have.
+            RunError: the shard is missing, has changed, can't be read or hasn't the rows it should have.
         """
-        file = self.shard_file(index)
+        file = self.sound_shard(index)
         try:
-            table = pq.read_table(file, columns=columns)
+            with open_shard(file) as shard:
+                table = shard.read(columns)
         except (OSError, pa.ArrowException) as error:
             raise unreadable(file, error) from error
         start, stop = self.shard_range(index)
@@ -202,8 +220,10 @@ def locked_run(
         RunError: another process writes the run, the folder holds something else, can't be written, or holds a run
             that differs in bundle, data, columns, labels or options (without ``overwrite``).
     """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
+        raise RunError(f"{path} is an address; a run is written to a folder of this machine, named with -o")
     with reporting(path):
-        if not _is_ours(path):
+        if not may_hold_run(path):
             raise RunError(f"{path} exists and is not a run directory; choose another place with -o")
         path.mkdir(parents=True, exist_ok=True)
     with locked(path):
@@ -226,7 +246,7 @@ def _start(path: Path, plan: dict[str, Any], overwrite: bool, same_batches: bool
     begun = bool(old.get("shards"))
     if begun and same_batches:
         plan = plan | {"options": plan["options"] | {"batch_tokens": old["options"]["batch_tokens"]}}
-    if begun and (different := _differences(old, plan)):
+    if begun and (different := differences(old, plan)):
         raise RunError(
             f"{path} holds a run that differs: {'; '.join(different)}; give the same to go on, choose another place "
             "with -o, or start anew with --overwrite",
@@ -262,45 +282,3 @@ def _machines(old: dict[str, Any], plan: dict[str, Any]) -> list[Any]:
     """Return the machines and versions that worked on a run, in order, this one last."""
     before = [machine for machine in old.get("machines", []) if machine != plan["machine"]] if old.get("shards") else []
     return [*before, plan["machine"]]
-
-
-def _is_ours(path: Path) -> bool:
-    """Say whether a path may be written to: nothing there, an empty folder, or a run, if perhaps a damaged one."""
-    if not path.is_dir():
-        return not path.exists()
-    names = {entry.name for entry in path.iterdir() if not entry.name.endswith(".tmp")}
-    if MANIFEST not in names:
-        return names <= {LOCK}
-    try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        return names <= {LOCK, MANIFEST, SCORES}
-    # One of them may be missing: a damaged run is ours too.
-    return isinstance(manifest, dict) and len({"format", "bundle", "data", "options", "shards"} & set(manifest)) > 3
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Say what differs between two runs' plans, each as ``what: the run's there, the new one's here``."""
-    found = []
-    for part in _COMPARED:
-        before, now = _flat(old.get(part)), _flat(new[part])
-        for key in dict.fromkeys([*before, *now]):
-            if before.get(key) != now.get(key) and not (part in ("bundle", "data") and key not in _IDENTITY):
-                found.append(f"{part} {key} is {_short(before.get(key))} there, {_short(now.get(key))} here")
-    return found
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Return a nested part's values by path, such as ``map 'world'``."""
-    if not isinstance(value, dict):
-        return {}
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        name = f"{prefix}{key!r}" if prefix else str(key)
-        flat |= _flat(item, f"{name} ") if isinstance(item, dict) else {name: item}
-    return flat
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else text[:12] + "..."

@@ -109,6 +109,15 @@ def screen(
     return _report(run, top_k, control, margin, _Tail.of(groups[0]) if groups else None)
 
 
+def screen_again(run: RunDirectory) -> dict[str, Any]:
+    """Return what ``screen`` said of a run whose rows are all scored, counted from its shards anew.
+
+    Raises:
+        RunError: a shard can't be read.
+    """
+    return screen(run, run.manifest["options"]["screen_top"], control_rows(run, control_seed(run)), lambda wanted: None)
+
+
 @dataclass(frozen=True)
 class _Shard:
     """A shard's rows [n] and their losses in nats: NaN where there is none."""

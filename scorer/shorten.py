@@ -19,7 +19,8 @@ _PART = 1 << 15  # characters looked at for stretches at once
 _STRETCH = 2048  # characters that are part of one token, or of none
 _ENDS = 512  # characters of either end of a stretch that are kept: more than a token or a word's limit has
 CHUNK_TEXTS = 256  # texts tokenised at once: a text's tokens past the limit are held until its chunk is done
-CHUNK_CHARACTERS = 1 << 21
+CHUNK_CHARACTERS = 1 << 20
+_WHOLE = 1 << 17  # characters of a text that is tokenised whole, beside others, rather than looked at for a cut
 
 
 class Shortener:
@@ -29,10 +30,11 @@ class Shortener:
 
     - A text is cut at a blank behind which the model reads nothing. No token crosses a blank in the tokenizers that
       classifiers use.
-    - A text without a blank (Chinese, base64, a single word) is cut where the tokens that the model reads stay the
-      same with 8,191 characters more. Where they do so never, as where a piece of SentencePiece or BPE repeats itself
-      for megabytes, it is cut after half a million characters and up to 720,720 more, by a multiple of 1 to 16
-      characters. Only here could another token come out: of a text whose tokens depend on what is further away.
+    - A text of more than 131,072 characters without a blank (Chinese, base64, a single word) is cut where the tokens
+      that the model reads stay the same with 8,191 characters more. Where they do so never, as where a piece of
+      SentencePiece or BPE repeats itself for megabytes, it is cut after half a million characters and up to 720,720
+      more, by a multiple of 1 to 16 characters. Only here could another token come out: of a text whose tokens depend
+      on what is further away.
     - A text with fewer tokens than the model reads is not cut, but of more than 2,048 characters that are in one token
       (an unknown word) or in none (blanks, control characters) only the 512 at either end are kept, where that
       leaves all tokens around them as they were.
@@ -48,7 +50,8 @@ class Shortener:
     def shorten(self, texts: Sequence[str]) -> list[str]:
         """Return the texts, those cut that are long.
 
-        Of a pair whose halves are both past the limit, the longer has the odd token: here the one whose part is.
+        Of a pair whose halves are both past the limit the longer one has the odd token, here the one whose part is: a
+        cut can move one token from one half to the other.
         """
         short = list(texts)
         long = [i for i, text in enumerate(texts) if len(text) > 2 * self._length]
@@ -59,7 +62,7 @@ class Shortener:
                 if self._is_full(encoding):
                     short[i] = part
         for i in long:
-            if short[i] is texts[i]:
+            if short[i] is texts[i] and len(texts[i]) > _WHOLE:
                 short[i] = self._until_it_settles(texts[i])
         return short
 
@@ -82,7 +85,7 @@ class Shortener:
                 held = self._without_stretches(held)
             encoding = self._encode(held)
             few = not self._is_full(encoding)
-            if not few:
+            if not few and len(held) > _FAR:
                 before = self._encode(self._slice(held, 0, len(held) - _FAR))
                 if self._is_full(before) and self._read(before) == self._read(encoding):
                     return held

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from scorer import hub
 from scorer.address import is_remote, without_secrets
 from scorer.errors import SourceError
+from scorer.failures import at_fault, why
 from scorer.find import find_files, find_several, same_format
 from scorer.formats import PROBLEM, Batches, Wanted, format_of, known_suffixes, valid_text
 from scorer.parts import FilePart, Part, TablePart, inspected
 from scorer.schemas import conform, hash_rows, joined, label_names, refuse_twins, restore_types, without_views
-from scorer.store import DataFile, forget_listings, why
+from scorer.store import DataFile, forget_listings
 
 Data: TypeAlias = str | Path | Sequence[str | Path] | pa.Table
 Find: TypeAlias = Callable[[], list[DataFile]]
@@ -159,7 +160,9 @@ def open_source(
     their content, rather than take the version that their store gives.
 
     Raises:
-        SourceError: nothing is there, it is empty or unreadable, its files differ in columns, or a split is missing.
+        SourceError: it is empty or unreadable, its files differ in columns, or a split is missing.
+        NotThereError: nothing is there.
+        UnreachableError: its store, or the hub, failed.
     """
     if isinstance(data, pa.Table):
         source = _from_table(data, name or "table", {"kind": "table"})
@@ -190,7 +193,7 @@ def _from_one(data: str, config: str | None, split: str | None, streaming: bool,
     files = find_files(data, config, split)
     if files:
         find = partial(find_files, data, config, split)
-        return _from_files(data, Path(shown).name or shown, files, split, hashed, find)
+        return _from_files(data, Path(shown).name or shown, same_format(files, shown), split, hashed, find)
     spec = {"kind": "datasets", "data": data, "config": config, "split": split}
     return _from_table(hub.load(data, config, split), data, spec)
 
@@ -253,8 +256,8 @@ def _described(file: DataFile, hashed: bool, data: str) -> tuple[FilePart, pa.Sc
         return part, without_views(schema), {"version": version}
     try:
         return part, without_views(schema), {"sha256": file.sha256()}
-    except Exception as error:  # the errors of the stores' libraries have no common root
-        raise SourceError(f"{file} can't be read ({why(error, file.path)})") from error
+    except OSError as error:
+        raise at_fault(error)(f"{file} can't be read ({why(error, file.path)})") from error
 
 
 def _absolute(data: str) -> str:

@@ -3,12 +3,12 @@
 ``s3://`` and ``gs://`` are pyarrow's own; every other protocol (``hf://``, ``https://``, ...) comes through fsspec.
 """
 
+import contextlib
 import hashlib
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from scorer.address import has_password, is_web, without_secrets
-from scorer.errors import SourceError, nearest
+from scorer.errors import SourceError, UnreachableError, nearest
+from scorer.failures import Asked, asking, first_line, is_missing, why
 
 COMPRESSION = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
 READ_AHEAD = 1 << 20  # bytes: of a column or a text file, at a time
@@ -27,13 +28,6 @@ _VERSIONS = (
     "ETag", "etag", "blob_id", "Content-MD5", "md5Hash", "generation", "mtime", "LastModified", "last_modified",
     "Last-Modified",
 )  # fmt: skip
-_REASONS = (
-    ("no permission; check your credentials", ("ACCESS_DENIED", "Forbidden", "Unauthorized", "OAuth2", "PERMISSION")),
-    ("no such bucket", ("NO_SUCH_BUCKET", "bucket does not exist")),
-    ("its server gives no parts of a file; download it first", ("range requests",)),
-    ("no connection; check the network and the address", ("NETWORK_CONNECTION", "resolve", "onnect", "imeout")),
-)
-_NAMED = re.compile(r"\b(?:key|bucket) '[^']*'|\w+://[^\s'\"]*")  # how libraries tell what they were asked for
 
 
 @dataclass(frozen=True)
@@ -57,11 +51,16 @@ class DataFile:
 
     def open(self) -> pa.NativeFile:
         """Open it to be read at any place; never mapped, as a mapped file that shrinks kills the process."""
+        if self.is_remote:
+            return pa.PythonFile(Asked(self.fs.open_input_file, self.path), "r")
         return self.fs.open_input_file(self.path)
 
     def stream(self) -> pa.NativeFile:
         """Open it to be read from its beginning, decompressed if its name says that it is compressed."""
         codec = COMPRESSION.get(PurePosixPath(self.name).suffix.lower())
+        if self.is_remote:
+            raw = pa.PythonFile(Asked(partial(self.fs.open_input_stream, compression=None), self.path), "r")
+            return pa.input_stream(raw, compression=codec, buffer_size=READ_AHEAD)
         return self.fs.open_input_stream(self.path, compression=codec, buffer_size=READ_AHEAD)
 
     def version(self) -> dict[str, Any]:
@@ -70,25 +69,32 @@ class DataFile:
         A store's listing that is kept may answer; ``forget_listings`` before a look at what may have changed.
 
         Raises:
-            OSError, or what the store's library raises: it is not there, or the store can't be asked.
+            FileNotFoundError: it is not there.
+            OSError: it can't be looked at; ``StoreError``, if it lies in a store.
         """
         if not self.is_remote:
             found = Path(self.path).stat()
             return {"size": found.st_size, "mtime_ns": found.st_mtime_ns, "inode": found.st_ino}
-        if isinstance(self.fs, pafs.PyFileSystem):
-            known = self.fs.handler.fs.info(self.path)
-            size = known.get("size")
-        else:
-            with self.open() as stream:
-                known = {key: value.decode() for key, value in (stream.metadata() or {}).items()}
-                size = stream.size()
+        with asking():
+            if isinstance(self.fs, pafs.PyFileSystem):
+                known = self.fs.handler.fs.info(self.path)
+                size = known.get("size")
+            else:
+                with self.fs.open_input_file(self.path) as stream:
+                    known = {key: value.decode() for key, value in (stream.metadata() or {}).items()}
+                    size = stream.size()
         named = next(({key: str(known[key])} for key in _VERSIONS if known.get(key)), {})
         return {"size": size, **named}
 
     def sha256(self) -> str:
-        """Return the SHA-256 of the file's bytes; a remote one is read for it."""
+        """Return the SHA-256 of the file's bytes; a remote one is read for it.
+
+        Raises:
+            OSError: it can't be read; ``StoreError``, if it lies in a store.
+        """
         digest = hashlib.sha256()
-        with self.fs.open_input_stream(self.path) as stream:
+        failing = asking() if self.is_remote else contextlib.nullcontext()
+        with failing, self.fs.open_input_stream(self.path) as stream:
             while part := stream.read(READ_AHEAD):
                 digest.update(part)
         return digest.hexdigest()
@@ -112,8 +118,8 @@ class Place:
         try:
             found = self.fs.handler.fs.info(path)["type"]
         except FileNotFoundError as error:
-            if error.__cause__ is not None and getattr(error.__cause__, "status", None) != 404:
-                raise  # that is how fsspec tells of any failure of HTTP
+            if not is_missing(error):
+                raise
             return pafs.FileType.NotFound
         return pafs.FileType.Directory if found == "directory" else pafs.FileType.File
 
@@ -146,6 +152,10 @@ class Place:
         found = self.below(folder, recursive=len(pattern) > 1 or "**" in pattern)
         return [path for path in found if _matches(without_secrets(path).split("/")[first:], pattern)]
 
+    def means(self, path: str) -> bool:
+        """Say whether a glob means a path, which need not be there."""
+        return _matches(path.split("/"), self.path.split("/"))
+
 
 def forget_listings(files: Iterable[DataFile]) -> None:
     """Have the stores of some files asked anew, each of them told once."""
@@ -163,7 +173,8 @@ def remote_place(url: str) -> Place:
     """Return the place that an address means.
 
     Raises:
-        SourceError: it holds a password, its protocol is not known, or a package is not installed.
+        SourceError: it holds a password, or its protocol is not known.
+        UnreachableError: its store does not answer, or a package for it is not installed.
     """
     scheme = url[: url.index("://")].lower()
     authority, _, key = url[len(scheme) + 3 :].partition("/")
@@ -178,7 +189,8 @@ def remote_place(url: str) -> Place:
             return Place(fs, f"{root}/{key}" if key else root, f"{scheme}://")
         return _by_fsspec(url, scheme)
     except (OSError, ValueError) as error:
-        raise SourceError(f"{without_secrets(url)} can't be opened: {why(error, url)}") from error
+        kind = UnreachableError if isinstance(error, OSError) else SourceError
+        raise kind(f"{without_secrets(url)} can't be opened: {why(error, url)}") from error
 
 
 def _by_fsspec(url: str, scheme: str) -> Place:
@@ -195,37 +207,11 @@ def _by_fsspec(url: str, scheme: str) -> Place:
     except ImportError as error:
         line = "`pip install 'lossrank[remote]'`"
         if scheme not in _EXTRA and error.name != "fsspec":
-            raise SourceError(f"{shown} needs a package that is not installed: {first_line(error)}") from error
-        raise SourceError(f"{shown} needs packages that are not installed; run {line}") from error
+            raise UnreachableError(f"{shown} needs a package that is not installed: {first_line(error)}") from error
+        raise UnreachableError(f"{shown} needs packages that are not installed; run {line}") from error
     fs.invalidate_cache()  # the library keeps its file systems, and with them what an earlier look found
     whole = fs.unstrip_protocol(path)
     return Place(pafs.PyFileSystem(pafs.FSSpecHandler(fs)), path, whole.removesuffix(path))
-
-
-def why(error: BaseException, path: str) -> str:
-    """Return in one line what went wrong with a path or address in a store, as one of the usual reasons if it is one.
-
-    Neither the words of the address count as a reason, nor are its secrets repeated.
-    """
-    said = first_line(error).replace(path, without_secrets(path))
-    text = "; ".join(f"{type(each).__name__} {_bare(str(each), path)}" for each in _chain(error))
-    for reason, words in _REASONS:
-        if any(word in text for word in words):
-            return f"{reason} ({said})"
-    return said
-
-
-def first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _bare(text: str, path: str) -> str:
-    """Return a message without the address that it speaks of: whole, or its bucket or host and the rest of it."""
-    place, _, key = path.rpartition("://")[2].partition("/")
-    host = place.rpartition("@")[2].partition(":")[0]
-    for part in filter(None, (path, key, place, host)):
-        text = re.sub(rf"(?<![\w-]){re.escape(part)}(?![\w-])", "", text)
-    return _NAMED.sub("", text)
 
 
 def _linked(web: Any, page: str) -> list[str]:
@@ -239,12 +225,6 @@ def _linked(web: Any, page: str) -> list[str]:
         return [link for link in web.ls(page, detail=False) if not link.endswith("/")]
     except FileNotFoundError:
         return []
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _matches(parts: list[str], pattern: list[str]) -> bool:

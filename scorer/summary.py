@@ -15,6 +15,7 @@ from scorer.health import run_health
 from scorer.packages import installed_versions
 from scorer.reading import count_words
 from scorer.run import RunDirectory
+from scorer.screen import screen_again
 from scorer.window import Window
 
 _PACKAGES = ("lossrank", "numpy", "pyarrow", "tokenizers", "onnxruntime", "onnxruntime-gpu")
@@ -45,7 +46,8 @@ class ShardNotes:
         self.padded_tokens += padded_tokens
         self.duplicates += duplicates
         self.unknown_labels = _most_common(Counter(self.unknown_labels) + window.unknown)
-        self.problems = [*self.problems, *window.problems][:_MOST]
+        problems = [f"row {row} ({why})" for row, why in window.problems.items()]
+        self.problems = [*self.problems, *problems][:_MOST]
 
 
 @dataclass(frozen=True)
@@ -130,11 +132,16 @@ def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], m
 def recount(run: RunDirectory) -> RunStats:
     """Count a finished run's rows again; what its process was like is as its summary says, whose rows are all kept.
 
+    Its screen too, where the summary and the run say different things of it.
+
     Raises:
         RunError: a shard is missing or can't be read.
     """
     said = run.manifest["summary"]
     stats = summarise(run, kept_rows=run.num_rows, seconds=said["seconds"], model_share=said["model_share"])
+    if stats.screen != said["screen"]:
+        is_screen = run.manifest["options"]["precision"] == "screen"
+        stats = replace(stats, screen=screen_again(run) if is_screen else None)
     return replace(stats, peak_memory_bytes=said["peak_memory_bytes"])
 
 

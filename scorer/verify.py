@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
-from scorer.address import is_remote
 from scorer.bundle import ModelBundle, file_sha256
-from scorer.errors import BundleError, NotThereError, RunError, SourceError
+from scorer.errors import BundleError, NotThereError, RunError, SourceError, UnreachableError
 from scorer.lock import writer
-from scorer.reading import count_words
-from scorer.reopen import reopen_source
-from scorer.run import SCORES, RunDirectory, shard_name
-from scorer.screen import control_rows, control_seed, screen
+from scorer.manifest import MANIFEST
+from scorer.ours import SCORES
+from scorer.reading import count_words, open_shard
+from scorer.reopen import refuse_columns, refuse_edited, reopen_source
+from scorer.run import RunDirectory, shard_name
+from scorer.screen import screen_again
 from scorer.shard import score_schema
 from scorer.source import Data
 from scorer.summary import OF_THE_PROCESS, recount
@@ -30,6 +31,7 @@ OK, WRONG, UNFINISHED, ABSENT = "ok", "wrong", "unfinished", "absent"
 _BATCH_ROWS = 65_536
 _AGAIN = "the same `lossrank score` command makes it anew"
 _REMOVE = f"remove it, and {_AGAIN}"
+_CUT_OFF = f"was being scored again in fp32 when the run was cut off; {_AGAIN}"
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,12 @@ def verify(
     # The lock first: what a process that has ended wrote is whole by the time that it is read.
     _refuse_writer(path)
     run = RunDirectory.read(path)
+    of_bundle = _bundle(run, bundle)
     findings = _shards(run)
     if not run.missing_shards():
         whole = all(finding.state == OK for finding in findings)
         findings += [*_screen(run, whole), *_summary(run, whole)]
-    findings += [_bundle(run, bundle), _data(run, data)]
+    findings += [*of_bundle, *_data(run, data)]
     _refuse_writer(path)
     return Verification(str(path), tuple(findings), run.manifest.get("summary"))
 
@@ -118,7 +121,7 @@ def _shards(run: RunDirectory) -> list[Finding]:
     damaged = len(findings)
     for index in sorted(set(range(run.num_shards)).difference(missing)):
         if fault := _fault(run, index):
-            findings.append(Finding(shard_name(index), WRONG, fault))
+            findings.append(Finding(shard_name(index), UNFINISHED if fault == _CUT_OFF else WRONG, fault))
     damaged = len(findings) - damaged
     there = run.num_shards - len(missing) - damaged
     if missing:
@@ -149,29 +152,54 @@ def _strays(run: RunDirectory) -> Iterable[Finding]:
 def _fault(run: RunDirectory, index: int) -> str | None:
     """Return what is wrong with a shard and what mends it, None if nothing is wrong."""
     file = run.shard_file(index)
-    schema = score_schema(run.class_names)
-    counted: Counter[str] = Counter()
     try:
         actual, expected = file_sha256(file), run.shards[file.name]["sha256"]
-        if actual != expected:
-            return f"has the SHA-256 {actual[:12]}..., not {expected[:12]}...; {_AGAIN}"
-        at, stop = run.shard_range(index)
-        with pq.ParquetFile(file) as shard:
-            if shard.schema_arrow != schema or shard.schema_arrow.metadata != schema.metadata:
-                return f"has not the columns and classes of this run; {_REMOVE}"
-            for batch in shard.iter_batches(_BATCH_ROWS, columns=["row", "status"]):
-                if not np.array_equal(batch["row"].to_numpy(zero_copy_only=False), np.arange(at, at + len(batch))):
-                    return f"does not hold the rows from {at:,} on in order; {_REMOVE}"
-                at += len(batch)
-                counted += count_words(batch["status"])
+        if actual == expected:
+            return _content_fault(run, index)
+        if _rescored(run, index):
+            return _CUT_OFF
+        return f"has the SHA-256 {actual[:12]}..., not {expected[:12]}...; {_AGAIN}"
     except FileNotFoundError:
         return f"is listed and not there; {_AGAIN}"
     except (OSError, pa.ArrowException) as error:
-        return f"can't be read ({' '.join(str(error).split())}); {_REMOVE}"
+        # pyarrow's own errors about a file's content have no number of the system's.
+        of_content = error.errno is None if isinstance(error, OSError) else isinstance(error, pa.ArrowInvalid)
+        mend = _REMOVE if of_content else "mend that, and verify again"
+        return f"can't be read ({' '.join(str(error).split())}); {mend}"
+
+
+def _content_fault(run: RunDirectory, index: int) -> str | None:
+    """Return what is wrong with the columns, rows and statuses of a shard and what mends it, None if nothing is."""
+    file, schema = run.shard_file(index), score_schema(run.class_names)
+    counted: Counter[str] = Counter()
+    at, stop = run.shard_range(index)
+    with open_shard(file) as shard:
+        if shard.schema_arrow != schema or shard.schema_arrow.metadata != schema.metadata:
+            return f"has not the columns and classes of this run; {_REMOVE}"
+        for batch in shard.iter_batches(_BATCH_ROWS, columns=["row", "status"]):
+            if not np.array_equal(batch["row"].to_numpy(zero_copy_only=False), np.arange(at, at + len(batch))):
+                return f"does not hold the rows from {at:,} on in order; {_REMOVE}"
+            at += len(batch)
+            counted += count_words(batch["status"])
     if at != stop:
         return f"ends with row {at - 1:,}, not {stop - 1:,}; {_REMOVE}"
     scored = run.shards[file.name].get("by_status", counted)  # not in a manifest of an older version
     return None if counted == scored else f"holds {_counts(counted)}; {_counts(scored)} were scored; {_REMOVE}"
+
+
+def _rescored(run: RunDirectory, index: int) -> bool:
+    """Say whether a shard that is not the listed one is whole, with rows in fp32, in a screen that is not finished.
+
+    A screen puts it in the listed one's place, and lists it after that; a kill may come in between.
+    """
+    if run.manifest["options"]["precision"] != "screen" or "screen" in run.manifest:
+        return False
+    try:
+        with open_shard(run.shard_file(index)) as shard:
+            in_fp32 = sum(pc.sum(pc.equal(batch["precision"], "fp32")).as_py() or 0 for batch in shard.iter_batches())
+        return in_fp32 > 0 and _content_fault(run, index) is None
+    except (OSError, KeyError, pa.ArrowInvalid):
+        return False
 
 
 def _counts(by_status: Mapping[str, int]) -> str:
@@ -187,7 +215,7 @@ def _summary(run: RunDirectory, whole: bool) -> Iterable[Finding]:
         found = recount(run).as_dict()
         wrong = [name for name in found if name not in OF_THE_PROCESS and not _same(said[name], found[name])]
         if wrong:
-            says = "; ".join(f"{name} is {said[name]}, the shards say {found[name]}" for name in wrong)
+            says = "; ".join(_apart(name, said[name], found[name]) for name in wrong)
             yield Finding("summary", WRONG, f"{says}; the same `lossrank score` command counts anew")
         else:
             yield Finding("summary", OK, f"says what the shards do: {_counts(found['by_status'])}")
@@ -201,14 +229,24 @@ def _screen(run: RunDirectory, whole: bool) -> Iterable[Finding]:
         says = "the worst rows are not scored in fp32 yet; the same `lossrank score` command goes on"
         yield Finding("screen", UNFINISHED, says)
     elif whole:
-        top_k, control = run.manifest["options"]["screen_top"], control_rows(run, control_seed(run))
-        found = screen(run, top_k, control, lambda wanted: None)
+        found = screen_again(run)
         if _same(said, found):
             yield Finding("screen", OK, f"finished: {said['rescored']:,} rows were scored again in fp32")
         else:
-            wrong = ", ".join(name for name in {**said, **found} if not _same(said.get(name), found.get(name)))
-            says = f"the shards give another {wrong}; take `screen` out of run.json, and {_AGAIN}"
+            says = f"{_apart('screen', said, found)}; take `screen` out of {MANIFEST}, and {_AGAIN}"
             yield Finding("screen", WRONG, says)
+
+
+def _apart(name: str, said: Any, found: Any) -> str:
+    """Say how a value of the manifest differs from what the shards give: of an object, in which of its values."""
+    if isinstance(said, dict) and isinstance(found, dict):
+        differing = [key for key in {**said, **found} if not _same(said.get(key), found.get(key))]
+        return "; ".join(_apart(f"{name} {key}", said.get(key), found.get(key)) for key in differing)
+    return f"{name} is {_or_none(said)}, the shards say {_or_none(found)}"
+
+
+def _or_none(value: Any) -> Any:
+    return "none" if value is None else value
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -220,44 +258,54 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
-def _bundle(run: RunDirectory, moved: str | Path | None) -> Finding:
+def _bundle(run: RunDirectory, moved: str | Path | None) -> list[Finding]:
+    """Look whether the bundle is the one that was used; if so, its class names are the run's from here on."""
     recorded = run.manifest["bundle"]
     place = Path(recorded["path"] if moved is None else moved)
     if moved is None and not place.exists():
-        return Finding("bundle", ABSENT, f"{place} is not there any more; name its place with --bundle to compare it")
+        says = f"{place} is not there any more; name its place with --bundle to compare it"
+        return [Finding("bundle", ABSENT, says)]
     try:
-        found = ModelBundle.load(place).sha256
+        found = ModelBundle.load(place)
     except BundleError as error:
-        return Finding("bundle", WRONG, str(error))
-    if found != recorded["sha256"]:
-        says = f"{place} is another one: SHA-256 {found[:12]}..., the run has {recorded['sha256'][:12]}..."
-        return Finding("bundle", WRONG, says)
-    return Finding("bundle", OK, f"{place} is the one that was used")
+        return [Finding("bundle", WRONG, str(error))]
+    if found.sha256 != recorded["sha256"]:
+        says = f"{place} is another one: SHA-256 {found.sha256[:12]}..., the run has {recorded['sha256'][:12]}..."
+        return [Finding("bundle", WRONG, says)]
+    findings = [Finding("bundle", OK, f"{place} is the one that was used")]
+    if found.class_names != run.class_names:
+        named, right = (", ".join(names) for names in (run.class_names, found.class_names))
+        says = f"{MANIFEST} names {named}; the bundle that was used has {right}; {_AGAIN}"
+        findings.append(Finding("classes", WRONG, says))
+        recorded["class_names"] = list(found.class_names)
+    return findings
 
 
-def _data(run: RunDirectory, moved: Data | None) -> Finding:
+def _data(run: RunDirectory, moved: Data | None) -> Iterable[Finding]:
     spec = run.manifest["data"]["spec"]
     if moved is None and spec["kind"] == "table":
-        return Finding("data", ABSENT, "was a table in memory; name a place where it lies with --data to compare it")
+        yield Finding("data", ABSENT, "was a table in memory; name a place where it lies with --data to compare it")
+        return
     try:
         source = reopen_source(spec, run.data_fingerprint, moved)
-    except NotThereError as error:
-        if moved is not None:
-            return Finding("data", WRONG, str(error))
-        return Finding(
-            "data", ABSENT, f"{spec['data']} is not there any more; name its place with --data to compare it"
-        )
+    except (NotThereError, UnreachableError) as error:
+        yield _unseen(spec, error) if moved is None else Finding("data", WRONG, str(error))
     except SourceError as error:
-        if moved is None and _unreached(spec, error):
-            return Finding("data", ABSENT, f"can't be compared: {error}")
-        return Finding("data", WRONG, str(error))
-    return Finding("data", OK, f"{source.name} is what was scored")
+        yield Finding("data", WRONG, str(error))
+    else:
+        yield Finding("data", OK, f"{source.name} is what was scored")
+        try:
+            refuse_columns(run, source)
+        except RunError as error:
+            yield Finding("columns", WRONG, str(error))
 
 
-def _unreached(spec: dict[str, Any], error: SourceError) -> bool:
-    """Say whether it was a store or the hub that failed, rather than what lies there."""
-    places = spec["data"] if isinstance(spec["data"], list) else [spec["data"]]
-    if spec.get("left_out"):  # a secret of the address, which no run keeps
-        return True
-    failed = error.__cause__ is not None and not isinstance(error.__cause__, pa.ArrowInvalid)
-    return failed and (spec["kind"] == "datasets" or any(map(is_remote, places)))
+def _unseen(spec: dict[str, Any], error: SourceError) -> Finding:
+    """Say that data is gone or out of reach, unless a part of it that can be looked at is not what was scored."""
+    try:
+        refuse_edited(spec)
+    except SourceError as edited:
+        return Finding("data", WRONG, str(edited))
+    if isinstance(error, UnreachableError):
+        return Finding("data", ABSENT, f"can't be compared: {error}")
+    return Finding("data", ABSENT, f"{error}; if it has moved, name its place with --data to compare it")

@@ -27,7 +27,8 @@ class Window:
 
     ``rows`` [n] are their places in the data, ``status`` [n] is OK or why a row has no usable text; ``scored`` [s] are
     the positions of the rows that do, and ``texts`` (and ``text_pairs``) theirs. ``labels`` [n] are class indices,
-    NO_LABEL or UNKNOWN; ``unknown`` counts the unknown ones by name. ``problems`` says where lines could not be read.
+    NO_LABEL or UNKNOWN; ``unknown`` counts the unknown ones by name. ``problems`` says why a
+    row's line could not be read.
     """
 
     rows: NDArray[np.int64]
@@ -38,7 +39,7 @@ class Window:
     labels: NDArray[np.int32]
     ids: pa.Array
     unknown: Counter[str]
-    problems: list[str]
+    problems: dict[int, str]
 
     @property
     def first_row(self) -> int:
@@ -63,7 +64,7 @@ class Window:
             labels=self.labels[index],
             ids=self.ids.take(pa.array(index)),
             unknown=Counter(),
-            problems=[],
+            problems={},
         )
 
 
@@ -89,7 +90,7 @@ def join_windows(windows: list[Window]) -> Window:
         labels=np.concatenate([window.labels for window in windows]),
         ids=pa.concat_arrays([window.ids for window in windows]),
         unknown=sum((window.unknown for window in windows), Counter()),
-        problems=[problem for window in windows for problem in window.problems],
+        problems={row: why for window in windows for row, why in window.problems.items()},
     )
 
 
@@ -121,20 +122,17 @@ def read_windows(
             at = cut
 
 
-def refuse_bad(source: Source, rows: NDArray[np.int64], status: NDArray[np.object_], problems: list[str]) -> None:
-    """Pass rows that could all be read; ``rows`` [n] and ``status`` [n] are theirs, ``problems`` the broken lines.
+def refuse_bad(source: Source, window: Window) -> None:
+    """Pass a window of rows that could all be read.
 
     Raises:
         SourceError: one is a broken line or holds bytes that are not UTF-8; it says which and where.
     """
-    bad = np.flatnonzero((status == UNREADABLE) | (status == INVALID_TEXT))
+    bad = window.rows[(window.status == UNREADABLE) | (window.status == INVALID_TEXT)]
     if not len(bad):
         return
-    row = int(rows[bad[0]])
-    named = f"row {row} ("
-    what = next((each.removeprefix(named).removesuffix(")") for each in problems if each.startswith(named)), None)
-    if what is None:
-        what = "bytes that are not UTF-8" if status[bad[0]] == INVALID_TEXT else "a broken line"
+    row = int(bad[0])
+    what = window.problems.get(row, "bytes that are not UTF-8")
     raise SourceError(
         f"{source.place_of(row)}, from 0, can't be read ({what}); mend it, or count such rows and go on with "
         "--on-error skip"
@@ -158,12 +156,12 @@ def _runs(ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int, list[int]]]
 def _window(table: pa.Table, first_row: int, columns: Columns, label_map: LabelMap | None) -> Window:
     n = table.num_rows
     status = np.full(n, OK, dtype=object)
-    problems: list[str] = []
+    problems: dict[int, str] = {}
     if PROBLEM in table.column_names:
         for i, problem in enumerate(table.column(PROBLEM).to_pylist()):
             if problem is not None:
                 status[i] = UNREADABLE
-                problems.append(f"row {first_row + i} ({problem})")
+                problems[first_row + i] = problem
     texts = _texts(table, columns.text, status)
     pairs = None if columns.text_pair is None else _texts(table, columns.text_pair, status)
     scored = np.flatnonzero(status == OK).astype(np.int64)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scorer.columns import Columns
@@ -21,7 +22,7 @@ from scorer.source import Source
 from scorer.summary import ShardNotes
 from scorer.tokens import BundleTokenizer, TokenWindow
 from scorer.watch import LabelWatch
-from scorer.window import Window, join_windows, read_windows, refuse_bad, window_ranges
+from scorer.window import INVALID_TEXT, UNREADABLE, Window, join_windows, read_windows, refuse_bad, window_ranges
 
 Started = tuple[Window, TokenWindow, Running]
 
@@ -92,7 +93,7 @@ class Work:
         windows = read_windows(self.source, self.columns, self.labels, ranges)
         for window, tokens, running in self._started(self.first, windows, watch.before):
             if self.on_error == "fail":
-                refuse_bad(self.source, window.rows, window.status, window.problems)
+                refuse_bad(self.source, window)
             fed = self.progress.tokens, self.progress.padded_tokens
             table = self._table(window, running, self._logits(running), self.precision)
             self.progress.rows += len(window.rows) - int(np.count_nonzero(tokens.text_lengths))
@@ -140,8 +141,9 @@ class Work:
         """Look for rows that can't be read in the shards that an earlier process, which may have let them be, made."""
         for i in sorted(set(range(self.run.num_shards)) - set(self.run.missing_shards())):
             kept = self.run.read_shard(i, ["row", "status"])
-            status = np.array(kept["status"].to_pylist(), dtype=object)
-            refuse_bad(self.source, kept["row"].to_numpy(), status, self.run.notes(i)["problems"])
+            bad = kept.filter(pc.is_in(kept["status"], pa.array([UNREADABLE, INVALID_TEXT])))["row"].to_pylist()
+            if bad:  # the shard doesn't say why
+                refuse_bad(self.source, next(read_windows(self.source, self.columns, None, [(bad[0], bad[0] + 1)])))
 
     def _wanted(self, wanted: Callable[[int], NDArray[np.int64]]) -> Iterator[Window]:
         """Yield the wanted rows, ``window_rows`` at a time, but for those that are all in fp32 already.

@@ -1,5 +1,6 @@
 """Servers on loopback that files are read from: S3 (moto's) and the web."""
 
+import base64
 import contextlib
 import functools
 import http.server
@@ -40,11 +41,15 @@ def s3_server() -> Iterator[tuple[Any, dict[str, str]]]:
 
 
 class WebHandler(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder; unlike its base it gives parts of files, and ETags, unless it is told not to."""
+    """Serves a folder; unlike its base it gives parts of files, and ETags, unless it is told not to.
+
+    With a ``secret`` it serves whoever gives that as the user, or as ``?signature=``: to GET alone, as if presigned.
+    """
 
     ranges: ClassVar[bool] = True
     versions: ClassVar[bool] = True
     status: ClassVar[int | None] = None
+    secret: ClassVar[str | None] = None
     asked: ClassVar[list[tuple[str, str, str | None]]] = []
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -64,8 +69,8 @@ class WebHandler(http.server.SimpleHTTPRequestHandler):
         span = self.headers.get("Range")
         self.asked.append((self.command, self.path, span))
         file = Path(self.translate_path(self.path))
-        if self.status is not None:
-            self.send_error(self.status)
+        if self.status is not None or not self._may():
+            self.send_error(self.status or 403)
         elif not file.is_file():
             super().do_GET() if self.command == "GET" else super().do_HEAD()
         else:
@@ -85,6 +90,11 @@ class WebHandler(http.server.SimpleHTTPRequestHandler):
             if self.command == "GET":
                 with contextlib.suppress(ConnectionError):
                     self.wfile.write(content[start:stop])
+
+    def _may(self) -> bool:
+        user = base64.b64decode((self.headers.get("Authorization") or "").removeprefix("Basic ")).decode()
+        signed = self.command == "GET" and f"signature={self.secret}" in self.path
+        return self.secret is None or signed or user.partition(":")[0] == self.secret
 
 
 @contextlib.contextmanager

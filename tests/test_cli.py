@@ -334,8 +334,8 @@ def listed_shards(run: Path) -> int:
         return 0
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_ctrl_c_and_sigterm_stop_cleanly_and_say_how_to_go_on(
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_sighup_and_sigterm_stop_cleanly_and_say_how_to_go_on(
     lossrank: Lossrank, tiny_bundle: ModelBundle, tmp_path: Path, rows: pa.Table, sent: signal.Signals, code: int
 ) -> None:
     data = tmp_path / "many.parquet"

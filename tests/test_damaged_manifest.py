@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, SourceError, hub, score_dataset
 from scorer.manifest import _DISPENSABLE, _NEEDED, read_manifest
 from scorer.summary import RunStats
+from tests.tiny import make_bundle, weights
 
 Lossrank = Callable[..., click.testing.Result]
 Place = tuple[str | int, ...]
-ROWS, SHARD_ROWS = 120, 50
+ROWS, SHARD_ROWS, SCREEN_TOP = 300, 120, 20
 GONE = object()
 JSON = st.recursive(
     st.none()
@@ -56,12 +57,33 @@ def changed(document: Any, at: Place, new: object) -> Any:
     return document
 
 
+def valued(document: Any, at: Place) -> Any:
+    for key in at:
+        document = document[key]
+    return document
+
+
+def similar(value: Any) -> Any:
+    """Return the empty value of a text, a list or an object, and another number."""
+    if isinstance(value, str | list | dict):
+        return type(value)()
+    return 7 if value is None else not value if isinstance(value, bool) else value + 1
+
+
 @pytest.fixture(scope="module")
-def scored(rows: pa.Table, tiny_bundle: ModelBundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with data and its finished run."""
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
+    """The tiny bundle with another model, if not by much, as its int8 variant."""
+    return make_bundle(tmp_path_factory.mktemp("bundle") / "bundle", int8=weights().round(1))
+
+
+@pytest.fixture(scope="module")
+def scored(rows: pa.Table, bundle: ModelBundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data and its finished runs, one in fp32 and one with a screen."""
     folder = tmp_path_factory.mktemp("scored")
     pq.write_table(rows.slice(0, ROWS), folder / "news.parquet")
-    score_dataset(tiny_bundle, folder / "news.parquet", folder / "run", ScoreOptions(shard_rows=SHARD_ROWS, threads=1))
+    for precision, top in (("fp32", None), ("screen", SCREEN_TOP)):
+        options = ScoreOptions(shard_rows=SHARD_ROWS, threads=1, precision=precision, screen_top=top)
+        score_dataset(bundle, folder / "news.parquet", folder / precision, options)
     return folder
 
 
@@ -76,31 +98,15 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "stream", refused)
 
 
-@settings(
-    max_examples=120,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(pick=st.integers(0, 10**6), new=st.just(GONE) | JSON, cut_off=st.booleans())
-def test_one_changed_value_is_one_line_or_a_right_answer(
-    lossrank: Lossrank,
-    scored: Path,
-    tiny_bundle: ModelBundle,
-    tmp_path: Path,
-    offline: None,
-    pick: int,
-    new: object,
-    cut_off: bool,
-) -> None:
-    run = tmp_path / "run"
+def refuse_surprises(lossrank: Lossrank, scored: Path, bundle: ModelBundle, run: Path, whole: Any) -> None:
+    """Make sure that a run of ``scored``, whose name is the precision, is mended or refused in one line."""
+    precision = run.name
+    summary = json.loads((scored / precision / "run.json").read_text())["summary"]
     shutil.rmtree(run, ignore_errors=True)
-    shutil.copytree(scored / "run", run)
-    whole = json.loads((run / "run.json").read_text())
-    summary = whole["summary"]
-    if cut_off:
-        del whole["summary"], whole["shards"]["part-00001.parquet"]
-    every = list(places(whole))
-    (run / "run.json").write_text(json.dumps(changed(whole, every[pick % len(every)], new)))
+    shutil.copytree(scored / precision, run)
+    (run / "run.json").write_text(json.dumps(whole))
+    score = ["score", bundle.path, scored / "news.parquet", "-o", run, "--shard-rows", SHARD_ROWS, "--threads", 1]
+    screen = ["--precision", "screen", "--screen-top", SCREEN_TOP] if precision == "screen" else []
     commands: list[list[object]] = [
         ["status", run],
         ["status", run, "--json"],
@@ -108,20 +114,9 @@ def test_one_changed_value_is_one_line_or_a_right_answer(
         ["verify", run, "--json"],
         ["rank", run, "--top", 5],
         ["report", run, "--format", "md", "--top", 5],
-        ["report", run, "-o", tmp_path / "report.html", "--top", 5, "--force"],
-        ["log", run, "--to", "jsonl", "-o", tmp_path / "worst.jsonl", "--force"],
-        [
-            "score",
-            tiny_bundle.path,
-            scored / "news.parquet",
-            "-o",
-            run,
-            "--shard-rows",
-            SHARD_ROWS,
-            "--threads",
-            1,
-            "--json",
-        ],
+        ["report", run, "-o", run.parent / "report.html", "--top", 5, "--force"],
+        ["log", run, "--to", "jsonl", "-o", run.parent / "worst.jsonl", "--force"],
+        [*score, *screen, "--json"],
     ]
     for command in commands:
         result = lossrank(*command)  # raises what is no error of ours
@@ -133,18 +128,57 @@ def test_one_changed_value_is_one_line_or_a_right_answer(
     if result.exit_code == 0:  # of `score`
         said = json.loads(result.stdout)
         # Not its tokens: those are known from run.json alone.
-        for name in ("rows", "mean_loss", "accuracy", "by_status", "by_precision", "truncated"):
+        for name in ("rows", "mean_loss", "accuracy", "by_status", "by_precision", "truncated", "screen"):
             assert said[name] == summary[name]
-        assert pq.read_table(run / "scores").equals(pq.read_table(scored / "run" / "scores"))
+        assert pq.read_table(run / "scores").equals(pq.read_table(scored / precision / "scores"))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "screen"])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(pick=st.integers(0, 10**6), new=st.just(GONE) | JSON, cut_off=st.booleans())
+def test_one_changed_value_is_one_line_or_a_right_answer(
+    lossrank: Lossrank,
+    scored: Path,
+    bundle: ModelBundle,
+    tmp_path: Path,
+    offline: None,
+    precision: str,
+    pick: int,
+    new: object,
+    cut_off: bool,
+) -> None:
+    whole = json.loads((scored / precision / "run.json").read_text())
+    if cut_off:
+        del whole["summary"], whole["shards"]["part-00001.parquet"]
+    every = list(places(whole))
+    damaged = changed(whole, every[pick % len(every)], new)
+    refuse_surprises(lossrank, scored, bundle, tmp_path / precision, damaged)
+
+
+def test_every_value_may_be_another_one_of_its_kind(
+    lossrank: Lossrank, scored: Path, bundle: ModelBundle, tmp_path: Path, offline: None
+) -> None:
+    """Such a value is the hardest to see; of the run with a screen those that the screen reads or says are tried."""
+    tried: set[Place] = set()
+    for precision in ("fp32", "screen"):
+        whole = json.loads((scored / precision / "run.json").read_text())
+        for at in [place for place in places(whole) if place not in tried]:
+            new = similar(valued(whole, at))
+            refuse_surprises(lossrank, scored, bundle, tmp_path / precision, changed(whole, at, new))
+        tried = {at for at in places(whole) if at[0] not in ("data", "options")}
 
 
 @pytest.mark.parametrize("part", ["summary", "history", "calibration", "machines"])
 def test_a_damaged_part_that_is_made_anew_may_be_taken_out(
-    lossrank: Lossrank, scored: Path, tiny_bundle: ModelBundle, tmp_path: Path, part: str
+    lossrank: Lossrank, scored: Path, bundle: ModelBundle, tmp_path: Path, part: str
 ) -> None:
-    shutil.copytree(scored / "run", tmp_path / "run")
-    whole = json.loads((scored / "run" / "run.json").read_text())
-    score = "score", tiny_bundle.path, scored / "news.parquet", "-o", tmp_path / "run", "--shard-rows", SHARD_ROWS
+    shutil.copytree(scored / "fp32", tmp_path / "run")
+    whole = json.loads((scored / "fp32" / "run.json").read_text())
+    score = "score", bundle.path, scored / "news.parquet", "-o", tmp_path / "run", "--shard-rows", SHARD_ROWS
     (tmp_path / "run" / "run.json").write_text(json.dumps(whole | {part: 7}))
     for command in (("status", tmp_path / "run"), score):
         result = lossrank(*command)
@@ -161,21 +195,21 @@ def test_a_damaged_part_that_is_made_anew_may_be_taken_out(
 @pytest.mark.parametrize("part", ["bundle", "data", "columns", "options", "shards"])
 @pytest.mark.parametrize("new", [GONE, None])
 def test_a_part_that_is_needed_is_named_and_the_run_can_be_started_anew(
-    lossrank: Lossrank, scored: Path, tiny_bundle: ModelBundle, tmp_path: Path, part: str, new: object
+    lossrank: Lossrank, scored: Path, bundle: ModelBundle, tmp_path: Path, part: str, new: object
 ) -> None:
-    shutil.copytree(scored / "run", tmp_path / "run")
-    whole = json.loads((scored / "run" / "run.json").read_text())
+    shutil.copytree(scored / "fp32", tmp_path / "run")
+    whole = json.loads((scored / "fp32" / "run.json").read_text())
     (tmp_path / "run" / "run.json").write_text(json.dumps(changed(whole, (part,), new)))
     what = "missing" if new is GONE else "not as lossrank writes it"
     with pytest.raises(RunError, match=rf"is damaged: its {part} is {what}; start anew with .* --overwrite`$"):
         read_manifest(tmp_path / "run")
-    score = "score", tiny_bundle.path, scored / "news.parquet", "-o", tmp_path / "run"
+    score = "score", bundle.path, scored / "news.parquet", "-o", tmp_path / "run"
     assert lossrank(*score).exit_code == 1
     assert lossrank(*score, "--overwrite").exit_code == 0
 
 
 def test_every_number_that_a_summary_must_have_is_looked_at(scored: Path) -> None:
-    whole = json.loads((scored / "run" / "run.json").read_text())
+    whole = json.loads((scored / "fp32" / "run.json").read_text())
     assert set(whole) - {"format", "machine", "labels"} <= {*_NEEDED, *_DISPENSABLE}
     assert set(whole["summary"]) == set(RunStats.__dataclass_fields__)
     for name in whole["summary"]:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from scorer import Source, SourceError, open_source
 from scorer.columns import choose_columns
 from scorer.formats import PROBLEM, format_of, is_text_format, text_array, valid_text
-from scorer.lines import RecordBytes, csv_rows
+from scorer.lines import BLOCK, MOST_BYTES, MOST_LINES, RecordBytes, csv_rows
 from scorer.store import DataFile
 from scorer.window import INVALID_TEXT, NO_TEXT, OK, UNREADABLE, Window, read_windows
 
@@ -49,13 +49,14 @@ def window_of(source: Source) -> Window:
 def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return the numbers of bytes that are taken of text files from now on."""
     taken: list[int] = []
-    whole = RecordBytes.readinto
+    whole = RecordBytes.read1
 
-    def readinto(self: RecordBytes, buffer: memoryview) -> int:
-        taken.append(len(buffer))
-        return whole(self, buffer)
+    def read1(self: RecordBytes, size: int = -1) -> bytes:
+        block = whole(self, size)
+        taken.append(len(block))
+        return block
 
-    monkeypatch.setattr(RecordBytes, "readinto", readinto)
+    monkeypatch.setattr(RecordBytes, "read1", read1)
     return taken
 
 
@@ -125,7 +126,7 @@ class TestCsv:
         window = window_of(source)
         assert window.status.tolist() == [OK, UNREADABLE, UNREADABLE, OK]
         assert window.texts == ["one", "four"]
-        assert window.problems == ["row 1 (a.csv line 3: 1 field, not 2)", "row 2 (a.csv line 5: 3 fields, not 2)"]
+        assert window.problems == {1: "a.csv line 3: 1 field, not 2", 2: "a.csv line 5: 3 fields, not 2"}
 
     @pytest.mark.parametrize("last", ["three,2\n", "three,2", '"three",2\n'])
     @pytest.mark.parametrize("columns", ["text,label", "label,text"])
@@ -171,6 +172,30 @@ class TestCsv:
         source = open_source(write(tmp_path / "a.csv", "text,label\n" + "".join(f'"{text}",1\n\n' for text in texts)))
         assert column(source, "text") == texts
 
+    @pytest.mark.parametrize("before", [0, 1, 5_000, 8_188, 8_189, 12_000, 50_000, 65_532, 65_533, 70_000])
+    def test_a_record_may_have_all_its_lines_wherever_it_begins_and_whatever_is_behind_it(
+        self, tmp_path: Path, before: int
+    ) -> None:
+        """The rows behind it are in the block in which it ends."""
+        head = "t\n" + "b" * before + "\n" * (before > 0)
+        behind = "x\n" * 100_000
+        source = open_source(write(tmp_path / "a.csv", head + '"' + "\n" * MOST_LINES + '"\n' + behind))
+        assert source.num_rows == (before > 0) + 1 + 100_000
+        one_more = write(tmp_path / "b.csv", head + '"' + "\n" * (MOST_LINES + 1) + '"\n' + behind)
+        with pytest.raises(
+            SourceError, match=rf"b\.csv line {2 + (before > 0)}: a quote .* not closed for 10,000 lines"
+        ):
+            open_source(one_more)
+
+    @pytest.mark.parametrize("before", [0, 10_000, 40_000])
+    def test_a_record_may_have_all_its_bytes_wherever_it_begins(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
+    ) -> None:
+        monkeypatch.setattr("scorer.lines.MOST_BYTES", 200_000)
+        text = "much " * 39_999
+        content = "t\n" + "b" * before + f"\n{text}\n" + "x\n" * 100_000
+        assert column(open_source(write(tmp_path / "a.csv", content)), "t")[before > 0] == text
+
     def test_a_line_that_csv_can_make_nothing_of_is_unreadable_and_the_rest_is_not(self, tmp_path: Path) -> None:
         content = f"text,label\none,0\n{'x' * 200},1\nthree,2\n"
         rows = csv_rows(DataFile(pafs.LocalFileSystem(), str(write(tmp_path / "a.csv", content)), "a.csv"))
@@ -188,19 +213,7 @@ class TestCsv:
             (["three", "2"], None),
         ]
 
-    def test_column_names_that_csv_can_make_nothing_of(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        set_limit = csv.field_size_limit
-        limit = set_limit(100)
-        monkeypatch.setattr(csv, "field_size_limit", lambda: 1 << 30)  # lowered by another thread just now
-        try:
-            with pytest.raises(
-                SourceError, match=r"a\.csv line 1: the column names can't be read \(field larger .*mend"
-            ):
-                open_source(write(tmp_path / "a.csv", "x" * 101))
-        finally:
-            set_limit(limit)
-
-    @pytest.mark.parametrize(("before", "after"), [(100, 1 << 28), (2**31 - 1, 2**31 - 1)])
+    @pytest.mark.parametrize(("before", "after"), [(100, MOST_BYTES + BLOCK), (2**31 - 1, 2**31 - 1)])
     def test_the_processs_limit_of_a_field_is_only_ever_raised(self, tmp_path: Path, before: int, after: int) -> None:
         limit = csv.field_size_limit(before)
         try:
@@ -508,3 +521,8 @@ def test_json_is_the_text_of_values_that_are_no_strings(tmp_path: Path) -> None:
         write(tmp_path / "a.jsonl", '{"text": "a", "v": {"é": [1, true, null]}}\n{"text": "b", "v": 2.0}\n')
     )
     assert column(source, "v") == ['{"é": [1, true, null]}', "2.0"]
+
+
+def test_no_line_of_a_file_is_taken_for_its_end(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('text\na\n\0 end of file\nb\n"c\0 end of file"\n')
+    assert open_source(tmp_path / "a.csv").num_rows == 4

@@ -1,12 +1,16 @@
 """rank(): the same rows and order as sorting everything, with ties by row."""
 
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import Result
 
+from cli.screen import opening, safe
 from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, SourceError, join_source, rank, score_dataset
 from tests.tiny import CLASSES, make_bundle
 
@@ -132,3 +136,32 @@ def test_ranking_holds_the_worst_and_one_shard(run: RunDirectory, monkeypatch: p
     monkeypatch.setattr(np, "lexsort", spy)
     rank(run, 10)
     assert max(sizes) <= 10 + 128
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a few  words\n", "的" * 100_000, " \n\x1b" * 30_000 + "late\t\tword", "ab  " * 5000, "e\u0301" * 9000],
+)
+def test_a_texts_opening_is_where_all_of_it_begins(text: str) -> None:
+    whole, shown = safe(text).plain, opening(text).plain
+    assert whole.startswith(shown)
+    assert len(shown) == min(len(whole), 4096)
+
+
+@pytest.mark.parametrize("to_file", [False, True])
+def test_of_a_text_of_megabytes_no_more_is_prepared_than_is_shown(
+    lossrank: Callable[..., Result], tiny_bundle: ModelBundle, tmp_path: Path, to_file: bool
+) -> None:
+    characters = 5_000_000
+    long = "的一是不了" * (characters // 5)
+    pq.write_table(pa.table({"text": [long, "w1 w2"], "label": [0, 1]}), tmp_path / "data.parquet")
+    score_dataset(tiny_bundle, tmp_path / "data.parquet", tmp_path / "run", SMALL)
+    output = ["-o", tmp_path / "worst.parquet"] if to_file else []
+    tracemalloc.start()
+    try:
+        result = lossrank("rank", tmp_path / "run", *output)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert long[:30] in result.stdout
+    assert peak < 16 * characters  # the text itself takes a few copies

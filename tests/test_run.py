@@ -10,11 +10,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from scorer import ModelBundle, Progress, RunDirectory, RunError, ScoreOptions, score_dataset
+from scorer import ModelBundle, Progress, RunDirectory, RunError, ScoreOptions, rank, score_dataset
 from scorer import run as scorer_run
 from scorer.calibrate import Calibration
 from scorer.files import write_atomically
 from scorer.lock import locked
+from scorer.verify import verify
 from tests.conftest import read_only
 
 ROOT = Path(__file__).parents[1]
@@ -128,10 +129,34 @@ def test_what_is_no_run_is_named(tmp_path: Path) -> None:
         RunDirectory.open(tmp_path)
 
 
-def test_a_shard_that_lost_rows_is_named(run: Path) -> None:
+def test_a_shard_that_is_not_what_was_written_is_used_by_nobody(run: Path) -> None:
     (run / "scores" / "part-00003.parquet").replace(run / "scores" / "part-00000.parquet")
-    with pytest.raises(RunError, match=r"part-00000\.parquet has 100 rows, not 300; run the same"):
-        RunDirectory.open(run).read_shard(0)
+    opened = RunDirectory.open(run)
+    for use in (lambda: opened.read_shard(0), lambda: list(opened.batches(["row"])), lambda: rank(opened, 1)):
+        with pytest.raises(RunError, match=r"part-00000\.parquet can't be read \(its bytes have changed since it was"):
+            use()
+
+
+@pytest.mark.parametrize("place", range(0, 2000, 37))
+def test_no_flipped_bit_reaches_a_ranking(run: Path, place: int) -> None:
+    file = run / "scores" / "part-00001.parquet"
+    content = bytearray(file.read_bytes())
+    content[place % len(content)] ^= 1 << place % 8
+    file.write_bytes(content)
+    with pytest.raises(RunError, match=r"part-00001\.parquet can't be read"):
+        rank(run, 5)
+
+
+def test_a_run_may_have_a_colon_in_its_name_and_be_no_address(
+    tiny_bundle: ModelBundle, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    score_dataset(tiny_bundle, data, "night-T10:30", ScoreOptions(threads=1))
+    assert len(rank("night-T10:30", 7)) == 7
+    assert verify("night-T10:30").complete
+    with pytest.raises(RunError, match="s3:/bucket/run is an address; a run is written to a folder"):
+        score_dataset(tiny_bundle, data, "s3://bucket/run", ScoreOptions(threads=1))
+    assert not (tmp_path / "s3:").exists()
 
 
 def test_an_atomic_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -182,6 +207,26 @@ def test_another_projects_run_json_is_left_alone(tiny_bundle: ModelBundle, rows:
         with pytest.raises(RunError, match="exists and is not a run directory"):
             score_dataset(tiny_bundle, rows, tmp_path / "run", overwrite=overwrite)
     assert (tmp_path / "run" / "scores" / "precious.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("content", ["[]", '"x"', '{"format": 2}', "{"])
+def test_a_run_json_that_says_nothing_is_overwritten_as_its_error_advises_but_not_beside_other_files(
+    tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, content: str
+) -> None:
+    run, options = tmp_path / "run", ScoreOptions(shard_rows=300, threads=1)
+    score_dataset(tiny_bundle, rows, run, options)
+    (run / "run.json").write_text(content)
+    (run / "review.sqlite-wal").write_bytes(b"x")
+    with pytest.raises(RunError, match=r"start anew with `lossrank score \.\.\. --overwrite`$"):
+        RunDirectory.open(run)
+    for foreign in (run / "notes.txt", run / "scores" / "worst.parquet"):
+        foreign.write_text("mine")
+        with pytest.raises(RunError, match="exists and is not a run directory"):
+            score_dataset(tiny_bundle, rows, run, options, overwrite=True)
+        assert (run / "run.json").read_text() == content
+        foreign.unlink()
+    assert score_dataset(tiny_bundle, rows, run, options, overwrite=True).kept_rows == 0
+    assert RunDirectory.open(run).missing_shards() == []
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

@@ -67,8 +67,8 @@ class Screened:
     def begun(self, path: Path) -> Iterator[RunDirectory]:
         """Open the run, what is new of it in int8."""
         plan: dict[str, Any] = {
-            "bundle": {"path": "bundle", "sha256": "b", "model": "m", "class_names": list(CLASSES)},
-            "data": {"name": "d", "fingerprint": "f", "rows": len(self.int8), "spec": {"kind": "table"}},
+            "bundle": {"path": "bundle", "sha256": "b" * 64, "model": "m", "class_names": list(CLASSES)},
+            "data": {"name": "d", "fingerprint": "f" * 64, "rows": len(self.int8), "spec": {"kind": "table"}},
             "columns": {"text": "text", "text_pair": None, "label": "label", "id": None},
             "labels": None,
             "options": {"shard_rows": self.shard_rows, "batch_tokens": 512, "precision": "screen", "screen_top": 10},

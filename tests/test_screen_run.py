@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,7 @@ from cli.demo import BUNDLE, DATA
 from scorer import BundleError, DeviceError, ModelBundle, Progress, RunDirectory, RunError, ScoreOptions, rank
 from scorer import score_dataset as score
 from scorer.bundle import file_sha256
+from scorer.run import shard_name
 from scorer.status import run_status
 from scorer.verify import verify
 
@@ -117,11 +119,61 @@ def test_a_screen_is_verified(bundle: ModelBundle, news: pa.Table, tmp_path: Pat
         (run / "run.json").write_text(json.dumps(manifest | {"screen": altered}))
         (wrong,) = [finding for finding in verify(run).findings if finding.what == "screen"]
         assert wrong.state == "wrong"
-        assert wrong.says.startswith(f"the shards give another {name}; take `screen` out of run.json")
+        assert wrong.says.startswith(f"screen {name} is {altered[name]}, the shards say {manifest['screen'][name]}")
+        assert wrong.says.endswith(
+            "; take `screen` out of run.json, and the same `lossrank score` command makes it anew"
+        )
     del manifest["screen"]
     (run / "run.json").write_text(json.dumps(manifest))
     score(bundle, news, run, OPTIONS)
     assert verify(run).complete
+
+
+def test_a_shard_that_a_kill_left_unlisted_in_fp32_is_unfinished_and_a_damaged_one_wrong(
+    bundle: ModelBundle, news: pa.Table, screened: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """Stands in for a kill."""
+
+    write = RunDirectory.write_shard
+
+    def killed(run: RunDirectory) -> None:
+        raise Killed
+
+    def write_until_listed(run: RunDirectory, index: int, table: pa.Table, notes: dict[str, Any]) -> None:
+        if shard_name(index) in run.shards:
+            patched.setattr(RunDirectory, "save", killed)
+        write(run, index, table, notes)
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(RunDirectory, "write_shard", write_until_listed)
+        with pytest.raises(Killed):
+            score(bundle, news, run, OPTIONS)
+    found = verify(run)
+    assert found.sound
+    assert not found.complete
+    (cut_off,) = [finding for finding in found.findings if finding.what.startswith("part-")]
+    assert cut_off.says == (
+        "was being scored again in fp32 when the run was cut off; the same `lossrank score` command makes it anew"
+    )
+    file = run / "scores" / cut_off.what
+    whole, table = file.read_bytes(), pq.read_table(file)
+    in_int8 = table.set_column(table.column_names.index("precision"), "precision", pa.array(["int8"] * len(table)))
+    for damaged in (in_int8, table.slice(1), table.drop_columns(["loss"]), whole[: len(whole) // 2], whole[:-4]):
+        if isinstance(damaged, bytes):
+            file.write_bytes(damaged)
+        else:
+            pq.write_table(damaged, file)
+        (wrong,) = [finding for finding in verify(run).findings if finding.state == "wrong"]
+        assert (wrong.what, wrong.says[:15]) == (cut_off.what, "has the SHA-256")
+    file.write_bytes(whole)
+    score(bundle, news, run, OPTIONS)
+    assert shards(run) == shards(screened)
+    manifest = json.loads((run / "run.json").read_text())
+    manifest["shards"][cut_off.what]["sha256"] = "0" * 64
+    (run / "run.json").write_text(json.dumps(manifest))
+    assert not verify(run).sound  # once the screen is finished there is no such shard
 
 
 def test_run_json_says_how_sure_it_is(screened: Path) -> None:

@@ -170,6 +170,56 @@ def test_labels_that_may_be_texts_stay_out_of_the_log(
     assert lines(log)[-1]["kind"] == "LabelError"
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("data.csv", "w1 private words,private too\nw2,World\nw3,Sports\n"),  # without a header
+        ("data.jsonl", '{"w1 private words": "w2", "private too": "World"}\n' * 3),
+    ],
+)
+def test_names_of_columns_that_may_be_texts_stay_out_of_the_log(
+    lossrank: Lossrank, tiny_bundle: ModelBundle, tmp_path: Path, name: str, content: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    log = tmp_path / "log.jsonl"
+    arguments = ["score", tiny_bundle.path, tmp_path / name, "-o", tmp_path / "run", "--log-file", log]
+    told = error_line(lossrank(*arguments))
+    assert "several columns hold text (w1 private words, private too)" in told
+    named = [*arguments, "--text-column", "w1 private words", "--label-column", "private too"]
+    assert lossrank(*named).exit_code == 0
+    assert "w1 private words" in error_line(lossrank(*named, "--id-column", "nothing"))
+    other = lossrank(*arguments, "--text-column", "private too")
+    assert "columns text is w1 private words there, private too here" in error_line(other)
+    assert "private" not in log.read_text()
+    (plan,) = (line for line in lines(log) if line["event"] == "plan")
+    assert plan["columns"] == {"text": "column 1 of 2", "text_pair": None, "label": "column 2 of 2", "id": None}
+    assert [line["message"] for line in lines(log) if line["event"] == "error"] == [WITHHELD] * 3
+
+
+def test_labels_that_may_be_texts_stay_out_of_a_runs_history(
+    lossrank: Lossrank, tiny_bundle: ModelBundle, tmp_path: Path
+) -> None:
+    (tmp_path / "data.csv").write_text("text,label\nw1,a private sentence\nw2,another private one\n")
+    assert lossrank("score", tiny_bundle.path, tmp_path / "data.csv", "-o", tmp_path / "run").exit_code == 1
+    kept = (tmp_path / "run" / "run.json").read_text()
+    assert json.loads(kept)["history"][0]["why"] == f"LabelError: {WITHHELD}"
+    assert "private" not in kept
+
+
+def test_a_columns_name_stays_out_of_the_log(
+    lossrank: Lossrank, tiny_bundle: ModelBundle, data: Path, tmp_path: Path
+) -> None:
+    run, log = tmp_path / "run", tmp_path / "log.jsonl"
+    assert lossrank("score", tiny_bundle.path, data, "-o", run).exit_code == 0
+    manifest = json.loads((run / "run.json").read_text())
+    manifest["columns"]["text"] = "a private sentence"  # the first row of a CSV without a header
+    (run / "run.json").write_text(json.dumps(manifest))
+    result = lossrank("log", run, "--to", "jsonl", "-o", tmp_path / "worst.jsonl", "--log-file", log)
+    assert "it names the text column 'a private sentence'" in error_line(result)
+    assert "private" not in log.read_text()
+    assert (lines(log)[-1]["kind"], lines(log)[-1]["message"]) == ("RunError", WITHHELD)
+
+
 def test_progress_and_rescoring_are_told_now_and_then(tmp_path: Path) -> None:
     with logging_to(tmp_path / "log.jsonl", "score"):
         tell = ProgressLog(every=0.0)
@@ -229,10 +279,10 @@ def test_events_without_a_listener_go_nowhere(capsys: pytest.CaptureFixture[str]
 
 def test_the_codes_are_documented() -> None:
     documented = re.findall(r"^\| (\d+) \|", (ROOT / "docs" / "cli.md").read_text(), flags=re.MULTILINE)
-    assert list(map(int, documented)) == list(EXIT_CODES) == [0, 1, 2, 3, 130, 143]
+    assert list(map(int, documented)) == list(EXIT_CODES) == [0, 1, 2, 3, 129, 130, 143]
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_what_a_shell_sees_of_a_stopped_run(
     lossrank: Lossrank, tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, sent: signal.Signals, code: int
 ) -> None:

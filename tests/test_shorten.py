@@ -93,6 +93,7 @@ def cut_early() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shorten, "_MOST", 1 << 14)
         patch.setattr(shorten, "_PERIODS", 5040)
+        patch.setattr(shorten, "_WHOLE", 0)
         yield
 
 
@@ -169,10 +170,18 @@ def test_tokens_that_depend_on_the_length_of_a_repeated_text_are_those_of_the_wh
     assert read(tokenizer, "head", short) == read(tokenizer, "head", text)
 
 
+def test_texts_that_are_only_long_are_tokenised_whole_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shorten, "_WHOLE", 5000)
+    texts = ["世界" * 2500, "世界" * 2501, "世界 " * 2501]
+    short = Shortener(TOKENIZERS["wordpiece"], 8, 1, tail=False).shorten(texts)
+    assert short[0] is texts[0]
+    assert len(short[2]) < 200
+
+
 def test_a_chunk_has_so_many_texts_and_so_many_characters() -> None:
     assert list(chunks([])) == []
     assert list(chunks([1] * 600)) == [(0, 256), (256, 512), (512, 600)]
-    million = 1 << 20
+    million = 1 << 19
     assert list(chunks([million, million, 1, 5 * million, 1, 1])) == [(0, 2), (2, 3), (3, 4), (4, 6)]
 
 

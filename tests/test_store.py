@@ -27,6 +27,7 @@ from scorer import (
     score_dataset,
 )
 from scorer.address import is_remote, without_secrets
+from scorer.failures import why
 from scorer.reopen import reopen_source
 from scorer.store import DataFile, _matches, remote_place
 from tests.stores import WebHandler, s3_server, web_server
@@ -358,6 +359,55 @@ class TestWeb:
         with pytest.raises(SourceError, match=r"x\.csv can't be opened: no connection; check the network"):
             open_source("http://127.0.0.1:9/x.csv")
 
+    def test_links_are_not_followed(self, web: tuple[str, type[WebHandler], Path]) -> None:
+        address, handler, folder = web
+        (folder / "d" / "sub").mkdir(parents=True)
+        (folder / "d" / "a.parquet").write_bytes(parquet())
+        (folder / "d" / "sub" / "b.parquet").write_bytes(parquet())
+        source = open_source(f"{address}/d/")
+        same_rows(source)
+        assert not [path for _, path, _ in handler.asked if path.startswith("/d/sub")]
+        for glob in ("**", "**/*.parquet", "*/b.parquet", "*.parquet?x=1"):
+            with pytest.raises(SourceError, match=r"is a glob of the web, which can only be of names on one page"):
+                open_source(f"{address}/d/{glob}")
+        with pytest.raises(SourceError, match=r"/d is no file of a known kind, and as a page of links it must have no"):
+            open_source(f"{address}/d?x=1")
+        with pytest.raises(SourceError, match=r"no file matches http.*/none/\*\.parquet"):
+            open_source(f"{address}/none/*.parquet")
+
+    def test_words_of_an_address_are_no_reason(self, web: tuple[str, type[WebHandler], Path]) -> None:
+        address, _, folder = web
+        (folder / "reconnect resolve").mkdir()
+        (folder / "reconnect resolve" / "Forbidden timeout.parquet").write_bytes(b"none")
+        with pytest.raises(
+            SourceError, match=r"Forbidden timeout\.parquet can't be read as Parquet \(Parquet file size"
+        ):
+            open_source(f"{address}/reconnect resolve/Forbidden timeout.parquet")
+
+
+DENIED = "When reading information for key '{key}' in bucket '{bucket}': AWS Error {code} during HeadObject operation"
+HUB = "404 Client Error: Not Found for url: https://hub.example/datasets/a/b/resolve/main/Forbidden.csv"
+
+
+@pytest.mark.parametrize(
+    ("error", "path", "reason"),
+    [
+        (OSError(DENIED.format(key="a.csv", bucket="b", code="ACCESS_DENIED")), "b/a.csv", "no permission"),
+        (OSError(DENIED.format(key="ACCESS_DENIED.csv", bucket="b", code="UNKNOWN")), "b/ACCESS_DENIED.csv", None),
+        (OSError(DENIED.format(key="d/connect", bucket="my-timeout", code="UNKNOWN")), "my-timeout/d/*.csv", None),
+        (OSError(DENIED.format(key="d", bucket="resolve", code="NETWORK_CONNECTION")), "resolve/d", "no connection"),
+        (FileNotFoundError("https://h/Forbidden?connect"), "https://h/Forbidden?connect", None),
+        (OSError("Cannot connect to host h:443 ssl:default"), "https://h/a.csv", "no connection"),
+        (OSError("Cannot find connect-me"), "https://connect-me/a.csv", None),
+        (ConnectionRefusedError("refused"), "https://h/a.csv", "no connection"),
+        (TimeoutError(), "https://h/a.csv", "no connection"),
+        (OSError(HUB), "datasets/a/b/Forbidden.csv", None),
+    ],
+)
+def test_why_a_store_failed(error: OSError, path: str, reason: str | None) -> None:
+    said = why(error, path)
+    assert said.startswith(f"{reason}; ") if reason else said == (str(error) or type(error).__name__).partition("?")[0]
+
 
 class TestFsspec:
     def test_any_of_its_protocols(self) -> None:
@@ -374,8 +424,50 @@ class TestFsspec:
                     "memory:///lossrank/b.parquet",
                 ]
                 same_rows(reopen_source(source.spec, source.fingerprint))
+                # All it tells of a state is when the file was created, and that outlives an overwrite.
+                assert set(source.spec["files"][0]) == {"file", "rows", "sha256"}
         finally:
             memory.rm("/lossrank", recursive=True)
+
+    def test_listings_that_a_library_keeps_are_dropped_once_a_look(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        memory = fsspec.filesystem("memory")
+        asked = {"dropped": 0, "files": 0}
+        listing: dict[str, Any] = {}
+        original = type(memory).info
+
+        def info(self: Any, path: str, **kwargs: Any) -> Any:
+            """Keep what was found, as the file systems of the clouds do."""
+            key = self._strip_protocol(path)
+            if key not in listing:
+                asked["files"] += 1
+                listing[key] = {**original(self, path, **kwargs), "etag": str(id(self.store.get(key)))}
+            return listing[key]
+
+        def invalidate(self: Any, path: str | None = None) -> None:
+            asked["dropped"] += 1
+            listing.clear()
+
+        monkeypatch.setattr(type(memory), "info", info)
+        monkeypatch.setattr(type(memory), "invalidate_cache", invalidate)
+        memory.pipe({f"/looks/{i:02}.parquet": parquet(TABLE.slice(20 * i, 20)) for i in range(30)})
+        asked.update(dropped=0, files=0)
+        try:
+            source = open_source("memory://looks")
+            same_rows(source)
+            assert asked["dropped"] == 1
+            asked.update(dropped=0, files=0)
+            source.refuse_change()
+            assert asked == {"dropped": 1, "files": 30}
+            source.refuse_change(0, 25)
+            assert asked == {"dropped": 2, "files": 32}
+            memory.pipe("/looks/07.parquet", parquet(TABLE.slice(0, 20)))
+            with pytest.raises(SourceError, match=r"looks/07\.parquet has changed while it was being read"):
+                source.refuse_change()
+            with pytest.raises(SourceError, match=r"looks has changed since it was scored"):
+                reopen_source(source.spec, source.fingerprint)
+        finally:
+            monkeypatch.undo()
+            memory.rm("/looks", recursive=True)
 
     def test_files_that_are_here_after_all(self, tmp_path: Path) -> None:
         (tmp_path / "a.parquet").write_bytes(parquet())

@@ -31,12 +31,8 @@ def weights(classes: int = len(CLASSES), seed: int = 0) -> NDArray[np.float32]:
     return table
 
 
-def make_bundle(
-    path: Path, classes: tuple[str, ...] = CLASSES, table: NDArray[np.float32] | None = None
-) -> ModelBundle:
-    """Write the bundle; ``table`` replaces ``weights``."""
-    path.mkdir(parents=True)
-    table = weights(len(classes)) if table is None else table
+def save_model(file: Path, table: NDArray[np.float32]) -> None:
+    """Write the graph that adds up the tokens' rows of the table, [tokens, classes]."""
     nodes = [
         helper.make_node("Gather", ["table", "input_ids"], ["each"]),
         helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
@@ -49,7 +45,7 @@ def make_bundle(
         nodes,
         "tiny",
         ids,
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["b", len(classes)])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["b", table.shape[1]])],
         [
             numpy_helper.from_array(table, "table"),
             numpy_helper.from_array(np.array([2], dtype=np.int64), "last"),
@@ -57,7 +53,22 @@ def make_bundle(
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    onnx.save(model, path / "model.onnx")
+    onnx.save(model, file)
+
+
+def make_bundle(
+    path: Path,
+    classes: tuple[str, ...] = CLASSES,
+    table: NDArray[np.float32] | None = None,
+    int8: NDArray[np.float32] | None = None,
+) -> ModelBundle:
+    """Write the bundle; ``table`` replaces ``weights``, ``int8`` is what its int8 variant has for them."""
+    path.mkdir(parents=True)
+    variants = {"fp32": {"file": "model.onnx"}}
+    save_model(path / "model.onnx", weights(len(classes)) if table is None else table)
+    if int8 is not None:
+        variants["int8"] = {"file": "model.int8.onnx"}
+        save_model(path / "model.int8.onnx", int8)
     tokenizer = Tokenizer(WordLevel(VOCABULARY, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = WhitespaceSplit()
     tokenizer.post_processor = TemplateProcessing(
@@ -79,9 +90,9 @@ def make_bundle(
         pad_id=0,
         model="tiny",
         revision=None,
-        variants={"fp32": {"file": "model.onnx"}},
+        variants=variants,
         versions={},
-        files={name: file_sha256(path / name) for name in ("model.onnx", "tokenizer.json")},
+        files={file.name: file_sha256(file) for file in (*path.glob("*.onnx"), path / "tokenizer.json")},
     )
     bundle.save()
     return bundle

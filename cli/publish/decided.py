@@ -88,7 +88,7 @@ def _scores(run: RunDirectory, rows: NDArray[np.int64]) -> pa.Table:
     """Return some rows' scores, read from the shards that hold them."""
     shard = rows // run.shard_rows
     taken = [
-        take_rows(run.shard_file(index), rows[shard == index] - run.shard_range(index)[0]).select(_SCORES)
+        take_rows(run.sound_shard(index), rows[shard == index] - run.shard_range(index)[0]).select(_SCORES)
         for index in np.unique(shard).tolist()
     ]
     schema = pa.schema([score_schema(run.class_names).field(name) for name in _SCORES])

@@ -12,7 +12,7 @@ from typing import Any
 from cli.publish.folder import CARD
 from cli.publish.saved import load_shards, quiet_datasets, require_datasets
 from scorer import RunError
-from scorer.store import first_line
+from scorer.failures import first_line
 
 _NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 TOKEN = "HF_TOKEN"  # noqa: S105  # the variable's name

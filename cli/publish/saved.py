@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scorer import RunError
-from scorer.store import first_line
+from scorer.failures import first_line
 
 
 def require_datasets(what: str) -> None:

@@ -20,7 +20,7 @@ def given_labels(run: RunDirectory, rows: Sequence[int]) -> dict[int, str | None
     found: dict[int, str | None] = {}
     for shard in np.unique(wanted // run.shard_rows).tolist():
         of_shard = wanted[wanted // run.shard_rows == shard]
-        table = take_rows(run.shard_file(shard), of_shard - run.shard_range(shard)[0])
+        table = take_rows(run.sound_shard(shard), of_shard - run.shard_range(shard)[0])
         for row, label in zip(of_shard.tolist(), table["label"].to_pylist(), strict=True):
             found[row] = None if label is None else run.class_names[label]
     return found

@@ -1,0 +1,51 @@
+"""What lossrank wrote, told from what is somebody else's: run directories."""
+
+import json
+import re
+from pathlib import Path
+
+from scorer.lock import LOCK
+from scorer.manifest import MANIFEST
+
+SCORES = "scores"
+# What a run directory and its scores hold, whatever is in it; reviewing a run leaves a database there.
+_OURS = re.compile(rf"{re.escape(LOCK)}|{re.escape(MANIFEST)}|{SCORES}|review\.sqlite(-\w+)?")
+_IN_SCORES = re.compile(r"part-\d{5,}\.parquet")
+_PARTS = {"format", "bundle", "data", "options", "shards"}
+
+
+def is_run(folder: Path) -> bool:
+    """Say whether a folder is a run directory, in whatever state."""
+    # Another's run.json may be data of gigabytes.
+    if not ((folder / LOCK).is_file() or (folder / SCORES).is_dir()):
+        return False
+    try:
+        return _is_manifest(folder / MANIFEST)
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
+def may_hold_run(path: Path) -> bool:
+    """Say whether a path may be written to: nothing there, an empty folder, or a run, if perhaps a damaged one."""
+    if not path.is_dir():
+        return not path.exists()
+    names = _names(path)
+    if MANIFEST not in names:
+        return names <= {LOCK}
+    if all(map(_OURS.fullmatch, names)) and all(map(_IN_SCORES.fullmatch, _names(path / SCORES))):
+        return True
+    try:
+        return _is_manifest(path / MANIFEST)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _names(folder: Path) -> set[str]:
+    """Return what is in a folder, if it is one, but for what a write that was cut off left."""
+    return {entry.name for entry in folder.iterdir() if not entry.name.endswith(".tmp")} if folder.is_dir() else set()
+
+
+def _is_manifest(file: Path) -> bool:
+    manifest = json.loads(file.read_text(encoding="utf-8"))
+    # One of them may be missing: a damaged run is ours too.
+    return isinstance(manifest, dict) and len(_PARTS & set(manifest)) > 3
