@@ -197,7 +197,7 @@ def _answers(run: RunDirectory, place: Place, api_key: str | None) -> Iterator[A
         console.print(safe(f"waiting for the server ({reason}); next try in {seconds:.1f} s"))
 
     with tool.connect(tool.account(place.url, api_key, place.workspace), waiting) as server:
-        yield from server.answers(place, run.data_fingerprint)
+        yield from server.answers(place, run)
 
 
 def _known(run: RunDirectory, answers: Iterable[Answer]) -> tuple[list[Answer], dict[str, int]]:
