@@ -202,6 +202,8 @@ class ArgillaApi(ReviewClient):
 
     def _check(self, name: str, form: Form) -> None:
         """Pass an open data set that asks for one of the classes and has the texts' fields."""
+        if self._dataset.api_model().status != "ready":  # somebody still makes it, or stopped half-way
+            raise RubrixError(f"the data set {name!r} on the server is a draft; publish or delete it there")
         settings = self._dataset.settings
         question = next((one for one in settings.questions if one.name == QUESTION), None)
         fields = [field.name for field in settings.fields]

@@ -57,7 +57,7 @@ class RubrixApi(ReviewClient):
         self.title, self.variables = TOOLS[tool].title, TOOLS[tool].variables
         super().__init__(url, api_key, max_wait, on_wait)
         self.workspace = workspace
-        self._product: Product | None = None
+        self._product = Product(self.title, "", self.variables)  # until the server says more
         headers = {"X-Rubrix-Api-Key": self._key, "X-Argilla-Api-Key": self._key}
         if workspace is not None:
             if not _WORKSPACE_NAME.fullmatch(workspace):
@@ -78,7 +78,7 @@ class RubrixApi(ReviewClient):
         Raises:
             RubrixError: there is no server, or it is neither Rubrix nor Argilla.
         """
-        if self._product is None:
+        if not self._product.version:
             self._product = self.persist(self._ask_product, FIRST_WAIT)
             self.title = self._product.title
         return self._product
@@ -142,17 +142,16 @@ class RubrixApi(ReviewClient):
             raise Fault(f"of {len(records)} records the server took {processed}, of which {failed} failed")
 
     def _ask_product(self) -> Product:
-        expected = Product(self.title, "", self.variables)
         response = self._send("GET", "/api/_info")
         if response.status_code != 404:
-            self._good(response, expected)
+            self._good(response)
         said = _object_or_empty(response)
         if not said:  # Argilla 2 answers with its page
             said = _object_or_empty(self._send("GET", "/api/v1/version"))
         for title, key in (("Rubrix", "rubrix_version"), ("Argilla", "version")):
             if re.match(r"\d+\.", version := str(said.get(key))):
                 return Product(title, version, self.variables)
-        self._good(response, expected)
+        self._good(response)
         raise self._stranger("no version at /api/_info")
 
     def _open_dataset(self, name: str, product: Product, make: bool) -> str:
@@ -197,7 +196,7 @@ class RubrixApi(ReviewClient):
 
     def _records(self, name: str, query: _Record, fields: tuple[str, ...], after: str | None) -> Iterator[_Record]:
         """Yield at most a page of the records that a query finds, by id, from the one after ``after`` on."""
-        if self.product().title == "Argilla":
+        if self._product.title == "Argilla":
             body = {"query": query, "fields": fields, "next_idx": after}
             response = self._good(self._send("POST", f"/api/datasets/{name}/records/:search?limit={_PAGE}", body))
             records = self._object(response.content).get("records")
@@ -236,9 +235,9 @@ class RubrixApi(ReviewClient):
         if rest.strip():
             yield rest
 
-    def _good(self, response: httpx.Response, product: Product | None = None) -> httpx.Response:
+    def _good(self, response: httpx.Response) -> httpx.Response:
         try:
-            raise_for_answer(response, product or self.product())
+            raise_for_answer(response, self._product)
         except RubrixError as error:
             raise RubrixError(f"{self.title} at {self.url}: {self._safe(error)}") from None
         return response
@@ -251,7 +250,7 @@ class RubrixApi(ReviewClient):
 
     def _stranger(self, what: str) -> RubrixError:
         return RubrixError(
-            f"{self.url} answers, but not as {self.title} does ({what}); check --url or {self.variables}_API_URL"
+            f"{self.url} answers, but not as {self._product} does ({what}); check --url or {self.variables}_API_URL"
         )
 
 
