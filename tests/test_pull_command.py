@@ -354,6 +354,16 @@ def test_it_waits_for_a_server_that_comes_back_and_says_so(
     assert result.stderr.count("waiting for the server ([Errno 111] Connection refused); next try in ") == 2
 
 
+def test_a_closed_data_set_of_argilla_1_is_no_server_to_wait_for() -> None:
+    server = FakeRubrix("d", argilla=True)
+    closed = error(500, "GenericServerError", message="RequestError(400, 'index_closed_exception', 'closed')")
+    server.before = lambda request: closed if request.url.path.endswith("/:search") else None
+    with connect(server, workspace="team") as api:
+        api.open_dataset("d")
+        with pytest.raises(RubrixError, match="the data set 'd' is closed; open it on the server and run this again"):
+            api.existing_ids("d", ["a"])
+
+
 def test_a_data_set_that_is_closed_is_said_so(
     server: FakeRubrix, fresh: RunDirectory, logged: list[Logged], lossrank: Lossrank
 ) -> None:

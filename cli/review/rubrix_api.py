@@ -198,8 +198,10 @@ class RubrixApi(ReviewClient):
         """Yield at most a page of the records that a query finds, by id, from the one after ``after`` on."""
         if self._product.title == "Argilla":
             body = {"query": query, "fields": fields, "next_idx": after}
-            response = self._good(self._send("POST", f"/api/datasets/{name}/records/:search?limit={_PAGE}", body))
-            records = self._object(response.content).get("records")
+            response = self._send("POST", f"/api/datasets/{name}/records/:search?limit={_PAGE}", body)
+            if b"index_closed_exception" in response.content and not response.is_success:
+                raise _closed(name)
+            records = self._object(self._good(response).content).get("records")
             if not isinstance(records, list):
                 raise self._stranger("no records")
             yield from records
@@ -209,7 +211,7 @@ class RubrixApi(ReviewClient):
             record = self._object(line)
             if "detail" in record:  # an error in the middle of a good answer
                 if "ClosedIndexError" in str(detail_in(line)[1].get("type")):
-                    raise RubrixError(f"the data set {name!r} is closed; open it on the server and run this again")
+                    raise _closed(name)
                 raise Unavailable(reason_in(line))
             yield record
 
@@ -252,6 +254,10 @@ class RubrixApi(ReviewClient):
         return RubrixError(
             f"{self.url} answers, but not as {self._product} does ({what}); check --url or {self.variables}_API_URL"
         )
+
+
+def _closed(name: str) -> RubrixError:
+    return RubrixError(f"the data set {name!r} is closed; open it on the server and run this again")
 
 
 def check_name(name: str) -> None:
