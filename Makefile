@@ -11,7 +11,7 @@ help:
 	@echo "make test          run the tests"
 	@echo "make lint          ruff and mypy"
 	@echo "make browser       install Chromium for the tests of the review page, where there is none (Debian, as root)"
-	@echo "make test-servers  test against a real Rubrix server (needs Java 17 and Maven)"
+	@echo "make test-servers  test against real Rubrix, Argilla and Label Studio servers (needs Java 17 and Maven)"
 	@echo "make docs          write docs/cli.md anew"
 	@echo "make screenshots   take the pictures in docs/ anew (needs Chromium)"
 	@echo "make bench         time lossrank and its peers, and write docs/benchmarks.md (15 minutes, and the installation)"
@@ -76,7 +76,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 # torch, for the exporter, makes this the long one: a few minutes the first time.
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing torch, transformers and the test tools: a few minutes the first time"
-	$(PIP) --editable '.[cpu,export,datasets,remote,dev]'
+	$(PIP) --editable '.[cpu,export,datasets,remote,argilla,dev]'
 	@touch $@ $(VENV)/.demo
 
 clean:

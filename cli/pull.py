@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import click
@@ -16,10 +16,11 @@ from cli.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place
 from cli.review.exchange import FILES, without_repeats
 from cli.review.given import given_labels
 from cli.review.options import server_options
-from cli.review.server import TOOLS
+from cli.review.server import TOOLS, Account
 from cli.review.store import DecisionStore
 from cli.screen import safe, stderr
 from scorer import RunDirectory, RunError
+from scorer.address import without_secrets
 from scorer.events import event
 from scorer.files import write_atomically
 
@@ -88,9 +89,9 @@ def pull(
                 reading = FILES[kind].read(file, opened)
                 answers, foreign = reading.answers, reading.foreign
             else:
-                place = _place(store, source, name, url, workspace)
+                place, account = _where(store.places(), source, name, url, api_key, workspace)
                 kind = place.tool
-                answers = list(_answers(opened, place, api_key))
+                answers = list(_answers(opened, place, account))
             known, strange = _known(opened, answers)
             given = given_labels(opened, sorted({answer.row for answer in known}))
             decisions, open_rows = agree(known, policy, given, kind)
@@ -170,34 +171,52 @@ def _kind(file: Path, source: str | None) -> str:
     raise RunError(f"{file} says by no known ending what it is; say it with --from: {', '.join(FILES)}")
 
 
-def _place(store: DecisionStore, source: str | None, name: str | None, url: str | None, workspace: str | None) -> Place:
-    """Return where to pull from: what was said, filled in with where rows were logged to last."""
-    known = next(
-        (place for place in store.places() if source in (None, place.tool) and name in (None, place.name)), None
-    )
-    if known is None:
-        if source is None or name is None:
-            raise RunError(
-                "nothing of this run was logged"
-                + (f" to {source}" if source else "")
-                + "; say where the decisions are with --from and --name, or give a FILE"
-            )
-        if source not in TOOLS:
-            raise RunError(f"--from {source} is a kind of file; give the FILE")
-        account = TOOLS[source].account(url, "-", workspace)
-        return Place(source, account.url, account.workspace, name)
-    return Place(known.tool, url or known.url, workspace or known.workspace, known.name)
+def _where(
+    places: list[Place],
+    source: str | None,
+    name: str | None,
+    url: str | None,
+    api_key: str | None,
+    workspace: str | None,
+) -> tuple[Place, Account]:
+    """Return where to pull from, and as whom: what was said, filled in with where rows were logged to last.
+
+    Raises:
+        RunError: too little was said, and nothing was logged; or there is no key.
+    """
+    fitting = [place for place in places if source in (None, place.tool) and name in (None, place.name)]
+    known = next((place for place in fitting if url is None or _same(url, place)), None)
+    latest = known or next(iter(fitting), None)
+    tool = source or (latest.tool if latest else None)
+    name = name or (latest.name if latest else None)
+    if tool is None or name is None:
+        raise RunError(
+            "nothing of this run was logged"
+            + (f" to {source}" if source else "")
+            + "; say where the decisions are with --from and --name, or give a FILE"
+        )
+    if tool not in TOOLS:
+        raise RunError(f"--from {tool} is a kind of file; give the FILE")
+    account = TOOLS[tool].account(url, api_key, workspace)
+    if known is not None:
+        if not _same(account.url, known):  # else it is kept, for it may have the password, which no place has
+            account = replace(account, url=known.url)
+        account = replace(account, workspace=workspace or known.workspace)
+    return Place(tool, without_secrets(account.url), account.workspace, name), account
 
 
-def _answers(run: RunDirectory, place: Place, api_key: str | None) -> Iterator[Answer]:
-    tool = TOOLS[place.tool]
+def _same(url: str, place: Place) -> bool:
+    return without_secrets(url).rstrip("/") == place.url
+
+
+def _answers(run: RunDirectory, place: Place, account: Account) -> Iterator[Answer]:
     console = stderr()
 
     def waiting(reason: str, seconds: float) -> None:
         console.print(safe(f"waiting for the server ({reason}); next try in {seconds:.1f} s"))
 
-    with tool.connect(tool.account(place.url, api_key, place.workspace), waiting) as server:
-        yield from server.answers(place, run.data_fingerprint)
+    with TOOLS[place.tool].connect(account, waiting) as server:
+        yield from server.answers(place, run)
 
 
 def _known(run: RunDirectory, answers: Iterable[Answer]) -> tuple[list[Answer], dict[str, int]]:

@@ -1,6 +1,6 @@
-"""A Rubrix 0.18 server in memory, behind httpx.MockTransport, with the ways to fail that the real one has.
+"""A Rubrix 0.18 or Argilla 1.29 server in memory, behind httpx.MockTransport, with the ways to fail of the real ones.
 
-tests/servers has the real one; this one fails on demand.
+tests/servers has the real ones; this one fails on demand.
 """
 
 import json
@@ -23,10 +23,12 @@ class FakeRubrix(httpx.MockTransport):
     ``before`` is called with each request: it may return an answer of its own, raise, or change what is stored.
     ``bad`` names ids that are refused, the way ``refusal`` says: ``positions`` and ``plain`` are 422 with and without
     the record's place, ``schema`` is 400, ``index`` is a 500 that stores the others, ``crash`` one that stores none.
+    ``argilla`` says that it is Argilla; its user is called ``rubrix`` all the same.
     """
 
-    def __init__(self, dataset: str | None = None, task: str = "TextClassification") -> None:
+    def __init__(self, dataset: str | None = None, task: str = "TextClassification", *, argilla: bool = False) -> None:
         super().__init__(self._answer)
+        self.argilla = argilla
         self.datasets = {} if dataset is None else {dataset: task}
         self.records: dict[str, Record] = {}
         self.requests: list[httpx.Request] = []
@@ -41,11 +43,18 @@ class FakeRubrix(httpx.MockTransport):
         answer = self.before(request)
         if answer is not None:
             return answer
-        if request.headers.get("X-Rubrix-Api-Key") != KEY:
+        if request.url.path.endswith("/api/_info"):
+            return httpx.Response(200, json={"version": "1.29.0"} if self.argilla else {"rubrix_version": "0.18.0"})
+        if request.url.path.endswith("/api/v1/version"):
+            return httpx.Response(404, json={"detail": "Not Found"})
+        header = "X-Argilla-" if self.argilla else "X-Rubrix-"
+        if request.headers.get(f"{header}Api-Key") != KEY:
             return error(401, "UnauthorizedError", detail="Could not validate credentials")
         if request.url.path.endswith("/api/me"):
             return httpx.Response(200, json={"username": "rubrix", "workspaces": ["", "rubrix", "team"]})
-        workspace = request.headers.get("X-Rubrix-Workspace", "rubrix")
+        workspace = request.headers.get(f"{header}Workspace", "" if self.argilla else "rubrix")
+        if not workspace:
+            return error(400, "MissingInputParamError", message="A workspace must be provided")
         if workspace not in ("rubrix", "team"):
             return error(404, "EntityNotFoundError", name=workspace, type="Workspace")
         if request.url.path.endswith("/api/datasets"):
@@ -59,11 +68,32 @@ class FakeRubrix(httpx.MockTransport):
             return error(404, "EntityNotFoundError", name=name, type="ServiceDataset")
         if request.url.path.endswith(":bulk"):
             return self._bulk(json.loads(request.content)["records"])
-        if request.url.path.endswith("/data"):
-            ids = json.loads(request.content)["ids"]
-            lines = [json.dumps(self.records[id]) for id in sorted(ids) if id in self.records]
-            return httpx.Response(200, text="".join(line + "\n" for line in lines))
+        if request.url.path.endswith("/data" if not self.argilla else "/records/:search"):
+            return self._read(request)
         return httpx.Response(200, json={"name": name, "task": self.datasets[name]})
+
+    def _read(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        query = body["query"] if self.argilla else body
+        after = body["next_idx"] if self.argilla else request.url.params.get("id_from")
+        found = [
+            record
+            for id, record in sorted(self.records.items())
+            if id in query.get("ids", [id]) and record.get("status") in query.get("status", [record.get("status")])
+            if after is None or id > after
+        ][: int(request.url.params["limit"])]
+        if not self.argilla:
+            return httpx.Response(200, text="".join(json.dumps(record) + "\n" for record in found))
+        # Argilla returns its index's documents, in which an annotation's class has another key.
+        documents = json.dumps([{key: record.get(key) for key in body["fields"]} for record in found])
+        return httpx.Response(200, text='{"records": ' + documents.replace('"class":', '"class_label":') + "}")
+
+    def answer(self, id: str, label: str | None, agent: str = "ana", at: str = "2026-01-01T10:00:00.5") -> None:
+        """Validate a record with a label, or discard it (None), as the page does."""
+        record = self.records[id]
+        record |= {"status": "Discarded" if label is None else "Validated", "last_updated": at}
+        if label is not None:
+            record["annotation"] = {"agent": agent, "labels": [{"class": label, "score": 1.0}]}
 
     def _bulk(self, records: list[Record]) -> httpx.Response:
         self.bulks.append([record["id"] for record in records])

@@ -62,6 +62,7 @@ def test_a_record_is_the_tutorials() -> None:
         "annotation": {"agent": "ag_news", "labels": [{"class": "World", "score": 1.0}]},
         "status": "Default",
         "metadata": {
+            "rank": 1,
             "row": 7,
             "predicted": "Sports",
             "given": "World",
@@ -77,7 +78,7 @@ def test_a_row_without_a_label_has_no_annotation_and_no_loss() -> None:
     row = dataclasses.replace(ROW, label=None, loss=None, label_prob=None, margin=None)
     body = record_body(build(row, text="Wall St. falls"))
     assert body["annotation"] is None
-    assert body["metadata"] == {"row": 7, "predicted": "Sports", "entropy": 0.5}
+    assert body["metadata"] == {"rank": 1, "row": 7, "predicted": "Sports", "entropy": 0.5}
 
 
 def test_the_users_id_comes_along() -> None:

@@ -27,7 +27,7 @@ def test_a_new_data_set_is_made_once_and_an_old_one_is_used() -> None:
     assert connect(server).open_dataset("d") == "rubrix"
     assert connect(server, workspace="team").open_dataset("d") == "team"
     assert server.datasets == {"d": "TextClassification"}
-    assert [request.method for request in server.requests] == ["GET", "GET", "POST", "GET", "GET"]
+    assert [request.method for request in server.requests] == ["GET", "GET", "GET", "POST", "GET", "GET", "GET"]
 
 
 def test_a_data_set_that_another_made_meanwhile_is_used() -> None:
@@ -81,11 +81,11 @@ def test_bad_names_are_refused_without_a_request(name: str, fixed: str) -> None:
         (error(401, "UnauthorizedError"), "refuses the API key (401); set --api-key or RUBRIX_API_KEY"),
         (error(403, "ForbiddenOperationError", detail="No"), "forbids this to the API key's user (403: No)"),
         (httpx.Response(307, headers={"Location": "http://elsewhere/"}), "redirects elsewhere (307); give --url"),
-        (httpx.Response(200, text="<html>hello</html>"), "not as Rubrix 0.18 does (no JSON object); check --url"),
-        (httpx.Response(200, json=["hello"]), "not as Rubrix 0.18 does (no JSON object); check --url"),
-        (httpx.Response(200, json={"hello": 1}), "not as Rubrix 0.18 does (no user name at /api/me); check"),
-        (httpx.Response(404, json={"detail": "Not Found"}), "answers 404: Not Found, which Rubrix 0.18 should not"),
-        (httpx.Response(418, text="<html>"), "answers 418, which Rubrix 0.18 should not; check --url"),
+        (httpx.Response(200, text="<html>hello</html>"), "not as Rubrix does (no version at /api/_info); check --url"),
+        (httpx.Response(200, json=["hello"]), "not as Rubrix does (no version at /api/_info); check --url"),
+        (httpx.Response(200, json={"hello": 1}), "not as Rubrix does (no version at /api/_info); check"),
+        (httpx.Response(404, json={"detail": "Not Found"}), "answers 404: Not Found, which Rubrix should not"),
+        (httpx.Response(418, text="<html>"), "answers 418, which Rubrix should not; check --url"),
     ],
 )
 def test_a_server_that_is_not_rubrix_or_not_ours(answer: httpx.Response, message: str) -> None:
@@ -120,7 +120,10 @@ def test_a_path_in_the_address_and_a_line_end_after_the_key_are_kept_out_of_trou
     api = connect(server, URL + "/behind/a/proxy/?x=1", KEY + "\n")
     assert api.open_dataset("d") == "rubrix"
     assert api.url == URL + "/behind/a/proxy"
-    assert server.requests[0].url.path == "/behind/a/proxy/api/me"
+    assert [request.url.path for request in server.requests[:2]] == [
+        "/behind/a/proxy/api/_info",
+        "/behind/a/proxy/api/me",
+    ]
 
 
 # Secrets

@@ -56,8 +56,8 @@ class ReviewClient(abc.ABC):
         ReviewError: the URL is no http(s) address, or the key can't stand in a header.
     """
 
-    title: ClassVar[str]
-    variables: ClassVar[str]  # the environment variables begin with it
+    title: str
+    variables: str  # the environment variables begin with it
     example: ClassVar[str]  # an address
     error: ClassVar[type[ReviewError]]
     _client: httpx.Client

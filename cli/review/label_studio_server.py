@@ -10,6 +10,7 @@ from cli.review.label_studio_api import LabelStudioApi
 from cli.review.label_studio_record import LabelStudioError, answers, encode, screen
 from cli.review.records import Refusal, ReviewRecord
 from cli.review.server import Account, Form, OnWait
+from scorer import RunDirectory
 
 _SORT = {
     "loss": "loss, descending",
@@ -57,11 +58,11 @@ class LabelStudioServer:
     def sort_hint(self, by: str) -> str:
         return f"Order by {_SORT[by]}, then Label Tasks As Displayed"
 
-    def answers(self, place: Place, fingerprint: str) -> Iterator[Answer]:
+    def answers(self, place: Place, run: RunDirectory) -> Iterator[Answer]:
         project = self._api.open_project(place.name, None)
         names = self._api.users()
         for task in self._api.annotated(project):
-            yield from answers(task, fingerprint, names) or ()
+            yield from answers(task, run.data_fingerprint, names) or ()
 
 
 def connect(account: Account, on_wait: OnWait) -> LabelStudioServer:

@@ -1,7 +1,8 @@
-"""What an answer of a Rubrix 0.18 server means: good, come back later, records turned down, or an error to show."""
+"""What an answer of Rubrix, or of Argilla as it was called later, means: good, come back later, or an error to show."""
 
 import json
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -11,11 +12,28 @@ from cli.review.server import ReviewError
 
 _LATER = {429, 500, 502, 503, 504}
 _MAX_REASON = 300  # characters
+_POSITION = re.compile(r"[Rr]ecord at position (\d+) is not valid because ")
 _INDEX_REASON = re.compile(r"""'reason': (['"])(.*?)\1[,}\]]""")
 
 
 class RubrixError(ReviewError):
-    """A Rubrix server can't be used as asked."""
+    """A Rubrix or Argilla server can't be used as asked."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """Which server answers: its name, its version, and how the environment variables of its tool begin."""
+
+    title: str
+    version: str
+    variables: str
+
+    @property
+    def major(self) -> int:
+        return int(self.version.partition(".")[0])
+
+    def __str__(self) -> str:
+        return f"{self.title} {self.version}".rstrip()
 
 
 def object_in(content: bytes) -> dict[str, Any]:
@@ -31,7 +49,7 @@ def object_in(content: bytes) -> dict[str, Any]:
 
 
 def detail_in(content: bytes) -> tuple[str, dict[str, Any]]:
-    """Take the error's code and parameters out of an answer; both are empty where it isn't one of Rubrix's."""
+    """Take the error's code and parameters out of an answer; both are empty where it isn't one of theirs."""
     try:
         detail = object_in(content).get("detail")
     except ValueError:
@@ -57,11 +75,12 @@ def reason_in(content: bytes) -> str:
         text = re.sub(r"[.\s]*Preview of field's value.*", "", text, flags=re.DOTALL)
     else:
         text = code
+    text = _POSITION.sub("", text)
     text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return text if len(text) <= _MAX_REASON else text[: _MAX_REASON - 3] + "..."
 
 
-def raise_for_answer(response: httpx.Response) -> None:
+def raise_for_answer(response: httpx.Response, product: Product) -> None:
     """Pass a good answer; the caller has dealt with the statuses that mean something special to it.
 
     Raises:
@@ -78,10 +97,11 @@ def raise_for_answer(response: httpx.Response) -> None:
     if response.is_redirect:
         raise RubrixError(f"it redirects elsewhere ({status}); give --url the address that it leads to")
     if status == 401:
-        raise RubrixError("it refuses the API key (401); set --api-key or RUBRIX_API_KEY to a key of that server")
+        key = f"{product.variables}_API_KEY"
+        raise RubrixError(f"it refuses the API key (401); set --api-key or {key} to a key of that server")
     if status == 403:
         raise RubrixError(f"it forbids this to the API key's user ({said}); use a key with access to the workspace")
-    raise RubrixError(f"it answers {said}, which Rubrix 0.18 should not; check --url")
+    raise RubrixError(f"it answers {said}, which {product} should not; check --url")
 
 
 def raise_for_bulk(response: httpx.Response) -> None:
@@ -102,13 +122,15 @@ def raise_for_bulk(response: httpx.Response) -> None:
 
 def _field_error(error: dict[str, Any]) -> str:
     places = [str(part) for part in error.get("loc", []) if isinstance(part, str)]
-    where = ".".join(part for part in places if part not in ("body", "records", "__root__"))
+    where = ".".join(part for part in places if part not in ("body", "records", "items", "__root__"))
     return f"{where}: {error.get('msg')}" if where else str(error.get("msg"))
 
 
 def _positions(params: dict[str, Any]) -> frozenset[int]:
-    """Read the records' positions out of places such as ["body", "records", 7, "annotation"]."""
+    """Read the records' positions out of places such as ["body", "records", 7, "annotation"], or Argilla 2's words."""
+    if isinstance(message := params.get("message"), str) and (found := _POSITION.match(message)):
+        return frozenset([int(found[1])])
     errors = params.get("errors")
     places = [error.get("loc") for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
-    records = [place for place in places if isinstance(place, list) and place[:2] == ["body", "records"]]
+    records = [p for p in places if isinstance(p, list) and p[:2] in (["body", "records"], ["body", "items"])]
     return frozenset(place[2] for place in records if len(place) > 2 and isinstance(place[2], int))

@@ -1,13 +1,16 @@
-"""A review record as Rubrix 0.18 takes it, and what Rubrix would refuse."""
+"""A review record as Rubrix 0.18 and Argilla 1.x take it, what they would refuse, and what a person made of it."""
 
 import json
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from cli.review.records import Refusal, ReviewRecord
+from cli.review.decision import Answer, utc_text
+from cli.review.records import Refusal, ReviewRecord, row_of
 
 MAX_LABEL = 128  # characters; so too metadata, of which the server silently keeps only the end
 MAX_AGENT = 64
+UNKNOWN = "unknown"  # who discarded a record, where nothing tells
 SCORE_SLACK = 0.001  # the server lets probabilities sum to 1.001
 
 
@@ -25,7 +28,7 @@ def record_body(record: ReviewRecord) -> dict[str, Any]:
         "prediction": _annotation(record.predicted_by, label, min(probability, 1.0)),
         "annotation": None if record.given is None else _annotation(record.given_by, record.given, 1.0),
         "status": "Default",
-        "metadata": record.metadata,
+        "metadata": {"rank": record.rank, **record.metadata},
         "event_timestamp": None,
     }
 
@@ -45,6 +48,30 @@ def screen(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusa
     problems = [(record, _problem(record)) for record in records]
     taken = [record for record, problem in problems if problem is None]
     return taken, [Refusal(record.row, problem) for record, problem in problems if problem is not None]
+
+
+def answer(record: Mapping[str, Any], fingerprint: str, given_by: str) -> Answer | None:
+    """Return what a person said of a record, None if it says nothing or is not of the data with this fingerprint.
+
+    The annotation that the record was logged with, by ``given_by``, tells nothing of who discarded it. Several labels
+    come as one of them all, which no class is.
+
+    Raises:
+        ValueError: it is no record as the servers have them.
+    """
+    row = row_of(record.get("id"), fingerprint)
+    if row is None or record.get("status") not in ("Validated", "Discarded"):
+        return None
+    try:
+        annotation = record.get("annotation") or {"agent": None, "labels": []}
+        labels = [str(label.get("class", label.get("class_label"))) for label in annotation["labels"]]
+        who, moment = annotation["agent"], utc_text(record["last_updated"])
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"the record of row {row} is none as the server should have it") from error
+    annotator = UNKNOWN if who in (None, "", agent_name(given_by)) else str(who)
+    if record["status"] == "Discarded":
+        return Answer(row, annotator, None, moment)
+    return Answer(row, annotator, ", ".join(labels), moment) if labels else None
 
 
 def agent_name(name: str) -> str:

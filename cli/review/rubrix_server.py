@@ -1,15 +1,17 @@
-"""Rubrix 0.18 as a review server."""
+"""Rubrix 0.18, and Argilla 1.x as it was called later, as a review server."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
-from cli.review.decision import Place
+from cli.review.decision import Answer, Place
 from cli.review.records import Refusal, ReviewRecord
 from cli.review.rubrix import RubrixLog
+from cli.review.rubrix_answers import RubrixError
 from cli.review.rubrix_api import RubrixApi, check_name
-from cli.review.rubrix_record import screen
+from cli.review.rubrix_record import answer, screen
 from cli.review.server import Account, Form, OnWait
+from scorer import RunDirectory
 
 _SORT = {  # what to sort by on the review page for the ranking's order
     "loss": "Metadata.loss, descending",
@@ -20,10 +22,11 @@ _SORT = {  # what to sort by on the review page for the ranking's order
 
 
 class RubrixServer:
-    """A Rubrix server, seen with one key in one workspace."""
+    """A Rubrix or Argilla 1.x server, seen with one key in one workspace; ``tool`` is what `log` and `pull` call it."""
 
-    def __init__(self, api: RubrixApi) -> None:
+    def __init__(self, api: RubrixApi, tool: str = "rubrix") -> None:
         self._api = api
+        self._tool = tool
 
     def __enter__(self) -> Self:
         self._api.__enter__()
@@ -41,7 +44,7 @@ class RubrixServer:
         return screen(records)
 
     def open(self, name: str, form: Form) -> Place:
-        return Place("rubrix", self._api.url, self._api.open_dataset(name), name)
+        return Place(self._tool, self._api.url, self._api.open_dataset(name), name)
 
     def sending(self, place: Place, chunk_size: int, refused: Iterable[Refusal]) -> RubrixLog:
         return RubrixLog(self._api, place.name, chunk_size, refused)
@@ -51,6 +54,16 @@ class RubrixServer:
 
     def sort_hint(self, by: str) -> str:
         return f"Sort, {_SORT[by]}"
+
+    def answers(self, place: Place, run: RunDirectory) -> Iterator[Answer]:
+        self._api.open_dataset(place.name, make=False)
+        for record in self._api.reviewed(place.name):
+            try:
+                said = answer(record, run.data_fingerprint, run.data_name)
+            except ValueError as error:
+                raise RubrixError(f"{self._api.title} at {self._api.url}: {error}") from None
+            if said is not None:
+                yield said
 
 
 def connect(account: Account, on_wait: OnWait) -> RubrixServer:

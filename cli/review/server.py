@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 from cli.review.decision import Answer, Place
 from cli.review.records import Refusal, ReviewRecord
-from scorer import LossrankError, RunError
+from scorer import LossrankError, RunDirectory, RunError
 
 OnWait = Callable[[str, float], None]
 
@@ -86,8 +86,8 @@ class Server(Protocol):
         """Say in one line how a person sees the worst by a measure first."""
         ...
 
-    def answers(self, place: Place, fingerprint: str) -> Iterator[Answer]:
-        """Yield what people said of the rows of the data with this fingerprint; other records are passed over."""
+    def answers(self, place: Place, run: RunDirectory) -> Iterator[Answer]:
+        """Yield what people said of the rows of the run's data; other records are passed over."""
         ...
 
 
@@ -124,10 +124,10 @@ class Tool:
         )
 
     def connect(self, account: Account, on_wait: OnWait) -> Server:
-        """Make the tool's client; no request is sent yet.
+        """Make the tool's client, asking the server first which one it is where the tool has several.
 
         Raises:
-            ReviewError: the address or the key can't be used.
+            ReviewError: the address or the key can't be used, or another server answers.
         """
         server: Server = importlib.import_module(self.module).connect(account, on_wait)
         return server
@@ -135,6 +135,7 @@ class Tool:
 
 TOOLS = {
     "rubrix": Tool("Rubrix", "cli.review.rubrix_server", "RUBRIX", "http://localhost:6900", "rubrix.apikey"),
+    "argilla": Tool("Argilla", "cli.review.argilla_server", "ARGILLA", "http://localhost:6900", "argilla.apikey"),
     "label-studio": Tool(
         "Label Studio",
         "cli.review.label_studio_server",

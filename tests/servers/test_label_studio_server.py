@@ -1,15 +1,10 @@
 """`lossrank log` and `pull` against a real Label Studio 1.23 server, annotated through its own API."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
 
@@ -18,23 +13,19 @@ from cli.review.label_studio_api import LabelStudioApi
 from cli.review.label_studio_record import encode
 from cli.review.records import record_id
 from cli.review.server import Form
-from cli.review.store import DecisionStore
-from scorer import ModelBundle, RunDirectory, ScoreOptions, join_source, rank, score_dataset
+from scorer import RunDirectory, join_source, rank
 from tests.fake_rubrix import make_record
 from tests.servers.label_studio import ADMIN, KEY, LabelStudio, projects
-from tests.tiny import CLASSES, make_texts
+from tests.servers.news import Decisions, decisions, given, logging, other
+from tests.tiny import CLASSES
 
 pytestmark = pytest.mark.servers
 Lossrank = Callable[..., Result]
-Decisions = dict[int, tuple[str, str | None, str]]
 
 
-@pytest.fixture(scope="session")
-def server() -> LabelStudio:
-    if "LOSSRANK_SERVERS" not in os.environ:
-        pytest.skip("no servers: make test-servers starts them")
-    port = os.environ.get("LOSSRANK_LABELSTUDIO_PORT", "18080")
-    return LabelStudio(Path(os.environ["LOSSRANK_SERVERS"]), f"http://127.0.0.1:{port}")
+@pytest.fixture
+def server(label_studio: LabelStudio) -> LabelStudio:
+    return label_studio
 
 
 @pytest.fixture
@@ -43,30 +34,6 @@ def name(server: LabelStudio, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("LABEL_STUDIO_API_URL", server.url)
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", KEY)
     yield from projects(server)
-
-
-@pytest.fixture
-def run(tiny_bundle: ModelBundle, tmp_path: Path) -> RunDirectory:
-    """600 scored rows, one of them with a text of every kind."""
-    texts = make_texts(600, longest=40)
-    texts[7] = "<script>alert(1)</script> & $text \u2028 😀 \t 'w1' w2"
-    labels = [CLASSES[i % 4] for i in range(600)]
-    pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "news.parquet")
-    score_dataset(tiny_bundle, tmp_path / "news.parquet", tmp_path / "run", ScoreOptions(threads=1))
-    return RunDirectory.open(tmp_path / "run")
-
-
-def decisions(run: RunDirectory) -> Decisions:
-    with DecisionStore(run) as store:
-        return {row: (one.verdict, one.label, one.annotator) for row, one in store.current().items()}
-
-
-def given(run: RunDirectory, row: int) -> str:
-    return CLASSES[row % 4]
-
-
-def other(run: RunDirectory, row: int) -> str:
-    return CLASSES[(row + 1) % 4]
 
 
 def test_the_worst_500_arrive_whole_sort_by_loss_and_are_there_once(
@@ -93,7 +60,7 @@ def test_the_worst_500_arrive_whole_sort_by_loss_and_are_there_once(
             "rank": row.rank,
             "row": row.row,
             "record_id": record_id(run.data_fingerprint, row.row),
-            "given": given(run, row.row),
+            "given": given(row.row),
             "predicted": predicted,
             "probability": row.top_prob,
             "loss": row.loss,
@@ -117,10 +84,10 @@ def test_what_people_annotated_and_skipped_comes_back_and_a_second_log_leaves_it
     lossrank("log", run.path, "--to", "label-studio", "--name", name, "--top", 30)
     rows = [row.row for row in rank(run, 30)]
     ana = server.sign_up()
-    server.annotate(name, run, {rows[0]: given(run, rows[0]), rows[1]: other(run, rows[1]), rows[2]: None})
-    server.annotate(name, run, {rows[3]: other(run, rows[3]), rows[4]: given(run, rows[4])})
-    server.annotate(name, run, {rows[3]: other(run, rows[3]), rows[4]: None}, ana.token)
-    server.annotate(name, run, {rows[1]: given(run, rows[1])})  # of one person the latest holds
+    server.annotate(name, run, {rows[0]: given(rows[0]), rows[1]: other(rows[1]), rows[2]: None})
+    server.annotate(name, run, {rows[3]: other(rows[3]), rows[4]: given(rows[4])})
+    server.annotate(name, run, {rows[3]: other(rows[3]), rows[4]: None}, ana.token)
+    server.annotate(name, run, {rows[1]: given(rows[1])})  # of one person the latest holds
     lossrank("log", run.path, "--to", "label-studio", "--name", name, "--top", 40)
 
     result = lossrank("pull", run.path)
@@ -132,7 +99,7 @@ def test_what_people_annotated_and_skipped_comes_back_and_a_second_log_leaves_it
         rows[0]: ("kept", None, ADMIN),
         rows[1]: ("kept", None, ADMIN),
         rows[2]: ("discarded", None, ADMIN),
-        rows[3]: ("relabelled", other(run, rows[3]), both),
+        rows[3]: ("relabelled", other(rows[3]), both),
     }
     assert decisions(run) == expected
     assert "; 0 decisions are new" in lossrank("pull", run.path).stdout
@@ -151,22 +118,6 @@ def test_what_people_annotated_and_skipped_comes_back_and_a_second_log_leaves_it
     }
 
 
-def test_the_ten_decisions_come_back_as_they_were_made(
-    server: LabelStudio, name: str, run: RunDirectory, lossrank: Lossrank
-) -> None:
-    lossrank("log", run.path, "--to", "label-studio", "--name", name, "--top", 20)
-    rows = [row.row for row in rank(run, 10)]
-    kept, relabelled, discarded = rows[:4], rows[4:8], rows[8:]
-    labels = {row: given(run, row) for row in kept} | {row: other(run, row) for row in relabelled}
-    server.annotate(name, run, {**labels, **dict.fromkeys(discarded)})
-    lossrank("pull", run.path)
-    assert decisions(run) == {
-        **dict.fromkeys(kept, ("kept", None, ADMIN)),
-        **{row: ("relabelled", other(run, row), ADMIN) for row in relabelled},
-        **dict.fromkeys(discarded, ("discarded", None, ADMIN)),
-    }
-
-
 def test_the_import_file_gives_the_tasks_that_logging_gives(
     server: LabelStudio, name: str, run: RunDirectory, lossrank: Lossrank, tmp_path: Path
 ) -> None:
@@ -181,7 +132,7 @@ def test_the_import_file_gives_the_tasks_that_logging_gives(
 
 
 def test_a_server_that_crashes_in_mid_run_and_comes_back(server: LabelStudio, name: str, run: RunDirectory) -> None:
-    with logging(run, name, "--chunk-size", "20") as process:
+    with logging(run, "label-studio", name, "--chunk-size", "20") as process:
         while len(server.tasks(name)) < 60:
             assert process.poll() is None
         server.kill()
@@ -198,7 +149,7 @@ def test_a_server_that_crashes_in_mid_run_and_comes_back(server: LabelStudio, na
 def test_a_log_that_is_killed_goes_on_where_it_was(
     server: LabelStudio, name: str, run: RunDirectory, lossrank: Lossrank
 ) -> None:
-    with logging(run, name, "--chunk-size", "10") as process:
+    with logging(run, "label-studio", name, "--chunk-size", "10") as process:
         while len(server.tasks(name)) < 30:
             assert process.poll() is None
         process.send_signal(signal.SIGKILL)
@@ -291,11 +242,3 @@ def test_a_task_that_the_server_turns_down_costs_only_itself(
         (3, '"margin" key is expected in task data')
     ]
     assert sending.logged == len(server.tasks(name)) == 9
-
-
-def logging(run: RunDirectory, name: str, *options: str) -> "subprocess.Popen[str]":
-    """Start `lossrank log` of all rows in a process of its own."""
-    arguments = ["log", str(run.path), "--to", "label-studio", "--name", name, "--top", "600", *options]
-    command = [sys.executable, "-c", "from cli.main import run; run()", *arguments]
-    root = Path(__file__).parents[2]
-    return subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

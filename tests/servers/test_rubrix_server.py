@@ -70,6 +70,7 @@ def assert_read_back(rubrix: Rubrix, name: str, run: RunDirectory, top: int) -> 
             "annotation_agent": "news.parquet",
             "status": "Default",
             "metadata": {
+                "rank": row.rank,
                 "row": row.row,
                 "given": given,
                 "predicted": predicted,

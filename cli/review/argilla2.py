@@ -1,0 +1,67 @@
+"""Argilla 2.x as a review server."""
+
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Self
+
+from cli.review.argilla_api import MAX_BULK, ArgillaApi
+from cli.review.argilla_record import MAX_NAME, answers, encode, screen
+from cli.review.chunks import ChunkedLog
+from cli.review.decision import Answer, Place
+from cli.review.records import Refusal, ReviewRecord
+from cli.review.rubrix_answers import RubrixError
+from cli.review.server import Form
+from scorer import RunDirectory
+
+_SORT = {  # what to sort by on the review page for the ranking's order
+    "loss": "loss, descending",
+    "margin": "margin, ascending",
+    "self-confidence": "loss, descending",
+    "entropy": "entropy, descending",
+}
+
+
+class Argilla2Server:
+    """An Argilla 2.x server, seen with one key in one workspace."""
+
+    def __init__(self, api: ArgillaApi) -> None:
+        self._api = api
+
+    def __enter__(self) -> Self:
+        self._api.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._api.__exit__(kind, error, trace)
+
+    def check_name(self, name: str) -> None:
+        if not 1 <= len(name) <= MAX_NAME or not name.strip() or not name.isprintable():
+            raise RubrixError(
+                f"Argilla takes no data set name {name!r}: 1 to {MAX_NAME} characters, none a control character"
+            )
+
+    def screen(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
+        return screen(records)
+
+    def open(self, name: str, form: Form) -> Place:
+        return Place("argilla", self._api.url, self._api.open_dataset(name, form), name)
+
+    def sending(self, place: Place, chunk_size: int, refused: Iterable[Refusal]) -> ChunkedLog:
+        return ChunkedLog(self._api, place.name, encode, min(chunk_size, MAX_BULK), refused)
+
+    def page(self, place: Place) -> str:
+        return f"{place.url}/dataset/{self._api.dataset_id}/annotation-mode"
+
+    def sort_hint(self, by: str) -> str:
+        return f"Sort, Metadata, {_SORT[by]}"
+
+    def answers(self, place: Place, run: RunDirectory) -> Iterator[Answer]:
+        self._api.open_dataset(place.name, None)
+        names = self._api.users()
+        for record in self._api.answered():
+            try:
+                yield from answers(record, run.data_fingerprint, names)
+            except ValueError as error:
+                raise RubrixError(f"{self._api.title} at {self._api.url}: {error}") from None

@@ -1,0 +1,264 @@
+"""The requests that an Argilla 2.x server needs for logging and pulling, by its SDK.
+
+The SDK leaves out when a response was given, so records are read back by its HTTP client.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx
+
+from cli.review.argilla_record import FLOATS, INTEGERS, MAX_NAME, QUESTION, TERMS
+from cli.review.argilla_sdk import import_sdk, quiet, response_of
+from cli.review.http import FIRST_WAIT, Fault, Refused, ReviewClient, Unavailable, broken
+from cli.review.rubrix_answers import Product, RubrixError, raise_for_answer, raise_for_bulk
+from cli.review.server import Form
+
+MAX_BULK = 500  # records that the server takes at once
+_PAGE = 500
+_GUIDELINES = (
+    "Each text was given the label in its metadata (given), which a model finds hard to believe. Submit the label that "
+    "is right, be it the given one, the suggested one or another. Discard what should not be in the data at all."
+)
+_T = TypeVar("_T")
+
+
+class ArgillaApi(ReviewClient):
+    """An Argilla 2.x server, seen with one key in one workspace.
+
+    Raises:
+        RubrixError: the URL is no http(s) address, the key can't stand in a header, or the SDK is not installed.
+    """
+
+    title = "Argilla"
+    variables = "ARGILLA"
+    example = "http://localhost:6900"
+    error = RubrixError
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str,
+        workspace: str | None,
+        product: Product,
+        *,
+        max_wait: float = 120.0,
+        timeout: float = 60.0,
+        on_wait: Callable[[str, float], None] = lambda reason, seconds: None,
+    ) -> None:
+        super().__init__(url, api_key, max_wait, on_wait)
+        self.workspace = workspace
+        self._product = product
+        self._timeout = timeout
+        self._sdk = import_sdk(product)
+        self._argilla: Any = None  # the SDK's client asks the server when it is made
+        self._dataset: Any = None
+        self._there: set[str] = set()
+        self._read = 0  # how many records ``_there`` is of
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if self._argilla is not None:
+            self._argilla.http_client.close()
+
+    @property
+    def dataset_id(self) -> str:
+        """The open data set's id on the server."""
+        return str(self._dataset.id)
+
+    def open_dataset(self, name: str, form: Form | None) -> str:
+        """Check the key, the workspace and the data set, made by ``form`` where it is missing; return the workspace.
+
+        Raises:
+            RubrixError: no server, the key refused, no such workspace or data set, or the data set asks something else.
+        """
+        return self.persist(lambda: self._ask(lambda: self._open_dataset(name, form)), FIRST_WAIT)
+
+    def existing_ids(self, name: str, ids: list[str]) -> set[str]:
+        while records := self._page(self._read):
+            self._there |= {str(record.get("external_id")) for record in records}
+            self._read += len(records)
+        return self._there & set(ids)
+
+    def bulk(self, name: str, records: list[bytes]) -> None:
+        """Store encoded records; the server refuses those that it has, and then all of them."""
+        made = [self._record(json.loads(record)).api_model() for record in records]
+        try:
+            with quiet():
+                self._argilla.api.records.bulk_create(self._dataset.id, made)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise Unavailable(broken(error)) from None
+        except httpx.RequestError as error:
+            raise Fault(broken(error)) from None
+        except Exception as error:
+            response = response_of(error)
+            if response is None:
+                raise
+            if "found records with same external ids" in response.text:  # listed anew, since somebody else logs too
+                self._read = 0
+                raise Fault("the server has some of them already") from None
+            try:
+                raise_for_bulk(response)
+            except Refused as refused:
+                raise Refused(self._safe(refused), refused.positions) from None
+            except Fault as fault:
+                raise Fault(self._safe(fault)) from None
+            raise self._broken_off(response) from None
+
+    def answered(self) -> Iterator[dict[str, Any]]:
+        """Yield the open data set's records with everybody's responses, each once.
+
+        Raises:
+            RubrixError: they can't be read, or the server stays away for too long.
+        """
+        seen: set[str] = set()
+        read = 0
+        while records := self.persist(partial(self._page, read, "responses")):
+            read += len(records)
+            yield from (record for record in records if record["id"] not in seen)
+            seen |= {record["id"] for record in records}
+        if len(seen) != read:  # the server's order is by time, and two records had the same
+            raise RubrixError(f"{self.title} at {self.url}: the records changed while they were read; pull again")
+
+    def users(self) -> dict[str, str]:
+        """Return the names of the users that the key may see, by id.
+
+        Raises:
+            RubrixError: they can't be read.
+        """
+        return self.persist(lambda: self._ask(self._users))
+
+    def _users(self) -> dict[str, str]:
+        users = self._argilla.api.users
+        try:
+            found = users.list()
+        except Exception as error:
+            response = response_of(error)
+            if response is None or response.status_code != 403:  # only an owner may list them all
+                raise
+            found = users.list_by_workspace_id(self._dataset.workspace.id)
+        return {str(user.id): str(user.username) for user in [*found, users.get_me()]}
+
+    def _open_dataset(self, name: str, form: Form | None) -> str:
+        sdk = self._sdk
+        if self._argilla is None:
+            self._argilla = sdk.Argilla(
+                api_url=str(self._address),
+                api_key=self._key,
+                timeout=self._timeout,
+                retries=0,
+                auth=self._auth,
+                limits=httpx.Limits(max_keepalive_connections=0),  # after a 422 the server may reset a kept connection
+            )
+        workspace = self._workspace()
+        dataset = self._argilla.datasets(name, workspace=workspace)
+        if dataset is None and form is None:
+            raise RubrixError(
+                f"{self.title} at {self.url} has no data set {name!r} in the workspace {workspace.name!r}; "
+                "see --name and --workspace"
+            )
+        if dataset is None and form is not None:
+            dataset = sdk.Dataset(name, workspace=workspace, settings=self._settings(form), client=self._argilla)
+            dataset.create()
+        self._dataset = dataset.get()
+        if form is not None:
+            self._check(name, form)
+        return str(workspace.name)
+
+    def _workspace(self) -> Any:
+        workspaces = {workspace.name: workspace for workspace in self._argilla.workspaces.list()}
+        wanted = self.workspace
+        if wanted is None:
+            wanted = next(iter(workspaces)) if len(workspaces) == 1 else self._argilla.me.username
+        if wanted not in workspaces:
+            missing = f"workspace {self.workspace!r} for this key" if self.workspace else "workspace of the user's own"
+            raise RubrixError(
+                f"{self.title} at {self.url} has no {missing}, only {', '.join(sorted(workspaces)) or 'none'}; "
+                f"set --workspace or {self.variables}_WORKSPACE to one of them"
+            )
+        return workspaces[wanted]
+
+    def _settings(self, form: Form) -> Any:
+        sdk = self._sdk
+        too_long = [one for one in form.class_names if len(one) > MAX_NAME]
+        if too_long or len(form.class_names) < 2:
+            what = f"a class of {len(too_long[0])} characters" if too_long else f"{len(form.class_names)} class"
+            raise RubrixError(
+                f"Argilla takes 2 or more classes of at most {MAX_NAME} characters; this model has {what}"
+            )
+        return sdk.Settings(
+            guidelines=_GUIDELINES,
+            fields=[sdk.TextField(name) for name in form.fields],
+            questions=[sdk.LabelQuestion(QUESTION, labels=list(form.class_names), required=True)],
+            metadata=[
+                *(sdk.FloatMetadataProperty(name) for name in FLOATS),
+                *(sdk.IntegerMetadataProperty(name) for name in INTEGERS),
+                *(sdk.TermsMetadataProperty(name) for name in TERMS),
+            ],
+            allow_extra_metadata=True,
+        )
+
+    def _check(self, name: str, form: Form) -> None:
+        """Pass an open data set that asks for one of the classes and has the texts' fields."""
+        if self._dataset.api_model().status != "ready":  # somebody still makes it, or stopped half-way
+            raise RubrixError(f"the data set {name!r} on the server is a draft; publish or delete it there")
+        settings = self._dataset.settings
+        question = next((one for one in settings.questions if one.name == QUESTION), None)
+        fields = [field.name for field in settings.fields]
+        labels = question.labels if isinstance(question, self._sdk.LabelQuestion) else None
+        if labels is None:
+            lacks: str | None = f"question {QUESTION!r} for one label"
+        else:
+            lacks = next((f"label {one!r}" for one in form.class_names if one not in labels), None)
+        lacks = lacks or next((f"field {one!r}" for one in form.fields if one not in fields), None)
+        if lacks:
+            raise RubrixError(f"the data set {name!r} on the server has no {lacks}; choose another --name")
+
+    def _record(self, body: dict[str, Any]) -> Any:
+        suggestion = self._sdk.Suggestion(**body.pop("suggestion"))
+        return self._sdk.Record(**body, suggestions=[suggestion], _dataset=self._dataset)
+
+    def _page(self, offset: int, *include: str) -> list[dict[str, Any]]:
+        """Return the records from a place on, in the order that they came in, from the server's database."""
+        path = f"/api/v1/datasets/{self._dataset.id}/records"
+        query = {"offset": offset, "limit": _PAGE, "include": list(include)}
+        records = self._ask(lambda: self._argilla.http_client.get(path, params=query).raise_for_status().json())
+        if not isinstance(records, dict) or not isinstance(records.get("items"), list):
+            raise self._stranger("no records")
+        items: list[dict[str, Any]] = records["items"]
+        return items
+
+    def _ask(self, step: Callable[[], _T]) -> _T:
+        """Run requests of the SDK; what goes wrong comes as it does from every other server."""
+        try:
+            with quiet():
+                return step()
+        except httpx.RequestError as error:
+            raise Unavailable(broken(error)) from None
+        except RubrixError:
+            raise
+        except Exception as error:
+            response = response_of(error)
+            if response is not None and response.status_code == 409:  # somebody else made the data set meanwhile
+                raise Unavailable("the data set is being made") from None
+            if response is not None:
+                raise self._broken_off(response) from None
+            if isinstance(error, ValueError | KeyError | TypeError):  # of an answer that the SDK can't read
+                raise self._stranger(type(error).__name__) from error
+            raise
+
+    def _broken_off(self, response: httpx.Response) -> RubrixError | Unavailable:
+        try:
+            raise_for_answer(response, self._product)
+        except RubrixError as error:
+            return RubrixError(f"{self.title} at {self.url}: {self._safe(error)}")
+        except Unavailable as error:
+            return error
+        return self._stranger(f"status {response.status_code}")
+
+    def _stranger(self, what: str) -> RubrixError:
+        return RubrixError(
+            f"{self.url} answers, but not as {self._product} does ({what}); check --url or {self.variables}_API_URL"
+        )

@@ -1,0 +1,274 @@
+"""`lossrank log` and `pull` against a real Argilla 2.8 server, answered by its own API and read by its real client."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import Result
+
+from cli.review.argilla2 import Argilla2Server
+from cli.review.argilla_server import connect
+from cli.review.decision import Place
+from cli.review.server import Account, Form
+from scorer import ModelBundle, RunDirectory, ScoreOptions, join_source, rank, score_dataset
+from tests.fake_rubrix import make_record
+from tests.servers.argilla_people import KEY, OWNER, Argilla, datasets
+from tests.servers.news import decisions, given, id_of, logging, other
+from tests.tiny import CLASSES
+
+pytestmark = pytest.mark.servers
+Lossrank = Callable[..., Result]
+
+
+@pytest.fixture
+def name(argilla: Argilla, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A data set name of the test's own, on the server that the command line finds in its environment."""
+    monkeypatch.setenv("ARGILLA_API_URL", argilla.url)
+    for variable in ("ARGILLA_API_KEY", "ARGILLA_WORKSPACE"):
+        monkeypatch.delenv(variable, raising=False)
+    yield from datasets(argilla)
+
+
+def connected(argilla: Argilla, name: str, form: Form) -> tuple[Argilla2Server, Place]:
+    server = connect(Account(argilla.url, KEY), lambda reason, seconds: None)
+    assert isinstance(server, Argilla2Server)
+    return server, server.open(name, form)
+
+
+def test_the_worst_500_arrive_whole_and_are_there_once(
+    argilla: Argilla, name: str, run: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.log._EVERY", 1e9)  # no line now and then
+    started = time.perf_counter()
+    result = lossrank("log", run.path, "--to", "argilla", "--name", name, "--top", 500)
+    print(f"{500 / (time.perf_counter() - started):.0f} records/s")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        "500 rows: 500 logged, 0 there already, 0 refused",
+        f"Review them at {argilla.url}/dataset/{argilla.dataset(name)}/annotation-mode",
+        "The worst first: Sort, Metadata, loss, descending.",
+        f"Then bring the decisions back: lossrank pull {run.path}",
+    ]
+    ranked = rank(run, 500)
+    texts = join_source(run, ranked)["text"].to_pylist()
+    records = {record["id"]: record for record in argilla.read_back(name)}
+    assert len(records) == 500
+    for row, text in zip(ranked, texts, strict=True):
+        predicted = run.class_names[row.predicted]
+        assert records[id_of(run, row.row)] == {
+            "id": id_of(run, row.row),
+            "fields": {"text": text},
+            "metadata": {
+                "rank": row.rank,
+                "row": row.row,
+                "given": given(row.row),
+                "predicted": predicted,
+                "loss": row.loss,
+                "margin": row.margin,
+                "entropy": row.entropy,
+            },
+            "suggestions": [{"question": "label", "value": predicted, "score": row.top_prob, "agent": "tiny"}],
+            "responses": [],
+        }
+    again = lossrank("log", run.path, "--to", "argilla", "--name", name, "--top", 510)
+    assert again.stdout.startswith("510 rows: 10 logged, 500 there already, 0 refused")
+    assert len(argilla.records(name)) == 510
+
+
+def test_the_page_sorts_by_loss(argilla: Argilla, name: str, run: RunDirectory, lossrank: Lossrank) -> None:
+    lossrank("log", run.path, "--to", "argilla", "--name", name, "--top", 50)
+    by_loss = {"scope": {"entity": "metadata", "metadata_property": "loss"}, "order": "desc"}
+    path = f"/me/datasets/{argilla.dataset(name)}/records/search"
+    found = argilla.request("POST", path, params={"limit": 50}, json={"sort": [by_loss]})["items"]
+    assert [one["record"]["metadata"]["row"] for one in found] == [row.row for row in rank(run, 50)]
+
+
+def test_what_people_answered_comes_back_and_a_second_log_leaves_it(
+    argilla: Argilla, name: str, run: RunDirectory, lossrank: Lossrank
+) -> None:
+    lossrank("log", run.path, "--to", "argilla", "--name", name, "--top", 30)
+    rows = [row.row for row in rank(run, 30)]
+    ana = argilla.sign_up()
+    argilla.respond(name, run, {rows[0]: given(rows[0]), rows[1]: other(rows[1]), rows[2]: None})
+    argilla.respond(name, run, {rows[3]: other(rows[3]), rows[4]: given(rows[4])})
+    argilla.respond(name, run, {rows[3]: other(rows[3]), rows[4]: None}, ana.key)
+    argilla.respond(name, run, {rows[5]: other(rows[5])}, ana.key, status="draft")
+    argilla.change_mind(name, run, rows[1], given(rows[1]))
+    before = argilla.read_back(name, "submitted")
+    assert [record["id"] for record in before] == sorted(id_of(run, row) for row in (*rows[:2], *rows[3:5]))
+
+    again = lossrank("log", run.path, "--to", "argilla", "--name", name, "--top", 40)
+    assert again.stdout.startswith("40 rows: 10 logged, 30 there already, 0 refused")
+    assert argilla.read_back(name, "submitted") == before
+
+    result = lossrank("pull", run.path)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "7 answers: 2 rows kept, 1 relabelled, 1 discarded; 4 decisions are new\n"
+    assert result.stderr == f"1 rows stay open, their annotators disagree: {rows[4]}\n"
+    assert decisions(run) == {
+        rows[0]: ("kept", None, OWNER),
+        rows[1]: ("kept", None, OWNER),
+        rows[2]: ("discarded", None, OWNER),
+        rows[3]: ("relabelled", other(rows[3]), ", ".join(sorted([OWNER, ana.name]))),
+    }
+    assert "; 0 decisions are new" in lossrank("pull", run.path).stdout
+    lossrank("pull", run.path, "--policy", f"user={ana.name}", "--from", "argilla", "--name", name)
+    assert decisions(run)[rows[4]] == ("discarded", None, ana.name)
+
+
+def test_an_admin_pulls_with_everybodys_names_and_an_annotator_is_told(
+    argilla: Argilla, name: str, run: RunDirectory, lossrank: Lossrank
+) -> None:
+    lossrank("log", run.path, "--to", "argilla", "--name", name, "--top", 5)
+    row = rank(run, 1)[0].row
+    ana, boss = argilla.sign_up(), argilla.sign_up("admin")
+    argilla.respond(name, run, {row: None}, ana.key)
+    refused = lossrank("pull", run.path, "--api-key", ana.key)
+    assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
+    assert (
+        f"Argilla at {argilla.url}: it forbids this to the API key's user (403: Operation not allowed" in refused.stderr
+    )
+    assert "1 discarded; 1 decisions are new" in lossrank("pull", run.path, "--api-key", boss.key).stdout
+    assert decisions(run) == {row: ("discarded", None, ana.name)}
+
+
+def test_a_server_that_crashes_in_mid_run_and_comes_back(argilla: Argilla, name: str, run: RunDirectory) -> None:
+    with logging(run, "argilla", name, "--chunk-size", "20") as process:
+        while len(argilla.records(name)) < 60:
+            assert process.poll() is None
+        argilla.kill()
+        time.sleep(3)
+        assert process.poll() is None
+        argilla.start()
+        stdout, stderr = process.communicate(timeout=180)
+    assert stdout.startswith("600 rows: 600 logged, 0 there already, 0 refused"), stderr
+    assert "waiting for the server" in stderr
+    assert process.returncode == 0
+    assert sorted(record["metadata"]["row"] for record in argilla.records(name)) == list(range(600))
+
+
+def test_a_log_that_is_killed_goes_on_where_it_was(
+    argilla: Argilla, name: str, run: RunDirectory, lossrank: Lossrank
+) -> None:
+    with logging(run, "argilla", name, "--chunk-size", "10") as process:
+        while len(argilla.records(name)) < 30:
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+    time.sleep(1)  # a chunk may be on its way
+    there = len(argilla.records(name))
+    assert 30 <= there < 600
+    result = lossrank("log", run.path, "--to", "argilla", "--name", name, "--top", 600)
+    assert result.stdout.startswith(f"600 rows: {600 - there} logged, {there} there already, 0 refused")
+    assert sorted(record["metadata"]["row"] for record in argilla.records(name)) == list(range(600))
+
+
+def test_what_screening_lets_slip_is_refused_by_the_server_alone(argilla: Argilla, name: str) -> None:
+    server, place = connected(argilla, name, Form(("World", "Business"), ("text",)))
+    bad = {
+        3: make_record(3, predicted=("Odd", 0.5)),
+        70: make_record(70, metadata={"loss": "none"}),
+        71: make_record(71, predicted=("Business", 0.5), predicted_by="a" * 500),
+        99: make_record(99, inputs={}),
+    }
+    with server:
+        sending = server.sending(place, 500, [])
+        assert list(sending.log([bad.get(row) or make_record(row) for row in range(100)])) == [100]
+    assert {refusal.row for refusal in sending.refused} == {3, 70, 99}
+    assert all(refusal.reason and "Oil prices" not in refusal.reason for refusal in sending.refused)
+    assert sending.logged == len(argilla.records(name)) == 97
+
+
+def test_texts_and_names_of_every_kind_arrive_unchanged(
+    argilla: Argilla, name: str, tiny_bundle: ModelBundle, tmp_path: Path, lossrank: Lossrank
+) -> None:
+    texts = [
+        "x" * 200_000,
+        "😀 👩‍👩‍👧 Zażółć 世界 مرحبا",
+        "zero \x00 byte",
+        "two\nlines\r\nthree\u2028four\x85five\x0bsix",
+        'quotes " and \\ and {"id": 1}',
+        "<script>alert(1)</script> <b>x</b>",
+        "\ufeffbom \ufffd \U0010ffff",
+    ]
+    table = pa.table({"text": texts, "label": [CLASSES[i % 4] for i in range(len(texts))]})
+    pq.write_table(table, tmp_path / "odd.parquet")
+    score_dataset(tiny_bundle, tmp_path / "odd.parquet", tmp_path / "run", ScoreOptions(threads=1))
+    run = RunDirectory.open(tmp_path / "run")
+    result = lossrank("log", run.path, "--to", "argilla", "--name", name)
+    assert result.stdout.startswith(f"{len(texts)} rows: {len(texts)} logged"), result.output
+    arrived = {record["id"]: record["fields"]["text"] for record in argilla.read_back(name)}
+    assert arrived == {id_of(run, row): text for row, text in enumerate(texts)}
+
+    classes = ('A & B <"x"\'>', "Sci/Tech", " padded ", "Ünïcode 😀", "x" * 200)
+    server, place = connected(argilla, f"{name} names", Form(classes, ("text", "the_Question?")))
+    try:
+        records = [
+            make_record(i, inputs={"text": "a", "the_Question?": "b"}, predicted=(label, 0.5), predicted_by="/a b/m(é)")
+            for i, label in enumerate(classes)
+        ]
+        with server:
+            sending = server.sending(place, 500, [])
+            assert list(sending.log(records)) == [5]
+        assert (sending.logged, sending.refused) == (5, [])
+        back = argilla.read_back(place.name)
+        assert [record["suggestions"][0]["value"] for record in back] == list(classes)
+    finally:
+        argilla.request("DELETE", f"/datasets/{argilla.dataset(place.name)}")
+
+
+def test_what_the_user_got_wrong(argilla: Argilla, name: str, run: RunDirectory, lossrank: Lossrank) -> None:
+    def said(*arguments: str) -> str:
+        result = lossrank(*arguments)
+        assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+        return result.stderr
+
+    log = ("log", str(run.path), "--to", "argilla", "--name", name)
+    pull = ("pull", str(run.path), "--from", "argilla", "--name", name)
+    for command in (log, pull):
+        wrong = said(*command, "--api-key", "not-the-key")
+        assert f"Argilla at {argilla.url}: it refuses the API key (401); set --api-key or ARGILLA_API_KEY" in wrong
+        assert "not-the-key" not in wrong
+        assert "has no workspace 'nowhere' for this key, only argilla; set" in said(*command, "--workspace", "nowhere")
+    assert f"has no data set '{name}' in the workspace 'argilla'; see --name" in said(*pull)
+    assert f"Argilla 2.8.0 answers at {argilla.url}; call it argilla, not rubrix" in said(
+        "log", str(run.path), "--to", "rubrix", "--name", "d", "--url", argilla.url
+    )
+    assert argilla.dataset(name) is None
+
+
+def test_a_data_set_that_asks_something_else_or_is_half_made_is_not_used(
+    argilla: Argilla, name: str, run: RunDirectory, lossrank: Lossrank
+) -> None:
+    (workspace,) = argilla.request("GET", "/me/workspaces")["items"]
+    dataset = argilla.request("POST", "/datasets", json={"name": name, "workspace_id": workspace["id"]})["id"]
+    draft = lossrank("log", run.path, "--to", "argilla", "--name", name)
+    assert draft.stderr == f"Error: the data set '{name}' on the server is a draft; publish or delete it there\n"
+    text = {"name": "text", "title": "text", "required": True, "settings": {"type": "text"}}
+    argilla.request("POST", f"/datasets/{dataset}/fields", json=text)
+    options = [{"value": one, "text": one} for one in ("World", "Weather")]
+    settings = {"type": "label_selection", "options": options}
+    question = {"name": "label", "title": "label", "required": True, "settings": settings}
+    argilla.request("POST", f"/datasets/{dataset}/questions", json=question)
+    argilla.request("PUT", f"/datasets/{dataset}/publish")
+    lacking = lossrank("log", run.path, "--to", "argilla", "--name", name)
+    assert (
+        lacking.stderr == f"Error: the data set '{name}' on the server has no label 'Sports'; choose another --name\n"
+    )
+    assert argilla.records(name) == []
+
+
+def test_an_id_that_is_there_is_refused_by_the_server_itself(argilla: Argilla, name: str) -> None:
+    server, place = connected(argilla, name, Form(("World", "Business"), ("text",)))
+    with server:
+        list(server.sending(place, 500, []).log([make_record(1)]))
+        body = {"items": [{"fields": {"text": "other"}, "external_id": "abc-000000001"}]}
+        with pytest.raises(httpx.HTTPStatusError, match="422"):
+            argilla.request("POST", f"/datasets/{argilla.dataset(name)}/records/bulk", json=body)
+    (record,) = argilla.records(name)
+    assert record["fields"] == {"text": "Oil prices rose, says source number 1"}

@@ -1,0 +1,71 @@
+"""`lossrank pull` from a real Rubrix 0.18 server."""
+
+from collections.abc import Callable
+
+import pytest
+from click.testing import Result
+
+from scorer import RunDirectory, rank
+from tests.servers.conftest import Rubrix
+from tests.servers.news import decisions, given, id_of, other
+
+pytestmark = pytest.mark.servers
+Lossrank = Callable[..., Result]
+
+
+def test_what_people_decided_comes_back(rubrix: Rubrix, name: str, run: RunDirectory, lossrank: Lossrank) -> None:
+    lossrank("log", run.path, "--name", name, "--top", 30)
+    keep, relabel, discard, changed, bens = (row.row for row in rank(run, 5))
+    rubrix.answer(name, run, {keep: given(keep), relabel: other(relabel), discard: None, changed: given(changed)})
+    rubrix.answer(name, run, {changed: other(changed), bens: other(bens)}, who="ben")
+    rubrix.answer(name, run, {bens: None})
+    result = lossrank("pull", run.path)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == "5 answers: 1 rows kept, 2 relabelled, 2 discarded; 5 decisions are new\n"
+    assert decisions(run) == {
+        keep: ("kept", None, "ana"),
+        relabel: ("relabelled", other(relabel), "ana"),
+        discard: ("discarded", None, "unknown"),
+        changed: ("relabelled", other(changed), "ben"),
+        bens: ("discarded", None, "ben"),
+    }
+    assert "; 0 decisions are new" in lossrank("pull", run.path).stdout
+    rubrix.answer(name, run, {keep: other(keep)})
+    assert "; 1 decisions are new" in lossrank("pull", run.path).stdout
+
+
+def test_the_real_client_reads_the_decisions_that_were_pulled(
+    rubrix: Rubrix, name: str, run: RunDirectory, lossrank: Lossrank
+) -> None:
+    lossrank("log", run.path, "--name", name, "--top", 30)
+    rows = [row.row for row in rank(run, 6)]
+    rubrix.answer(name, run, {row: other(row) for row in rows})
+    lossrank("pull", run.path)
+    validated = rubrix.read_back(name, "status: Validated")
+    assert {record["id"]: record["annotation"] for record in validated} == {
+        id_of(run, row): label for row, (_, label, _) in decisions(run).items()
+    }
+
+
+def test_more_than_a_page_of_decisions_is_read(
+    rubrix: Rubrix, name: str, run: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.review.rubrix_api._PAGE", 7)
+    lossrank("log", run.path, "--name", name, "--top", 30, "--chunk-size", 7)
+    rows = [row.row for row in rank(run, 30)]
+    rubrix.answer(name, run, {row: given(row) for row in rows[:21]})
+    assert lossrank("pull", run.path).stdout.startswith("21 answers: 21 rows kept")
+
+
+def test_what_the_user_got_wrong(rubrix: Rubrix, name: str, run: RunDirectory, lossrank: Lossrank) -> None:
+    def said(*arguments: str) -> str:
+        result = lossrank("pull", run.path, "--from", "rubrix", "--name", name, *arguments)
+        assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+        return result.stderr
+
+    assert f"Rubrix at {rubrix.url} has no data set '{name}' in the workspace 'rubrix'; see --name" in said()
+    assert "it refuses the API key (401); set --api-key or RUBRIX_API_KEY" in said("--api-key", "not-the-key")
+    assert "has no workspace 'nowhere' for this key, only rubrix; set" in said("--workspace", "nowhere")
+    result = lossrank("log", run.path, "--to", "argilla", "--name", name, "--url", rubrix.url)
+    assert f"Rubrix 0.18.0 answers at {rubrix.url}; call it rubrix, not argilla" in result.stderr
+    assert rubrix.request("GET", f"/api/datasets/{name}").status_code == 404

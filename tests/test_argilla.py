@@ -1,0 +1,371 @@
+"""Argilla 2.x by its SDK, against a server in memory that fails on demand; tests/servers has the real one."""
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import Result
+
+from cli.review.argilla2 import Argilla2Server
+from cli.review.argilla_record import agent_name, screen
+from cli.review.argilla_server import connect
+from cli.review.chunks import ChunkedLog
+from cli.review.decision import Place
+from cli.review.rubrix_answers import RubrixError
+from cli.review.rubrix_api import RubrixApi
+from cli.review.server import Account, Form
+from cli.review.store import DecisionStore
+from scorer import RunDirectory, rank
+from tests.fake_argilla import ANA, KEY, URL, FakeArgilla, talk_to
+from tests.fake_rubrix import FakeRubrix, make_record
+from tests.tiny import CLASSES
+
+Lossrank = Callable[..., Result]
+FORM = Form(("World", "Sports", "Business"), ("text",))
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> FakeArgilla:
+    server = FakeArgilla()
+    talk_to(server, monkeypatch)
+    return server
+
+
+@pytest.fixture
+def fresh(run: Path) -> RunDirectory:
+    """The scored run without decisions."""
+    for file in run.glob("review.sqlite*"):
+        file.unlink()
+    return RunDirectory.open(run)
+
+
+def client(**options: Any) -> Argilla2Server:
+    made = connect(Account(URL, options.pop("key", KEY), options.pop("workspace", None)), lambda reason, seconds: None)
+    assert isinstance(made, Argilla2Server)
+    return made
+
+
+def opened(name: str = "d", form: Form = FORM) -> Argilla2Server:
+    made = client()
+    made.open(name, form)
+    return made
+
+
+def log_all(count: int, chunk_size: int = 500) -> ChunkedLog:
+    sending = opened().sending(Place("argilla", URL, "team", "d"), chunk_size, [])
+    assert sum(sending.log([make_record(row) for row in range(count)])) == count
+    return sending
+
+
+def ids(*rows: int) -> list[str]:
+    return [f"abc-{row:09d}" for row in rows]
+
+
+# The data set
+
+
+def test_a_data_set_asks_for_one_class_and_has_what_is_sorted_and_filtered_by(server: FakeArgilla) -> None:
+    made = client()
+    place = made.open("AG News", Form(("World", "Sci/Tech"), ("text", "Antwort")))
+    assert place == Place("argilla", URL, "team", "AG News")
+    (dataset,) = server.datasets
+    assert (dataset["name"], dataset["status"]) == ("AG News", "ready")
+    assert [field["name"] for field in dataset["fields"]] == ["text", "Antwort"]
+    (question,) = dataset["questions"]
+    assert (question["name"], question["settings"]["type"]) == ("label", "label_selection")
+    assert [option["value"] for option in question["settings"]["options"]] == ["World", "Sci/Tech"]
+    kinds = {one["name"]: one["settings"]["type"] for one in dataset["metadata-properties"]}
+    assert kinds == {
+        **dict.fromkeys(("loss", "margin", "entropy"), "float"),
+        **dict.fromkeys(("rank", "row"), "integer"),
+        **dict.fromkeys(("given", "predicted", "precision", "id"), "terms"),
+    }
+    assert made.page(place) == f"{URL}/dataset/{dataset['id']}/annotation-mode"
+    assert client().open("AG News", Form(("World",), ("text",))) == place
+    assert len(server.datasets) == 1
+
+
+def test_a_data_set_that_another_made_meanwhile_is_used(server: FakeArgilla) -> None:
+    opened("d")
+    theirs = server.datasets.pop()
+
+    def before(request: httpx.Request) -> None:
+        if request.method == "POST" and request.url.path.endswith("/datasets"):
+            server.datasets[:] = [theirs]
+
+    server.before = before
+    assert client().open("d", FORM).name == "d"
+    assert server.datasets == [theirs]
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        (Form(("World", "Odd"), ("text",)), "'d' on the server has no label 'Odd'; choose another --name"),
+        (Form(("World",), ("text", "second")), "'d' on the server has no field 'second'; choose another"),
+    ],
+)
+def test_a_data_set_that_asks_something_else_is_not_used(server: FakeArgilla, form: Form, message: str) -> None:
+    opened()
+    with pytest.raises(RubrixError, match=message):
+        client().open("d", form)
+
+
+def test_a_question_of_another_kind_and_a_draft_are_not_used(server: FakeArgilla) -> None:
+    opened()
+    server.datasets[0]["questions"][0]["settings"] = {"type": "text", "use_markdown": False}
+    with pytest.raises(RubrixError, match="has no question 'label' for one label"):
+        opened()
+    server.datasets[0]["status"] = "draft"
+    with pytest.raises(RubrixError, match="'d' on the server is a draft; publish or delete it there"):
+        opened()
+
+
+@pytest.mark.parametrize("classes", [("one",), ("World", "x" * 201)])
+def test_classes_that_argilla_cannot_offer(server: FakeArgilla, classes: tuple[str, ...]) -> None:
+    with pytest.raises(RubrixError, match="Argilla takes 2 or more classes of at most 200 characters; this model has"):
+        client().open("d", Form(classes, ("text",)))
+    assert server.datasets == []
+
+
+def test_the_workspace_is_the_only_one_or_the_users_own_or_said(server: FakeArgilla) -> None:
+    server.workspaces = ["team", "other"]
+    with pytest.raises(
+        RubrixError, match="has no workspace of the user's own, only other, team; set --workspace or ARG"
+    ):
+        client().open("d", FORM)
+    with pytest.raises(RubrixError, match="has no workspace 'nowhere' for this key, only other, team; set --w"):
+        client(workspace="nowhere").open("d", FORM)
+    assert client(workspace="other").open("d", FORM).workspace == "other"
+    server.workspaces.append("owner")
+    assert client().open("e", FORM).workspace == "owner"
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 201, "a\nb"])
+def test_bad_names_are_refused_before_a_data_set_is_asked_for(server: FakeArgilla, name: str) -> None:
+    with pytest.raises(RubrixError, match="Argilla takes no data set name"):
+        client().check_name(name)
+
+
+# Logging
+
+
+def test_a_record_has_a_suggestion_and_no_response(server: FakeArgilla) -> None:
+    log_all(1)
+    (record,) = server.records
+    assert record["external_id"] == "abc-000000000"
+    assert record["fields"] == {"text": "Oil prices rose, says source number 0"}
+    assert record["metadata"] == {"rank": 1, "row": 0, "loss": 2.5}
+    (suggestion,) = record["suggestions"]
+    said = {key: suggestion[key] for key in ("value", "score", "agent", "type")}
+    assert said == {"value": "Business", "score": 0.75, "agent": "some/model", "type": "model"}
+    assert record["responses"] == []
+
+
+@pytest.mark.parametrize(("count", "chunk_size", "most"), [(1201, 1000, 500), (7, 1, 1), (10, 10, 10)])
+def test_all_records_are_logged_once_in_chunks_that_the_server_takes(
+    server: FakeArgilla, count: int, chunk_size: int, most: int
+) -> None:
+    sending = log_all(count, chunk_size)
+    assert (sending.logged, sending.already_there, sending.refused) == (count, 0, [])
+    assert [record["external_id"] for record in server.records] == ids(*range(count))
+    assert max(map(len, server.bulks)) == most
+    server.respond(ids(3)[0], ANA, "World")
+    again = log_all(count + 5, chunk_size)
+    assert (again.logged, again.already_there) == (5, count)
+    assert server.records[3]["responses"][0]["values"] == {"label": {"value": "World"}}
+    assert len(server.records) == count + 5
+
+
+@pytest.mark.parametrize("refusal", ["words", "places", "crash"])
+def test_refused_records_cost_only_themselves(server: FakeArgilla, refusal: str) -> None:
+    server.bad = set(ids(4, 33))
+    server.refusal = refusal
+    sending = log_all(40, 25)
+    assert {one.row for one in sending.refused} == {4, 33}
+    assert (sending.logged, len(server.records)) == (38, 38)
+    reasons = {one.reason for one in sending.refused}
+    assert (
+        reasons
+        == {
+            "words": {"metadata is not valid: 'loss' metadata property validation failed because 'x' is not a float."},
+            "places": {"suggestions.score: score must be in 0 to 1"},
+            "crash": {"something broke"},
+        }[refusal]
+    )
+
+
+def test_a_refusal_that_names_its_record_takes_few_requests(server: FakeArgilla) -> None:
+    server.bad = set(ids(123))
+    log_all(500)
+    assert [len(bulk) for bulk in server.bulks] == [500, 499, 1]
+
+
+def test_a_bulk_whose_answer_is_lost_is_not_sent_again(server: FakeArgilla) -> None:
+    server.bad = set(ids(2))
+    server.refusal = "half"
+    sending = log_all(10)
+    assert (sending.logged, sending.refused, len(server.records)) == (10, [], 10)
+
+
+def test_records_that_another_logs_meanwhile_are_left_as_they_are(server: FakeArgilla) -> None:
+    sending = opened().sending(Place("argilla", URL, "team", "d"), 5, [])
+    done = sending.log([make_record(row) for row in range(10)])
+    next(done)
+    mine, server.records = server.records, []
+    server.store([{"external_id": id, "fields": {}, "metadata": {"by": "another"}} for id in ids(5, 6)])
+    server.records += mine  # listed before what was there, so that only a listing anew finds them
+    assert list(done) == [5]
+    assert (sending.logged, sending.refused) == (8, [])
+    assert [record["metadata"] for record in server.records[:2]] == [{"by": "another"}] * 2
+
+
+def test_a_short_failure_costs_nothing_and_a_long_one_ends_it_with_one_line(server: FakeArgilla) -> None:
+    left = [3]
+
+    def before(request: httpx.Request) -> httpx.Response | None:
+        if "/records" in request.url.path and left[0]:
+            left[0] -= 1
+            if left[0] == 2:
+                return httpx.Response(503)
+            raise httpx.ConnectError("[Errno 111] Connection refused", request=request)
+        return None
+
+    server.before = before
+    assert log_all(20, 10).logged == 20
+    left[0] = 10**9
+    made = client()
+    made.open("d", FORM)
+    made._api._max_wait = 0.05
+    with pytest.raises(RubrixError, match=r"Argilla at .* can't be used: \[Errno 111\] Connection refused; tried for"):
+        list(made.sending(Place("argilla", URL, "team", "d"), 10, []).log([make_record(90)]))
+
+
+def test_what_argilla_would_refuse_is_named_before() -> None:
+    good = make_record(1)
+    bad = [
+        make_record(2, predicted=("x" * 201, 0.5)),
+        make_record(3, predicted=("World", float("nan"))),
+        make_record(4, inputs={"text": "\ud800"}),
+        make_record(5, metadata={"loss": float("inf")}),
+    ]
+    taken, refused = screen([good, *bad])
+    assert taken == [good]
+    assert [one.row for one in refused] == [2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("name", "agent"),
+    [
+        ("org/model-1.5", "org/model-1.5"),
+        ("/home/somebody/models/mine", "mine"),
+        ("mé (v2)", "m_ _v2_"),
+        ("---", "unknown"),
+        ("", "unknown"),
+        ("x" * 300, "x" * 200),
+    ],
+)
+def test_agents_names(name: str, agent: str) -> None:
+    assert agent_name(name) == agent
+
+
+# The other servers, and what goes wrong at the start
+
+
+def test_argilla_1_is_spoken_to_as_rubrix_was(
+    fresh: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeRubrix(argilla=True)
+    talk_to(server, monkeypatch)
+    result = lossrank("log", fresh.path, "--to", "argilla", "--name", "d", "--top", 20)
+    assert result.stdout.splitlines()[:2] == [
+        "20 rows: 20 logged, 0 there already, 0 refused",
+        f"Review them at {URL}/datasets/rubrix/d",
+    ]
+    assert "workspace" not in json.loads(server.requests[3].content)
+    assert server.requests[3].headers["X-Argilla-Workspace"] == "rubrix"
+    worst = rank(fresh, 2)
+    first, second = (f"{fresh.data_fingerprint[:12]}-{row.row:09d}" for row in worst)
+    server.answer(first, CLASSES[worst[0].predicted])
+    server.answer(second, None)
+    assert lossrank("log", fresh.path, "--to", "argilla", "--name", "d", "--top", 21).stdout.startswith(
+        "21 rows: 1 logged, 20 there already"
+    )
+    result = lossrank("pull", fresh.path)
+    assert result.stdout == "2 answers: 0 rows kept, 1 relabelled, 1 discarded; 2 decisions are new\n"
+    with DecisionStore(fresh) as store:
+        decisions = store.current()
+    assert {(one.source, one.annotator) for one in decisions.values()} == {("argilla", "ana"), ("argilla", "unknown")}
+
+
+def test_a_rubrix_server_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    talk_to(FakeRubrix(), monkeypatch)
+    with pytest.raises(RubrixError, match=f"Rubrix 0.18.0 answers at {URL}; call it rubrix, not argilla"):
+        client()
+
+
+def test_argilla_2_says_so_to_who_takes_it_for_rubrix(server: FakeArgilla) -> None:
+    with (
+        RubrixApi(URL, KEY, transport=server) as api,
+        pytest.raises(RubrixError, match=f"Argilla 2.8.0 answers at {URL}; call it argilla, not rubrix"),
+    ):
+        api.open_dataset("d")
+
+
+def test_without_the_sdk_the_line_says_how_to_install_it(
+    server: FakeArgilla, fresh: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "argilla", None)
+    result = lossrank("log", fresh.path, "--to", "argilla", "--name", "d")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: Argilla 2.8.0 needs its SDK, which is not here: run `pip install 'lossrank[argilla]'`\n"
+    )
+
+
+def test_a_wrong_key_is_one_line_without_it(server: FakeArgilla, fresh: RunDirectory, lossrank: Lossrank) -> None:
+    result = lossrank("log", fresh.path, "--to", "argilla", "--name", "d", "--api-key", "not-the-key")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"Error: Argilla at {URL}: it refuses the API key (401); set --api-key or ARGILLA_API_KEY to a key of that "
+        "server\n"
+    )
+
+
+@pytest.mark.parametrize("status", [200, 307, 400, 401, 403, 404, 409, 422, 429, 500, 503])
+def test_no_message_tells_the_key_or_a_password(
+    server: FakeArgilla, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr("cli.review.argilla_api.FIRST_WAIT", 0.01)
+    said: list[str] = []
+
+    def echo(request: httpx.Request) -> httpx.Response | None:
+        if request.url.path.endswith(("/_info", "/version")):
+            return None
+        told = f"{request.headers['X-Argilla-Api-Key']} {request.headers['Authorization']} pass-word"
+        return httpx.Response(status, json={"detail": told})
+
+    server.before = echo
+    account = Account("http://some%40one:pass-word@argilla.test:6900", KEY)
+    made = connect(account, lambda reason, seconds: said.append(reason))
+    with pytest.raises(RubrixError) as caught:
+        made.open("d", FORM)
+    said += [str(caught.value), repr(made), caplog.text]
+    assert not [text for text in said if KEY in text or "pass-word" in text]
+
+
+def test_the_sdk_prints_nothing_and_leaves_the_root_logger_as_it_was(
+    server: FakeArgilla, fresh: RunDirectory, lossrank: Lossrank
+) -> None:
+    root = logging.getLogger()
+    before = list(root.handlers)
+    result = lossrank("log", fresh.path, "--to", "argilla", "--name", "d", "--top", 30)
+    assert result.stderr == ""
+    assert result.stdout.splitlines()[0] == "30 rows: 30 logged, 0 there already, 0 refused"
+    assert result.stdout.splitlines()[2] == "The worst first: Sort, Metadata, loss, descending."
+    assert root.handlers == before

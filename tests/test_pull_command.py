@@ -1,0 +1,373 @@
+"""`lossrank pull` from a server in memory: what comes back, from where, what can't; tests/servers has real ones."""
+
+import functools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import Result
+
+from cli.review.decision import Decision, Place
+from cli.review.rubrix_answers import RubrixError
+from cli.review.rubrix_api import RubrixApi
+from cli.review.rubrix_record import answer
+from cli.review.store import DecisionStore
+from scorer import RunDirectory, rank
+from tests.fake_rubrix import KEY, URL, FakeRubrix, connect, error
+from tests.tiny import CLASSES
+
+Lossrank = Callable[..., Result]
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A row that is on the server: its number, the record's id, the given label and another one."""
+
+    row: int
+    id: str
+    given: str
+    other: str
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> FakeRubrix:
+    """A server in memory that the commands talk to; pauses take no time."""
+    server = FakeRubrix()
+    monkeypatch.setattr("cli.review.rubrix_server.RubrixApi", functools.partial(RubrixApi, transport=server))
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
+    monkeypatch.delenv("RUBRIX_WORKSPACE", raising=False)
+    monkeypatch.setenv("RUBRIX_API_URL", URL)
+    monkeypatch.setenv("RUBRIX_API_KEY", KEY)
+    return server
+
+
+@pytest.fixture
+def fresh(run: Path) -> RunDirectory:
+    """The scored run without decisions."""
+    for file in run.glob("review.sqlite*"):
+        file.unlink()
+    return RunDirectory.open(run)
+
+
+@pytest.fixture
+def logged(server: FakeRubrix, fresh: RunDirectory, lossrank: Lossrank) -> list[Logged]:
+    """The ten worst rows, on the server."""
+    assert lossrank("log", fresh.path, "--name", "d", "--top", 10).exit_code == 0
+    rows = []
+    for row in rank(fresh, 10):
+        assert row.label is not None
+        id = f"{fresh.data_fingerprint[:12]}-{row.row:09d}"
+        rows.append(Logged(row.row, id, CLASSES[row.label], CLASSES[(row.label + 1) % len(CLASSES)]))
+    return rows
+
+
+def decisions(run: RunDirectory) -> dict[int, Decision]:
+    with DecisionStore(run) as store:
+        return store.current()
+
+
+# What comes back
+
+
+def test_what_a_person_validated_and_discarded_comes_back(
+    server: FakeRubrix, fresh: RunDirectory, logged: list[Logged], lossrank: Lossrank
+) -> None:
+    keep, relabel, discard, bens, edited = logged[:5]
+    server.answer(keep.id, keep.given)
+    server.answer(relabel.id, relabel.other, at="2026-02-01T10:00:00")
+    server.answer(discard.id, None)
+    server.answer(bens.id, bens.other, agent="ben")
+    server.answer(bens.id, None)
+    server.records[edited.id]["status"] = "Edited"
+
+    result = lossrank("pull", fresh.path)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == "4 answers: 1 rows kept, 1 relabelled, 2 discarded; 4 decisions are new\n"
+    found = decisions(fresh)
+    assert {row: (one.verdict, one.label, one.annotator) for row, one in found.items()} == {
+        keep.row: ("kept", None, "ana"),
+        relabel.row: ("relabelled", relabel.other, "ana"),
+        discard.row: ("discarded", None, "unknown"),  # the given label is still the annotation
+        bens.row: ("discarded", None, "ben"),
+    }
+    assert {one.source for one in found.values()} == {"rubrix"}
+    assert found[relabel.row].decided_at == "2026-02-01T10:00:00.000000+00:00"
+    again = lossrank("pull", fresh.path)
+    assert again.stdout.endswith("; 0 decisions are new\n")
+
+    server.answer(keep.id, keep.other, at="2026-03-01T10:00:00")
+    assert lossrank("pull", fresh.path).stdout.endswith("; 1 decisions are new\n")
+    assert decisions(fresh)[keep.row].label == keep.other
+
+
+def test_a_decision_made_here_since_holds_and_the_pull_says_so(
+    server: FakeRubrix, fresh: RunDirectory, logged: list[Logged], lossrank: Lossrank
+) -> None:
+    server.answer(logged[0].id, logged[0].other)
+    with DecisionStore(fresh) as store:
+        store.decide(logged[0].row, "discarded", annotator="me")
+    result = lossrank("pull", fresh.path)
+    assert result.stdout.splitlines()[1] == (
+        "1 of them are older than what was decided of their row here, which holds."
+    )
+    assert decisions(fresh)[logged[0].row].verdict == "discarded"
+
+
+def test_a_label_that_is_no_class_is_left_out_and_counted(
+    server: FakeRubrix, fresh: RunDirectory, logged: list[Logged], lossrank: Lossrank
+) -> None:
+    server.answer(logged[0].id, "Weather")
+    server.answer(logged[1].id, logged[1].given)
+    result = lossrank("pull", fresh.path)
+    assert result.exit_code == 3
+    assert result.stdout == "2 answers: 1 rows kept, 0 relabelled, 0 discarded; 1 decisions are new\n"
+    assert result.stderr == "1 answers left out: the model has no class 'Weather'\n"
+    assert list(decisions(fresh)) == [logged[1].row]
+
+
+def test_records_of_other_data_are_passed_over(
+    server: FakeRubrix, fresh: RunDirectory, logged: list[Logged], lossrank: Lossrank
+) -> None:
+    server.store([{"id": f"ffffffffffff-{logged[0].row:09d}"}, {"id": "mine"}])
+    server.answer(f"ffffffffffff-{logged[0].row:09d}", "World")
+    server.answer("mine", "World")
+    assert lossrank("pull", fresh.path).stdout.startswith("0 answers: ")
+
+
+def test_the_summary_as_json_and_a_log_file_without_labels_or_texts(
+    server: FakeRubrix, fresh: RunDirectory, logged: list[Logged], lossrank: Lossrank, tmp_path: Path
+) -> None:
+    server.answer(logged[0].id, "a private text")
+    server.answer(logged[1].id, None)
+    result = lossrank("pull", fresh.path, "--json", "--log-file", tmp_path / "log.jsonl")
+    document = json.loads(result.stdout)
+    assert (document["answers"], document["discarded"], document["added"]) == (2, 1, 1)
+    assert document["unknown_labels"] == {"a private text": 1}
+    lines = (tmp_path / "log.jsonl").read_text()
+    assert '"discarded": 1' in lines
+    assert "private" not in lines
+
+
+@pytest.mark.parametrize("argilla", [False, True])
+def test_more_than_a_page_is_read_and_after_a_short_failure_goes_on(
+    argilla: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("cli.review.rubrix_api._PAGE", 4)
+    server = FakeRubrix("d", argilla=argilla)
+    server.store({"id": f"abc-{row:09d}", "status": "Default"} for row in range(30))
+    wanted = [f"abc-{row:09d}" for row in range(0, 30, 3)]
+    for id in wanted:
+        server.answer(id, "World")
+    failures = [httpx.Response(503), httpx.Response(503)]
+    if not argilla:  # which can fail in the middle of a good answer
+        failures.append(httpx.Response(200, content=error(500, "G", message="no shard").content))
+
+    def before(request: httpx.Request) -> httpx.Response | None:
+        return failures.pop() if failures and len(server.requests) % 2 else None
+
+    with connect(server) as api:
+        api.open_dataset("d", make=False)
+        server.before = before
+        assert [record["id"] for record in api.reviewed("d")] == wanted
+        assert failures == []
+
+
+@pytest.mark.parametrize(
+    "changes", [{"last_updated": None}, {"last_updated": "yesterday"}, {"annotation": {"labels": 3, "agent": "a"}}]
+)
+def test_a_record_that_is_none_is_an_error(changes: dict[str, Any]) -> None:
+    good = {"id": "abc-000000007", "status": "Discarded", "annotation": None, "last_updated": "2026-01-01"}
+    found = answer(good, "abc", "news")
+    assert found is not None
+    assert (found.row, found.label, found.annotator) == (7, None, "unknown")
+    with pytest.raises(ValueError):  # noqa: PT011
+        answer({**good, **changes}, "abc", "news")
+
+
+def test_validated_without_an_annotation_says_nothing_and_two_labels_are_no_class() -> None:
+    validated = {"id": "abc-000000007", "status": "Validated", "last_updated": "2026-01-01"}
+    assert answer(validated, "abc", "news") is None
+    both = {"agent": "ana", "labels": [{"class": "World"}, {"class": "Sports"}]}
+    found = answer({**validated, "annotation": both}, "abc", "news")
+    assert found is not None
+    assert found.label == "World, Sports"
+
+
+# From where
+
+
+def test_the_place_is_remembered_with_its_workspace(
+    server: FakeRubrix, fresh: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lossrank("log", fresh.path, "--name", "d", "--top", 3, "--workspace", "team", "--url", "http://other.test:1")
+    monkeypatch.delenv("RUBRIX_API_URL")
+    server.requests.clear()
+    assert lossrank("pull", fresh.path).exit_code == 0
+    assert {request.url.host for request in server.requests} == {"other.test"}
+    assert server.requests[0].headers["X-Rubrix-Workspace"] == "team"
+
+
+def test_of_several_places_the_latest_that_fits_is_taken(
+    server: FakeRubrix, fresh: RunDirectory, lossrank: Lossrank
+) -> None:
+    for name, url in (("a", "http://one.test"), ("b", "http://one.test"), ("a", "http://two.test"), ("c", URL)):
+        lossrank("log", fresh.path, "--name", name, "--top", 1, "--url", url)
+
+    def asked(*options: str) -> tuple[str, str]:
+        server.requests.clear()
+        assert lossrank("pull", fresh.path, *options).exit_code == 0
+        return server.requests[0].url.host, server.requests[-1].url.path.split("/")[3]
+
+    assert asked() == ("rubrix.test", "c")
+    assert asked("--name", "a") == ("two.test", "a")
+    assert asked("--url", "http://one.test") == ("one.test", "b")
+    assert asked("--name", "a", "--url", "http://one.test/") == ("one.test", "a")
+    assert asked("--name", "b", "--url", "http://moved.test") == ("moved.test", "b")
+
+
+def test_a_workspace_of_one_server_is_not_asked_of_another(
+    server: FakeRubrix, fresh: RunDirectory, lossrank: Lossrank
+) -> None:
+    lossrank("log", fresh.path, "--name", "d", "--top", 1, "--workspace", "team")
+    server.requests.clear()
+    assert lossrank("pull", fresh.path, "--url", "http://moved.test").exit_code == 0
+    assert "X-Rubrix-Workspace" not in server.requests[0].headers
+
+
+def test_the_password_of_the_address_is_used_and_never_kept(
+    server: FakeRubrix, fresh: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUBRIX_API_URL", "http://someone:pass-word@rubrix.test:6900")
+    lossrank("log", fresh.path, "--name", "d", "--top", 1)
+    with DecisionStore(fresh) as store:
+        assert store.places() == [Place("rubrix", URL, "rubrix", "d")]
+    server.requests.clear()
+    assert lossrank("pull", fresh.path).exit_code == 0
+    assert server.requests[0].headers["Authorization"].startswith("Basic ")
+    assert b"pass-word" not in (fresh.path / "review.sqlite").read_bytes()
+
+
+def test_what_was_never_logged_is_pulled_by_saying_where(
+    server: FakeRubrix, fresh: RunDirectory, logged: list[Logged], lossrank: Lossrank
+) -> None:
+    server.answer(logged[0].id, logged[0].given)
+    (fresh.path / "review.sqlite").unlink()
+    assert "1 rows kept" in lossrank("pull", fresh.path, "--from", "rubrix", "--name", "d").stdout
+
+
+def test_argilla_1_answers_to_who_takes_it_for_rubrix(
+    fresh: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeRubrix(argilla=True)
+    monkeypatch.setattr("cli.review.rubrix_server.RubrixApi", functools.partial(RubrixApi, transport=server))
+    monkeypatch.setenv("RUBRIX_API_KEY", KEY)
+    monkeypatch.setenv("RUBRIX_API_URL", URL)
+    result = lossrank("log", fresh.path, "--name", "d", "--top", 5)
+    assert result.stdout.startswith("5 rows: 5 logged")
+    assert lossrank("log", fresh.path, "--name", "d", "--top", 7).stdout.startswith("7 rows: 2 logged, 5 there already")
+    for id in server.records:
+        server.answer(id, "World")
+    assert lossrank("pull", fresh.path).stdout.startswith("7 answers: ")
+
+
+def test_argillas_workspace_is_the_only_one_or_the_users_own() -> None:
+    server = FakeRubrix(argilla=True)
+    names = ["team", "two"]
+    server.before = lambda request: (
+        httpx.Response(200, json={"username": "ana", "workspaces": names}) if request.url.path == "/api/me" else None
+    )
+    with pytest.raises(RubrixError, match=r"Argilla at .* has no workspace of the user's own, only team, two; set --w"):
+        connect(server).open_dataset("d")
+    with pytest.raises(RubrixError, match="has no workspace 'three' for this key, only team, two; set --workspace or"):
+        connect(server, workspace="three").open_dataset("d")
+    names.pop()
+    assert connect(server).open_dataset("d") == "team"
+
+
+# What can't be done
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "nothing of this run was logged; say where the decisions are with --from and --name, or give a FILE"),
+        (["--from", "rubrix"], "nothing of this run was logged to rubrix; say where the decisions are with --from and"),
+        (["--from", "csv", "--name", "d"], "--from csv is a kind of file; give the FILE"),
+        (
+            ["--from", "rubrix", "--name", "none"],
+            "has no data set 'none' in the workspace 'rubrix'; see",
+        ),
+        (
+            ["--from", "rubrix", "--name", "d", "--api-key", "another"],
+            "refuses the API key (401); set --api-key",
+        ),
+        (
+            ["--from", "rubrix", "--name", "d", "--workspace", "nowhere"],
+            "has no workspace 'nowhere' for this key",
+        ),
+        (["--policy", "most"], "the policy is 'most'; it must be one of: majority, unanimous, latest, user=NAME"),
+    ],
+)
+def test_errors_are_one_line_and_nothing_is_decided(
+    server: FakeRubrix, fresh: RunDirectory, lossrank: Lossrank, arguments: list[str], message: str
+) -> None:
+    result = lossrank("pull", fresh.path, *arguments)
+    assert result.exit_code == 1
+    assert (result.stdout, result.stderr.count("\n")) == ("", 1)
+    assert message in result.stderr
+    assert "another" not in result.stderr
+    assert decisions(fresh) == {}
+    assert server.datasets == {}
+
+
+def test_a_file_of_disagreements_that_is_there_is_not_replaced(
+    server: FakeRubrix, fresh: RunDirectory, logged: list[Logged], lossrank: Lossrank, tmp_path: Path
+) -> None:
+    file = tmp_path / "open.jsonl"
+    file.write_text("mine")
+    result = lossrank("pull", fresh.path, "--disagreements", file)
+    assert (result.exit_code, file.read_text()) == (1, "mine")
+    assert f"{file} exists; choose another name, or replace it with --force" in result.stderr
+    assert lossrank("pull", fresh.path, "--disagreements", file, "--force").exit_code == 0
+    assert file.read_text() == ""
+
+
+def test_it_waits_for_a_server_that_comes_back_and_says_so(
+    server: FakeRubrix, fresh: RunDirectory, logged: list[Logged], lossrank: Lossrank
+) -> None:
+    server.answer(logged[0].id, logged[0].given)
+    left = [2]
+
+    def before(request: httpx.Request) -> None:
+        if request.url.path.endswith("/data") and left[0]:
+            left[0] -= 1
+            raise httpx.ConnectError("[Errno 111] Connection refused", request=request)
+
+    server.before = before
+    result = lossrank("pull", fresh.path)
+    assert "1 rows kept" in result.stdout
+    assert result.stderr.count("waiting for the server ([Errno 111] Connection refused); next try in ") == 2
+
+
+def test_a_closed_data_set_of_argilla_1_is_no_server_to_wait_for() -> None:
+    server = FakeRubrix("d", argilla=True)
+    closed = error(500, "GenericServerError", message="RequestError(400, 'index_closed_exception', 'closed')")
+    server.before = lambda request: closed if request.url.path.endswith("/:search") else None
+    with connect(server, workspace="team") as api:
+        api.open_dataset("d")
+        with pytest.raises(RubrixError, match="the data set 'd' is closed; open it on the server and run this again"):
+            api.existing_ids("d", ["a"])
+
+
+def test_a_data_set_that_is_closed_is_said_so(
+    server: FakeRubrix, fresh: RunDirectory, logged: list[Logged], lossrank: Lossrank
+) -> None:
+    closed = error(500, "GenericRubrixServerError", type="x.ClosedIndexError", message="d").content
+    server.before = lambda request: httpx.Response(200, content=closed) if request.url.path.endswith("/data") else None
+    result = lossrank("pull", fresh.path)
+    assert result.stderr == "Error: the data set 'd' is closed; open it on the server and run this again\n"
