@@ -74,6 +74,7 @@ def log(
     Examples:
       lossrank log run --to rubrix --name ag_news_error_analysis --top 500
       lossrank log run --name ag_news_per_class --per-class 100 --url https://rubrix.example
+      lossrank log run --to argilla --name ag_news --url https://argilla.example
       lossrank log run --to label-studio --name 'AG News' --url https://label.example
       lossrank log run --to csv -o worst.csv --pair World:Sports
     """

@@ -94,7 +94,7 @@ def test_every_extra_that_the_readme_installs_is_there() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     installs = [words for words in commands(README) if words[0] == "pip"]
     named = {name for words in installs for name in re.findall(r"\[(.*)\]", words[-1])[0].split(",")}
-    assert named == {"cpu", "gpu", "export", "datasets", "remote"} <= set(extras)
+    assert named == {"cpu", "gpu", "export", "datasets", "remote", "argilla"} <= set(extras)
 
 
 def test_the_readmes_table_has_every_command() -> None:
