@@ -85,6 +85,8 @@ def apply(
         refuse_output(output, force=force)
     if diff is not None:
         check_output(diff, force)
+        if output is not None and diff.resolve().is_relative_to(output.resolve()):
+            raise RunError(f"--diff {diff} lies in the output {output}; give the changes a file of their own")
     opened = RunDirectory.open(run)
     decided = decided_rows(opened)
     spec = opened.manifest["data"]["spec"]

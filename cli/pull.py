@@ -1,5 +1,6 @@
 """`lossrank pull`."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -92,11 +93,12 @@ def pull(
                 place, account = _where(store.places(), source, name, url, api_key, workspace)
                 kind = place.tool
                 answers = list(_answers(opened, place, account))
-            known, strange = _known(opened, answers)
-            given = given_labels(opened, sorted({answer.row for answer in known}))
-            decisions, open_rows = agree(known, policy, given, kind)
+            given = given_labels(opened, sorted({answer.row for answer in answers}))
+            decisions, open_rows = agree(answers, policy, given, opened.class_names, kind)
+            strange = _strange(opened, answers)
             dated = file is None or FILES[kind].dated
-            added, older = store.add(decisions if dated else without_repeats(decisions, store.history()))
+            new = decisions if dated else without_repeats(decisions, store.history())
+            added, older = store.add(new, taken_back=[each.row for each in open_rows], source=kind)
         verdicts = Counter(decision.verdict for decision in decisions)
         done = Pulled(
             run=str(run),
@@ -125,8 +127,8 @@ def pull(
 class Pulled:
     """What a pull brought: decisions by verdict, of which ``added`` are new and ``older`` don't hold.
 
-    ``unknown_labels`` counts the answers with labels that the model has no class of, ``foreign`` a file's records that
-    are not of the run's data; both are left out.
+    ``unknown_labels`` counts the answers with labels that the model has no class of, which decide nothing;
+    ``foreign`` a file's records that are not of the run's data, which are left out.
     """
 
     run: str
@@ -153,9 +155,11 @@ def _print(done: Pulled) -> None:
     if done.disagreements:
         rows = ", ".join(str(each.row) for each in done.disagreements[:10])
         more = ", ..." if len(done.disagreements) > 10 else ""
-        console.print(safe(f"{len(done.disagreements):,} rows stay open, their annotators disagree: {rows}{more}"))
+        console.print(
+            safe(f"{len(done.disagreements):,} rows stay open, as people disagree or chose no class: {rows}{more}")
+        )
     for label, count in done.unknown_labels.items():
-        console.print(safe(f"{count:,} answers left out: the model has no class {label!r}"))
+        console.print(safe(f"{count:,} answers can't decide: the model has no class {label!r}"))
     if done.foreign:
         console.print(safe(f"{done.foreign:,} records left out: their record_id names no row of this run's data"))
 
@@ -198,6 +202,12 @@ def _where(
     if tool not in TOOLS:
         raise RunError(f"--from {tool} is a kind of file; give the FILE")
     account = TOOLS[tool].account(url, api_key, workspace)
+    variable = f"{TOOLS[tool].variables}_API_URL"
+    if known is not None and url is None and variable in os.environ and not _same(account.url, known):
+        raise RunError(
+            f"the rows were logged to {known.url}, and {variable} is {without_secrets(account.url)}; say with --url "
+            "which of the two gets the key"
+        )
     if known is not None:
         if not _same(account.url, known):  # else it is kept, for it may have the password, which no place has
             account = replace(account, url=known.url)
@@ -219,12 +229,6 @@ def _answers(run: RunDirectory, place: Place, account: Account) -> Iterator[Answ
         yield from server.answers(place, run)
 
 
-def _known(run: RunDirectory, answers: Iterable[Answer]) -> tuple[list[Answer], dict[str, int]]:
-    """Part the answers whose label is a class, or that discard, from the others, counted by label."""
-    known, strange = [], Counter[str]()
-    for answer in answers:
-        if answer.label is None or answer.label in run.class_names:
-            known.append(answer)
-        else:
-            strange[answer.label] += 1
-    return known, dict(strange)
+def _strange(run: RunDirectory, answers: Iterable[Answer]) -> dict[str, int]:
+    """Count the answers whose label is no class, by label."""
+    return dict(Counter(one.label for one in answers if one.label is not None and one.label not in run.class_names))

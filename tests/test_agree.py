@@ -6,6 +6,7 @@ from cli.review.agree import Disagreement, agree, check_policy
 from cli.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Decision
 from scorer import RunError
 
+CLASSES = ("World", "Sports", "Business")
 GIVEN = {1: "World", 2: None}
 
 
@@ -14,7 +15,7 @@ def said(annotator: str, label: str | None, second: int = 0, row: int = 1) -> An
 
 
 def decided(answers: list[Answer], policy: str) -> list[tuple[int, str, str | None, str]]:
-    decisions, _ = agree(answers, policy, GIVEN, "argilla")
+    decisions, _ = agree(answers, policy, GIVEN, CLASSES, "argilla")
     return [(one.row, one.verdict, one.label, one.annotator) for one in decisions]
 
 
@@ -42,7 +43,9 @@ def test_latest_and_user() -> None:
     answers = [said("ann", "Sports", 5), said("bob", "World", 9), said("cy", None, 1)]
     assert decided(answers, "latest") == [(1, KEPT, None, "bob")]
     assert decided(answers, "user=ann") == [(1, RELABELLED, "Sports", "ann")]
-    assert agree(answers, "user=dan", GIVEN, "argilla") == ([], [])
+    with pytest.raises(RunError, match="nobody called 'dan' answered; the policy user=NAME takes one of: ann, bob, cy"):
+        agree(answers, "user=dan", GIVEN, CLASSES, "argilla")
+    assert agree([], "user=dan", GIVEN, CLASSES, "argilla") == ([], [])
 
 
 def test_of_one_person_the_latest_answer_counts() -> None:
@@ -53,11 +56,11 @@ def test_of_one_person_the_latest_answer_counts() -> None:
 
 def test_what_is_not_agreed_on_is_named_with_its_answers() -> None:
     answers = [said("bob", "World", 1), said("ann", "Sports", 2)]
-    assert agree(answers, "majority", GIVEN, "argilla") == ([], [Disagreement(1, tuple(answers))])
+    assert agree(answers, "majority", GIVEN, CLASSES, "argilla") == ([], [Disagreement(1, tuple(answers))])
 
 
 def test_a_decision_is_of_the_moment_of_its_latest_answer() -> None:
-    decisions, _ = agree([said("ann", "Sports", 2), said("bob", "Sports", 7)], "majority", GIVEN, "argilla")
+    decisions, _ = agree([said("ann", "Sports", 2), said("bob", "Sports", 7)], "majority", GIVEN, CLASSES, "argilla")
     moment = "2026-01-01T00:00:07.000000+00:00"
     assert decisions == [Decision(1, RELABELLED, "Sports", "ann, bob", "argilla", moment)]
 
@@ -66,3 +69,9 @@ def test_a_decision_is_of_the_moment_of_its_latest_answer() -> None:
 def test_a_policy_that_is_none_is_refused(policy: str) -> None:
     with pytest.raises(RunError, match="it must be one of: majority, unanimous, latest, user=NAME"):
         check_policy(policy)
+
+
+@pytest.mark.parametrize("policy", ["majority", "unanimous", "latest", "user=bob"])
+def test_an_answer_that_is_no_class_has_its_vote_and_decides_nothing(policy: str) -> None:
+    answers = [said("ann", "World", 1), said("bob", "Business, Sports", 2)]
+    assert agree(answers, policy, GIVEN, CLASSES, "doccano") == ([], [Disagreement(1, tuple(answers))])

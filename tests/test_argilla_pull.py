@@ -77,7 +77,7 @@ def test_several_peoples_answers_come_back_with_their_names(
     result = lossrank("pull", fresh.path, "--disagreements", open_file)
     assert result.exit_code == 0, result.output
     assert result.stdout == "9 answers: 1 rows kept, 2 relabelled, 1 discarded; 4 decisions are new\n"
-    assert result.stderr == f"1 rows stay open, their annotators disagree: {torn[0]}\n"
+    assert result.stderr == f"1 rows stay open, as people disagree or chose no class: {torn[0]}\n"
     assert pulled(fresh) == {
         keep[0]: ("kept", None, "ana"),
         relabel[0]: ("relabelled", relabel[3], "ana, ben"),

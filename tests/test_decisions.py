@@ -243,3 +243,14 @@ def test_places_are_remembered_the_latest_first(opened: RunDirectory) -> None:
         store.add_place(one)
     with DecisionStore(opened) as store:
         assert store.places() == [one, other]
+
+
+def test_a_decision_of_people_who_disagree_by_now_holds_no_more_and_may_come_back(opened: RunDirectory) -> None:
+    with DecisionStore(opened) as store:
+        one = elsewhere(5, "2020-01-01")
+        store.decide(6, KEPT, annotator="me")
+        store.add([one, elsewhere(6, "2020-01-01")])
+        assert store.add([], taken_back=[5, 6], source="argilla") == (0, 0)
+        assert [(each.row, each.annotator) for each in store.current().values()] == [(6, "me")]
+        assert store.add([one]) == (1, 0)
+        assert store.current()[5].label == "Sports"

@@ -117,7 +117,7 @@ def test_a_decision_made_here_since_holds_and_the_pull_says_so(
     assert decisions(fresh)[logged[0].row].verdict == "discarded"
 
 
-def test_a_label_that_is_no_class_is_left_out_and_counted(
+def test_a_label_that_is_no_class_decides_nothing_and_is_counted(
     server: FakeRubrix, fresh: RunDirectory, logged: list[Logged], lossrank: Lossrank
 ) -> None:
     server.answer(logged[0].id, "Weather")
@@ -125,7 +125,10 @@ def test_a_label_that_is_no_class_is_left_out_and_counted(
     result = lossrank("pull", fresh.path)
     assert result.exit_code == 3
     assert result.stdout == "2 answers: 1 rows kept, 0 relabelled, 0 discarded; 1 decisions are new\n"
-    assert result.stderr == "1 answers left out: the model has no class 'Weather'\n"
+    assert result.stderr == (
+        f"1 rows stay open, as people disagree or chose no class: {logged[0].row}\n"
+        "1 answers can't decide: the model has no class 'Weather'\n"
+    )
     assert list(decisions(fresh)) == [logged[1].row]
 
 
@@ -213,8 +216,9 @@ def test_the_place_is_remembered_with_its_workspace(
 
 
 def test_of_several_places_the_latest_that_fits_is_taken(
-    server: FakeRubrix, fresh: RunDirectory, lossrank: Lossrank
+    server: FakeRubrix, fresh: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("RUBRIX_API_URL", raising=False)
     for name, url in (("a", "http://one.test"), ("b", "http://one.test"), ("a", "http://two.test"), ("c", URL)):
         lossrank("log", fresh.path, "--name", name, "--top", 1, "--url", url)
 
@@ -228,6 +232,14 @@ def test_of_several_places_the_latest_that_fits_is_taken(
     assert asked("--url", "http://one.test") == ("one.test", "b")
     assert asked("--name", "a", "--url", "http://one.test/") == ("one.test", "a")
     assert asked("--name", "b", "--url", "http://moved.test") == ("moved.test", "b")
+
+    # Whoever hands over a run must not learn a key that is meant for another server.
+    monkeypatch.setenv("RUBRIX_API_URL", "http://corp.test")
+    server.requests.clear()
+    refused = lossrank("pull", fresh.path, "--name", "a")
+    assert refused.exit_code == 1
+    assert "were logged to http://two.test, and RUBRIX_API_URL is http://corp.test; say" in refused.stderr
+    assert server.requests == []
 
 
 def test_a_workspace_of_one_server_is_not_asked_of_another(

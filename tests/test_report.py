@@ -267,7 +267,7 @@ def test_numbers_in_int8_are_said_to_be(tmp_path: Path, lossrank: Lossrank) -> N
     run.save()
     table = pq.read_table(run.shard_file(0))
     mixed = pa.array(["fp32"] * 200 + ["int8"] * 800)
-    pq.write_table(table.set_column(table.schema.get_field_index("precision"), "precision", mixed), run.shard_file(0))
+    run.write_shard(0, table.set_column(table.schema.get_field_index("precision"), "precision", mixed), run.notes(0))
     document = read_json(lossrank, run.path, "--no-texts")
     assert document["int8_note"] == (
         "800 of the 1,000 rows with predictions have int8 numbers: losses, classes and confusions rest on them."
@@ -291,7 +291,7 @@ def test_losses_beyond_any_scale_are_reported(tmp_path: Path, lossrank: Lossrank
     run = make_run(tmp_path / "run", 100, 100)
     table = pq.read_table(run.shard_file(0))
     column = pa.array([enormous] * 100, pa.float32())
-    pq.write_table(table.set_column(table.schema.get_field_index("loss"), "loss", column), run.shard_file(0))
+    run.write_shard(0, table.set_column(table.schema.get_field_index("loss"), "loss", column), run.notes(0))
     document = read_json(lossrank, run.path, "--no-texts")
     assert document["histogram"]["edges"][-1] is None
     for form, said in (("html", "nats and more: "), ("md", " and more | ")):

@@ -334,7 +334,7 @@ def test_examples_go_to_doccano_without_labels_and_its_export_comes_back(case: C
     out.write_text("".join(json.dumps(each, ensure_ascii=False) + "\n" for each in exported))
     result = lossrank("pull", case.run.path, out, "--from", "doccano")
     assert result.stdout == "4 answers: 1 rows kept, 1 relabelled, 1 discarded; 3 decisions are new\n"
-    assert result.stderr == "1 answers left out: the model has no class 'World, Sports'\n"
+    assert "1 answers can't decide: the model has no class 'World, Sports'\n" in result.stderr
     assert case.held() == {
         case.rows[0]: ("relabelled", case.other(case.rows[0]), "doccano"),
         case.rows[1]: ("discarded", None, "doccano"),
@@ -354,7 +354,7 @@ def test_of_a_zipped_export_every_members_file_counts(case: Case, lossrank: Loss
         archive.writestr("ben.jsonl", lines("Sports", "World", ""))
     result = lossrank("pull", case.run.path, file)
     assert result.stdout == "5 answers: 0 rows kept, 1 relabelled, 1 discarded; 2 decisions are new\n"
-    assert result.stderr == "1 rows stay open, their annotators disagree: 1\n"
+    assert result.stderr == "1 rows stay open, as people disagree or chose no class: 1\n"
     assert case.held() == {0: ("relabelled", "Sports", "ana, ben"), 2: ("discarded", None, "ana")}
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("all.jsonl", lines("World"))

@@ -15,7 +15,7 @@ from scorer.parts import FilePart
 _PATTERNS = {
     pa.int64(): r"^(0|-?[1-9][0-9]{0,18})$",
     pa.bool_(): r"^(?i:true|false)$",
-    pa.float64(): r"^(-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,16})?([eE][-+]?[0-9]{1,2})?|nan|NaN)$",
+    pa.float64(): r"^(-?[0-9][-+.0-9e]*|nan|NaN)$",
 }
 
 
@@ -90,7 +90,15 @@ def _all_are(values: pa.Array, kind: pa.DataType) -> bool:
         values.cast(kind)
     except pa.ArrowInvalid:  # a whole number of 19 digits may be too large
         return False
-    return True
+    # As Python and pandas write it, so that no two values become one: 1.10 is a version or an id.
+    return kind != pa.float64() or all(_is_number(value) for value in values.to_pylist())
+
+
+def _is_number(value: str) -> bool:
+    try:
+        return value in ("nan", "NaN") or repr(float(value)) == value
+    except ValueError:
+        return False
 
 
 def _count(spellings: dict[int, Counter[object]], values: pa.Array, classes: pa.ChunkedArray) -> None:

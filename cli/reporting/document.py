@@ -12,6 +12,7 @@ from cli.output import plain
 from cli.ranking import precision_note, ranking_records
 from cli.review.decision import UNREVIEWED, VERDICTS, Decision
 from scorer import RankedRow, RunDirectory
+from scorer.columns import KNOWN
 from scorer.health import RunHealth
 from scorer.packages import installed_versions
 
@@ -123,7 +124,7 @@ def _how(run: RunDirectory, texts: bool) -> dict[str, Any]:
     return {
         "bundle_sha256": manifest["bundle"].get("sha256"),
         "data_fingerprint": run.data_fingerprint,
-        "columns": run.columns,
+        "columns": run.columns if texts else {role: _known(name) for role, name in run.columns.items()},
         "labels": labels.get("how") if isinstance(labels, dict) else None,
         "options": manifest["options"],
         "history": history,
@@ -136,3 +137,8 @@ def _how(run: RunDirectory, texts: bool) -> dict[str, Any]:
 def _machine(entry: dict[str, Any]) -> dict[str, Any]:
     versions = entry.get("versions")
     return {"threads": entry.get("threads"), "versions": versions if isinstance(versions, dict) else {}}
+
+
+def _known(name: str | None) -> str | None:
+    """Return a column's name unless it may be a text, as in a CSV file without a line of names."""
+    return name if name is None or name in KNOWN else "(its name is left out)"

@@ -1,7 +1,7 @@
 """Several people's answers about one row to one decision, by a policy."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -32,27 +32,40 @@ def check_policy(policy: str) -> str:
 
 
 def agree(
-    answers: Iterable[Answer], policy: str, given: Mapping[int, str | None], source: str
+    answers: Iterable[Answer], policy: str, given: Mapping[int, str | None], class_names: Collection[str], source: str
 ) -> tuple[list[Decision], list[Disagreement]]:
     """Return one decision for each row that its answers agree on by the policy, and the rows that they don't, by row.
 
     Of each person only the latest answer to a row counts. ``majority`` wants more than half of them, ``unanimous`` all,
     ``latest`` takes the last one given, ``user=NAME`` that person's. ``given`` are the rows' labels in the data, as
-    class names: an answer that is the given label keeps the row.
+    class names: an answer that is the given label keeps the row. Where the answer that would decide is no class,
+    nothing is decided.
 
     A decision's ``annotator`` are those who gave its answer, by name; its moment is their latest.
+
+    Raises:
+        RunError: the policy is none, or names somebody who answered nothing.
     """
     check_policy(policy)
+    answers = list(answers)
+    _refuse_nobody(policy, answers)
     decisions, disagreements = [], []
     for row, of_row in groupby(sorted(answers, key=lambda one: (one.row, one.answered_at)), key=lambda one: one.row):
         latest = list({one.annotator: one for one in of_row}.values())
         latest.sort(key=lambda one: (one.answered_at, one.annotator))
         winners = _winners(latest, policy)
-        if winners:
+        if winners and (winners[0].label is None or winners[0].label in class_names):
             decisions.append(_decision(row, winners, given.get(row), source))
-        elif not policy.startswith(_USER):
+        elif winners or not policy.startswith(_USER):
             disagreements.append(Disagreement(row, tuple(latest)))
     return decisions, disagreements
+
+
+def _refuse_nobody(policy: str, answers: list[Answer]) -> None:
+    names = sorted({one.annotator for one in answers})
+    if policy.startswith(_USER) and names and policy.removeprefix(_USER) not in names:
+        who = policy.removeprefix(_USER)
+        raise RunError(f"nobody called {who!r} answered; the policy {_USER}NAME takes one of: {', '.join(names)}")
 
 
 def _winners(latest: list[Answer], policy: str) -> list[Answer]:

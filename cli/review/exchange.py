@@ -73,10 +73,10 @@ FILES = {
 
 
 def without_repeats(decisions: Iterable[Decision], history: Iterable[Decision]) -> list[Decision]:
-    """Leave out what a source has said of a row before, as the last thing that it said of it.
+    """Leave out what a person has said of a row before in the same kind of file, as the last thing said of it.
 
     A file that doesn't say when its decisions were made has them all made when it was last written. So one that was
     pulled before must not become newer than what somebody else decided of its row since.
     """
-    said = {(old.row, old.source): (old.verdict, old.label, old.annotator) for old in history}
-    return [new for new in decisions if said.get((new.row, new.source)) != (new.verdict, new.label, new.annotator)]
+    said = {(old.row, old.source, old.annotator): (old.verdict, old.label) for old in history}
+    return [new for new in decisions if said.get((new.row, new.source, new.annotator)) != (new.verdict, new.label)]

@@ -153,8 +153,10 @@ class DecisionStore:
             self._db.execute("UPDATE decisions SET undone = 1 WHERE number = ?", (latest.number,))
             return latest
 
-    def add(self, decisions: Iterable[Decision]) -> tuple[int, int]:
+    def add(self, decisions: Iterable[Decision], taken_back: Iterable[int] = (), source: str = "") -> tuple[int, int]:
         """Add decisions that were made elsewhere, all or none; those that are here already are left as they are.
+
+        Of the rows ``taken_back`` the earlier decisions from ``source`` hold no more: its people disagree by now.
 
         Returns how many were added, and how many of these don't hold because a later decision of their row does.
 
@@ -163,11 +165,13 @@ class DecisionStore:
         """
         added = []
         with self._writing():
+            for row in taken_back:
+                self._db.execute("UPDATE decisions SET undone = 1 WHERE row = ? AND source = ?", (row, source))
             for decision in decisions:
                 self._refuse(decision.row, decision.verdict, decision.label)
                 if not self._select(
                     f"SELECT {_FIELDS} FROM decisions WHERE row = ? AND verdict = ? AND label IS ? "  # noqa: S608
-                    "AND annotator = ? AND source = ? AND decided_at = ?",
+                    "AND annotator = ? AND source = ? AND decided_at = ? AND NOT undone",
                     *(decision.row, decision.verdict, decision.label),
                     *(decision.annotator, decision.source, decision.decided_at),
                 ):
