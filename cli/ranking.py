@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from cli.output import json_line
 from scorer import RankedRow, RunDirectory, RunError
 from scorer.files import write_atomically
+from scorer.ours import is_run
 from scorer.rank import MEASURES
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -136,12 +137,14 @@ def refuse_existing(output: Path, force: bool) -> None:
     """Pass a file that may be written.
 
     Raises:
-        RunError: its folder is not there, it is a folder itself, or it is there (without ``force``).
+        RunError: its folder is not there, it is a folder itself, part of a run, or there (without ``force``).
     """
     if not output.parent.is_dir():
         raise RunError(f"{output.parent} is not a folder; make it first")
     if output.is_dir():
         raise RunError(f"{output} is a folder; give -o a file in it")
+    if output.exists() and any(map(is_run, output.resolve().parents[:2])):
+        raise RunError(f"{output} is part of a run, which --force does not replace; choose another name")
     if output.exists() and not force:
         raise RunError(f"{output} exists; choose another name, or replace it with --force")
 

@@ -404,3 +404,18 @@ def test_json_prints_a_summary_of_what_was_written(own: Path, lossrank: Lossrank
         "by": "loss",
         "count": 5,
     }
+
+
+@pytest.mark.parametrize("place", ["run.json", "scores/part-00000.parquet", "review.sqlite"])
+def test_no_file_of_a_run_is_replaced_whatever_is_forced(tmp_path: Path, lossrank: Lossrank, place: str) -> None:
+    run = make_run(tmp_path / "run", 100, 100)
+    (run.path / "review.sqlite").touch()
+    before = (run.path / place).read_bytes()
+    for command in (["report", run.path, "--format", "md"], ["rank", run.path], ["log", run.path, "--to", "csv"]):
+        result = lossrank(*command, "-o", run.path / place, "--force")
+        assert result.exit_code == 1
+    assert (run.path / place).read_bytes() == before
+    assert (
+        "is part of a run, which --force does not replace"
+        in lossrank("report", run.path, "--format", "md", "-o", run.path / place, "--force").stderr
+    )
