@@ -17,7 +17,7 @@ from cli.ranking import ranking_options, refuse_existing, say_precision
 from cli.review.exchange import FILES
 from cli.review.options import server_options
 from cli.review.records import Refusal, ReviewRecord, build_records
-from cli.review.server import TOOLS, Form, Server
+from cli.review.server import TOOLS, Form, Server, waiting
 from cli.review.store import DecisionStore
 from cli.screen import printable, safe, stderr
 from scorer import RunDirectory, join_source, rank
@@ -224,7 +224,7 @@ class _Bar:
             self._say(f"row {refusal.row} refused: {refusal.reason}")
 
     def waiting(self, reason: str, seconds: float) -> None:
-        self._say(f"waiting for the server ({reason}); next try in {seconds:.1f} s")
+        self._say(waiting(reason, seconds))
 
     def _say(self, text: str) -> None:
         self._console.print(safe(text))

@@ -17,7 +17,7 @@ from cli.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place
 from cli.review.exchange import FILES, without_repeats
 from cli.review.given import given_labels
 from cli.review.options import server_options
-from cli.review.server import TOOLS, Account
+from cli.review.server import TOOLS, Account, waiting
 from cli.review.store import DecisionStore
 from cli.screen import safe, stderr
 from scorer import RunDirectory, RunError
@@ -222,10 +222,10 @@ def _same(url: str, place: Place) -> bool:
 def _answers(run: RunDirectory, place: Place, account: Account) -> Iterator[Answer]:
     console = stderr()
 
-    def waiting(reason: str, seconds: float) -> None:
-        console.print(safe(f"waiting for the server ({reason}); next try in {seconds:.1f} s"))
+    def say(reason: str, seconds: float) -> None:
+        console.print(safe(waiting(reason, seconds)))
 
-    with TOOLS[place.tool].connect(account, waiting) as server:
+    with TOOLS[place.tool].connect(account, say) as server:
         yield from server.answers(place, run)
 
 

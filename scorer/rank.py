@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from scorer.errors import RunError, nearest
 from scorer.labels import fold
 from scorer.manifest import MANIFEST, damaged
-from scorer.reading import take_rows
 from scorer.reopen import refuse_columns, reopen_source
 from scorer.run import RunDirectory
 from scorer.source import Data
@@ -151,11 +150,8 @@ def _first_of_each(labels: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
 
 def _read_rows(run: RunDirectory, rows: NDArray[np.int64]) -> list[RankedRow]:
     """Read the scores of rows, in the given order, from the shards that hold them."""
-    found: dict[int, dict[str, Any]] = {}
-    for shard in np.unique(rows // run.shard_rows).tolist():
-        wanted = np.sort(rows[rows // run.shard_rows == shard])
-        table = take_rows(run.sound_shard(shard), wanted - run.shard_range(shard)[0])
-        found |= {int(record["row"]): record for record in table.drop_columns(["status", "int8_loss"]).to_pylist()}
+    table = run.take(np.sort(rows)).drop_columns(["status", "int8_loss"])
+    found: dict[int, dict[str, Any]] = {int(record["row"]): record for record in table.to_pylist()}
     ranked = []
     for place, row in enumerate(rows.tolist(), start=1):
         record = found[row]

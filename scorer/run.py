@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from scorer.bundle import file_sha256
 from scorer.errors import RunError
@@ -24,8 +26,9 @@ from scorer.history import FINISHED, MOST, Stint, closed, reason
 from scorer.lock import locked
 from scorer.manifest import FORMAT, MANIFEST, read_manifest, refuse_many_shards
 from scorer.ours import SCORES, may_hold_run
-from scorer.reading import open_shard, read_batches, refuse_size, unreadable
+from scorer.reading import open_shard, read_batches, refuse_size, take_rows, unreadable
 from scorer.resume import differences
+from scorer.shard import score_schema
 
 
 @dataclass
@@ -185,6 +188,19 @@ class RunDirectory:
         for i in range(self.num_shards):
             start, stop = self.shard_range(i)
             yield from read_batches(self.sound_shard(i), stop - start, columns)
+
+    def take(self, rows: NDArray[np.int64]) -> pa.Table:
+        """Return all scores of some rows [n], ascending, a table of n rows; only the shards that hold them are read.
+
+        Raises:
+            RunError: a shard is missing, has changed, can't be read or hasn't the rows.
+        """
+        shards = rows // self.shard_rows
+        taken = [
+            take_rows(self.sound_shard(index), rows[shards == index] - self.shard_range(index)[0])
+            for index in np.unique(shards).tolist()
+        ]
+        return pa.concat_tables(taken) if taken else score_schema(self.class_names).empty_table()
 
     def read_shard(self, index: int, columns: list[str] | None = None) -> pa.Table:
         """Return one shard's rows, all columns or some.

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cli import main
-from scorer import ModelBundle, ScoreOptions, score_dataset
+from scorer import ModelBundle, RunDirectory, ScoreOptions, score_dataset
 from tests.tiny import CLASSES, make_bundle, make_texts
 
 if TYPE_CHECKING:
@@ -83,6 +83,14 @@ def hostile(tiny_bundle: ModelBundle, tmp_path: Path) -> Path:
     from tests.browser import hostile_run
 
     return hostile_run(tiny_bundle, tmp_path)
+
+
+@pytest.fixture
+def fresh(run: Path) -> RunDirectory:
+    """The scored run without decisions."""
+    for file in run.glob("review.sqlite*"):
+        file.unlink()
+    return RunDirectory.open(run)
 
 
 @pytest.fixture

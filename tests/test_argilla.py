@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -33,14 +32,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> FakeArgilla:
     server = FakeArgilla()
     talk_to(server, monkeypatch)
     return server
-
-
-@pytest.fixture
-def fresh(run: Path) -> RunDirectory:
-    """The scored run without decisions."""
-    for file in run.glob("review.sqlite*"):
-        file.unlink()
-    return RunDirectory.open(run)
 
 
 def client(**options: Any) -> Argilla2Server:

@@ -27,14 +27,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> FakeArgilla:
     return server
 
 
-@pytest.fixture
-def fresh(run: Path) -> RunDirectory:
-    """The scored run without decisions."""
-    for file in run.glob("review.sqlite*"):
-        file.unlink()
-    return RunDirectory.open(run)
-
-
 def pulled(fresh: RunDirectory) -> dict[int, tuple[str, str | None, str]]:
     with DecisionStore(fresh) as store:
         return {row: (one.verdict, one.label, one.annotator) for row, one in store.current().items()}

@@ -16,27 +16,19 @@ from cli.review.store import DecisionStore, has_decisions
 from scorer import RunDirectory, RunError
 
 
-@pytest.fixture
-def opened(run: Path) -> RunDirectory:
-    """The scored run without decisions."""
-    for file in run.glob("review.sqlite*"):
-        file.unlink()
-    return RunDirectory.open(run)
-
-
 def elsewhere(row: int, moment: str, label: str | None = "Sports") -> Decision:
     verdict = DISCARDED if label is None else RELABELLED
     return Decision(row, verdict, label, "ann", "argilla", utc_text(moment))
 
 
-def test_what_was_decided_is_there_when_it_is_opened_again(opened: RunDirectory) -> None:
-    assert not has_decisions(opened)
-    with DecisionStore(opened) as store:
+def test_what_was_decided_is_there_when_it_is_opened_again(fresh: RunDirectory) -> None:
+    assert not has_decisions(fresh)
+    with DecisionStore(fresh) as store:
         store.decide(7, RELABELLED, "World", annotator="ann")
         store.decide(3, KEPT, annotator="ann")
         store.decide(9, DISCARDED, annotator="bob")
-    assert has_decisions(opened)
-    with DecisionStore(opened) as store:
+    assert has_decisions(fresh)
+    with DecisionStore(fresh) as store:
         found = store.current()
     assert [(one.row, one.verdict, one.label, one.annotator, one.source) for one in found.values()] == [
         (3, KEPT, None, "ann", HERE),
@@ -45,8 +37,8 @@ def test_what_was_decided_is_there_when_it_is_opened_again(opened: RunDirectory)
     ]
 
 
-def test_the_latest_decision_of_a_row_holds_and_the_earlier_ones_stay_in_the_journal(opened: RunDirectory) -> None:
-    with DecisionStore(opened) as store:
+def test_the_latest_decision_of_a_row_holds_and_the_earlier_ones_stay_in_the_journal(fresh: RunDirectory) -> None:
+    with DecisionStore(fresh) as store:
         store.decide(7, KEPT, annotator="ann")
         store.decide(7, RELABELLED, "World", annotator="bob")
         now = store.get(7)
@@ -55,8 +47,8 @@ def test_the_latest_decision_of_a_row_holds_and_the_earlier_ones_stay_in_the_jou
         assert [one.verdict for one in store.history()] == [KEPT, RELABELLED]
 
 
-def test_undo_goes_back_one_decision_after_the_other_and_only_over_ones_own(opened: RunDirectory) -> None:
-    with DecisionStore(opened) as store:
+def test_undo_goes_back_one_decision_after_the_other_and_only_over_ones_own(fresh: RunDirectory) -> None:
+    with DecisionStore(fresh) as store:
         store.decide(1, KEPT, annotator="ann")
         store.decide(2, KEPT, annotator="bob")
         store.decide(1, DISCARDED, annotator="ann")
@@ -69,8 +61,8 @@ def test_undo_goes_back_one_decision_after_the_other_and_only_over_ones_own(open
         assert store.undo("ann") is None
 
 
-def test_undo_does_not_take_back_what_somebody_else_decided_since(opened: RunDirectory) -> None:
-    with DecisionStore(opened) as store:
+def test_undo_does_not_take_back_what_somebody_else_decided_since(fresh: RunDirectory) -> None:
+    with DecisionStore(fresh) as store:
         store.decide(1, KEPT, annotator="ann")
         store.decide(1, DISCARDED, annotator="bob")
         with pytest.raises(ConflictError, match="row 1 was decided by bob since"):
@@ -78,8 +70,8 @@ def test_undo_does_not_take_back_what_somebody_else_decided_since(opened: RunDir
         assert store.current()[1].verdict == DISCARDED
 
 
-def test_a_decision_on_a_row_that_changed_since_it_was_seen_is_refused(opened: RunDirectory) -> None:
-    with DecisionStore(opened) as store, DecisionStore(opened) as other:
+def test_a_decision_on_a_row_that_changed_since_it_was_seen_is_refused(fresh: RunDirectory) -> None:
+    with DecisionStore(fresh) as store, DecisionStore(fresh) as other:
         other.decide(4, KEPT, annotator="bob", seen=0)
         with pytest.raises(ConflictError, match="row 4 was decided by bob meanwhile") as caught:
             store.decide(4, DISCARDED, annotator="ann", seen=0)
@@ -88,18 +80,18 @@ def test_a_decision_on_a_row_that_changed_since_it_was_seen_is_refused(opened: R
         assert other.current()[4].annotator == "ann"
 
 
-def test_a_clock_that_was_set_back_does_not_let_the_older_decision_win(opened: RunDirectory) -> None:
+def test_a_clock_that_was_set_back_does_not_let_the_older_decision_win(fresh: RunDirectory) -> None:
     tomorrow = utc_text(datetime.now(UTC) + timedelta(days=1))
-    with DecisionStore(opened) as store:
+    with DecisionStore(fresh) as store:
         assert store.add([elsewhere(5, tomorrow)]) == (1, 0)
         store.decide(5, KEPT, annotator="ann")
         assert store.current()[5].verdict == KEPT
 
 
 def test_decisions_from_elsewhere_are_added_once_and_an_older_one_does_not_replace_a_later_one(
-    opened: RunDirectory,
+    fresh: RunDirectory,
 ) -> None:
-    with DecisionStore(opened) as store:
+    with DecisionStore(fresh) as store:
         store.decide(5, KEPT, annotator="ann")
         brought = [elsewhere(5, "2020-01-01T00:00:00"), elsewhere(6, "2020-01-01T00:00:00+01:00", None)]
         assert store.add(brought) == (2, 1)
@@ -108,8 +100,8 @@ def test_decisions_from_elsewhere_are_added_once_and_an_older_one_does_not_repla
         assert store.current()[6].decided_at == "2019-12-31T23:00:00.000000+00:00"
 
 
-def test_of_decisions_from_elsewhere_all_are_added_or_none(opened: RunDirectory) -> None:
-    with DecisionStore(opened) as store:
+def test_of_decisions_from_elsewhere_all_are_added_or_none(fresh: RunDirectory) -> None:
+    with DecisionStore(fresh) as store:
         with pytest.raises(RunError, match="there is no row 1000; the data has the rows 0 to 999"):
             store.add([elsewhere(5, "2020-01-01"), elsewhere(1000, "2020-01-01")])
         assert store.current() == {}
@@ -125,43 +117,43 @@ def test_of_decisions_from_elsewhere_all_are_added_or_none(opened: RunDirectory)
     ],
 )
 def test_what_can_not_be_decided_is_refused(
-    opened: RunDirectory, row: int, verdict: str, label: str | None, says: str
+    fresh: RunDirectory, row: int, verdict: str, label: str | None, says: str
 ) -> None:
-    with DecisionStore(opened) as store:
+    with DecisionStore(fresh) as store:
         with pytest.raises(RunError, match=says):
             store.decide(row, verdict, label, annotator="ann")
         assert store.history() == []
 
 
-def test_the_decisions_of_other_data_are_refused(opened: RunDirectory) -> None:
-    DecisionStore(opened).close()
-    other = RunDirectory(opened.path, {**opened.manifest, "data": {**opened.manifest["data"], "fingerprint": "x"}})
+def test_the_decisions_of_other_data_are_refused(fresh: RunDirectory) -> None:
+    DecisionStore(fresh).close()
+    other = RunDirectory(fresh.path, {**fresh.manifest, "data": {**fresh.manifest["data"], "fingerprint": "x"}})
     with pytest.raises(RunError, match="are of other data than the run's"):
         DecisionStore(other)
 
 
-def test_labels_that_the_runs_model_does_not_have_are_refused(opened: RunDirectory) -> None:
-    with DecisionStore(opened) as store:
+def test_labels_that_the_runs_model_does_not_have_are_refused(fresh: RunDirectory) -> None:
+    with DecisionStore(fresh) as store:
         store.decide(1, RELABELLED, "Sports", annotator="ann")
-    bundle = {**opened.manifest["bundle"], "class_names": ["a", "b"]}
+    bundle = {**fresh.manifest["bundle"], "class_names": ["a", "b"]}
     with pytest.raises(RunError, match="have the labels 'Sports', and the classes are a, b"):
-        DecisionStore(RunDirectory(opened.path, {**opened.manifest, "bundle": bundle}))
+        DecisionStore(RunDirectory(fresh.path, {**fresh.manifest, "bundle": bundle}))
 
 
-def test_a_file_that_is_no_database_and_one_of_a_newer_version_are_refused(opened: RunDirectory) -> None:
-    file = opened.path / "review.sqlite"
+def test_a_file_that_is_no_database_and_one_of_a_newer_version_are_refused(fresh: RunDirectory) -> None:
+    file = fresh.path / "review.sqlite"
     file.write_text("no database, and longer than a header would be" * 10)
     with pytest.raises(RunError, match=r"review\.sqlite can't be used"):
-        DecisionStore(opened)
+        DecisionStore(fresh)
     file.unlink()
     with sqlite3.connect(file) as database:
         database.execute("PRAGMA user_version = 99")
     with pytest.raises(RunError, match="newer lossrank \\(format 99\\)"):
-        DecisionStore(opened)
+        DecisionStore(fresh)
 
 
-def test_threads_and_stores_that_write_at_once_lose_nothing(opened: RunDirectory) -> None:
-    stores = [DecisionStore(opened) for _ in range(3)]
+def test_threads_and_stores_that_write_at_once_lose_nothing(fresh: RunDirectory) -> None:
+    stores = [DecisionStore(fresh) for _ in range(3)]
 
     def work(who: int) -> None:
         for row in range(who, 120, 6):
@@ -177,7 +169,7 @@ def test_threads_and_stores_that_write_at_once_lose_nothing(opened: RunDirectory
         store.close()
 
 
-def test_a_decision_survives_kill_9(opened: RunDirectory) -> None:
+def test_a_decision_survives_kill_9(fresh: RunDirectory) -> None:
     code = (
         "import os, signal, sys\n"
         "from cli.review.store import DecisionStore\n"
@@ -187,14 +179,14 @@ def test_a_decision_survives_kill_9(opened: RunDirectory) -> None:
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    done = subprocess.run([sys.executable, "-c", code, str(opened.path)], env=environment, check=False)
+    done = subprocess.run([sys.executable, "-c", code, str(fresh.path)], env=environment, check=False)
     assert done.returncode == -signal.SIGKILL
-    with DecisionStore(opened) as store:
+    with DecisionStore(fresh) as store:
         assert store.current()[11].label == "Business"
 
 
-def test_decisions_an_hour_are_those_made_here(opened: RunDirectory) -> None:
-    with DecisionStore(opened) as store:
+def test_decisions_an_hour_are_those_made_here(fresh: RunDirectory) -> None:
+    with DecisionStore(fresh) as store:
         assert store.per_hour() == 0.0
         now = datetime.now(UTC)
         made = [
@@ -206,15 +198,15 @@ def test_decisions_an_hour_are_those_made_here(opened: RunDirectory) -> None:
         assert store.per_hour(now) == pytest.approx(6.0)
 
 
-def test_a_few_quick_decisions_are_not_thousands_an_hour(opened: RunDirectory) -> None:
-    with DecisionStore(opened) as store:
+def test_a_few_quick_decisions_are_not_thousands_an_hour(fresh: RunDirectory) -> None:
+    with DecisionStore(fresh) as store:
         for row in range(5):
             store.decide(row, KEPT, annotator="ann")
         assert store.per_hour() <= 4 * 60
 
 
-def test_undo_takes_back_only_the_decision_that_was_seen_to_be_the_last(opened: RunDirectory) -> None:
-    with DecisionStore(opened) as store:
+def test_undo_takes_back_only_the_decision_that_was_seen_to_be_the_last(fresh: RunDirectory) -> None:
+    with DecisionStore(fresh) as store:
         assert store.last("ann") is None
         assert store.undo("ann", seen=0) is None
         first = store.decide(1, KEPT, annotator="ann")
@@ -233,20 +225,20 @@ def test_undo_takes_back_only_the_decision_that_was_seen_to_be_the_last(opened: 
             store.undo("ann", seen=first.number)
 
 
-def test_places_are_remembered_the_latest_first(opened: RunDirectory) -> None:
+def test_places_are_remembered_the_latest_first(fresh: RunDirectory) -> None:
     one = Place("rubrix", "http://localhost:6900", None, "news")
     other = Place("argilla", "http://localhost:6901", "team", "news")
-    with DecisionStore(opened) as store:
+    with DecisionStore(fresh) as store:
         store.add_place(one)
         store.add_place(other)
         assert store.places() == [other, one]
         store.add_place(one)
-    with DecisionStore(opened) as store:
+    with DecisionStore(fresh) as store:
         assert store.places() == [one, other]
 
 
-def test_a_decision_of_people_who_disagree_by_now_holds_no_more_and_may_come_back(opened: RunDirectory) -> None:
-    with DecisionStore(opened) as store:
+def test_a_decision_of_people_who_disagree_by_now_holds_no_more_and_may_come_back(fresh: RunDirectory) -> None:
+    with DecisionStore(fresh) as store:
         one = elsewhere(5, "2020-01-01")
         store.decide(6, KEPT, annotator="me")
         store.add([one, elsewhere(6, "2020-01-01")])

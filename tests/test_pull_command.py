@@ -46,14 +46,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> FakeRubrix:
 
 
 @pytest.fixture
-def fresh(run: Path) -> RunDirectory:
-    """The scored run without decisions."""
-    for file in run.glob("review.sqlite*"):
-        file.unlink()
-    return RunDirectory.open(run)
-
-
-@pytest.fixture
 def logged(server: FakeRubrix, fresh: RunDirectory, lossrank: Lossrank) -> list[Logged]:
     """The ten worst rows, on the server."""
     assert lossrank("log", fresh.path, "--name", "d", "--top", 10).exit_code == 0

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from cli.review.rubrix import RubrixLog
+from cli.review.chunks import ChunkedLog
 from cli.review.rubrix_answers import RubrixError, reason_in
 from cli.review.rubrix_api import check_name
+from cli.review.rubrix_record import encode
 from tests.fake_rubrix import KEY, URL, FakeRubrix, connect, error, index_message, make_record
 
 
@@ -144,7 +145,7 @@ def test_no_message_tells_the_key_or_a_password(status: int, caplog: pytest.LogC
     api = connect(httpx.MockTransport(echo), url, max_wait=0.01, on_wait=lambda reason, seconds: said.append(reason))
     with pytest.raises(RubrixError) as caught:
         api.open_dataset("d")
-    sending = RubrixLog(api, "d")
+    sending = ChunkedLog(api, "d", encode)
     try:
         list(sending.log([make_record(1)]))
     except RubrixError as failed:

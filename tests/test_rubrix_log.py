@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cli.review.chunks import ChunkedLog
 from cli.review.http import Fault, Refused, Unavailable
-from cli.review.rubrix import RubrixLog
 from cli.review.rubrix_answers import RubrixError
+from cli.review.rubrix_record import encode
 from tests.fake_rubrix import FakeRubrix, connect, error, make_record
 
 
@@ -22,8 +23,8 @@ def _no_pauses() -> Iterator[None]:
         yield
 
 
-def log_all(server: FakeRubrix, count: int, chunk_size: int = 500, **options: Any) -> RubrixLog:
-    sending = RubrixLog(connect(server, **options), "d", chunk_size)
+def log_all(server: FakeRubrix, count: int, chunk_size: int = 500, **options: Any) -> ChunkedLog:
+    sending = ChunkedLog(connect(server, **options), "d", encode, chunk_size)
     assert sum(sending.log([make_record(row) for row in range(count)])) == count
     return sending
 
@@ -61,9 +62,9 @@ def test_all_records_are_logged_in_chunks_and_in_order(count: int, chunk_size: i
 def test_long_texts_make_smaller_chunks() -> None:
     server = FakeRubrix("d")
     records = [make_record(row, inputs={"text": "x" * 3_000_000}) for row in range(5)]
-    assert list(RubrixLog(connect(server), "d").log(records)) == [2, 2, 1]
+    assert list(ChunkedLog(connect(server), "d", encode).log(records)) == [2, 2, 1]
     huge = [make_record(row, inputs={"text": "x" * 9_000_000}) for row in (8, 9)]
-    assert list(RubrixLog(connect(server), "d").log(huge)) == [1, 1]
+    assert list(ChunkedLog(connect(server), "d", encode).log(huge)) == [1, 1]
 
 
 def test_what_is_there_is_left_alone_and_what_is_missing_comes() -> None:
@@ -173,7 +174,7 @@ def test_a_server_that_takes_long_to_start_is_no_fault_of_the_record() -> None:
 
 def test_a_server_that_stays_away_ends_it_with_one_line_and_the_next_run_goes_on() -> None:
     server = FakeRubrix("d")
-    sending = RubrixLog(connect(server, max_wait=0.05), "d", 10)
+    sending = ChunkedLog(connect(server, max_wait=0.05), "d", encode, 10)
     done = sending.log([make_record(row) for row in range(30)])
     next(done)
     server.before = failing(10**9, refuse_connection, "")
@@ -188,7 +189,7 @@ def test_a_server_that_stays_away_ends_it_with_one_line_and_the_next_run_goes_on
 def test_a_server_that_reads_but_stores_nothing_is_not_taken_for_bad_records() -> None:
     server = FakeRubrix("d")
     server.before = failing(10**9, lambda: error(500, "G", message="cluster_block_exception, index read-only"))
-    sending = RubrixLog(connect(server), "d")
+    sending = ChunkedLog(connect(server), "d", encode)
     with pytest.raises(RubrixError, match=r"stores nothing any more \(cluster_block_exception, index read-only\); see"):
         list(sending.log([make_record(row) for row in range(40)]))
     assert sending.refused == []

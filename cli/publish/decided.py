@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from cli.review.decision import DISCARDED, KEPT, RELABELLED, UNREVIEWED, Decision
 from cli.review.store import DecisionStore, has_decisions
 from scorer import RunDirectory, RunError
-from scorer.reading import take_rows
 from scorer.shard import score_schema
 
 STATUSES = (UNREVIEWED, KEPT, RELABELLED, DISCARDED)
@@ -75,21 +74,11 @@ def decided_rows(run: RunDirectory, *, required: bool = True) -> Decided:
             f"bring decisions from a review tool with `lossrank pull {run.path}`"
         )
     rows = np.array([one.row for one in decisions], dtype=np.int64)
-    scores = _scores(run, rows)
+    schema = pa.schema([score_schema(run.class_names).field(name) for name in _SCORES])
+    scores = run.take(rows).select(_SCORES).cast(schema).combine_chunks()
     given = [None if label is None else run.class_names[label] for label in scores["label"].to_pylist()]
     settled = [
         replace(one, verdict=KEPT, label=None) if one.label is not None and one.label == name else one
         for one, name in zip(decisions, given, strict=True)
     ]
     return Decided(rows, settled, given, scores)
-
-
-def _scores(run: RunDirectory, rows: NDArray[np.int64]) -> pa.Table:
-    """Return some rows' scores, read from the shards that hold them."""
-    shard = rows // run.shard_rows
-    taken = [
-        take_rows(run.sound_shard(index), rows[shard == index] - run.shard_range(index)[0]).select(_SCORES)
-        for index in np.unique(shard).tolist()
-    ]
-    schema = pa.schema([score_schema(run.class_names).field(name) for name in _SCORES])
-    return pa.concat_tables([schema.empty_table(), *(table.cast(schema) for table in taken)]).combine_chunks()

@@ -1,11 +1,10 @@
 """Argilla 2.x as a review server."""
 
 from collections.abc import Iterable, Iterator
-from types import TracebackType
-from typing import Self
 
 from cli.review.argilla_api import MAX_BULK, ArgillaApi
 from cli.review.argilla_record import MAX_NAME, answers, encode, screen
+from cli.review.base import SORT, BaseServer
 from cli.review.chunks import ChunkedLog
 from cli.review.decision import Answer, Place
 from cli.review.records import Refusal, ReviewRecord
@@ -13,28 +12,9 @@ from cli.review.rubrix_answers import RubrixError
 from cli.review.server import Form
 from scorer import RunDirectory
 
-_SORT = {  # what to sort by on the review page for the ranking's order
-    "loss": "loss, descending",
-    "margin": "margin, ascending",
-    "self-confidence": "loss, descending",
-    "entropy": "entropy, descending",
-}
 
-
-class Argilla2Server:
+class Argilla2Server(BaseServer[ArgillaApi]):
     """An Argilla 2.x server, seen with one key in one workspace."""
-
-    def __init__(self, api: ArgillaApi) -> None:
-        self._api = api
-
-    def __enter__(self) -> Self:
-        self._api.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._api.__exit__(kind, error, trace)
 
     def check_name(self, name: str) -> None:
         if not 1 <= len(name) <= MAX_NAME or not name.strip() or not name.isprintable():
@@ -55,7 +35,7 @@ class Argilla2Server:
         return f"{place.url}/dataset/{self._api.dataset_id}/annotation-mode"
 
     def sort_hint(self, by: str) -> str:
-        return f"Sort, Metadata, {_SORT[by]}"
+        return f"Sort, Metadata, {SORT[by]}"
 
     def answers(self, place: Place, run: RunDirectory) -> Iterator[Answer]:
         self._api.open_dataset(place.name, None)

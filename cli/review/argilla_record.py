@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from cli.review.decision import Answer, utc_text
-from cli.review.records import Refusal, ReviewRecord, row_of
+from cli.review.records import Refusal, ReviewRecord, row_of, unwritable
 
 QUESTION = "label"
 MAX_NAME = 200  # characters, of a data set, a class and an agent
@@ -89,10 +89,4 @@ def _problem(record: ReviewRecord) -> str | None:
         return f"the predicted label has {len(label)} characters; Argilla takes 1 to {MAX_NAME}"
     if not 0.0 <= probability <= 1.001:  # also not a number; float32 may sum to a little more than 1
         return f"the predicted label's probability is {probability}; Argilla takes 0 to 1"
-    try:
-        encode(record)
-    except UnicodeEncodeError:
-        return "the text can't be written as UTF-8"
-    except ValueError:
-        return "a number in the metadata is not finite"
-    return None
+    return unwritable(record, encode)

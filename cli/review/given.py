@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from scorer import RunDirectory, RunError
-from scorer.reading import take_rows
 
 
 def given_labels(run: RunDirectory, rows: Sequence[int]) -> dict[int, str | None]:
@@ -17,10 +16,6 @@ def given_labels(run: RunDirectory, rows: Sequence[int]) -> dict[int, str | None
     if strange := [row for row in rows if not 0 <= row < run.num_rows]:
         raise RunError(f"there is no row {strange[0]}; the data has the rows 0 to {run.num_rows - 1}")
     wanted = np.unique(np.array(rows, dtype=np.int64))
-    found: dict[int, str | None] = {}
-    for shard in np.unique(wanted // run.shard_rows).tolist():
-        of_shard = wanted[wanted // run.shard_rows == shard]
-        table = take_rows(run.sound_shard(shard), of_shard - run.shard_range(shard)[0])
-        for row, label in zip(of_shard.tolist(), table["label"].to_pylist(), strict=True):
-            found[row] = None if label is None else run.class_names[label]
-    return found
+    labels = run.take(wanted)["label"].to_pylist()
+    names = [None if label is None else run.class_names[label] for label in labels]
+    return dict(zip(wanted.tolist(), names, strict=True))

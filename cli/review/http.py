@@ -15,8 +15,10 @@ import tenacity
 
 from cli.review.server import ReviewError
 
+LATER = frozenset({429, 500, 502, 503, 504})  # statuses that may pass
 FIRST_WAIT = 3.0  # seconds: at the start, a server that isn't there is a mistake sooner than an outage
 _LONGEST_PAUSE = 10.0
+_MAX_REASON = 300  # characters
 _backoff = tenacity.wait_exponential(multiplier=0.25, max=_LONGEST_PAUSE) + tenacity.wait_random(0, 0.25)
 _T = TypeVar("_T")
 
@@ -174,6 +176,12 @@ def broken(error: httpx.RequestError) -> str:
     if isinstance(error, httpx.LocalProtocolError):  # its text may hold a header
         return "the request can't be sent"
     return str(error) or type(error).__name__
+
+
+def one_line(reason: str) -> str:
+    """Return a server's reason as one printable line, cut if it is long."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in reason).split())
+    return line if len(line) <= _MAX_REASON else f"{line[: _MAX_REASON - 3]}..."
 
 
 def wished_pause(response: httpx.Response) -> float:

@@ -8,15 +8,13 @@ from typing import Any
 import httpx
 
 from cli.review.flat import RECORD_ID
-from cli.review.http import FIRST_WAIT, Fault, Refused, ReviewClient, Unavailable, broken, wished_pause
+from cli.review.http import FIRST_WAIT, LATER, Fault, Refused, ReviewClient, Unavailable, broken, one_line, wished_pause
 from cli.review.label_studio_auth import TokenAuth
 from cli.review.label_studio_record import CONTROL, LabelStudioError, label_config
 from cli.review.server import Form
 
 _PAGE = 500
 _LONGEST_IMPORT = 300.0  # seconds: an import that is given up too soon would be there twice
-_LATER = (429, 500, 502, 503, 504)
-_MAX_REASON = 300  # characters
 
 
 class LabelStudioApi(ReviewClient):
@@ -168,7 +166,7 @@ class LabelStudioApi(ReviewClient):
     def _read(self, response: httpx.Response, kind: type[Any]) -> Any:
         """Return what a good answer holds."""
         status = response.status_code
-        if status in _LATER:
+        if status in LATER:
             raise Unavailable(f"it answers {status}", wished_pause(response))
         if response.is_redirect:
             raise self._broken_off(f"it redirects elsewhere ({status}); give --url the address that it leads to")
@@ -231,7 +229,7 @@ def _refusal(response: httpx.Response) -> tuple[str, frozenset[int]]:
     reason = str(next(iter(places.values()), "it is turned down"))
     # "Error at item 3: ... [assume: ...] :: {the task}"
     reason = re.sub(r"^Error at item \d+: ", "", reason).partition("[assume:")[0].partition("::")[0]
-    return _short(reason), frozenset(places)
+    return one_line(reason), frozenset(places)
 
 
 def _said(response: httpx.Response) -> str:
@@ -240,9 +238,4 @@ def _said(response: httpx.Response) -> str:
         detail = response.json()["detail"]
     except (ValueError, KeyError, TypeError):
         return ""
-    return f": {_short(detail)}" if isinstance(detail, str) and detail else ""
-
-
-def _short(text: str) -> str:
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return line if len(line) <= _MAX_REASON else f"{line[: _MAX_REASON - 3]}..."
+    return f": {one_line(detail)}" if isinstance(detail, str) and detail else ""

@@ -5,11 +5,10 @@ from collections.abc import Generator
 
 import httpx
 
-from cli.review.http import Unavailable
+from cli.review.http import LATER, Unavailable
 from cli.review.label_studio_record import LabelStudioError
 
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
-_LATER = (429, 500, 502, 503, 504)
 
 
 class TokenAuth(httpx.Auth):
@@ -47,7 +46,7 @@ class TokenAuth(httpx.Auth):
     def _refresh(self) -> Generator[httpx.Request, httpx.Response, None]:
         self._access = None
         response = yield httpx.Request("POST", self._url, json={"refresh": self._token})
-        if response.status_code in _LATER:
+        if response.status_code in LATER:
             raise Unavailable(f"it answers {response.status_code}")
         try:
             access = response.json()["access"] if response.is_success else None

@@ -1,9 +1,8 @@
 """Label Studio as a review server."""
 
 from collections.abc import Iterable, Iterator
-from types import TracebackType
-from typing import Self
 
+from cli.review.base import SORT, BaseServer
 from cli.review.chunks import ChunkedLog
 from cli.review.decision import Answer, Place
 from cli.review.label_studio_api import LabelStudioApi
@@ -12,29 +11,13 @@ from cli.review.records import Refusal, ReviewRecord
 from cli.review.server import Account, Form, OnWait
 from scorer import RunDirectory
 
-_SORT = {
-    "loss": "loss, descending",
-    "margin": "margin, ascending",
-    "self-confidence": "loss, descending",
-    "entropy": "entropy, descending",
-}
 
-
-class LabelStudioServer:
+class LabelStudioServer(BaseServer[LabelStudioApi]):
     """A Label Studio server, seen with one token; a data set is a project, by its title."""
 
     def __init__(self, api: LabelStudioApi) -> None:
-        self._api = api
+        super().__init__(api)
         self._project = 0
-
-    def __enter__(self) -> Self:
-        self._api.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._api.__exit__(kind, error, trace)
 
     def check_name(self, name: str) -> None:
         if not 3 <= len(name) <= 50 or name != name.strip() or not name.isprintable():
@@ -56,7 +39,7 @@ class LabelStudioServer:
         return f"{place.url}/projects/{self._project}/data"
 
     def sort_hint(self, by: str) -> str:
-        return f"Order by {_SORT[by]}, then Label Tasks As Displayed"
+        return f"Order by {SORT[by]}, then Label Tasks As Displayed"
 
     def answers(self, place: Place, run: RunDirectory) -> Iterator[Answer]:
         project = self._api.open_project(place.name, None)

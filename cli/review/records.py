@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,3 +126,14 @@ def _pair_field(column: str) -> str:
     """The pair's field name: its column's, without the dots that servers read as nesting, and never ``text``."""
     name = "_".join(part for part in column.replace(".", " ").split())
     return name if name not in ("", "text") else "text_pair"
+
+
+def unwritable(record: ReviewRecord, encode: Callable[[ReviewRecord], bytes]) -> str | None:
+    """Return why a record can't be encoded, None if it can."""
+    try:
+        encode(record)
+    except UnicodeEncodeError:
+        return "the text can't be written as UTF-8"
+    except ValueError:
+        return "a number in the metadata is not finite"
+    return None

@@ -7,11 +7,9 @@ from typing import Any
 
 import httpx
 
-from cli.review.http import Fault, Refused, Unavailable, wished_pause
+from cli.review.http import LATER, Fault, Refused, Unavailable, one_line, wished_pause
 from cli.review.server import ReviewError
 
-_LATER = {429, 500, 502, 503, 504}
-_MAX_REASON = 300  # characters
 _POSITION = re.compile(r"[Rr]ecord at position (\d+) is not valid because ")
 _INDEX_REASON = re.compile(r"""'reason': (['"])(.*?)\1[,}\]]""")
 
@@ -75,9 +73,7 @@ def reason_in(content: bytes) -> str:
         text = re.sub(r"[.\s]*Preview of field's value.*", "", text, flags=re.DOTALL)
     else:
         text = code
-    text = _POSITION.sub("", text)
-    text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return text if len(text) <= _MAX_REASON else text[: _MAX_REASON - 3] + "..."
+    return one_line(_POSITION.sub("", text))
 
 
 def raise_for_answer(response: httpx.Response, product: Product) -> None:
@@ -92,7 +88,7 @@ def raise_for_answer(response: httpx.Response, product: Product) -> None:
         return
     reason = reason_in(response.content)
     said = f"{status}: {reason}" if reason else str(status)
-    if status in _LATER:
+    if status in LATER:
         raise Unavailable(f"it answers {said}", wished_pause(response))
     if response.is_redirect:
         raise RubrixError(f"it redirects elsewhere ({status}); give --url the address that it leads to")

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from cli.review.decision import Answer, utc_text
-from cli.review.records import Refusal, ReviewRecord, row_of
+from cli.review.records import Refusal, ReviewRecord, row_of, unwritable
 
 MAX_LABEL = 128  # characters; so too metadata, of which the server silently keeps only the end
 MAX_AGENT = 64
@@ -96,10 +96,4 @@ def _problem(record: ReviewRecord) -> str | None:
     probability = record.predicted[1]
     if not 0.0 <= probability <= 1.0 + SCORE_SLACK:  # also not a number
         return f"the predicted label's probability is {probability}; Rubrix takes 0 to 1"
-    try:
-        encode(record)
-    except UnicodeEncodeError:
-        return "the text can't be written as UTF-8"
-    except ValueError:
-        return "a number in the metadata is not finite"
-    return None
+    return unwritable(record, encode)

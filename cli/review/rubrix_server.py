@@ -1,41 +1,24 @@
 """Rubrix 0.18, and Argilla 1.x as it was called later, as a review server."""
 
 from collections.abc import Iterable, Iterator
-from types import TracebackType
-from typing import Self
 
+from cli.review.base import SORT, BaseServer
+from cli.review.chunks import ChunkedLog
 from cli.review.decision import Answer, Place
 from cli.review.records import Refusal, ReviewRecord
-from cli.review.rubrix import RubrixLog
 from cli.review.rubrix_answers import RubrixError
 from cli.review.rubrix_api import RubrixApi, check_name
-from cli.review.rubrix_record import answer, screen
+from cli.review.rubrix_record import answer, encode, screen
 from cli.review.server import Account, Form, OnWait
 from scorer import RunDirectory
 
-_SORT = {  # what to sort by on the review page for the ranking's order
-    "loss": "Metadata.loss, descending",
-    "margin": "Metadata.margin, ascending",
-    "self-confidence": "Metadata.loss, descending",
-    "entropy": "Metadata.entropy, descending",
-}
 
-
-class RubrixServer:
+class RubrixServer(BaseServer[RubrixApi]):
     """A Rubrix or Argilla 1.x server, seen with one key in one workspace; ``tool`` is what `log` and `pull` call it."""
 
     def __init__(self, api: RubrixApi, tool: str = "rubrix") -> None:
-        self._api = api
+        super().__init__(api)
         self._tool = tool
-
-    def __enter__(self) -> Self:
-        self._api.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._api.__exit__(kind, error, trace)
 
     def check_name(self, name: str) -> None:
         check_name(name)
@@ -46,14 +29,14 @@ class RubrixServer:
     def open(self, name: str, form: Form) -> Place:
         return Place(self._tool, self._api.url, self._api.open_dataset(name), name)
 
-    def sending(self, place: Place, chunk_size: int, refused: Iterable[Refusal]) -> RubrixLog:
-        return RubrixLog(self._api, place.name, chunk_size, refused)
+    def sending(self, place: Place, chunk_size: int, refused: Iterable[Refusal]) -> ChunkedLog:
+        return ChunkedLog(self._api, place.name, encode, chunk_size, refused)
 
     def page(self, place: Place) -> str:
         return f"{place.url}/datasets/{place.workspace}/{place.name}"
 
     def sort_hint(self, by: str) -> str:
-        return f"Sort, {_SORT[by]}"
+        return f"Sort, Metadata.{SORT[by]}"
 
     def answers(self, place: Place, run: RunDirectory) -> Iterator[Answer]:
         self._api.open_dataset(place.name, make=False)

@@ -14,6 +14,11 @@ from scorer import LossrankError, RunDirectory, RunError
 OnWait = Callable[[str, float], None]
 
 
+def waiting(reason: str, seconds: float) -> str:
+    """Say why a server is waited for, and how long."""
+    return f"waiting for the server ({reason}); next try in {seconds:.1f} s"
+
+
 class ReviewError(LossrankError):
     """The server can't be used as asked; the message may have its answer, and so a record's text."""
 

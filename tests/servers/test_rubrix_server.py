@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
 
-from cli.review.rubrix import RubrixLog
+from cli.review.chunks import ChunkedLog
 from cli.review.rubrix_api import RubrixApi
+from cli.review.rubrix_record import encode
 from scorer import ModelBundle, RunDirectory, ScoreOptions, join_source, rank, score_dataset
 from tests.fake_rubrix import make_record
 from tests.servers.conftest import KEY, Rubrix
@@ -190,7 +191,7 @@ def test_what_screening_lets_slip_is_refused_by_the_server_alone(rubrix: Rubrix,
     records = [make_record(row, **bad.get(row, {})) for row in range(100)]
     with RubrixApi(rubrix.url, KEY) as api:
         api.open_dataset(name)
-        sending = RubrixLog(api, name)
+        sending = ChunkedLog(api, name, encode)
         assert list(sending.log(records)) == [100]
     assert {refusal.row for refusal in sending.refused} == set(bad)
     assert all(refusal.reason for refusal in sending.refused)
@@ -218,7 +219,9 @@ def test_texts_that_the_scorer_leaves_out_would_be_taken(rubrix: Rubrix, name: s
     texts = ["", "\n", " ", "\x00"]
     with RubrixApi(rubrix.url, KEY) as api:
         api.open_dataset(name)
-        assert list(RubrixLog(api, name).log([make_record(i, inputs={"text": t}) for i, t in enumerate(texts)])) == [4]
+        assert list(
+            ChunkedLog(api, name, encode).log([make_record(i, inputs={"text": t}) for i, t in enumerate(texts)])
+        ) == [4]
     assert [record["inputs"]["text"] for record in rubrix.read_back(name)] == texts
 
 

@@ -7,8 +7,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scorer import ScoreOptions
 from scorer.bundle import file_sha256
 from scorer.verify import Verification
+
+OPTIONS = ScoreOptions(shard_rows=300, threads=1)
 
 
 def states(found: Verification) -> dict[str, str]:

@@ -13,28 +13,10 @@ import pytest
 from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, score_dataset
 from scorer.summary import OF_THE_PROCESS
 from scorer.verify import require_whole, verify
-from tests.damage import edit, flip, relist, says, shard, states, truncate
 from tests.tiny import make_bundle, weights
+from tests.verify.damage import OPTIONS, edit, flip, relist, says, shard, states, truncate
 
 Lossrank = Callable[..., click.testing.Result]
-OPTIONS = ScoreOptions(shard_rows=300, threads=1)
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> ModelBundle:
-    return make_bundle(tmp_path / "bundle")
-
-
-@pytest.fixture
-def data(rows: pa.Table, tmp_path: Path) -> Path:
-    pq.write_table(rows, tmp_path / "data.parquet")
-    return tmp_path / "data.parquet"
-
-
-@pytest.fixture
-def run(bundle: ModelBundle, data: Path, tmp_path: Path) -> Path:
-    score_dataset(bundle, data, tmp_path / "run", OPTIONS)
-    return tmp_path / "run"
 
 
 def remove(file: Path) -> None:

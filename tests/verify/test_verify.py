@@ -8,37 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click.testing
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.make_run import make_run
-from scorer import ModelBundle, Progress, RunDirectory, RunError, ScoreOptions, score_dataset
+from scorer import ModelBundle, Progress, RunDirectory, RunError, score_dataset
 from scorer.lock import Writer
 from scorer.verify import verify
-from tests.damage import edit, says, shard, states, truncate
-from tests.tiny import make_bundle
+from tests.verify.damage import OPTIONS, edit, says, shard, states, truncate
 
 Lossrank = Callable[..., click.testing.Result]
-OPTIONS = ScoreOptions(shard_rows=300, threads=1)
 MODULE = sys.modules["scorer.verify"]  # the package's own name `verify` is the function
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> ModelBundle:
-    return make_bundle(tmp_path / "bundle")
-
-
-@pytest.fixture
-def data(rows: pa.Table, tmp_path: Path) -> Path:
-    pq.write_table(rows, tmp_path / "data.parquet")
-    return tmp_path / "data.parquet"
-
-
-@pytest.fixture
-def run(bundle: ModelBundle, data: Path, tmp_path: Path) -> Path:
-    score_dataset(bundle, data, tmp_path / "run", OPTIONS)
-    return tmp_path / "run"
 
 
 def test_a_run_that_was_scored_is_right(run: Path) -> None:

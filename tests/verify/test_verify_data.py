@@ -12,31 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations import local
 
-from scorer import ModelBundle, ScoreOptions, score_dataset
+from scorer import ModelBundle, score_dataset
 from scorer.verify import verify
-from tests.damage import edit, says, states, truncate
 from tests.stores import web_server
 from tests.tiny import make_bundle, weights
+from tests.verify.damage import OPTIONS, edit, says, states, truncate
 
 Lossrank = Callable[..., click.testing.Result]
-OPTIONS = ScoreOptions(shard_rows=300, threads=1)
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> ModelBundle:
-    return make_bundle(tmp_path / "bundle")
-
-
-@pytest.fixture
-def data(rows: pa.Table, tmp_path: Path) -> Path:
-    pq.write_table(rows, tmp_path / "data.parquet")
-    return tmp_path / "data.parquet"
-
-
-@pytest.fixture
-def run(bundle: ModelBundle, data: Path, tmp_path: Path) -> Path:
-    score_dataset(bundle, data, tmp_path / "run", OPTIONS)
-    return tmp_path / "run"
 
 
 def test_a_bundle_or_data_that_changed_is_found_and_one_that_is_gone_is_said(
