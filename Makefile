@@ -22,7 +22,7 @@ demo: $(VENV)/.demo
 	@echo; echo "Here, lossrank is $(BIN)/lossrank; after '. $(BIN)/activate' it is lossrank."
 
 test: $(VENV)/.dev
-	$(BIN)/pytest --cov --cov-report=term
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
 	@$(BIN)/coverage report --include='scorer/*' --fail-under=90 --format=total > /dev/null || { echo 'scorer/ is covered below 90%'; exit 1; }
 	@$(BIN)/coverage report --include='exporter/*' --fail-under=90 --format=total > /dev/null || { echo 'exporter/ is covered below 90%'; exit 1; }
 
