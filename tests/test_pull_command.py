@@ -1,6 +1,5 @@
-"""`lossrank pull` from a server in memory: what comes back, from where, what can't; tests/servers has real ones."""
+"""`lossrank pull` from a server in memory: what comes back and what can't; tests/servers has real ones."""
 
-import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,13 +10,12 @@ import httpx
 import pytest
 from click.testing import Result
 
-from cli.review.decision import Decision, Place
+from cli.review.decision import Decision
 from cli.review.rubrix_answers import RubrixError
-from cli.review.rubrix_api import RubrixApi
 from cli.review.rubrix_record import answer
 from cli.review.store import DecisionStore
 from scorer import RunDirectory, rank
-from tests.fake_rubrix import KEY, URL, FakeRubrix, connect, error
+from tests.fake_rubrix import FakeRubrix, connect, error, talk_to
 from tests.tiny import CLASSES
 
 Lossrank = Callable[..., Result]
@@ -37,11 +35,7 @@ class Logged:
 def server(monkeypatch: pytest.MonkeyPatch) -> FakeRubrix:
     """A server in memory that the commands talk to; pauses take no time."""
     server = FakeRubrix()
-    monkeypatch.setattr("cli.review.rubrix_server.RubrixApi", functools.partial(RubrixApi, transport=server))
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
-    monkeypatch.delenv("RUBRIX_WORKSPACE", raising=False)
-    monkeypatch.setenv("RUBRIX_API_URL", URL)
-    monkeypatch.setenv("RUBRIX_API_KEY", KEY)
+    talk_to(server, monkeypatch)
     return server
 
 
@@ -193,104 +187,12 @@ def test_validated_without_an_annotation_says_nothing_and_two_labels_are_no_clas
     assert found.label == "World, Sports"
 
 
-# From where
-
-
-def test_the_place_is_remembered_with_its_workspace(
-    server: FakeRubrix, fresh: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lossrank("log", fresh.path, "--name", "d", "--top", 3, "--workspace", "team", "--url", "http://other.test:1")
-    monkeypatch.delenv("RUBRIX_API_URL")
-    server.requests.clear()
-    assert lossrank("pull", fresh.path).exit_code == 0
-    assert {request.url.host for request in server.requests} == {"other.test"}
-    assert server.requests[0].headers["X-Rubrix-Workspace"] == "team"
-
-
-def test_of_several_places_the_latest_that_fits_is_taken(
-    server: FakeRubrix, fresh: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("RUBRIX_API_URL", raising=False)
-    for name, url in (("a", "http://one.test"), ("b", "http://one.test"), ("a", "http://two.test"), ("c", URL)):
-        lossrank("log", fresh.path, "--name", name, "--top", 1, "--url", url)
-
-    def asked(*options: str) -> tuple[str, str]:
-        server.requests.clear()
-        assert lossrank("pull", fresh.path, *options).exit_code == 0
-        return server.requests[0].url.host, server.requests[-1].url.path.split("/")[3]
-
-    assert asked() == ("rubrix.test", "c")
-    assert asked("--name", "a") == ("two.test", "a")
-    assert asked("--url", "http://one.test") == ("one.test", "b")
-    assert asked("--name", "a", "--url", "http://one.test/") == ("one.test", "a")
-    assert asked("--name", "b", "--url", "http://moved.test") == ("moved.test", "b")
-
-    # Whoever hands over a run must not learn a key that is meant for another server.
-    monkeypatch.setenv("RUBRIX_API_URL", "http://corp.test")
-    server.requests.clear()
-    refused = lossrank("pull", fresh.path, "--name", "a")
-    assert refused.exit_code == 1
-    assert "were logged to http://two.test, and RUBRIX_API_URL is http://corp.test; say" in refused.stderr
-    assert server.requests == []
-
-
-def test_a_workspace_of_one_server_is_not_asked_of_another(
-    server: FakeRubrix, fresh: RunDirectory, lossrank: Lossrank
-) -> None:
-    lossrank("log", fresh.path, "--name", "d", "--top", 1, "--workspace", "team")
-    server.requests.clear()
-    assert lossrank("pull", fresh.path, "--url", "http://moved.test").exit_code == 0
-    assert "X-Rubrix-Workspace" not in server.requests[0].headers
-
-
-def test_the_password_of_the_address_is_used_and_never_kept(
-    server: FakeRubrix, fresh: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RUBRIX_API_URL", "http://someone:pass-word@rubrix.test:6900")
-    lossrank("log", fresh.path, "--name", "d", "--top", 1)
-    with DecisionStore(fresh) as store:
-        assert store.places() == [Place("rubrix", URL, "rubrix", "d")]
-    server.requests.clear()
-    assert lossrank("pull", fresh.path).exit_code == 0
-    assert server.requests[0].headers["Authorization"].startswith("Basic ")
-    assert b"pass-word" not in (fresh.path / "review.sqlite").read_bytes()
-
-
 def test_what_was_never_logged_is_pulled_by_saying_where(
     server: FakeRubrix, fresh: RunDirectory, logged: list[Logged], lossrank: Lossrank
 ) -> None:
     server.answer(logged[0].id, logged[0].given)
     (fresh.path / "review.sqlite").unlink()
     assert "1 rows kept" in lossrank("pull", fresh.path, "--from", "rubrix", "--name", "d").stdout
-
-
-def test_argilla_1_answers_to_who_takes_it_for_rubrix(
-    fresh: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = FakeRubrix(argilla=True)
-    monkeypatch.setattr("cli.review.rubrix_server.RubrixApi", functools.partial(RubrixApi, transport=server))
-    monkeypatch.setenv("RUBRIX_API_KEY", KEY)
-    monkeypatch.setenv("RUBRIX_API_URL", URL)
-    result = lossrank("log", fresh.path, "--name", "d", "--top", 5)
-    assert result.stdout.startswith("5 rows: 5 logged")
-    assert lossrank("log", fresh.path, "--name", "d", "--top", 7).stdout.startswith("7 rows: 2 logged, 5 there already")
-    for id in server.records:
-        server.answer(id, "World")
-    assert lossrank("pull", fresh.path).stdout.startswith("7 answers: ")
-
-
-def test_argillas_workspace_is_the_only_one_or_the_users_own() -> None:
-    server = FakeRubrix(argilla=True)
-    names = ["team", "two"]
-    server.before = lambda request: (
-        httpx.Response(200, json={"username": "ana", "workspaces": names}) if request.url.path == "/api/me" else None
-    )
-    with pytest.raises(RubrixError, match=r"Argilla at .* has no workspace of the user's own, only team, two; set --w"):
-        connect(server).open_dataset("d")
-    with pytest.raises(RubrixError, match="has no workspace 'three' for this key, only team, two; set --workspace or"):
-        connect(server, workspace="three").open_dataset("d")
-    names.pop()
-    assert connect(server).open_dataset("d") == "team"
 
 
 # What can't be done
