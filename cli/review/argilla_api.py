@@ -6,7 +6,6 @@ The SDK leaves out when a response was given, so records are read back by its HT
 import json
 from collections.abc import Callable, Iterator
 from functools import partial
-from types import TracebackType
 from typing import Any, TypeVar
 
 import httpx
@@ -59,7 +58,7 @@ class ArgillaApi(ReviewClient):
         self._there: set[str] = set()
         self._read = 0  # how many records ``_there`` is of
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def close(self) -> None:
         if self._argilla is not None:
             self._argilla.http_client.close()
 

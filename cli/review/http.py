@@ -62,7 +62,6 @@ class ReviewClient(abc.ABC):
     variables: str  # the environment variables begin with it
     example: ClassVar[str]  # an address
     error: ClassVar[type[ReviewError]]
-    _client: httpx.Client
 
     def __init__(self, url: str, api_key: str, max_wait: float, on_wait: Callable[[str, float], None]) -> None:
         self._address, self._auth = self._parted(url)
@@ -76,7 +75,11 @@ class ReviewClient(abc.ABC):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._client.close()
+        self.close()
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Close the connections."""
 
     def persist(self, step: Callable[[], _T], max_wait: float | None = None) -> _T:
         """Run a step, and again after growing pauses for as long as it raises ``Unavailable``.

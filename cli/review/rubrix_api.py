@@ -72,6 +72,9 @@ class RubrixApi(ReviewClient):
             transport=transport,
         )
 
+    def close(self) -> None:
+        self._client.close()
+
     def product(self) -> Product:
         """Ask the server, once, which one it is.
 
