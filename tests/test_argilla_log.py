@@ -98,6 +98,16 @@ def test_records_that_another_logs_meanwhile_are_left_as_they_are(server: FakeAr
     assert [record["metadata"] for record in server.records[:2]] == [{"by": "another"}] * 2
 
 
+def test_a_bulk_refused_for_what_another_logged_meanwhile_counts_that_as_there(server: FakeArgilla) -> None:
+    def before(request: httpx.Request) -> None:
+        if request.url.path.endswith("/records/bulk") and not server.records:
+            server.store([{"external_id": id, "fields": {}, "metadata": {}} for id in ids(1, 2)])
+
+    server.before = before
+    sending = log_all(5)
+    assert (sending.logged, sending.already_there, sending.refused) == (3, 2, [])
+
+
 def test_a_short_failure_costs_nothing_and_a_long_one_ends_it_with_one_line(server: FakeArgilla) -> None:
     left = [3]
 

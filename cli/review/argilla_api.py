@@ -97,11 +97,11 @@ class ArgillaApi(ReviewClient):
                 raise
             if "found records with same external ids" in response.text:  # listed anew, since somebody else logs too
                 self._read = 0
-                raise Fault("the server has some of them already") from None
+                raise Fault("the server has some of them already", stored=False) from None
             try:
                 raise_for_bulk(response)
             except Refused as refused:
-                raise Refused(self._safe(refused), refused.positions) from None
+                raise Refused(self._safe(refused), refused.positions, stored=refused.stored) from None
             except Fault as fault:
                 raise Fault(self._safe(fault)) from None
             raise self._broken_off(response) from None
