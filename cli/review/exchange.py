@@ -1,16 +1,12 @@
-"""The files that rows go out in and decisions come back in, by kind.
+"""The files that rows go out in and decisions come back in, by kind."""
 
-Each kind's module has ``screen(records)``, ``write(path, records)``, ``read(path, run)`` and maybe
-``advice(path, form)``.
-"""
-
-import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from cli.ranking import refuse_existing
+from cli.review import csv_file, doccano, jsonl, label_studio_file
 from cli.review.decided import FileError, Reading
 from cli.review.decision import Decision
 from cli.review.records import Refusal, ReviewRecord
@@ -18,18 +14,29 @@ from cli.review.server import Form
 from scorer import RunDirectory
 
 
+class FileFormat(Protocol):
+    """What the module of a kind of file has; FileKind says what each function does."""
+
+    def screen(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]: ...
+
+    def write(self, path: Path, records: list[ReviewRecord]) -> None: ...
+
+    def advice(self, path: Path, form: Form) -> str | None: ...
+
+    def read(self, path: Path, run: RunDirectory) -> Reading: ...
+
+
 @dataclass(frozen=True)
 class FileKind:
     """A kind of file, the endings that its files have, and whether it says when each decision was made."""
 
-    name: str
+    format: FileFormat
     endings: tuple[str, ...]
     dated: bool = False
 
     def screen(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
         """Part the records that the file can hold from those that it can't, with the reason."""
-        parted: tuple[list[ReviewRecord], list[Refusal]] = self._module().screen(records)
-        return parted
+        return self.format.screen(records)
 
     def write(self, path: Path, records: list[ReviewRecord], *, force: bool = False) -> None:
         """Write the records in order; the file is there whole or not at all.
@@ -38,7 +45,7 @@ class FileKind:
             RunError: the file exists (without ``force``), the disk is full or the folder can't be written.
         """
         refuse_existing(path, force)
-        self._module().write(path, records)
+        self.format.write(path, records)
 
     def advice(self, path: Path, form: Form) -> str | None:
         """Return in one line what to do with a file that was written, None if it goes without saying.
@@ -46,8 +53,7 @@ class FileKind:
         Raises:
             ReviewError: the tool can't show a class's name.
         """
-        module = self._module()
-        return module.advice(path, form) if hasattr(module, "advice") else None
+        return self.format.advice(path, form)
 
     def read(self, path: Path, run: RunDirectory) -> Reading:
         """Read what people decided of the run's rows.
@@ -57,18 +63,14 @@ class FileKind:
         """
         if not path.is_file():
             raise FileError(f"there is no file {path}")
-        reading: Reading = self._module().read(path, run)
-        return reading
-
-    def _module(self) -> Any:
-        return importlib.import_module(f"cli.review.{self.name}")
+        return self.format.read(path, run)
 
 
 FILES = {
-    "csv": FileKind("csv_file", (".csv",)),
-    "jsonl": FileKind("jsonl", (".jsonl",)),
-    "label-studio": FileKind("label_studio_file", (".json",), dated=True),
-    "doccano": FileKind("doccano", (".zip",)),
+    "csv": FileKind(csv_file, (".csv",)),
+    "jsonl": FileKind(jsonl, (".jsonl",)),
+    "label-studio": FileKind(label_studio_file, (".json",), dated=True),
+    "doccano": FileKind(doccano, (".zip",)),
 }
 
 

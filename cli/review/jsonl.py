@@ -6,9 +6,10 @@ from cli.review.decided import FileError, Reading, Said, answered
 from cli.review.flat import RECORD_ID, flat, screen, texts
 from cli.review.lines import read_lines, write_lines
 from cli.review.records import ReviewRecord, row_of
+from cli.review.server import Form
 from scorer import RunDirectory
 
-__all__ = ["read", "screen", "write"]
+__all__ = ["advice", "read", "screen", "write"]
 
 
 def write(path: Path, records: list[ReviewRecord]) -> None:
@@ -19,6 +20,10 @@ def write(path: Path, records: list[ReviewRecord]) -> None:
     """
     empty = {"decision": None, "annotator": None}
     write_lines(path, ({**flat(record), **empty, **texts(record)} for record in records))
+
+
+def advice(path: Path, form: Form) -> None:
+    """Say nothing: a script knows."""
 
 
 def read(path: Path, run: RunDirectory) -> Reading:
