@@ -156,6 +156,35 @@ def test_tables_as_spreadsheets_save_them(
     assert set(case.held()) == {case.rows[0], case.rows[2]}
 
 
+@pytest.mark.parametrize(
+    ("first", "delimiter"),
+    [("sep=;\r\n", ";"), ("sep=,\n", ","), ('"sep=;"\n', ";"), ('"sep=,"\r\n', ","), ("SEP=|\n", "|")],
+)
+def test_excels_first_line_says_what_separates_the_cells(
+    case: Case, lossrank: Lossrank, first: str, delimiter: str
+) -> None:
+    file = log(case, lossrank, "csv", "worst.csv")
+    content = fill_in(file, ["discard", "", "discard"], delimiter=delimiter)
+    file.write_bytes(b"\xef\xbb\xbf" + first.encode() + content)
+    assert "2 answers: 0 rows kept, 0 relabelled, 2 discarded" in lossrank("pull", case.run.path, file).stdout
+    assert set(case.held()) == {case.rows[0], case.rows[2]}
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_row_may_be_there_twice_with_one_decision_or_two_peoples(case: Case, lossrank: Lossrank, kind: str) -> None:
+    id = record_id(case.run.data_fingerprint, 1)
+    said = [("keep", ""), (case.given(1), ""), ("", ""), ("discard", "ana")]
+    file = case.folder / f"twice.{kind}"
+    if kind == "csv":
+        file.write_text("record_id,decision,annotator\n" + "".join(f"{id},{word},{who}\n" for word, who in said))
+    else:
+        lines = [{"record_id": id, "decision": word, "annotator": who} for word, who in said]
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    result = lossrank("pull", case.run.path, file)
+    assert result.stdout.startswith("3 answers: ")
+    assert result.stderr == "1 rows stay open, as people disagree or chose no class: 1\n"
+
+
 def test_columns_may_be_left_out_moved_and_added(case: Case, lossrank: Lossrank) -> None:
     file = case.folder / "few.csv"
     ids = [record_id(case.run.data_fingerprint, row) for row in case.rows]
@@ -175,6 +204,14 @@ def test_columns_may_be_left_out_moved_and_added(case: Case, lossrank: Lossrank)
         ("record_id,decision\n{0},keep\n{1},keep,a\n", "line 3: it has 3 cells, and there are 2 columns; put a text"),
         ("record_id,decision\n{30},keep\n", "line 2: row 30 has no label to keep; write its class, or discard"),
         ('record_id,decision,text\n{0},keep,"a\n', "line 2: it can't be read as CSV (unexpected end of data)"),
+        ("sep=;\nrecord_id;decision\n{0};keep\n{1};a,b\n", "line 4: the decision 'a,b' is none; write one of"),
+        ("sep=;\nrecord_id,decision\n{0},keep\n", "line 2: it has no column 'record_id'; keep"),
+        ("sep=;", "line 2: it has no column 'record_id'; keep"),
+        ("record_id,decision,text,decision\n{0},keep,,\n", "line 1: it has 2 columns 'decision'; keep one of them"),
+        ("record_id,decision,record_id\n{0},keep,\n", "line 1: it has 2 columns 'record_id'; keep one of them"),
+        ("sep=,\nannotator,record_id,decision,annotator\n", "line 2: it has 2 columns 'annotator'; keep one of them"),
+        ("record_id,decision\n{0},keep\n{1},keep\n{0},discard\n", "line 2 and line 4: csv decides row 0 twice, "
+            "'World' and discard; keep one of them"),
         (b"record_id,decision,text\n{0},keep,\xe4\n", "is not UTF-8; save it from the spreadsheet as CSV UTF-8"),
     ],
 )  # fmt: skip
@@ -301,7 +338,15 @@ def test_json_lines_go_out_filled_in_by_a_script_and_come_back(case: Case, lossr
         (b'{"a":"\xff"}', "line 2: no JSON (not UTF-8); mend or remove the line"),
         (b"{}", "line 2: it has no key 'decision'"),
         (b'{"label":[]}', "line 2: it has no key 'decision'; is it doccano's? then give --from doccano"),
-        (b'{"decision":3}', "line 2: decision and annotator must be text, in quotes"),
+        *(
+            (b'{"decision":%s}' % value, "line 2: decision and annotator must be text, in quotes")
+            for value in (b"3", b"0", b"false", b"[]", b"{}", b'"","annotator":0')
+        ),
+        (
+            b'{"decision":"keep","record_id":"ID"}\n{"decision":"Sports","record_id":"ID","annotator":"ana"}\n'
+            b'{"decision":"Business","record_id":"ID","annotator":"ana"}',
+            "line 3 and line 4: ana decides row 1 twice, 'Sports' and 'Business'; keep one of them",
+        ),
         (b'{"decision":"Sprots","record_id":"ID"}', "line 2: the decision 'Sprots' is none; write one of: World,"),
     ],
 )

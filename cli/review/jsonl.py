@@ -39,7 +39,7 @@ def read(path: Path, run: RunDirectory) -> Reading:
                 hint = "; is it doccano's? then give --from doccano" if "label" in line else ""
                 raise FileError(f"{path}, line {number}: it has no key 'decision'{hint}")
             row = row_of(line.get(RECORD_ID), run.data_fingerprint)
-            word, annotator = (line.get(key) or "" for key in ("decision", "annotator"))
+            word, annotator = ("" if line.get(key) is None else line[key] for key in ("decision", "annotator"))
             if not isinstance(word, str) or not isinstance(annotator, str):
                 raise FileError(f"{path}, line {number}: decision and annotator must be text, in quotes")
             if row is None:
