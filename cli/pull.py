@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from cli.output import json_line, json_option, log_file_option, print_json
 from cli.ranking import refuse_existing
 from cli.review.agree import Disagreement, agree, check_policy
 from cli.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place
-from cli.review.exchange import FILES, without_repeats
+from cli.review.exchange import FILES, read_files, without_repeats
 from cli.review.given import given_labels
 from cli.review.options import server_options
 from cli.review.server import TOOLS, Account, waiting
@@ -28,7 +28,7 @@ from scorer.files import write_atomically
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
 @click.option(
     "--from",
     "source",
@@ -55,7 +55,7 @@ from scorer.files import write_atomically
 @json_option
 def pull(
     run: Path,
-    file: Path | None,
+    files: tuple[Path, ...],
     source: str | None,
     name: str | None,
     url: str | None,
@@ -67,17 +67,19 @@ def pull(
     log_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Bring people's decisions back into RUN, from a review tool or its exported FILE.
+    """Bring people's decisions back into RUN, from a review tool or its exported FILEs.
 
     Where `log` put the rows is remembered, so that neither server nor name need be said again. Decisions made with
     `lossrank review` and pulled ones are kept together: of each row the latest holds. Pulling again adds what is new.
-    Rows that their annotators disagree on stay undecided and are listed.
+    Rows that their annotators disagree on stay undecided and are listed. Several FILEs are of one kind; where
+    they don't say whose decisions they are, their names do.
 
     \b
     Examples:
       lossrank pull run
       lossrank pull run --from argilla --policy unanimous --disagreements open.jsonl
       lossrank pull run reviewed.csv
+      lossrank pull run ana.csv ben.csv cy.csv --policy unanimous
     """
     with logging_to(log_file, "pull", run=str(run), source=source):
         if disagreements is not None:
@@ -85,9 +87,9 @@ def pull(
         opened = RunDirectory.open(run)
         with DecisionStore(opened) as store:
             foreign = 0
-            if file is not None:
-                kind = _kind(file, source)
-                reading = FILES[kind].read(file, opened)
+            if files:
+                kind = _kind(files, source)
+                reading = read_files(files, kind, opened)
                 answers, foreign = reading.answers, reading.foreign
             else:
                 place, account = _where(store.places(), source, name, url, api_key, workspace)
@@ -96,7 +98,7 @@ def pull(
             given = given_labels(opened, sorted({answer.row for answer in answers}))
             decisions, open_rows = agree(answers, policy, given, opened.class_names, kind)
             strange = _strange(opened, answers)
-            dated = file is None or FILES[kind].dated
+            dated = not files or FILES[kind].dated
             new = decisions if dated else without_repeats(decisions, store.history())
             added, older = store.add(new, taken_back=[each.row for each in open_rows], source=kind)
         verdicts = Counter(decision.verdict for decision in decisions)
@@ -164,15 +166,23 @@ def _print(done: Pulled) -> None:
         console.print(safe(f"{done.foreign:,} records left out: their record_id names no row of this run's data"))
 
 
-def _kind(file: Path, source: str | None) -> str:
+def _kind(files: Sequence[Path], source: str | None) -> str:
     if source is not None:
         if source not in FILES:
-            raise RunError(f"{source} has no file to pull; leave out {file}, or say with --from: {', '.join(FILES)}")
+            raise RunError(
+                f"{source} has no file to pull; leave out {files[0]}, or say with --from: {', '.join(FILES)}"
+            )
         return source
-    for name, kind in FILES.items():
-        if file.suffix.lower() in kind.endings:
-            return name
-    raise RunError(f"{file} says by no known ending what it is; say it with --from: {', '.join(FILES)}")
+    kinds: dict[str, Path] = {}
+    for file in files:
+        kind = next((name for name, one in FILES.items() if file.suffix.lower() in one.endings), None)
+        if kind is None:
+            raise RunError(f"{file} says by no known ending what it is; say it with --from: {', '.join(FILES)}")
+        kinds.setdefault(kind, file)
+    if len(kinds) > 1:
+        found = " and ".join(f"{file} is {kind}" for kind, file in kinds.items())
+        raise RunError(f"{found}; pull files of one kind at a time, or say with --from what they are")
+    return next(iter(kinds))
 
 
 def _where(

@@ -49,7 +49,7 @@ def advice(path: Path, form: Form) -> str:
     return f"Fill in the column decision with one of {', '.join(form.class_names)}, keep or discard; then pull it"
 
 
-def read(path: Path, run: RunDirectory) -> Reading:
+def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
     """Read the rows that have a decision; commas, semicolons or tabs between the cells, with or without a mark.
 
     A first line ``sep=;``, which Excel goes by, names another separator.
@@ -65,7 +65,7 @@ def read(path: Path, run: RunDirectory) -> Reading:
         if row is None:
             foreign += 1
         elif word:
-            said.append(Said(row, word, _plain(cells.get("annotator", "").strip()) or "csv", f"line {number}"))
+            said.append(Said(row, word, _plain(cells.get("annotator", "").strip()) or annotator, f"line {number}"))
     return Reading(answered(path, said, run), foreign)
 
 

@@ -1,6 +1,6 @@
 """The files that rows go out in and decisions come back in, by kind."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +11,7 @@ from cli.review.decided import FileError, Reading
 from cli.review.decision import Decision
 from cli.review.records import Refusal, ReviewRecord
 from cli.review.server import Form
-from scorer import RunDirectory
+from scorer import RunDirectory, RunError
 
 
 class FileFormat(Protocol):
@@ -23,7 +23,7 @@ class FileFormat(Protocol):
 
     def advice(self, path: Path, form: Form) -> str | None: ...
 
-    def read(self, path: Path, run: RunDirectory) -> Reading: ...
+    def read(self, path: Path, run: RunDirectory, annotator: str) -> Reading: ...
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,15 @@ class FileKind:
         """
         return self.format.advice(path, form)
 
-    def read(self, path: Path, run: RunDirectory) -> Reading:
-        """Read what people decided of the run's rows.
+    def read(self, path: Path, run: RunDirectory, annotator: str) -> Reading:
+        """Read what people decided of the run's rows; ``annotator`` did where the file names nobody.
 
         Raises:
             RunError: the file can't be read as this kind; the message has the place in it.
         """
         if not path.is_file():
             raise FileError(f"there is no file {path}")
-        return self.format.read(path, run)
+        return self.format.read(path, run, annotator)
 
 
 FILES = {
@@ -72,6 +72,27 @@ FILES = {
     "label-studio": FileKind(label_studio_file, (".json",), dated=True),
     "doccano": FileKind(doccano, (".zip",)),
 }
+
+
+def read_files(paths: Sequence[Path], kind: str, run: RunDirectory) -> Reading:
+    """Read files of one kind as one.
+
+    Where a file names no annotator it is the kind, and of several files their names without the ending.
+
+    Raises:
+        RunError: two files have one name, or one can't be read as this kind; the message has the place in it.
+    """
+    names: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in names:
+            raise RunError(
+                f"{names[path.stem]} and {path} have one name, which says whose decisions they are where the file "
+                "doesn't; rename one of them"
+            )
+        names[path.stem] = path
+    readings = [FILES[kind].read(path, run, name if len(names) > 1 else kind) for name, path in names.items()]
+    answers = [answer for each in readings for answer in each.answers]
+    return Reading(answers, sum(each.foreign for each in readings))
 
 
 def without_repeats(decisions: Iterable[Decision], history: Iterable[Decision]) -> list[Decision]:

@@ -26,7 +26,7 @@ def advice(path: Path, form: Form) -> None:
     """Say nothing: a script knows."""
 
 
-def read(path: Path, run: RunDirectory) -> Reading:
+def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
     """Read the lines that have a decision.
 
     Raises:
@@ -39,11 +39,11 @@ def read(path: Path, run: RunDirectory) -> Reading:
                 hint = "; is it doccano's? then give --from doccano" if "label" in line else ""
                 raise FileError(f"{path}, line {number}: it has no key 'decision'{hint}")
             row = row_of(line.get(RECORD_ID), run.data_fingerprint)
-            word, annotator = ("" if line.get(key) is None else line[key] for key in ("decision", "annotator"))
-            if not isinstance(word, str) or not isinstance(annotator, str):
+            word, who = ("" if line.get(key) is None else line[key] for key in ("decision", "annotator"))
+            if not isinstance(word, str) or not isinstance(who, str):
                 raise FileError(f"{path}, line {number}: decision and annotator must be text, in quotes")
             if row is None:
                 foreign += 1
             elif word.strip():
-                said.append(Said(row, word.strip(), annotator.strip() or "jsonl", f"line {number}"))
+                said.append(Said(row, word.strip(), who.strip() or annotator, f"line {number}"))
     return Reading(answered(path, said, run), foreign)

@@ -29,8 +29,8 @@ def advice(path: Path, form: Form) -> str:
     return f"Import it into a project with this labelling interface: {label_config(form)}"
 
 
-def read(path: Path, run: RunDirectory) -> Reading:
-    """Read an export as JSON.
+def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
+    """Read an export as JSON, which always names people: nothing is the ``annotator``'s.
 
     Raises:
         FileError: it is none; the message has the task's place in it.
