@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,10 +13,12 @@ from cli.log_file import logging_to
 from cli.output import json_line, json_option, log_file_option, print_json
 from cli.ranking import refuse_existing
 from cli.review.agree import Disagreement, agree, check_policy
+from cli.review.decided import Reading
 from cli.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place
 from cli.review.exchange import FILES, read_files, without_repeats
 from cli.review.given import given_labels
 from cli.review.options import server_options
+from cli.review.records import record_id
 from cli.review.server import TOOLS, Account, waiting
 from cli.review.store import DecisionStore
 from cli.screen import safe, stderr
@@ -86,15 +88,15 @@ def pull(
             refuse_existing(disagreements, force)
         opened = RunDirectory.open(run)
         with DecisionStore(opened) as store:
-            foreign = 0
             if files:
                 kind = _kind(files, source)
                 reading = read_files(files, kind, opened)
-                answers, foreign = reading.answers, reading.foreign
             else:
                 place, account = _where(store.places(), source, name, url, api_key, workspace)
                 kind = place.tool
-                answers = list(_answers(opened, place, account))
+                reading = _read_server(opened, place, account, _decided(store, kind))
+            answers = reading.answers
+            withdrawn = _decided(store, kind) & reading.undecided
             given = given_labels(opened, sorted({answer.row for answer in answers}))
             decisions, open_rows = agree(answers, policy, given, opened.class_names, kind)
             strange = _strange(opened, answers)
@@ -111,7 +113,8 @@ def pull(
             older=older,
             disagreements=open_rows,
             unknown_labels=strange,
-            foreign=foreign,
+            foreign=reading.foreign,
+            withdrawn=len(withdrawn),
         )
         event("end", **{key: value for key, value in asdict(done).items() if isinstance(value, int)})
         if disagreements is not None:
@@ -121,7 +124,7 @@ def pull(
         print_json(asdict(done))
     else:
         _print(done)
-    if strange or foreign:
+    if done.unknown_labels or done.foreign:
         click.get_current_context().exit(NOT_AS_ASKED)
 
 
@@ -130,7 +133,8 @@ class Pulled:
     """What a pull brought: decisions by verdict, of which ``added`` are new and ``older`` don't hold.
 
     ``unknown_labels`` counts the answers with labels that the model has no class of, which decide nothing;
-    ``foreign`` a file's records that are not of the run's data, which are left out.
+    ``foreign`` a file's records that are not of the run's data, which are left out; ``withdrawn`` the rows whose
+    decision was pulled before and is not there any more, which holds all the same.
     """
 
     run: str
@@ -143,7 +147,8 @@ class Pulled:
     older: int
     disagreements: list[Disagreement]
     unknown_labels: dict[str, int]
-    foreign: int = 0
+    foreign: int
+    withdrawn: int
 
 
 def _print(done: Pulled) -> None:
@@ -164,6 +169,9 @@ def _print(done: Pulled) -> None:
         console.print(safe(f"{count:,} answers can't decide: the model has no class {label!r}"))
     if done.foreign:
         console.print(safe(f"{done.foreign:,} records left out: their record_id names no row of this run's data"))
+    if done.withdrawn:
+        which = f"{done.withdrawn:,} rows decided by an earlier pull from {done.source}"
+        console.print(safe(f"{which} have no decision there now; what was pulled before holds"))
 
 
 def _kind(files: Sequence[Path], source: str | None) -> str:
@@ -229,14 +237,24 @@ def _same(url: str, place: Place) -> bool:
     return without_secrets(url).rstrip("/") == place.url
 
 
-def _answers(run: RunDirectory, place: Place, account: Account) -> Iterator[Answer]:
+def _decided(store: DecisionStore, source: str) -> frozenset[int]:
+    """Return the rows whose decision was pulled from a source."""
+    return frozenset(row for row, decision in store.current().items() if decision.source == source)
+
+
+def _read_server(run: RunDirectory, place: Place, account: Account, decided: Iterable[int]) -> Reading:
+    """Read a server's answers; of the rows ``decided`` before, those that it has without one are ``undecided``."""
     console = stderr()
 
     def say(reason: str, seconds: float) -> None:
         console.print(safe(waiting(reason, seconds)))
 
     with TOOLS[place.tool].connect(account, say) as server:
-        yield from server.answers(place, run)
+        answers = list(server.answers(place, run))
+        silent = set(decided) - {answer.row for answer in answers}
+        rows = {record_id(run.data_fingerprint, row): row for row in sorted(silent)}
+        there = server.listed(place, list(rows))
+    return Reading(answers, 0, frozenset(row for id, row in rows.items() if id in there))
 
 
 def _strange(run: RunDirectory, answers: Iterable[Answer]) -> dict[str, int]:

@@ -103,6 +103,47 @@ def test_a_decision_made_here_since_holds_and_the_pull_says_so(
     assert decisions(fresh)[logged[0].row].verdict == "discarded"
 
 
+def test_an_answer_that_is_not_there_any_more_is_counted_and_what_was_pulled_holds(
+    server: FakeRubrix, fresh: RunDirectory, logged: list[Logged], lossrank: Lossrank
+) -> None:
+    emptied, deleted, overruled, held = logged[:4]
+    for row in logged[:4]:
+        server.answer(row.id, None)
+    assert json.loads(lossrank("pull", fresh.path, "--json").stdout)["withdrawn"] == 0
+    server.records[emptied.id]["status"] = server.records[overruled.id]["status"] = "Default"
+    del server.records[deleted.id]  # as another data set of the server never had it
+    with DecisionStore(fresh) as store:
+        store.decide(overruled.row, "kept", annotator="me")
+    result = lossrank("pull", fresh.path)
+    assert (result.exit_code, result.stdout.split(":")[0]) == (0, "1 answers")
+    assert result.stderr == (
+        "1 rows decided by an earlier pull from rubrix have no decision there now; what was pulled before holds\n"
+    )
+    assert json.loads(lossrank("pull", fresh.path, "--json").stdout)["withdrawn"] == 1
+    verdicts = {row: one.verdict for row, one in decisions(fresh).items()}
+    discarded = dict.fromkeys([emptied.row, deleted.row, held.row], "discarded")
+    assert verdicts == {**discarded, overruled.row: "kept"}
+
+
+def test_a_server_is_asked_of_many_rows_in_parts(
+    server: FakeRubrix,
+    fresh: RunDirectory,
+    logged: list[Logged],
+    lossrank: Lossrank,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cli.review.base._ASKED", 4)
+    for row in logged:
+        server.answer(row.id, None)
+    lossrank("pull", fresh.path)
+    for row in logged:
+        server.records[row.id]["status"] = "Default"
+    server.requests.clear()
+    assert json.loads(lossrank("pull", fresh.path, "--json").stdout)["withdrawn"] == 10
+    bodies = [json.loads(one.content) for one in server.requests if one.url.path.endswith("/data")]
+    assert [len(body["ids"]) for body in bodies if "ids" in body] == [4, 4, 2]
+
+
 def test_a_label_that_is_no_class_decides_nothing_and_is_counted(
     server: FakeRubrix, fresh: RunDirectory, logged: list[Logged], lossrank: Lossrank
 ) -> None:

@@ -106,3 +106,36 @@ def test_files_of_one_name_or_of_two_kinds_are_refused(fresh: RunDirectory, loss
     )
     assert named.exit_code == mixed.exit_code == 1
     assert held(fresh) == {}
+
+
+# What is not there any more
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "zip"])
+def test_a_decision_that_was_emptied_is_counted_and_holds(
+    fresh: RunDirectory, lossrank: Lossrank, tmp_path: Path, ending: str
+) -> None:
+    file = write(fresh, tmp_path / f"worst.{ending}", "discard", "discard", "discard", "")
+    assert lossrank("pull", fresh.path, file).stderr == ""
+    with DecisionStore(fresh) as store:
+        store.decide(1, "kept", annotator="me")
+    write(fresh, file, "", "", "discard", "")
+    result = lossrank("pull", fresh.path, file)
+    kind = {"zip": "doccano"}.get(ending, ending)
+    assert result.exit_code == 0
+    assert result.stderr == (
+        f"1 rows decided by an earlier pull from {kind} have no decision there now; what was pulled before holds\n"
+    )
+    assert json.loads(lossrank("pull", fresh.path, file, "--json").stdout)["withdrawn"] == 1
+    assert held(fresh)[0] == ("discarded", None, kind)
+
+
+def test_a_row_that_one_of_several_files_decides_is_not_emptied(
+    fresh: RunDirectory, lossrank: Lossrank, tmp_path: Path
+) -> None:
+    files = [write(fresh, tmp_path / name, "discard", "discard") for name in ("ana.csv", "ben.csv")]
+    lossrank("pull", fresh.path, *files)
+    write(fresh, files[1], "", "")
+    assert lossrank("pull", fresh.path, *files).stderr == ""
+    write(fresh, files[0], "", "discard")
+    assert "1 rows decided by an earlier pull from csv" in lossrank("pull", fresh.path, *files).stderr

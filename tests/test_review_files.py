@@ -444,6 +444,8 @@ def test_tasks_go_to_label_studio_and_its_export_comes_back(case: Case, lossrank
     assert result.stdout.startswith("1 answers: ")
     assert case.held()[case.rows[0]][2] == "user-3"
     assert "0 decisions are new" in lossrank("pull", case.run.path, out).stdout
+    out.write_text(json.dumps([{**task, "annotations": []} for task in exported]))
+    assert "1 rows decided by an earlier pull from label-studio have no" in lossrank("pull", case.run.path, out).stderr
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
         FileError: the file is no such table, a decision is none, or one person decides a row twice and not alike; the
             message has the line.
     """
-    said, foreign = [], 0
+    said, undecided, foreign = [], set(), 0
     for number, cells in _rows(path, run):
         row = row_of(cells[RECORD_ID].strip(), run.data_fingerprint)
         word = _plain(cells["decision"].strip())
@@ -66,7 +66,9 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
             foreign += 1
         elif word:
             said.append(Said(row, word, _plain(cells.get("annotator", "").strip()) or annotator, f"line {number}"))
-    return Reading(answered(path, said, run), foreign)
+        else:
+            undecided.add(row)
+    return Reading(answered(path, said, run), foreign, frozenset(undecided))
 
 
 def _rows(path: Path, run: RunDirectory) -> Iterator[tuple[int, dict[str, str]]]:

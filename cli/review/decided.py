@@ -31,10 +31,14 @@ class Said:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a file holds: answers to rows of the run's data, and how many records are of ``foreign`` data."""
+    """What a file or a server holds: answers to rows of the run's data, and how many records are of ``foreign`` data.
+
+    ``undecided`` are rows that are there without a decision.
+    """
 
     answers: list[Answer]
     foreign: int
+    undecided: frozenset[int]
 
 
 def words(run: RunDirectory) -> str:

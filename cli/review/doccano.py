@@ -48,6 +48,7 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
         FileError: a line can't be read; the message has its number.
     """
     said: list[Said] = []
+    undecided: set[int] = set()
     foreign = 0
     try:
         for name, stream in _files(path):
@@ -65,9 +66,11 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
                     foreign += 1
                 elif labels:
                     said.append(Said(row, ", ".join(labels), who, f"{where}line {number}"))
+                else:
+                    undecided.add(row)
     except zipfile.BadZipFile as error:
         raise FileError(f"{path} is no zip file as doccano writes it ({error}); export it again") from None
-    return Reading(answered(path, said, run, strict=False), foreign)
+    return Reading(answered(path, said, run, strict=False), foreign, frozenset(undecided))
 
 
 def _files(path: Path) -> Iterator[tuple[str, IO[bytes]]]:

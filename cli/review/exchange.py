@@ -92,7 +92,8 @@ def read_files(paths: Sequence[Path], kind: str, run: RunDirectory) -> Reading:
         names[path.stem] = path
     readings = [FILES[kind].read(path, run, name if len(names) > 1 else kind) for name, path in names.items()]
     answers = [answer for each in readings for answer in each.answers]
-    return Reading(answers, sum(each.foreign for each in readings))
+    undecided = frozenset[int]().union(*(each.undecided for each in readings)) - {answer.row for answer in answers}
+    return Reading(answers, sum(each.foreign for each in readings), undecided)
 
 
 def without_repeats(decisions: Iterable[Decision], history: Iterable[Decision]) -> list[Decision]:

@@ -32,7 +32,7 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
     Raises:
         FileError: a line can't be read or has a decision that is none; the message has its number.
     """
-    said, foreign = [], 0
+    said, undecided, foreign = [], set(), 0
     with path.open("rb") as stream:
         for number, line in read_lines(str(path), stream):
             if "decision" not in line:
@@ -46,4 +46,6 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
                 foreign += 1
             elif word.strip():
                 said.append(Said(row, word.strip(), who.strip() or annotator, f"line {number}"))
-    return Reading(answered(path, said, run), foreign)
+            else:
+                undecided.add(row)
+    return Reading(answered(path, said, run), foreign, frozenset(undecided))
