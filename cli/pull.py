@@ -14,7 +14,7 @@ from cli.output import json_line, json_option, log_file_option, print_json
 from cli.ranking import refuse_existing
 from cli.review.agree import Disagreement, agree, check_policy
 from cli.review.decided import Reading
-from cli.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place
+from cli.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place, now_text
 from cli.review.exchange import FILES, read_files, without_repeats
 from cli.review.given import given_labels
 from cli.review.options import server_options
@@ -102,6 +102,7 @@ def pull(
             strange = _strange(opened, answers)
             dated = not files or FILES[kind].dated
             new = decisions if dated else without_repeats(decisions, store.history())
+            ahead = sum(decision.decided_at > now_text() for decision in decisions)
             added, older = store.add(new, taken_back=[each.row for each in open_rows], source=kind)
         verdicts = Counter(decision.verdict for decision in decisions)
         done = Pulled(
@@ -115,6 +116,7 @@ def pull(
             unknown_labels=strange,
             foreign=reading.foreign,
             withdrawn=len(withdrawn),
+            ahead=ahead,
         )
         event("end", **{key: value for key, value in asdict(done).items() if isinstance(value, int)})
         if disagreements is not None:
@@ -134,7 +136,8 @@ class Pulled:
 
     ``unknown_labels`` counts the answers with labels that the model has no class of, which decide nothing;
     ``foreign`` a file's records that are not of the run's data, which are left out; ``withdrawn`` the rows whose
-    decision was pulled before and is not there any more, which holds all the same.
+    decision was pulled before and is not there any more, which holds all the same; ``ahead`` the decisions that are
+    dated later than now, which count as made when they were first pulled.
     """
 
     run: str
@@ -149,6 +152,7 @@ class Pulled:
     unknown_labels: dict[str, int]
     foreign: int
     withdrawn: int
+    ahead: int
 
 
 def _print(done: Pulled) -> None:
@@ -169,6 +173,9 @@ def _print(done: Pulled) -> None:
         console.print(safe(f"{count:,} answers can't decide: the model has no class {label!r}"))
     if done.foreign:
         console.print(safe(f"{done.foreign:,} records left out: their record_id names no row of this run's data"))
+    if done.ahead:
+        which = f"{done.ahead:,} decisions are dated later than now, as this clock or the one there is wrong"
+        console.print(safe(f"{which}; they count as made when they were first pulled"))
     if done.withdrawn:
         which = f"{done.withdrawn:,} rows decided by an earlier pull from {done.source}"
         console.print(safe(f"{which} have no decision there now; what was pulled before holds"))

@@ -144,6 +144,25 @@ def test_a_server_is_asked_of_many_rows_in_parts(
     assert [len(body["ids"]) for body in bodies if "ids" in body] == [4, 4, 2]
 
 
+def test_an_answer_of_a_clock_that_is_ahead_does_not_win_for_ever(
+    server: FakeRubrix, fresh: RunDirectory, logged: list[Logged], lossrank: Lossrank
+) -> None:
+    server.answer(logged[0].id, None, at="2999-01-01T10:00:00")
+    server.answer(logged[1].id, None)
+    first = lossrank("pull", fresh.path)
+    assert first.stdout.endswith("; 2 decisions are new\n")
+    assert first.stderr == (
+        "1 decisions are dated later than now, as this clock or the one there is wrong; they count as made when they "
+        "were first pulled\n"
+    )
+    with DecisionStore(fresh) as store:
+        store.decide(logged[0].row, "kept", annotator="me")
+    again = json.loads(lossrank("pull", fresh.path, "--json").stdout)
+    assert (again["added"], again["ahead"]) == (0, 1)
+    assert decisions(fresh)[logged[0].row].verdict == "kept"
+    assert decisions(fresh)[logged[0].row].decided_at < "2999"
+
+
 def test_a_label_that_is_no_class_decides_nothing_and_is_counted(
     server: FakeRubrix, fresh: RunDirectory, logged: list[Logged], lossrank: Lossrank
 ) -> None:
