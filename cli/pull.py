@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,10 +13,12 @@ from cli.log_file import logging_to
 from cli.output import json_line, json_option, log_file_option, print_json
 from cli.ranking import refuse_existing
 from cli.review.agree import Disagreement, agree, check_policy
-from cli.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place
-from cli.review.exchange import FILES, without_repeats
+from cli.review.decided import Reading
+from cli.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place, now_text
+from cli.review.exchange import FILES, read_files, without_repeats
 from cli.review.given import given_labels
 from cli.review.options import server_options
+from cli.review.records import record_id
 from cli.review.server import TOOLS, Account, waiting
 from cli.review.store import DecisionStore
 from cli.screen import safe, stderr
@@ -28,7 +30,7 @@ from scorer.files import write_atomically
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
 @click.option(
     "--from",
     "source",
@@ -55,7 +57,7 @@ from scorer.files import write_atomically
 @json_option
 def pull(
     run: Path,
-    file: Path | None,
+    files: tuple[Path, ...],
     source: str | None,
     name: str | None,
     url: str | None,
@@ -67,37 +69,40 @@ def pull(
     log_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Bring people's decisions back into RUN, from a review tool or its exported FILE.
+    """Bring people's decisions back into RUN, from a review tool or its exported FILEs.
 
     Where `log` put the rows is remembered, so that neither server nor name need be said again. Decisions made with
     `lossrank review` and pulled ones are kept together: of each row the latest holds. Pulling again adds what is new.
-    Rows that their annotators disagree on stay undecided and are listed.
+    Rows that their annotators disagree on stay undecided and are listed. Several FILEs are of one kind; where
+    they don't say whose decisions they are, their names do.
 
     \b
     Examples:
       lossrank pull run
       lossrank pull run --from argilla --policy unanimous --disagreements open.jsonl
       lossrank pull run reviewed.csv
+      lossrank pull run ana.csv ben.csv cy.csv --policy unanimous
     """
     with logging_to(log_file, "pull", run=str(run), source=source):
         if disagreements is not None:
             refuse_existing(disagreements, force)
         opened = RunDirectory.open(run)
         with DecisionStore(opened) as store:
-            foreign = 0
-            if file is not None:
-                kind = _kind(file, source)
-                reading = FILES[kind].read(file, opened)
-                answers, foreign = reading.answers, reading.foreign
+            if files:
+                kind = _kind(files, source)
+                reading = read_files(files, kind, opened)
             else:
                 place, account = _where(store.places(), source, name, url, api_key, workspace)
                 kind = place.tool
-                answers = list(_answers(opened, place, account))
+                reading = _read_server(opened, place, account, _decided(store, kind))
+            answers = reading.answers
+            withdrawn = _decided(store, kind) & reading.undecided
             given = given_labels(opened, sorted({answer.row for answer in answers}))
             decisions, open_rows = agree(answers, policy, given, opened.class_names, kind)
             strange = _strange(opened, answers)
-            dated = file is None or FILES[kind].dated
+            dated = not files or FILES[kind].dated
             new = decisions if dated else without_repeats(decisions, store.history())
+            ahead = sum(decision.decided_at > now_text() for decision in decisions)
             added, older = store.add(new, taken_back=[each.row for each in open_rows], source=kind)
         verdicts = Counter(decision.verdict for decision in decisions)
         done = Pulled(
@@ -109,7 +114,9 @@ def pull(
             older=older,
             disagreements=open_rows,
             unknown_labels=strange,
-            foreign=foreign,
+            foreign=reading.foreign,
+            withdrawn=len(withdrawn),
+            ahead=ahead,
         )
         event("end", **{key: value for key, value in asdict(done).items() if isinstance(value, int)})
         if disagreements is not None:
@@ -119,7 +126,7 @@ def pull(
         print_json(asdict(done))
     else:
         _print(done)
-    if strange or foreign:
+    if done.unknown_labels or done.foreign:
         click.get_current_context().exit(NOT_AS_ASKED)
 
 
@@ -128,7 +135,9 @@ class Pulled:
     """What a pull brought: decisions by verdict, of which ``added`` are new and ``older`` don't hold.
 
     ``unknown_labels`` counts the answers with labels that the model has no class of, which decide nothing;
-    ``foreign`` a file's records that are not of the run's data, which are left out.
+    ``foreign`` a file's records that are not of the run's data, which are left out; ``withdrawn`` the rows whose
+    decision was pulled before and is not there any more, which holds all the same; ``ahead`` the decisions that are
+    dated later than now, which count as made when they were first pulled.
     """
 
     run: str
@@ -141,7 +150,9 @@ class Pulled:
     older: int
     disagreements: list[Disagreement]
     unknown_labels: dict[str, int]
-    foreign: int = 0
+    foreign: int
+    withdrawn: int
+    ahead: int
 
 
 def _print(done: Pulled) -> None:
@@ -162,17 +173,31 @@ def _print(done: Pulled) -> None:
         console.print(safe(f"{count:,} answers can't decide: the model has no class {label!r}"))
     if done.foreign:
         console.print(safe(f"{done.foreign:,} records left out: their record_id names no row of this run's data"))
+    if done.ahead:
+        which = f"{done.ahead:,} decisions are dated later than now, as this clock or the one there is wrong"
+        console.print(safe(f"{which}; they count as made when they were first pulled"))
+    if done.withdrawn:
+        which = f"{done.withdrawn:,} rows decided by an earlier pull from {done.source}"
+        console.print(safe(f"{which} have no decision there now; what was pulled before holds"))
 
 
-def _kind(file: Path, source: str | None) -> str:
+def _kind(files: Sequence[Path], source: str | None) -> str:
     if source is not None:
         if source not in FILES:
-            raise RunError(f"{source} has no file to pull; leave out {file}, or say with --from: {', '.join(FILES)}")
+            raise RunError(
+                f"{source} has no file to pull; leave out {files[0]}, or say with --from: {', '.join(FILES)}"
+            )
         return source
-    for name, kind in FILES.items():
-        if file.suffix.lower() in kind.endings:
-            return name
-    raise RunError(f"{file} says by no known ending what it is; say it with --from: {', '.join(FILES)}")
+    kinds: dict[str, Path] = {}
+    for file in files:
+        kind = next((name for name, one in FILES.items() if file.suffix.lower() in one.endings), None)
+        if kind is None:
+            raise RunError(f"{file} says by no known ending what it is; say it with --from: {', '.join(FILES)}")
+        kinds.setdefault(kind, file)
+    if len(kinds) > 1:
+        found = " and ".join(f"{file} is {kind}" for kind, file in kinds.items())
+        raise RunError(f"{found}; pull files of one kind at a time, or say with --from what they are")
+    return next(iter(kinds))
 
 
 def _where(
@@ -219,14 +244,24 @@ def _same(url: str, place: Place) -> bool:
     return without_secrets(url).rstrip("/") == place.url
 
 
-def _answers(run: RunDirectory, place: Place, account: Account) -> Iterator[Answer]:
+def _decided(store: DecisionStore, source: str) -> frozenset[int]:
+    """Return the rows whose decision was pulled from a source."""
+    return frozenset(row for row, decision in store.current().items() if decision.source == source)
+
+
+def _read_server(run: RunDirectory, place: Place, account: Account, decided: Iterable[int]) -> Reading:
+    """Read a server's answers; of the rows ``decided`` before, those that it has without one are ``undecided``."""
     console = stderr()
 
     def say(reason: str, seconds: float) -> None:
         console.print(safe(waiting(reason, seconds)))
 
     with TOOLS[place.tool].connect(account, say) as server:
-        yield from server.answers(place, run)
+        answers = list(server.answers(place, run))
+        silent = set(decided) - {answer.row for answer in answers}
+        rows = {record_id(run.data_fingerprint, row): row for row in sorted(silent)}
+        there = server.listed(place, list(rows))
+    return Reading(answers, 0, frozenset(row for id, row in rows.items() if id in there))
 
 
 def _strange(run: RunDirectory, answers: Iterable[Answer]) -> dict[str, int]:

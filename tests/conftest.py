@@ -19,6 +19,8 @@ from tests.tiny import CLASSES, make_bundle, make_texts
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+    from tests.cases import Case
+
 SHARED = Path(__file__).parents[2] / "shared"
 
 
@@ -83,6 +85,14 @@ def hostile(tiny_bundle: ModelBundle, tmp_path: Path) -> Path:
     from tests.browser import hostile_run
 
     return hostile_run(tiny_bundle, tmp_path)
+
+
+@pytest.fixture
+def case(tiny_bundle: ModelBundle, tmp_path: Path) -> "Case":
+    """A run of sixty rows, whose worst go out in files."""
+    from tests.cases import make_case
+
+    return make_case(tiny_bundle, tmp_path)
 
 
 @pytest.fixture

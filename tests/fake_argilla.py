@@ -12,10 +12,14 @@ from typing import Any
 import httpx
 import pytest
 
+from cli.review.argilla2 import Argilla2Server
+from cli.review.argilla_server import connect
 from cli.review.rubrix_api import RubrixApi
+from cli.review.server import Account, Form
 
 URL = "http://argilla.test:6900"
 KEY = "a-secret-key"
+FORM = Form(("World", "Sports", "Business"), ("text",))
 OWNER, ANA, BEN = (str(uuid.UUID(int=number)) for number in (1, 2, 3))
 USERS = {OWNER: "owner", ANA: "ana", BEN: "ben"}
 Item = dict[str, Any]
@@ -142,6 +146,20 @@ def talk_to(server: httpx.BaseTransport, patch: pytest.MonkeyPatch) -> None:
     patch.delenv("ARGILLA_WORKSPACE", raising=False)
     patch.setenv("ARGILLA_API_URL", URL)
     patch.setenv("ARGILLA_API_KEY", KEY)
+
+
+def client(**options: Any) -> Argilla2Server:
+    """A client of the server in memory."""
+    made = connect(Account(URL, options.pop("key", KEY), options.pop("workspace", None)), lambda reason, seconds: None)
+    assert isinstance(made, Argilla2Server)
+    return made
+
+
+def opened(name: str = "d", form: Form = FORM) -> Argilla2Server:
+    """A client with an open data set."""
+    made = client()
+    made.open(name, form)
+    return made
 
 
 def _stamp() -> Item:

@@ -3,11 +3,13 @@
 tests/servers has the real ones; this one fails on demand.
 """
 
+import functools
 import json
 from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 
 from cli.review.records import ReviewRecord
 from cli.review.rubrix_api import RubrixApi
@@ -151,3 +153,12 @@ def make_record(row: int, **changes: Any) -> ReviewRecord:
 def connect(server: httpx.BaseTransport, url: str = URL, key: str = KEY, **options: Any) -> RubrixApi:
     """A client of the server in memory."""
     return RubrixApi(url, key, transport=server, **options)
+
+
+def talk_to(server: httpx.BaseTransport, patch: pytest.MonkeyPatch) -> None:
+    """Put a server in memory behind the commands; pauses take no time."""
+    patch.setattr("cli.review.rubrix_server.RubrixApi", functools.partial(RubrixApi, transport=server))
+    patch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
+    patch.delenv("RUBRIX_WORKSPACE", raising=False)
+    patch.setenv("RUBRIX_API_URL", URL)
+    patch.setenv("RUBRIX_API_KEY", KEY)

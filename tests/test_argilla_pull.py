@@ -115,6 +115,18 @@ def test_more_than_a_page_is_read_whole(
     assert lossrank("pull", fresh.path).stdout.startswith("12 answers: 12 rows kept")
 
 
+def test_a_response_that_is_not_there_any_more_is_counted_and_holds(
+    server: FakeArgilla, fresh: RunDirectory, logged: Rows, lossrank: Lossrank
+) -> None:
+    server.respond(logged[0][1], ANA, None)
+    lossrank("pull", fresh.path)
+    server.records[0]["responses"].clear()
+    assert lossrank("pull", fresh.path).stderr == (
+        "1 rows decided by an earlier pull from argilla have no decision there now; what was pulled before holds\n"
+    )
+    assert pulled(fresh) == {logged[0][0]: ("discarded", None, "ana")}
+
+
 def test_records_that_change_places_while_they_are_read_are_not_lost_in_silence(
     server: FakeArgilla,
     fresh: RunDirectory,

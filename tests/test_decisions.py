@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.review.decision import DISCARDED, HERE, KEPT, RELABELLED, ConflictError, Decision, Place, utc_text
+from cli.review.decision import DISCARDED, HERE, KEPT, RELABELLED, ConflictError, Decision, Place, now_text, utc_text
 from cli.review.store import DecisionStore, has_decisions
 from scorer import RunDirectory, RunError
 
@@ -80,12 +80,34 @@ def test_a_decision_on_a_row_that_changed_since_it_was_seen_is_refused(fresh: Ru
         assert other.current()[4].annotator == "ann"
 
 
-def test_a_clock_that_was_set_back_does_not_let_the_older_decision_win(fresh: RunDirectory) -> None:
-    tomorrow = utc_text(datetime.now(UTC) + timedelta(days=1))
+def test_a_clock_that_was_set_back_does_not_let_the_older_decision_win(
+    fresh: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with DecisionStore(fresh) as store:
-        assert store.add([elsewhere(5, tomorrow)]) == (1, 0)
+        store.decide(5, DISCARDED, annotator="ann")
+        monkeypatch.setattr("cli.review.store.now_text", lambda: utc_text("2020-01-01"))
         store.decide(5, KEPT, annotator="ann")
         assert store.current()[5].verdict == KEPT
+
+
+def test_a_decision_from_elsewhere_that_is_dated_later_than_now_is_made_now_and_known_again(
+    fresh: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tomorrow, later = (utc_text(datetime.now(UTC) + timedelta(days=days)) for days in (1, 2))
+    brought = [elsewhere(5, tomorrow), elsewhere(6, tomorrow)]
+    with DecisionStore(fresh) as store:
+        store.decide(5, KEPT, annotator="me")
+        assert store.add(brought) == (2, 0)
+        assert store.current()[5].label == "Sports"
+        assert store.current()[5].decided_at <= now_text()
+        store.decide(5, KEPT, annotator="me")
+        assert store.add([elsewhere(6, now_text(), "World")]) == (1, 0)
+        assert store.add(brought) == (0, 0)
+        monkeypatch.setattr("cli.review.store.now_text", lambda: later)  # its own date has come
+        assert store.add(brought) == (0, 0)
+        assert [one.label for one in store.current().values()] == [None, "World"]
+        assert store.add([elsewhere(5, later)]) == (1, 0)  # said once more
+        assert store.current()[5].label == "Sports"
 
 
 def test_decisions_from_elsewhere_are_added_once_and_an_older_one_does_not_replace_a_later_one(

@@ -357,6 +357,10 @@ def test_the_worst_rows_go_out_once_and_the_answers_come_back(
     }
     assert (held[rows[0]].annotator, held[rows[0]].source) == ("ana@example.com", "label-studio")
     assert held[rows[0]].decided_at == "2026-01-01T10:00:00.500000+00:00"
+    server.tasks[1]["annotations"].clear()
+    assert "1 rows decided by an earlier pull from label-studio have no decision there now" in (
+        lossrank("pull", run.path).stderr
+    )
 
 
 def test_a_row_without_a_label_has_an_empty_given_label_to_show(

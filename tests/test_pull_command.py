@@ -1,23 +1,18 @@
-"""`lossrank pull` from a server in memory: what comes back, from where, what can't; tests/servers has real ones."""
+"""`lossrank pull` from a server in memory: what comes back and what can't; tests/servers has real ones."""
 
-import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from click.testing import Result
 
-from cli.review.decision import Decision, Place
-from cli.review.rubrix_answers import RubrixError
-from cli.review.rubrix_api import RubrixApi
-from cli.review.rubrix_record import answer
+from cli.review.decision import Decision
 from cli.review.store import DecisionStore
 from scorer import RunDirectory, rank
-from tests.fake_rubrix import KEY, URL, FakeRubrix, connect, error
+from tests.fake_rubrix import FakeRubrix, error, talk_to
 from tests.tiny import CLASSES
 
 Lossrank = Callable[..., Result]
@@ -37,11 +32,7 @@ class Logged:
 def server(monkeypatch: pytest.MonkeyPatch) -> FakeRubrix:
     """A server in memory that the commands talk to; pauses take no time."""
     server = FakeRubrix()
-    monkeypatch.setattr("cli.review.rubrix_server.RubrixApi", functools.partial(RubrixApi, transport=server))
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
-    monkeypatch.delenv("RUBRIX_WORKSPACE", raising=False)
-    monkeypatch.setenv("RUBRIX_API_URL", URL)
-    monkeypatch.setenv("RUBRIX_API_KEY", KEY)
+    talk_to(server, monkeypatch)
     return server
 
 
@@ -109,6 +100,66 @@ def test_a_decision_made_here_since_holds_and_the_pull_says_so(
     assert decisions(fresh)[logged[0].row].verdict == "discarded"
 
 
+def test_an_answer_that_is_not_there_any_more_is_counted_and_what_was_pulled_holds(
+    server: FakeRubrix, fresh: RunDirectory, logged: list[Logged], lossrank: Lossrank
+) -> None:
+    emptied, deleted, overruled, held = logged[:4]
+    for row in logged[:4]:
+        server.answer(row.id, None)
+    assert json.loads(lossrank("pull", fresh.path, "--json").stdout)["withdrawn"] == 0
+    server.records[emptied.id]["status"] = server.records[overruled.id]["status"] = "Default"
+    del server.records[deleted.id]  # as another data set of the server never had it
+    with DecisionStore(fresh) as store:
+        store.decide(overruled.row, "kept", annotator="me")
+    result = lossrank("pull", fresh.path)
+    assert (result.exit_code, result.stdout.split(":")[0]) == (0, "1 answers")
+    assert result.stderr == (
+        "1 rows decided by an earlier pull from rubrix have no decision there now; what was pulled before holds\n"
+    )
+    assert json.loads(lossrank("pull", fresh.path, "--json").stdout)["withdrawn"] == 1
+    verdicts = {row: one.verdict for row, one in decisions(fresh).items()}
+    discarded = dict.fromkeys([emptied.row, deleted.row, held.row], "discarded")
+    assert verdicts == {**discarded, overruled.row: "kept"}
+
+
+def test_a_server_is_asked_of_many_rows_in_parts(
+    server: FakeRubrix,
+    fresh: RunDirectory,
+    logged: list[Logged],
+    lossrank: Lossrank,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cli.review.base._ASKED", 4)
+    for row in logged:
+        server.answer(row.id, None)
+    lossrank("pull", fresh.path)
+    for row in logged:
+        server.records[row.id]["status"] = "Default"
+    server.requests.clear()
+    assert json.loads(lossrank("pull", fresh.path, "--json").stdout)["withdrawn"] == 10
+    bodies = [json.loads(one.content) for one in server.requests if one.url.path.endswith("/data")]
+    assert [len(body["ids"]) for body in bodies if "ids" in body] == [4, 4, 2]
+
+
+def test_an_answer_of_a_clock_that_is_ahead_does_not_win_for_ever(
+    server: FakeRubrix, fresh: RunDirectory, logged: list[Logged], lossrank: Lossrank
+) -> None:
+    server.answer(logged[0].id, None, at="2999-01-01T10:00:00")
+    server.answer(logged[1].id, None)
+    first = lossrank("pull", fresh.path)
+    assert first.stdout.endswith("; 2 decisions are new\n")
+    assert first.stderr == (
+        "1 decisions are dated later than now, as this clock or the one there is wrong; they count as made when they "
+        "were first pulled\n"
+    )
+    with DecisionStore(fresh) as store:
+        store.decide(logged[0].row, "kept", annotator="me")
+    again = json.loads(lossrank("pull", fresh.path, "--json").stdout)
+    assert (again["added"], again["ahead"]) == (0, 1)
+    assert decisions(fresh)[logged[0].row].verdict == "kept"
+    assert decisions(fresh)[logged[0].row].decided_at < "2999"
+
+
 def test_a_label_that_is_no_class_decides_nothing_and_is_counted(
     server: FakeRubrix, fresh: RunDirectory, logged: list[Logged], lossrank: Lossrank
 ) -> None:
@@ -147,150 +198,12 @@ def test_the_summary_as_json_and_a_log_file_without_labels_or_texts(
     assert "private" not in lines
 
 
-@pytest.mark.parametrize("argilla", [False, True])
-def test_more_than_a_page_is_read_and_after_a_short_failure_goes_on(
-    argilla: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
-    monkeypatch.setattr("cli.review.rubrix_api._PAGE", 4)
-    server = FakeRubrix("d", argilla=argilla)
-    server.store({"id": f"abc-{row:09d}", "status": "Default"} for row in range(30))
-    wanted = [f"abc-{row:09d}" for row in range(0, 30, 3)]
-    for id in wanted:
-        server.answer(id, "World")
-    failures = [httpx.Response(503), httpx.Response(503)]
-    if not argilla:  # which can fail in the middle of a good answer
-        failures.append(httpx.Response(200, content=error(500, "G", message="no shard").content))
-
-    def before(request: httpx.Request) -> httpx.Response | None:
-        return failures.pop() if failures and len(server.requests) % 2 else None
-
-    with connect(server) as api:
-        api.open_dataset("d", make=False)
-        server.before = before
-        assert [record["id"] for record in api.reviewed("d")] == wanted
-        assert failures == []
-
-
-@pytest.mark.parametrize(
-    "changes", [{"last_updated": None}, {"last_updated": "yesterday"}, {"annotation": {"labels": 3, "agent": "a"}}]
-)
-def test_a_record_that_is_none_is_an_error(changes: dict[str, Any]) -> None:
-    good = {"id": "abc-000000007", "status": "Discarded", "annotation": None, "last_updated": "2026-01-01"}
-    found = answer(good, "abc", "news")
-    assert found is not None
-    assert (found.row, found.label, found.annotator) == (7, None, "unknown")
-    with pytest.raises(ValueError):  # noqa: PT011
-        answer({**good, **changes}, "abc", "news")
-
-
-def test_validated_without_an_annotation_says_nothing_and_two_labels_are_no_class() -> None:
-    validated = {"id": "abc-000000007", "status": "Validated", "last_updated": "2026-01-01"}
-    assert answer(validated, "abc", "news") is None
-    both = {"agent": "ana", "labels": [{"class": "World"}, {"class": "Sports"}]}
-    found = answer({**validated, "annotation": both}, "abc", "news")
-    assert found is not None
-    assert found.label == "World, Sports"
-
-
-# From where
-
-
-def test_the_place_is_remembered_with_its_workspace(
-    server: FakeRubrix, fresh: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lossrank("log", fresh.path, "--name", "d", "--top", 3, "--workspace", "team", "--url", "http://other.test:1")
-    monkeypatch.delenv("RUBRIX_API_URL")
-    server.requests.clear()
-    assert lossrank("pull", fresh.path).exit_code == 0
-    assert {request.url.host for request in server.requests} == {"other.test"}
-    assert server.requests[0].headers["X-Rubrix-Workspace"] == "team"
-
-
-def test_of_several_places_the_latest_that_fits_is_taken(
-    server: FakeRubrix, fresh: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("RUBRIX_API_URL", raising=False)
-    for name, url in (("a", "http://one.test"), ("b", "http://one.test"), ("a", "http://two.test"), ("c", URL)):
-        lossrank("log", fresh.path, "--name", name, "--top", 1, "--url", url)
-
-    def asked(*options: str) -> tuple[str, str]:
-        server.requests.clear()
-        assert lossrank("pull", fresh.path, *options).exit_code == 0
-        return server.requests[0].url.host, server.requests[-1].url.path.split("/")[3]
-
-    assert asked() == ("rubrix.test", "c")
-    assert asked("--name", "a") == ("two.test", "a")
-    assert asked("--url", "http://one.test") == ("one.test", "b")
-    assert asked("--name", "a", "--url", "http://one.test/") == ("one.test", "a")
-    assert asked("--name", "b", "--url", "http://moved.test") == ("moved.test", "b")
-
-    # Whoever hands over a run must not learn a key that is meant for another server.
-    monkeypatch.setenv("RUBRIX_API_URL", "http://corp.test")
-    server.requests.clear()
-    refused = lossrank("pull", fresh.path, "--name", "a")
-    assert refused.exit_code == 1
-    assert "were logged to http://two.test, and RUBRIX_API_URL is http://corp.test; say" in refused.stderr
-    assert server.requests == []
-
-
-def test_a_workspace_of_one_server_is_not_asked_of_another(
-    server: FakeRubrix, fresh: RunDirectory, lossrank: Lossrank
-) -> None:
-    lossrank("log", fresh.path, "--name", "d", "--top", 1, "--workspace", "team")
-    server.requests.clear()
-    assert lossrank("pull", fresh.path, "--url", "http://moved.test").exit_code == 0
-    assert "X-Rubrix-Workspace" not in server.requests[0].headers
-
-
-def test_the_password_of_the_address_is_used_and_never_kept(
-    server: FakeRubrix, fresh: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RUBRIX_API_URL", "http://someone:pass-word@rubrix.test:6900")
-    lossrank("log", fresh.path, "--name", "d", "--top", 1)
-    with DecisionStore(fresh) as store:
-        assert store.places() == [Place("rubrix", URL, "rubrix", "d")]
-    server.requests.clear()
-    assert lossrank("pull", fresh.path).exit_code == 0
-    assert server.requests[0].headers["Authorization"].startswith("Basic ")
-    assert b"pass-word" not in (fresh.path / "review.sqlite").read_bytes()
-
-
 def test_what_was_never_logged_is_pulled_by_saying_where(
     server: FakeRubrix, fresh: RunDirectory, logged: list[Logged], lossrank: Lossrank
 ) -> None:
     server.answer(logged[0].id, logged[0].given)
     (fresh.path / "review.sqlite").unlink()
     assert "1 rows kept" in lossrank("pull", fresh.path, "--from", "rubrix", "--name", "d").stdout
-
-
-def test_argilla_1_answers_to_who_takes_it_for_rubrix(
-    fresh: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = FakeRubrix(argilla=True)
-    monkeypatch.setattr("cli.review.rubrix_server.RubrixApi", functools.partial(RubrixApi, transport=server))
-    monkeypatch.setenv("RUBRIX_API_KEY", KEY)
-    monkeypatch.setenv("RUBRIX_API_URL", URL)
-    result = lossrank("log", fresh.path, "--name", "d", "--top", 5)
-    assert result.stdout.startswith("5 rows: 5 logged")
-    assert lossrank("log", fresh.path, "--name", "d", "--top", 7).stdout.startswith("7 rows: 2 logged, 5 there already")
-    for id in server.records:
-        server.answer(id, "World")
-    assert lossrank("pull", fresh.path).stdout.startswith("7 answers: ")
-
-
-def test_argillas_workspace_is_the_only_one_or_the_users_own() -> None:
-    server = FakeRubrix(argilla=True)
-    names = ["team", "two"]
-    server.before = lambda request: (
-        httpx.Response(200, json={"username": "ana", "workspaces": names}) if request.url.path == "/api/me" else None
-    )
-    with pytest.raises(RubrixError, match=r"Argilla at .* has no workspace of the user's own, only team, two; set --w"):
-        connect(server).open_dataset("d")
-    with pytest.raises(RubrixError, match="has no workspace 'three' for this key, only team, two; set --workspace or"):
-        connect(server, workspace="three").open_dataset("d")
-    names.pop()
-    assert connect(server).open_dataset("d") == "team"
 
 
 # What can't be done
@@ -356,16 +269,6 @@ def test_it_waits_for_a_server_that_comes_back_and_says_so(
     result = lossrank("pull", fresh.path)
     assert "1 rows kept" in result.stdout
     assert result.stderr.count("waiting for the server ([Errno 111] Connection refused); next try in ") == 2
-
-
-def test_a_closed_data_set_of_argilla_1_is_no_server_to_wait_for() -> None:
-    server = FakeRubrix("d", argilla=True)
-    closed = error(500, "GenericServerError", message="RequestError(400, 'index_closed_exception', 'closed')")
-    server.before = lambda request: closed if request.url.path.endswith("/:search") else None
-    with connect(server, workspace="team") as api:
-        api.open_dataset("d")
-        with pytest.raises(RubrixError, match="the data set 'd' is closed; open it on the server and run this again"):
-            api.existing_ids("d", ["a"])
 
 
 def test_a_data_set_that_is_closed_is_said_so(

@@ -1,219 +1,21 @@
-"""`log` to files and `pull` from them: CSV, JSON lines, doccano's and Label Studio's."""
+"""`log` to files and `pull` from them: JSON lines, doccano's and Label Studio's, and what all kinds share."""
 
-import csv
-import io
 import json
 import os
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from click.testing import Result
-from hypothesis import given as any_of
-from hypothesis import strategies as st
 
-from cli.review.csv_file import _guarded, _plain
 from cli.review.decision import RELABELLED
 from cli.review.exchange import FILES
 from cli.review.records import record_id
 from cli.review.store import DecisionStore
-from scorer import ModelBundle, RunDirectory, ScoreOptions, rank, score_dataset
+from tests.cases import Case, Lossrank, fill_in, log
 from tests.fake_rubrix import make_record
-from tests.tiny import CLASSES, make_texts
+from tests.tiny import CLASSES
 
-Lossrank = Callable[..., Result]
 SOURCES = ("csv", "jsonl", "doccano", "label-studio")
-
-
-@dataclass(frozen=True)
-class Case:
-    """A run, and its five worst rows, all of which have a label but row 30."""
-
-    run: RunDirectory
-    rows: list[int]
-    folder: Path
-
-    def given(self, row: int) -> str:
-        return CLASSES[row % 4]
-
-    def other(self, row: int) -> str:
-        return CLASSES[(row + 1) % 4]
-
-    def held(self) -> dict[int, tuple[str, str | None, str]]:
-        with DecisionStore(self.run) as store:
-            return {row: (one.verdict, one.label, one.annotator) for row, one in store.current().items()}
-
-
-@pytest.fixture
-def case(tiny_bundle: ModelBundle, tmp_path: Path) -> Case:
-    texts = [f"=cmd|' /C calc'!A0 {text}\r\nsecond; line" for text in make_texts(60)]
-    labels: list[str | None] = [CLASSES[i % 4] for i in range(60)]
-    labels[30] = None
-    pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "news.parquet")
-    score_dataset(tiny_bundle, tmp_path / "news.parquet", tmp_path / "run", ScoreOptions(threads=1))
-    run = RunDirectory.open(tmp_path / "run")
-    return Case(run, [row.row for row in rank(run, 5)], tmp_path)
-
-
-def log(case: Case, lossrank: Lossrank, kind: str, name: str, *options: object) -> Path:
-    """Write the five worst rows to a file."""
-    file = case.folder / name
-    result = lossrank("log", case.run.path, "--to", kind, "-o", file, *(options or ("--top", 5)))
-    assert result.exit_code == 0, result.stderr
-    return file
-
-
-def read_csv(file: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(file.read_bytes().decode("utf-8-sig"), newline="")))
-
-
-def fill_in(file: Path, decisions: list[str], annotators: list[str] | None = None, **dialect: Any) -> bytes:
-    """Fill in a CSV file's decisions, as a spreadsheet does, and return its bytes."""
-    rows = read_csv(file)
-    for i, decision in enumerate(decisions):
-        rows[i]["decision"] = decision
-        rows[i]["annotator"] = annotators[i] if annotators else ""
-    text = io.StringIO()
-    table = csv.DictWriter(text, list(rows[0]), **dialect)
-    table.writeheader()
-    table.writerows(rows)
-    return text.getvalue().encode()
-
-
-# CSV
-
-
-def test_a_table_goes_out_filled_in_and_comes_back(case: Case, lossrank: Lossrank) -> None:
-    file = log(case, lossrank, "csv", "worst.csv")
-    rows = case.rows
-    words = [f" {case.other(rows[0]).lower()} ", case.given(rows[1]), "KEEP", "discard", ""]
-    file.write_bytes(fill_in(file, words, ["ana", "", "ben", "ana", "ana"]))
-    result = lossrank("pull", case.run.path, file)
-    assert result.stdout == "4 answers: 2 rows kept, 1 relabelled, 1 discarded; 4 decisions are new\n"
-    assert (result.exit_code, result.stderr) == (0, "")
-    assert case.held() == {
-        rows[0]: ("relabelled", case.other(rows[0]), "ana"),
-        rows[1]: ("kept", None, "csv"),
-        rows[2]: ("kept", None, "ben"),
-        rows[3]: ("discarded", None, "ana"),
-    }
-
-
-def test_the_table_has_what_a_person_needs_and_no_formula(case: Case, lossrank: Lossrank) -> None:
-    file = log(case, lossrank, "csv", "worst.csv")
-    assert file.read_bytes().startswith(b"\xef\xbb\xbfrank,row,record_id,given,predicted,probability,loss,")
-    rows = read_csv(file)
-    assert [int(row["row"]) for row in rows] == case.rows
-    assert [row["rank"] for row in rows] == ["1", "2", "3", "4", "5"]
-    assert [row["record_id"] for row in rows] == [record_id(case.run.data_fingerprint, row) for row in case.rows]
-    assert [float(row["loss"]) for row in rows] == [row.loss for row in rank(case.run, 5)]
-    assert all(float(row["margin"]) < 0 for row in rows)  # a number stays one
-    assert all(row["text"].startswith("'=cmd|' /C calc'!A0 ") for row in rows)
-    assert all(row["text"].endswith("\r\nsecond; line") for row in rows)
-    assert {(row["decision"], row["annotator"]) for row in rows} == {("", "")}
-
-
-@any_of(st.text(max_size=8) | st.text("'=+-@\t ＝", max_size=5))
-def test_the_guard_of_a_cell_comes_off_again_and_no_cell_begins_a_formula(cell: str) -> None:
-    guarded = _guarded(cell)
-    assert not guarded.startswith(tuple("=+-@\t\r"))
-    assert _plain(guarded) == cell
-
-
-def test_a_class_that_looks_like_a_formula_can_be_copied_from_its_guarded_cell(
-    tiny_bundle: ModelBundle, tmp_path: Path, lossrank: Lossrank
-) -> None:
-    pq.write_table(pa.table({"text": ["w1", "w2"], "label": ["World", "Sports"]}), tmp_path / "d.parquet")
-    score_dataset(tiny_bundle, tmp_path / "d.parquet", tmp_path / "run", ScoreOptions(threads=1))
-    manifest = json.loads((tmp_path / "run" / "run.json").read_text())
-    manifest["bundle"]["class_names"] = ["-1", "+1", "'=x", "@"]
-    (tmp_path / "run" / "run.json").write_text(json.dumps(manifest))
-    file = tmp_path / "worst.csv"
-    lossrank("log", tmp_path / "run", "--to", "csv", "-o", file)
-    rows = read_csv(file)
-    assert {row["given"] for row in rows} == {"'-1", "'+1"}
-    file.write_bytes(fill_in(file, [row["given"] for row in rows]))
-    assert "2 rows kept, 0 relabelled" in lossrank("pull", tmp_path / "run", file).stdout
-    file.write_bytes(fill_in(file, ["''=x", "@"]))
-    assert "0 rows kept, 2 relabelled" in lossrank("pull", tmp_path / "run", file).stdout
-
-
-@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_tables_as_spreadsheets_save_them(
-    case: Case, lossrank: Lossrank, mark: bytes, delimiter: str, end: str
-) -> None:
-    file = log(case, lossrank, "csv", "worst.csv")
-    content = fill_in(file, ["discard", "", "discard"], delimiter=delimiter, lineterminator=end)
-    file.write_bytes(mark + content)
-    assert "2 answers: 0 rows kept, 0 relabelled, 2 discarded" in lossrank("pull", case.run.path, file).stdout
-    assert set(case.held()) == {case.rows[0], case.rows[2]}
-
-
-def test_columns_may_be_left_out_moved_and_added(case: Case, lossrank: Lossrank) -> None:
-    file = case.folder / "few.csv"
-    ids = [record_id(case.run.data_fingerprint, row) for row in case.rows]
-    file.write_text(f"decision,note,record_id\ndiscard,hm,{ids[0]}\n\n,,{ids[1]}\nkeep,,{ids[2]}\n")
-    assert "2 answers: 1 rows kept, 0 relabelled, 1 discarded" in lossrank("pull", case.run.path, file).stdout
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("", "line 1: it has no column 'record_id'; keep the columns of `lossrank log --to csv`, and write in "
-            "decision: World, Sports, Business, Sci/Tech, keep or discard"),
-        ("row,decision\n1,keep\n", "line 1: it has no column 'record_id'; keep"),
-        ("record_id,row\n", "line 1: it has no column 'decision'; keep"),
-        ("record_id,decision,text\n{0},keep,\"a\nb\"\n{1},Sprots,c\n", "line 4: the decision 'Sprots' is none; "
-            "write one of: World, Sports, Business, Sci/Tech, keep or discard"),
-        ("record_id,decision\n{0},keep\n{1},keep,a\n", "line 3: it has 3 cells, and there are 2 columns; put a text"),
-        ("record_id,decision\n{30},keep\n", "line 2: row 30 has no label to keep; write its class, or discard"),
-        ('record_id,decision,text\n{0},keep,"a\n', "line 2: it can't be read as CSV (unexpected end of data)"),
-        (b"record_id,decision,text\n{0},keep,\xe4\n", "is not UTF-8; save it from the spreadsheet as CSV UTF-8"),
-    ],
-)  # fmt: skip
-def test_a_table_that_can_not_be_read_is_one_line_and_nothing_is_decided(
-    case: Case, lossrank: Lossrank, content: str | bytes, message: str
-) -> None:
-    file = case.folder / "bad.csv"
-    raw = content if isinstance(content, bytes) else content.encode()
-    for row in (0, 1, 30):
-        raw = raw.replace(b"{%d}" % row, record_id(case.run.data_fingerprint, row).encode())
-    file.write_bytes(raw)
-    result = lossrank("pull", case.run.path, file)
-    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
-    assert message in result.stderr
-    assert str(file) in result.stderr
-    assert case.held() == {}
-
-
-def test_a_long_text_is_cut_to_what_a_cell_holds(tmp_path: Path) -> None:
-    FILES["csv"].write(tmp_path / "a.csv", [make_record(1, inputs={"text": "x" * 40_000})])
-    assert read_csv(tmp_path / "a.csv")[0]["text"] == "x" * 32_000 + " [...]"
-
-
-def test_pairs_ids_and_missing_labels_have_their_cells(tmp_path: Path) -> None:
-    records = [
-        make_record(1, inputs={"premise": "p", "hypothesis": "h"}, metadata={"row": 1, "id": "=7", "loss": 2.5}),
-        make_record(2, inputs={"premise": "q"}, given=None, metadata={"row": 2}),
-    ]
-    FILES["csv"].write(tmp_path / "a.csv", records)
-    first, second = read_csv(tmp_path / "a.csv")
-    assert (first["text"], first["text_pair"], first["source_id"]) == ("p", "h", "'=7")
-    assert (second["text"], second["given"], second["loss"], second["source_id"]) == ("q", "", "", "")
-
-
-def test_a_text_that_no_utf8_holds_is_refused() -> None:
-    for kind in FILES.values():
-        taken, refused = kind.screen([make_record(1), make_record(2, inputs={"text": "\ud800"})])
-        assert [one.row for one in taken] == [1]
-        assert [(one.row, one.reason) for one in refused] == [(2, "the text can't be written as UTF-8")]
 
 
 # What is pulled again, and what is of other data
@@ -277,6 +79,28 @@ def test_a_row_that_the_data_does_not_have_is_refused(case: Case, lossrank: Loss
     assert result.stderr == "Error: there is no row 60; the data has the rows 0 to 59\n"
 
 
+def test_a_text_that_no_utf8_holds_is_refused() -> None:
+    for kind in FILES.values():
+        taken, refused = kind.screen([make_record(1), make_record(2, inputs={"text": "\ud800"})])
+        assert [one.row for one in taken] == [1]
+        assert [(one.row, one.reason) for one in refused] == [(2, "the text can't be written as UTF-8")]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_row_may_be_there_twice_with_one_decision_or_two_peoples(case: Case, lossrank: Lossrank, kind: str) -> None:
+    id = record_id(case.run.data_fingerprint, 1)
+    said = [("keep", ""), (case.given(1), ""), ("", ""), ("discard", "ana")]
+    file = case.folder / f"twice.{kind}"
+    if kind == "csv":
+        file.write_text("record_id,decision,annotator\n" + "".join(f"{id},{word},{who}\n" for word, who in said))
+    else:
+        lines = [{"record_id": id, "decision": word, "annotator": who} for word, who in said]
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    result = lossrank("pull", case.run.path, file)
+    assert result.stdout.startswith("3 answers: ")
+    assert result.stderr == "1 rows stay open, as people disagree or chose no class: 1\n"
+
+
 # JSON lines
 
 
@@ -301,7 +125,15 @@ def test_json_lines_go_out_filled_in_by_a_script_and_come_back(case: Case, lossr
         (b'{"a":"\xff"}', "line 2: no JSON (not UTF-8); mend or remove the line"),
         (b"{}", "line 2: it has no key 'decision'"),
         (b'{"label":[]}', "line 2: it has no key 'decision'; is it doccano's? then give --from doccano"),
-        (b'{"decision":3}', "line 2: decision and annotator must be text, in quotes"),
+        *(
+            (b'{"decision":%s}' % value, "line 2: decision and annotator must be text, in quotes")
+            for value in (b"3", b"0", b"false", b"[]", b"{}", b'"","annotator":0')
+        ),
+        (
+            b'{"decision":"keep","record_id":"ID"}\n{"decision":"Sports","record_id":"ID","annotator":"ana"}\n'
+            b'{"decision":"Business","record_id":"ID","annotator":"ana"}',
+            "line 3 and line 4: ana decides row 1 twice, 'Sports' and 'Business'; keep one of them",
+        ),
         (b'{"decision":"Sprots","record_id":"ID"}', "line 2: the decision 'Sprots' is none; write one of: World,"),
     ],
 )
@@ -399,6 +231,8 @@ def test_tasks_go_to_label_studio_and_its_export_comes_back(case: Case, lossrank
     assert result.stdout.startswith("1 answers: ")
     assert case.held()[case.rows[0]][2] == "user-3"
     assert "0 decisions are new" in lossrank("pull", case.run.path, out).stdout
+    out.write_text(json.dumps([{**task, "annotations": []} for task in exported]))
+    assert "1 rows decided by an earlier pull from label-studio have no" in lossrank("pull", case.run.path, out).stderr
 
 
 @pytest.mark.parametrize(

@@ -240,6 +240,23 @@ def test_refused_records_cost_only_themselves(
     assert server.overwritten == []
 
 
+@pytest.mark.parametrize(("refusal", "logged", "there"), [("plain", 2, 1), ("schema", 2, 1), ("index", 3, 0)])
+def test_what_another_logs_after_a_refusal_that_stores_nothing_is_not_counted_as_logged(
+    refusal: str, logged: int, there: int
+) -> None:
+    server = FakeRubrix("d")
+    server.bad, server.refusal = {"abc-000000000"}, refusal
+
+    def before(request: httpx.Request) -> None:
+        if request.url.path.endswith("/data") and server.bulks and "abc-000000003" not in server.records:
+            server.store([{"id": "abc-000000003"}])
+
+    server.before = before
+    sending = log_all(server, 4)
+    assert [one.row for one in sending.refused] == [0]
+    assert (sending.logged, sending.already_there) == (logged, there)
+
+
 def test_the_reason_is_the_records_own() -> None:
     server = FakeRubrix("d")
     server.bad = {"abc-000000004"}

@@ -6,7 +6,6 @@ The SDK leaves out when a response was given, so records are read back by its HT
 import json
 from collections.abc import Callable, Iterator
 from functools import partial
-from types import TracebackType
 from typing import Any, TypeVar
 
 import httpx
@@ -59,7 +58,7 @@ class ArgillaApi(ReviewClient):
         self._there: set[str] = set()
         self._read = 0  # how many records ``_there`` is of
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def close(self) -> None:
         if self._argilla is not None:
             self._argilla.http_client.close()
 
@@ -98,11 +97,11 @@ class ArgillaApi(ReviewClient):
                 raise
             if "found records with same external ids" in response.text:  # listed anew, since somebody else logs too
                 self._read = 0
-                raise Fault("the server has some of them already") from None
+                raise Fault("the server has some of them already", stored=False) from None
             try:
                 raise_for_bulk(response)
             except Refused as refused:
-                raise Refused(self._safe(refused), refused.positions) from None
+                raise Refused(self._safe(refused), refused.positions, stored=refused.stored) from None
             except Fault as fault:
                 raise Fault(self._safe(fault)) from None
             raise self._broken_off(response) from None

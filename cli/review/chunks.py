@@ -65,15 +65,22 @@ class ChunkedLog:
             yield chunk
 
     def _settle(self, chunk: list[_Line], sends: int, sent: bool) -> None:
-        """Store each record of a chunk or refuse it; ``sent`` says that it was part of an earlier, failed send."""
+        """Store each record of a chunk or refuse it; ``sent`` says that an earlier, failed send may have stored it.
+
+        A record that is there then counts as logged: whether that send or somebody else stored it, no server tells.
+        """
         waiting = chunk
 
         def send() -> None:
             nonlocal waiting, sent
             waiting = self._without_stored(waiting, sent)
             if waiting:
-                sent = True
-                self._api.bulk(self.name, [line for _, line in waiting])
+                before, sent = sent, True
+                try:
+                    self._api.bulk(self.name, [line for _, line in waiting])
+                except (Refused, Fault) as error:
+                    sent = before or error.stored
+                    raise
                 self._count_logged(len(waiting))
 
         try:
@@ -81,7 +88,7 @@ class ChunkedLog:
         except (Refused, Fault) as error:
             if len(waiting) > 1:
                 for part in _parts(waiting, error):
-                    self._settle(part, sends=_SENDS if len(part) == 1 else 1, sent=True)
+                    self._settle(part, sends=_SENDS if len(part) == 1 else 1, sent=sent)
             elif self._api.persist(lambda: self._without_stored(waiting, sent)):
                 self._refuse(waiting[0][0], error)
 

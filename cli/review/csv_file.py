@@ -22,6 +22,7 @@ __all__ = ["advice", "read", "screen", "write"]
 _FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")  # noqa: RUF001  # wide ones too
 _LONGEST = 32_000  # characters of a cell: Excel breaks one of more than 32,767 in two
 _FILL_IN = ("decision", "annotator")
+_SEPARATOR = re.compile(r'"?sep=([^"\r\n])"?(?:\r?\n|\r|\Z)', re.IGNORECASE)  # a first line that is Excel's alone
 
 
 def write(path: Path, records: list[ReviewRecord]) -> None:
@@ -48,21 +49,26 @@ def advice(path: Path, form: Form) -> str:
     return f"Fill in the column decision with one of {', '.join(form.class_names)}, keep or discard; then pull it"
 
 
-def read(path: Path, run: RunDirectory) -> Reading:
+def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
     """Read the rows that have a decision; commas, semicolons or tabs between the cells, with or without a mark.
 
+    A first line ``sep=;``, which Excel goes by, names another separator.
+
     Raises:
-        FileError: the file is no such table, or a decision is none; the message has the line.
+        FileError: the file is no such table, a decision is none, or one person decides a row twice and not alike; the
+            message has the line.
     """
-    said, foreign = [], 0
+    said, undecided, foreign = [], set(), 0
     for number, cells in _rows(path, run):
         row = row_of(cells[RECORD_ID].strip(), run.data_fingerprint)
         word = _plain(cells["decision"].strip())
         if row is None:
             foreign += 1
         elif word:
-            said.append(Said(row, word, _plain(cells.get("annotator", "").strip()) or "csv", f"line {number}"))
-    return Reading(answered(path, said, run), foreign)
+            said.append(Said(row, word, _plain(cells.get("annotator", "").strip()) or annotator, f"line {number}"))
+        else:
+            undecided.add(row)
+    return Reading(answered(path, said, run), foreign, frozenset(undecided))
 
 
 def _rows(path: Path, run: RunDirectory) -> Iterator[tuple[int, dict[str, str]]]:
@@ -71,19 +77,25 @@ def _rows(path: Path, run: RunDirectory) -> Iterator[tuple[int, dict[str, str]]]
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise FileError(f"{path} is not UTF-8; save it from the spreadsheet as CSV UTF-8") from None
-    first = text.partition("\n")[0]
+    separator = _SEPARATOR.match(text)
+    above = 1 if separator else 0  # lines over the header
+    table = text[separator.end() :] if separator else text
+    delimiter = separator[1] if separator else max(",;\t", key=table.partition("\n")[0].count)
     csv.field_size_limit(2**31 - 1)  # a cell of 131,072 characters is nothing wrong
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), strict=True)
-    line = 1
+    rows = csv.reader(io.StringIO(table, newline=""), delimiter=delimiter, strict=True)
+    line = above + 1
     try:
         header = [name.strip() for name in next(rows, [])]
         missing = [name for name in (RECORD_ID, "decision") if name not in header]
         if missing:
             raise FileError(
-                f"{path}, line 1: it has no column {missing[0]!r}; keep the columns of `lossrank log --to csv`, and "
-                f"write in decision: {words(run)}"
+                f"{path}, line {line}: it has no column {missing[0]!r}; keep the columns of `lossrank log --to csv`, "
+                f"and write in decision: {words(run)}"
             )
-        line = rows.line_num + 1
+        for name in (RECORD_ID, *_FILL_IN):
+            if header.count(name) > 1:
+                raise FileError(f"{path}, line {line}: it has {header.count(name)} columns {name!r}; keep one of them")
+        line = above + rows.line_num + 1
         for cells in rows:
             if len(cells) > len(header):
                 raise FileError(
@@ -92,7 +104,7 @@ def _rows(path: Path, run: RunDirectory) -> Iterator[tuple[int, dict[str, str]]]
                 )
             if any(cells):
                 yield line, dict(zip(header, [*cells, *[""] * (len(header) - len(cells))], strict=True))
-            line = rows.line_num + 1
+            line = above + rows.line_num + 1
     except csv.Error as error:
         raise FileError(f"{path}, line {line}: it can't be read as CSV ({error})") from None
 

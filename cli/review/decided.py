@@ -31,10 +31,14 @@ class Said:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a file holds: answers to rows of the run's data, and how many records are of ``foreign`` data."""
+    """What a file or a server holds: answers to rows of the run's data, and how many records are of ``foreign`` data.
+
+    ``undecided`` are rows that are there without a decision.
+    """
 
     answers: list[Answer]
     foreign: int
+    undecided: frozenset[int]
 
 
 def words(run: RunDirectory) -> str:
@@ -48,14 +52,15 @@ def answered(path: Path, said: Iterable[Said], run: RunDirectory, *, strict: boo
     Without ``strict`` a word that means nothing stays the answer's label, which no class is.
 
     Raises:
-        FileError: a word is none of those that may be written, or it keeps a row that has no label, and ``strict``;
-            the message has its place.
+        FileError: a word is none of those that may be written, it keeps a row that has no label, or one person has two
+            words on a row that differ, and ``strict``; the message has their places.
         RunError: there is no such row.
     """
     moment = utc_text(datetime.fromtimestamp(path.stat().st_mtime, UTC))
     all_said = list(said)
     given = given_labels(run, sorted({one.row for one in all_said}))
     answers = []
+    first: dict[tuple[int, str], tuple[str, str | None]] = {}  # where, and what, somebody said of a row
     for one in all_said:
         try:
             label = _label(path, one, run, given[one.row])
@@ -63,6 +68,11 @@ def answered(path: Path, said: Iterable[Said], run: RunDirectory, *, strict: boo
             if strict:
                 raise
             label = one.word
+        where, before = first.setdefault((one.row, one.annotator), (one.where, label))
+        if strict and before != label:
+            both = " and ".join(DISCARD if each is None else repr(each) for each in (before, label))
+            what = f"{one.annotator} decides row {one.row} twice, {both}"
+            raise FileError(f"{path}, {where} and {one.where}: {what}; keep one of them")
         answers.append(Answer(one.row, one.annotator, label, moment))
     return answers
 

@@ -39,7 +39,7 @@ def advice(path: Path, form: Form) -> str:
     return f"Import it as JSONL into a text classification project, single label, with the labels {labels}"
 
 
-def read(path: Path, run: RunDirectory) -> Reading:
+def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
     """Read an export as JSONL; of a zip file, every member's file, which has their name.
 
     Several labels of one example come as one of them all, which no class is: whose they are is not in the file.
@@ -48,11 +48,13 @@ def read(path: Path, run: RunDirectory) -> Reading:
         FileError: a line can't be read; the message has its number.
     """
     said: list[Said] = []
+    undecided: set[int] = set()
     foreign = 0
     try:
         for name, stream in _files(path):
             where = f"{name}, " if name else ""
-            who = PurePosixPath(name or path.name).stem
+            member = PurePosixPath(name).stem
+            who = annotator if member in ("", _EVERYBODY) else member
             for number, line in read_lines(f"{path}{f', {name}' if name else ''}", stream):
                 row = row_of(line.get(flat.RECORD_ID), run.data_fingerprint)
                 labels = line.get("label")
@@ -63,11 +65,12 @@ def read(path: Path, run: RunDirectory) -> Reading:
                 if row is None:
                     foreign += 1
                 elif labels:
-                    annotator = "doccano" if who == _EVERYBODY or not name else who
-                    said.append(Said(row, ", ".join(labels), annotator, f"{where}line {number}"))
+                    said.append(Said(row, ", ".join(labels), who, f"{where}line {number}"))
+                else:
+                    undecided.add(row)
     except zipfile.BadZipFile as error:
         raise FileError(f"{path} is no zip file as doccano writes it ({error}); export it again") from None
-    return Reading(answered(path, said, run, strict=False), foreign)
+    return Reading(answered(path, said, run, strict=False), foreign, frozenset(undecided))
 
 
 def _files(path: Path) -> Iterator[tuple[str, IO[bytes]]]:

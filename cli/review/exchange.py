@@ -1,35 +1,42 @@
-"""The files that rows go out in and decisions come back in, by kind.
+"""The files that rows go out in and decisions come back in, by kind."""
 
-Each kind's module has ``screen(records)``, ``write(path, records)``, ``read(path, run)`` and maybe
-``advice(path, form)``.
-"""
-
-import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from cli.ranking import refuse_existing
+from cli.review import csv_file, doccano, jsonl, label_studio_file
 from cli.review.decided import FileError, Reading
 from cli.review.decision import Decision
 from cli.review.records import Refusal, ReviewRecord
 from cli.review.server import Form
-from scorer import RunDirectory
+from scorer import RunDirectory, RunError
+
+
+class FileFormat(Protocol):
+    """What the module of a kind of file has; FileKind says what each function does."""
+
+    def screen(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]: ...
+
+    def write(self, path: Path, records: list[ReviewRecord]) -> None: ...
+
+    def advice(self, path: Path, form: Form) -> str | None: ...
+
+    def read(self, path: Path, run: RunDirectory, annotator: str) -> Reading: ...
 
 
 @dataclass(frozen=True)
 class FileKind:
     """A kind of file, the endings that its files have, and whether it says when each decision was made."""
 
-    name: str
+    format: FileFormat
     endings: tuple[str, ...]
     dated: bool = False
 
     def screen(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
         """Part the records that the file can hold from those that it can't, with the reason."""
-        parted: tuple[list[ReviewRecord], list[Refusal]] = self._module().screen(records)
-        return parted
+        return self.format.screen(records)
 
     def write(self, path: Path, records: list[ReviewRecord], *, force: bool = False) -> None:
         """Write the records in order; the file is there whole or not at all.
@@ -38,7 +45,7 @@ class FileKind:
             RunError: the file exists (without ``force``), the disk is full or the folder can't be written.
         """
         refuse_existing(path, force)
-        self._module().write(path, records)
+        self.format.write(path, records)
 
     def advice(self, path: Path, form: Form) -> str | None:
         """Return in one line what to do with a file that was written, None if it goes without saying.
@@ -46,30 +53,47 @@ class FileKind:
         Raises:
             ReviewError: the tool can't show a class's name.
         """
-        module = self._module()
-        return module.advice(path, form) if hasattr(module, "advice") else None
+        return self.format.advice(path, form)
 
-    def read(self, path: Path, run: RunDirectory) -> Reading:
-        """Read what people decided of the run's rows.
+    def read(self, path: Path, run: RunDirectory, annotator: str) -> Reading:
+        """Read what people decided of the run's rows; ``annotator`` did where the file names nobody.
 
         Raises:
             RunError: the file can't be read as this kind; the message has the place in it.
         """
         if not path.is_file():
             raise FileError(f"there is no file {path}")
-        reading: Reading = self._module().read(path, run)
-        return reading
-
-    def _module(self) -> Any:
-        return importlib.import_module(f"cli.review.{self.name}")
+        return self.format.read(path, run, annotator)
 
 
 FILES = {
-    "csv": FileKind("csv_file", (".csv",)),
-    "jsonl": FileKind("jsonl", (".jsonl",)),
-    "label-studio": FileKind("label_studio_file", (".json",), dated=True),
-    "doccano": FileKind("doccano", (".zip",)),
+    "csv": FileKind(csv_file, (".csv",)),
+    "jsonl": FileKind(jsonl, (".jsonl",)),
+    "label-studio": FileKind(label_studio_file, (".json",), dated=True),
+    "doccano": FileKind(doccano, (".zip",)),
 }
+
+
+def read_files(paths: Sequence[Path], kind: str, run: RunDirectory) -> Reading:
+    """Read files of one kind as one.
+
+    Where a file names no annotator it is the kind, and of several files their names without the ending.
+
+    Raises:
+        RunError: two files have one name, or one can't be read as this kind; the message has the place in it.
+    """
+    names: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in names:
+            raise RunError(
+                f"{names[path.stem]} and {path} have one name, which says whose decisions they are where the file "
+                "doesn't; rename one of them"
+            )
+        names[path.stem] = path
+    readings = [FILES[kind].read(path, run, name if len(names) > 1 else kind) for name, path in names.items()]
+    answers = [answer for each in readings for answer in each.answers]
+    undecided = frozenset[int]().union(*(each.undecided for each in readings)) - {answer.row for answer in answers}
+    return Reading(answers, sum(each.foreign for each in readings), undecided)
 
 
 def without_repeats(decisions: Iterable[Decision], history: Iterable[Decision]) -> list[Decision]:

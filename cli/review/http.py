@@ -34,22 +34,28 @@ class Unavailable(Exception):
 class Refused(Exception):
     """The server read the records and turned at least one of them down.
 
-    ``positions`` are those of the bad ones in the request, as far as the answer tells.
+    ``positions`` are those of the bad ones in the request, as far as the answer tells. ``stored`` says that others of
+    the request may be stored; without it none are.
     """
 
-    def __init__(self, reason: str, positions: frozenset[int] = frozenset()) -> None:
+    def __init__(self, reason: str, positions: frozenset[int] = frozenset(), *, stored: bool = False) -> None:
         super().__init__(reason)
         self.positions = positions
+        self.stored = stored
 
 
 class Fault(Exception):
-    """A request failed without a word on whose fault it is; any part of its records may be stored."""
+    """A request failed without a word on whose fault it is; unless ``stored`` is False any part may be stored."""
 
     positions: frozenset[int] = frozenset()
 
+    def __init__(self, reason: str, *, stored: bool = True) -> None:
+        super().__init__(reason)
+        self.stored = stored
+
 
 class ReviewClient(abc.ABC):
-    """A review server, seen with one key; a subclass says which tool, and sends the requests with ``_client``.
+    """A review server, seen with one key; a subclass says which tool, and sends the requests.
 
     ``max_wait`` is how long, in seconds, a server that went away is waited for; ``on_wait`` hears why and how many
     seconds it is to the next try.
@@ -62,7 +68,6 @@ class ReviewClient(abc.ABC):
     variables: str  # the environment variables begin with it
     example: ClassVar[str]  # an address
     error: ClassVar[type[ReviewError]]
-    _client: httpx.Client
 
     def __init__(self, url: str, api_key: str, max_wait: float, on_wait: Callable[[str, float], None]) -> None:
         self._address, self._auth = self._parted(url)
@@ -76,7 +81,11 @@ class ReviewClient(abc.ABC):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._client.close()
+        self.close()
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Close the connections."""
 
     def persist(self, step: Callable[[], _T], max_wait: float | None = None) -> _T:
         """Run a step, and again after growing pauses for as long as it raises ``Unavailable``.

@@ -6,9 +6,10 @@ from cli.review.decided import FileError, Reading, Said, answered
 from cli.review.flat import RECORD_ID, flat, screen, texts
 from cli.review.lines import read_lines, write_lines
 from cli.review.records import ReviewRecord, row_of
+from cli.review.server import Form
 from scorer import RunDirectory
 
-__all__ = ["read", "screen", "write"]
+__all__ = ["advice", "read", "screen", "write"]
 
 
 def write(path: Path, records: list[ReviewRecord]) -> None:
@@ -21,24 +22,30 @@ def write(path: Path, records: list[ReviewRecord]) -> None:
     write_lines(path, ({**flat(record), **empty, **texts(record)} for record in records))
 
 
-def read(path: Path, run: RunDirectory) -> Reading:
+def advice(path: Path, form: Form) -> None:
+    """Say nothing: a script knows."""
+
+
+def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
     """Read the lines that have a decision.
 
     Raises:
         FileError: a line can't be read or has a decision that is none; the message has its number.
     """
-    said, foreign = [], 0
+    said, undecided, foreign = [], set(), 0
     with path.open("rb") as stream:
         for number, line in read_lines(str(path), stream):
             if "decision" not in line:
                 hint = "; is it doccano's? then give --from doccano" if "label" in line else ""
                 raise FileError(f"{path}, line {number}: it has no key 'decision'{hint}")
             row = row_of(line.get(RECORD_ID), run.data_fingerprint)
-            word, annotator = (line.get(key) or "" for key in ("decision", "annotator"))
-            if not isinstance(word, str) or not isinstance(annotator, str):
+            word, who = ("" if line.get(key) is None else line[key] for key in ("decision", "annotator"))
+            if not isinstance(word, str) or not isinstance(who, str):
                 raise FileError(f"{path}, line {number}: decision and annotator must be text, in quotes")
             if row is None:
                 foreign += 1
             elif word.strip():
-                said.append(Said(row, word.strip(), annotator.strip() or "jsonl", f"line {number}"))
-    return Reading(answered(path, said, run), foreign)
+                said.append(Said(row, word.strip(), who.strip() or annotator, f"line {number}"))
+            else:
+                undecided.add(row)
+    return Reading(answered(path, said, run), foreign, frozenset(undecided))

@@ -51,6 +51,9 @@ class LabelStudioApi(ReviewClient):
         self._there: set[str] = set()
         self._newest = 0  # the id of the newest task that ``_there`` knows of
 
+    def close(self) -> None:
+        self._client.close()
+
     def open_project(self, name: str, form: Form | None) -> int:
         """Check the token and return the id of the project with this title; ``form`` makes it where it is missing.
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from cli.review.decided import FileError, Reading
 from cli.review.decision import Answer
+from cli.review.flat import RECORD_ID
 from cli.review.label_studio_record import LabelStudioError, answers, encode, label_config, screen
-from cli.review.records import ReviewRecord
+from cli.review.records import ReviewRecord, row_of
 from cli.review.server import Form
 from scorer import RunDirectory
 from scorer.files import write_atomically
@@ -29,8 +30,8 @@ def advice(path: Path, form: Form) -> str:
     return f"Import it into a project with this labelling interface: {label_config(form)}"
 
 
-def read(path: Path, run: RunDirectory) -> Reading:
-    """Read an export as JSON.
+def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
+    """Read an export as JSON, which always names people: nothing is the ``annotator``'s.
 
     Raises:
         FileError: it is none; the message has the task's place in it.
@@ -42,12 +43,18 @@ def read(path: Path, run: RunDirectory) -> Reading:
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise FileError(f"{path} is not a list of tasks; export the project from Label Studio as JSON")
     said: list[Answer] = []
+    undecided: set[int] = set()
     foreign = 0
     for number, task in enumerate(tasks, 1):
         try:
             of_task = answers(task, run.data_fingerprint, {})
         except LabelStudioError as error:
             raise FileError(f"{path}, task {number}: {error}") from None
-        foreign += of_task is None
-        said.extend(of_task or ())
-    return Reading(said, foreign)
+        row = row_of(task["data"].get(RECORD_ID), run.data_fingerprint)
+        if row is None:
+            foreign += 1
+        elif of_task:
+            said.extend(of_task)
+        else:
+            undecided.add(row)
+    return Reading(said, foreign, frozenset(undecided))

@@ -33,7 +33,7 @@ class LabelStudioServer(BaseServer[LabelStudioApi]):
         return Place("label-studio", self._api.url, None, name)
 
     def sending(self, place: Place, chunk_size: int, refused: Iterable[Refusal]) -> ChunkedLog:
-        return ChunkedLog(self._api, str(self._project), encode, chunk_size, refused)
+        return ChunkedLog(self._api, self._dataset(place), encode, chunk_size, refused)
 
     def page(self, place: Place) -> str:
         return f"{place.url}/projects/{self._project}/data"
@@ -42,10 +42,13 @@ class LabelStudioServer(BaseServer[LabelStudioApi]):
         return f"Order by {SORT[by]}, then Label Tasks As Displayed"
 
     def answers(self, place: Place, run: RunDirectory) -> Iterator[Answer]:
-        project = self._api.open_project(place.name, None)
+        self._project = self._api.open_project(place.name, None)
         names = self._api.users()
-        for task in self._api.annotated(project):
+        for task in self._api.annotated(self._project):
             yield from answers(task, run.data_fingerprint, names) or ()
+
+    def _dataset(self, place: Place) -> str:
+        return str(self._project)
 
 
 def connect(account: Account, on_wait: OnWait) -> LabelStudioServer:

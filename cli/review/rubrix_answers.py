@@ -113,7 +113,7 @@ def raise_for_bulk(response: httpx.Response) -> None:
     if response.status_code == 500:
         reason = reason_in(response.content) or "status 500"
         turned_down = b"failed to index" in response.content and b"'status': 400" in response.content
-        raise Refused(reason) if turned_down else Fault(reason)
+        raise Refused(reason, stored=True) if turned_down else Fault(reason)
 
 
 def _field_error(error: dict[str, Any]) -> str:

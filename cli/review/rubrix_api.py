@@ -72,6 +72,9 @@ class RubrixApi(ReviewClient):
             transport=transport,
         )
 
+    def close(self) -> None:
+        self._client.close()
+
     def product(self) -> Product:
         """Ask the server, once, which one it is.
 
@@ -133,7 +136,7 @@ class RubrixApi(ReviewClient):
         try:
             raise_for_bulk(response)
         except Refused as error:
-            raise Refused(self._safe(error), error.positions) from None
+            raise Refused(self._safe(error), error.positions, stored=error.stored) from None
         except Fault as error:
             raise Fault(self._safe(error)) from None
         answer = self._object(self._good(response).content)

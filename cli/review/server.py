@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -93,6 +93,10 @@ class Server(Protocol):
 
     def answers(self, place: Place, run: RunDirectory) -> Iterator[Answer]:
         """Yield what people said of the rows of the run's data; other records are passed over."""
+        ...
+
+    def listed(self, place: Place, ids: Sequence[str]) -> set[str]:
+        """Return which of some record ids the data set has, once its ``answers`` were read."""
         ...
 
 

@@ -156,7 +156,9 @@ class DecisionStore:
     def add(self, decisions: Iterable[Decision], taken_back: Iterable[int] = (), source: str = "") -> tuple[int, int]:
         """Add decisions that were made elsewhere, all or none; those that are here already are left as they are.
 
-        Of the rows ``taken_back`` the earlier decisions from ``source`` hold no more: its people disagree by now.
+        Of the rows ``taken_back`` the earlier decisions from ``source`` hold no more: its people disagree by now. A
+        decision dated later than now is taken as made now, lest a wrong clock wins over all that comes after; its own
+        date is kept beside it, so that it is known when it comes again.
 
         Returns how many were added, and how many of these don't hold because a later decision of their row does.
 
@@ -165,17 +167,23 @@ class DecisionStore:
         """
         added = []
         with self._writing():
+            now = now_text()
             for row in taken_back:
                 self._db.execute("UPDATE decisions SET undone = 1 WHERE row = ? AND source = ?", (row, source))
             for decision in decisions:
                 self._refuse(decision.row, decision.verdict, decision.label)
                 if not self._select(
                     f"SELECT {_FIELDS} FROM decisions WHERE row = ? AND verdict = ? AND label IS ? "  # noqa: S608
-                    "AND annotator = ? AND source = ? AND decided_at = ? AND NOT undone",
+                    "AND annotator = ? AND source = ? AND NOT undone "
+                    "AND ? IN (decided_at, (SELECT value FROM about WHERE key = 'dated ' || number))",
                     *(decision.row, decision.verdict, decision.label),
                     *(decision.annotator, decision.source, decision.decided_at),
                 ):
-                    added.append(self._insert(decision))
+                    inserted = self._insert(replace(decision, decided_at=min(decision.decided_at, now)))
+                    added.append(inserted)
+                    if inserted.decided_at != decision.decided_at:
+                        own = (f"dated {inserted.number}", decision.decided_at)
+                        self._db.execute("INSERT INTO about VALUES (?, ?)", own)
             held = self.current()
             return len(added), sum(held[decision.row] != decision for decision in added)
 
