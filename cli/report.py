@@ -10,8 +10,7 @@ from cli.output import json_option, print_json
 from cli.ranking import ranking_options, refuse_existing, say_precision
 from cli.reporting.document import Worst, report_document
 from cli.reporting.markdown import markdown
-from cli.review.decision import Decision
-from cli.review.store import DecisionStore, has_decisions
+from cli.review.store import read_decisions
 from scorer import RankedRow, RunDirectory, join_source, rank
 from scorer.files import write_atomically
 from scorer.health import RunHealth, run_health
@@ -69,7 +68,7 @@ def report(
     if health.by_precision:  # else no row has predictions: there is nothing to rank
         ranked = rank(opened, top if top or per_class else _TOP, by=by, per_class=per_class, pair=pair)
     source = None if no_texts else join_source(opened, ranked, data or None)
-    document = report_document(opened, health, Worst(ranked, source, by, per_class, pair), _decisions(opened))
+    document = report_document(opened, health, Worst(ranked, source, by, per_class, pair), read_decisions(opened))
     content = _write(document, form)
     if output is None:
         click.echo(content, nl=False)
@@ -97,13 +96,6 @@ def _format(output: Path | None, form: str | None, as_json: bool) -> str:
     if output is None and form in (None, "html"):
         raise click.UsageError("an HTML report goes to a file: give -o report.html (--format md and json need none)")
     return str(form)
-
-
-def _decisions(run: RunDirectory) -> dict[int, Decision] | None:
-    if not has_decisions(run):
-        return None
-    with DecisionStore(run) as store:
-        return store.current()
 
 
 def _write(document: dict[str, object], form: str) -> str:

@@ -139,6 +139,28 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.fixture
+def freeze() -> Iterator[Callable[[Path], None]]:
+    """Make folders read-only until the test ends, for root too; skips where root may not mount."""
+    frozen: list[Path] = []
+
+    def freezing(folder: Path) -> None:
+        if os.geteuid() != 0:
+            folder.chmod(0o500)
+        elif subprocess.run(
+            ["mount", "--bind", "-o", "ro", folder, folder], capture_output=True, check=False
+        ).returncode:
+            pytest.skip("this root may not mount")
+        frozen.append(folder)
+
+    yield freezing
+    for folder in frozen:
+        if os.geteuid() != 0:
+            folder.chmod(0o700)
+        else:
+            subprocess.run(["umount", str(folder)], check=True)
+
+
 def read_only(tmp_path: Path) -> Path:
     """Return a folder that even root can't write to (procfs), or one without the permission."""
     if os.geteuid() == 0:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cli.review.decision import DISCARDED, HERE, KEPT, RELABELLED, ConflictError, Decision, Place, now_text, utc_text
-from cli.review.store import DecisionStore, has_decisions
+from cli.review.store import DecisionStore, read_decisions
 from scorer import RunDirectory, RunError
 
 
@@ -22,14 +22,16 @@ def elsewhere(row: int, moment: str, label: str | None = "Sports") -> Decision:
 
 
 def test_what_was_decided_is_there_when_it_is_opened_again(fresh: RunDirectory) -> None:
-    assert not has_decisions(fresh)
+    assert read_decisions(fresh) is None
+    assert not (fresh.path / "review.sqlite").exists()
     with DecisionStore(fresh) as store:
         store.decide(7, RELABELLED, "World", annotator="ann")
         store.decide(3, KEPT, annotator="ann")
         store.decide(9, DISCARDED, annotator="bob")
-    assert has_decisions(fresh)
+    found = read_decisions(fresh)
+    assert found is not None
     with DecisionStore(fresh) as store:
-        found = store.current()
+        assert store.current() == found
     assert [(one.row, one.verdict, one.label, one.annotator, one.source) for one in found.values()] == [
         (3, KEPT, None, "ann", HERE),
         (7, RELABELLED, "World", "ann", HERE),
@@ -150,8 +152,9 @@ def test_what_can_not_be_decided_is_refused(
 def test_the_decisions_of_other_data_are_refused(fresh: RunDirectory) -> None:
     DecisionStore(fresh).close()
     other = RunDirectory(fresh.path, {**fresh.manifest, "data": {**fresh.manifest["data"], "fingerprint": "x"}})
-    with pytest.raises(RunError, match="are of other data than the run's"):
-        DecisionStore(other)
+    for opening in (DecisionStore, read_decisions):
+        with pytest.raises(RunError, match="are of other data than the run's"):
+            opening(other)
 
 
 def test_labels_that_the_runs_model_does_not_have_are_refused(fresh: RunDirectory) -> None:
@@ -165,13 +168,21 @@ def test_labels_that_the_runs_model_does_not_have_are_refused(fresh: RunDirector
 def test_a_file_that_is_no_database_and_one_of_a_newer_version_are_refused(fresh: RunDirectory) -> None:
     file = fresh.path / "review.sqlite"
     file.write_text("no database, and longer than a header would be" * 10)
-    with pytest.raises(RunError, match=r"review\.sqlite can't be used"):
-        DecisionStore(fresh)
+    for opening in (DecisionStore, read_decisions):
+        with pytest.raises(RunError, match=r"review\.sqlite can't be used: file is not a database"):
+            opening(fresh)
     file.unlink()
     with sqlite3.connect(file) as database:
         database.execute("PRAGMA user_version = 99")
-    with pytest.raises(RunError, match="newer lossrank \\(format 99\\)"):
-        DecisionStore(fresh)
+    for opening in (DecisionStore, read_decisions):
+        with pytest.raises(RunError, match="newer lossrank \\(format 99\\)"):
+            opening(fresh)
+    with sqlite3.connect(file) as database:
+        database.execute("PRAGMA user_version = 0")
+        database.execute("CREATE TABLE contacts (name TEXT)")
+    for opening in (DecisionStore, read_decisions):
+        with pytest.raises(RunError, match=r"review\.sqlite is a database of something else; move it away"):
+            opening(fresh)
 
 
 def test_threads_and_stores_that_write_at_once_lose_nothing(fresh: RunDirectory) -> None:

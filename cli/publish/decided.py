@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cli.review.decision import DISCARDED, KEPT, RELABELLED, UNREVIEWED, Decision
-from cli.review.store import DecisionStore, has_decisions
+from cli.review.store import read_decisions
 from scorer import RunDirectory, RunError
 from scorer.shard import score_schema
 
@@ -59,15 +59,12 @@ class Decided:
 
 
 def decided_rows(run: RunDirectory, *, required: bool = True) -> Decided:
-    """Return what was decided of a run's rows; a store is read where there is one, and never made.
+    """Return what was decided of a run's rows.
 
     Raises:
         RunError: nothing was (unless it is not ``required``), or the store or a shard can't be read.
     """
-    decisions: list[Decision] = []
-    if has_decisions(run):
-        with DecisionStore(run) as store:
-            decisions = list(store.current().values())
+    decisions = list((read_decisions(run) or {}).values())
     if not decisions and required:
         raise RunError(
             f"nobody has decided of a row of {run.path} yet; look at the worst with `lossrank review {run.path}`, or "

@@ -6,7 +6,6 @@ holds, wherever it was made: on this machine's page, or on a server and pulled f
 """
 
 import contextlib
-import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -14,35 +13,10 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
+from cli.review.database import FILE, open_to_read, open_to_write, reporting, transaction
 from cli.review.decision import HERE, RELABELLED, VERDICTS, ConflictError, Decision, Place, now_text, utc_text
 from scorer import RunDirectory, RunError
 
-FILE = "review.sqlite"
-_FORMAT = 1
-_PATIENCE = 10.0  # seconds that another writer is waited for
-_SCHEMA = f"""
-CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE decisions (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    row INTEGER NOT NULL CHECK (row >= 0),
-    verdict TEXT NOT NULL CHECK (verdict IN {VERDICTS}),
-    label TEXT CHECK ((label IS NOT NULL) = (verdict = '{RELABELLED}')),
-    annotator TEXT NOT NULL,
-    source TEXT NOT NULL,
-    decided_at TEXT NOT NULL,
-    undone INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX decisions_of_row ON decisions (row, decided_at, number);
-CREATE TABLE places (
-    tool TEXT NOT NULL,
-    url TEXT NOT NULL,
-    workspace TEXT NOT NULL,
-    name TEXT NOT NULL,
-    logged_at TEXT NOT NULL,
-    PRIMARY KEY (tool, url, workspace, name)
-);
-PRAGMA user_version = {_FORMAT};
-"""
 _FIELDS = "row, verdict, label, annotator, source, decided_at, number"  # as Decision has them
 # Of each row's decisions that still stand, the one that no later one replaces.
 _CURRENT = f"""
@@ -59,19 +33,13 @@ class DecisionStore:
         """Open a run's store, which is made where it is missing.
 
         Raises:
-            RunError: it is damaged, of a newer lossrank, can't be written, or its decisions are of other data or of
-                classes that the run's model doesn't have.
+            RunError: it is damaged, somebody else's, of a newer lossrank, can't be written, or its decisions are of
+                other data or of classes that the run's model doesn't have.
         """
         self.path = run.path / FILE
         self._run = run
         self._lock = threading.RLock()
-        with self._reporting():
-            self._db = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
-            try:
-                self._prepare()
-            except BaseException:
-                self._db.close()
-                raise
+        self._db = open_to_write(run)
 
     def __enter__(self) -> Self:
         return self
@@ -227,31 +195,6 @@ class DecisionStore:
             rows = self._db.execute("SELECT tool, url, workspace, name FROM places ORDER BY rowid DESC").fetchall()
         return [Place(tool, url, workspace or None, name) for tool, url, workspace, name in rows]
 
-    def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")  # a decision survives the machine, too
-        with self._transaction():
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version > _FORMAT:
-                raise RunError(f"{self.path} was written by a newer lossrank (format {version}); upgrade lossrank")
-            if version == 0:
-                for statement in _SCHEMA.split(";\n"):
-                    self._db.execute(statement)
-                self._db.execute("INSERT INTO about VALUES ('data', ?)", (self._run.data_fingerprint,))
-        self._refuse_foreign()
-
-    def _refuse_foreign(self) -> None:
-        aside = f"move {self.path} away to review anew"
-        data = self._db.execute("SELECT value FROM about WHERE key = 'data'").fetchone()
-        if data is None or data[0] != self._run.data_fingerprint:
-            raise RunError(f"the decisions in {self.path} are of other data than the run's; {aside}")
-        labels = {label for (label,) in self._db.execute("SELECT DISTINCT label FROM decisions WHERE label NOT NULL")}
-        if strange := sorted(labels - set(self._run.class_names)):
-            raise RunError(
-                f"the decisions in {self.path} have the labels {', '.join(map(repr, strange))}, and the classes are "
-                f"{', '.join(self._run.class_names)}; {aside}"
-            )
-
     def _refuse(self, row: int, verdict: str, label: str | None) -> None:
         if not 0 <= row < self._run.num_rows:
             raise RunError(f"there is no row {row}; the data has the rows 0 to {self._run.num_rows - 1}")
@@ -276,29 +219,26 @@ class DecisionStore:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        with self._reporting(), self._transaction():
+        with self._reporting(), transaction(self._db):
             yield
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """Write all or nothing, as the only writer."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.rollback()
-            raise
-        self._db.execute("COMMIT")
 
     @contextlib.contextmanager
     def _reporting(self) -> Iterator[None]:
-        try:
-            with self._lock:
-                yield
-        except sqlite3.Error as error:
-            raise RunError(f"{self.path} can't be used: {error}") from error
+        with reporting(self.path), self._lock:
+            yield
 
 
-def has_decisions(run: RunDirectory) -> bool:
-    """Say whether a run has a store at all, without making one."""
-    return (run.path / FILE).is_file()
+def read_decisions(run: RunDirectory) -> dict[int, Decision] | None:
+    """Return the decision that holds, of every row that has one, by row ascending; None where nobody began to decide.
+
+    No store is made, and none has to be writable.
+
+    Raises:
+        RunError: as for ``DecisionStore``, or what was decided last can't be read without writing.
+    """
+    db = open_to_read(run)
+    if db is None:
+        return None
+    with contextlib.closing(db), reporting(run.path / FILE):
+        found = [Decision(*fields) for fields in db.execute(f"{_CURRENT} ORDER BY row")]
+        return {decision.row: decision for decision in found}

@@ -1,0 +1,168 @@
+"""review.sqlite in a run directory: what is in it, and how it is opened, to write or to read alone."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from cli.review.decision import RELABELLED, VERDICTS
+from scorer import RunDirectory, RunError
+
+FILE = "review.sqlite"
+_FORMAT = 1
+_PATIENCE = 10.0  # seconds that another writer is waited for
+_SCHEMA = f"""
+CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE decisions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    row INTEGER NOT NULL CHECK (row >= 0),
+    verdict TEXT NOT NULL CHECK (verdict IN {VERDICTS}),
+    label TEXT CHECK ((label IS NOT NULL) = (verdict = '{RELABELLED}')),
+    annotator TEXT NOT NULL,
+    source TEXT NOT NULL,
+    decided_at TEXT NOT NULL,
+    undone INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX decisions_of_row ON decisions (row, decided_at, number);
+CREATE TABLE places (
+    tool TEXT NOT NULL,
+    url TEXT NOT NULL,
+    workspace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    logged_at TEXT NOT NULL,
+    PRIMARY KEY (tool, url, workspace, name)
+);
+PRAGMA user_version = {_FORMAT};
+"""
+
+
+def open_to_write(run: RunDirectory) -> sqlite3.Connection:
+    """Open a run's database, which is made where it is missing or empty.
+
+    Raises:
+        RunError: it is damaged, somebody else's, of a newer lossrank, can't be written, or its decisions are of other
+            data or of classes that the run's model doesn't have.
+    """
+    path = run.path / FILE
+    with reporting(path), _closed_at_fault(_connected(path)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")  # a decision survives the machine, too
+        with transaction(db):
+            if not _is_made(path, db):
+                for statement in _SCHEMA.split(";\n"):
+                    db.execute(statement)
+                db.execute("INSERT INTO about VALUES ('data', ?)", (run.data_fingerprint,))
+        _refuse_foreign(run, db)
+        return db
+
+
+def open_to_read(run: RunDirectory) -> sqlite3.Connection | None:
+    """Open a run's database where perhaps nothing can be written; None where there is none, or nothing is in it yet.
+
+    Raises:
+        RunError: as for ``open_to_write``, or what was decided last can't be read without writing.
+    """
+    path = run.path / FILE
+    if not path.is_file():
+        return None
+    with reporting(path), _closed_at_fault(_readable(path)) as db:
+        if not _is_made(path, db):  # a full disk ended who began it
+            db.close()
+            return None
+        _refuse_foreign(run, db)
+        return db
+
+
+@contextlib.contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Write all or nothing, as the only writer."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        db.rollback()
+        raise
+    db.execute("COMMIT")
+
+
+@contextlib.contextmanager
+def reporting(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into one line.
+
+    Raises:
+        RunError: the database can't be used.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise RunError(f"{path} can't be used: {error}") from error
+
+
+def _connected(path: Path, how: str = "mode=rwc") -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{how}",
+        uri=True,
+        timeout=_PATIENCE,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def _readable(path: Path) -> sqlite3.Connection:
+    """Connect to a database so that it can be read.
+
+    SQLite has to write beside a database of this kind (WAL) even to read it, unless another process does. Where that is
+    not allowed it may be taken for one that never changes, but only if nothing is left in the journals beside it: such
+    a one is read past them, and what was decided last would be missing.
+    """
+    db = _connected(path, "mode=rw")  # of a file that can't be written SQLite makes "ro" of it
+    try:
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        return db
+    except sqlite3.OperationalError as error:
+        db.close()
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            raise
+        journals = [path.with_name(f"{path.name}-{kind}") for kind in ("wal", "journal")]
+        if left := [file.name for file in journals if file.is_file() and file.stat().st_size]:
+            raise RunError(
+                f"{path} can't be read where nothing can be written, as what was decided last is still in {left[0]}; "
+                "copy the whole run to a place that can be written"
+            ) from error
+    except BaseException:
+        db.close()
+        raise
+    return _connected(path, "mode=ro&immutable=1")
+
+
+@contextlib.contextmanager
+def _closed_at_fault(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    try:
+        yield db
+    except BaseException:
+        db.close()
+        raise
+
+
+def _is_made(path: Path, db: sqlite3.Connection) -> bool:
+    """Say whether a database has its tables."""
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > _FORMAT:
+        raise RunError(f"{path} was written by a newer lossrank (format {version}); upgrade lossrank")
+    if version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise RunError(f"{path} is a database of something else; move it away to review anew")
+    return bool(version)
+
+
+def _refuse_foreign(run: RunDirectory, db: sqlite3.Connection) -> None:
+    path = run.path / FILE
+    aside = f"move {path} away to review anew"
+    data = db.execute("SELECT value FROM about WHERE key = 'data'").fetchone()
+    if data is None or data[0] != run.data_fingerprint:
+        raise RunError(f"the decisions in {path} are of other data than the run's; {aside}")
+    labels = {label for (label,) in db.execute("SELECT DISTINCT label FROM decisions WHERE label NOT NULL")}
+    if strange := sorted(labels - set(run.class_names)):
+        raise RunError(
+            f"the decisions in {path} have the labels {', '.join(map(repr, strange))}, and the classes are "
+            f"{', '.join(run.class_names)}; {aside}"
+        )
