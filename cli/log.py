@@ -159,8 +159,8 @@ def _send(
     done: _Done,
 ) -> None:
     """Log the records, remember where, and note what came of it."""
-    place = server.open(name, _form(run, records))
-    with DecisionStore(run) as store:
+    with DecisionStore(run) as store:  # first, so that nothing is logged that the run can't remember
+        place = server.open(name, _form(run, records))
         store.add_place(place)
     sending = server.sending(place, chunk_size, refused)
     told = len(refused)

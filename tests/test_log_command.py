@@ -2,6 +2,7 @@
 
 import functools
 import json
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -268,6 +269,16 @@ def test_errors_are_one_line(
     assert result.stdout == ""
     assert "another-key" not in result.output
     assert server.records == {}
+
+
+def test_nothing_is_logged_that_the_run_can_not_remember(
+    run: RunDirectory, server: FakeRubrix, lossrank: Lossrank, freeze: Callable[[Path], None], tmp_path: Path
+) -> None:
+    copy = shutil.copytree(run.path, tmp_path / "run", ignore=shutil.ignore_patterns("review.sqlite*"))
+    freeze(copy)
+    result = lossrank("log", copy, "--name", "d", "--top", 3)
+    assert result.stderr == f"Error: {copy / 'review.sqlite'} can't be used: unable to open database file\n"
+    assert (server.datasets, server.records) == ({}, {})
 
 
 def test_no_run(server: FakeRubrix, lossrank: Lossrank, tmp_path: Path) -> None:
