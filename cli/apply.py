@@ -1,6 +1,5 @@
 """`lossrank apply`."""
 
-import fnmatch
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -16,11 +15,10 @@ from cli.publish.rows import corrected_rows
 from cli.publish.saved import require_datasets
 from cli.publish.split import refuse_test_split, split_name
 from cli.publish.write import FORMATS, PARQUET, SAVED, write_file, write_folder
-from cli.ranking import check_output, write_table
+from cli.ranking import check_output, refuse_own_data, write_table
 from cli.review.decision import DISCARDED, KEPT, RELABELLED, UNREVIEWED
 from cli.screen import printable
-from scorer import RunDirectory, RunError, Source
-from scorer.address import is_remote
+from scorer import RunDirectory, RunError
 from scorer.ours import SCORES
 from scorer.reopen import reopen_source
 
@@ -99,9 +97,10 @@ def apply(
     source = reopen_source(spec, opened.data_fingerprint, data or None)
     if not allow_test_split:
         refuse_test_split(source.spec)
+    lie = [*data, *(file["file"] for file in source.spec.get("files", []))]
     for place in (output, diff):
         if place is not None:
-            _refuse_own_data(place, source)
+            refuse_own_data(place, opened, lie, is_folder=place is output and not is_file_output(place))
             _refuse_scores(place, opened)
     done = _Done(str(run), opened.num_rows, decided.counts(opened.num_rows))
     if output is not None:
@@ -158,24 +157,6 @@ def _check_usage(
         raise click.UsageError("--private goes with --push-to-hub")
     if with_texts and diff is None:
         raise click.UsageError("--with-texts goes with --diff")
-
-
-def _refuse_own_data(place: Path, source: Source) -> None:
-    """Pass a place that is neither the data's own nor would be read as part of them the next time.
-
-    Raises:
-        RunError: it is.
-    """
-    out = place.absolute()
-    given = source.spec.get("data", [])
-    for data in [given] if isinstance(given, str) else given:
-        here = Path(data).absolute()
-        inside = here.is_dir() and out.resolve().is_relative_to(here.resolve())
-        if not is_remote(data) and (inside or fnmatch.fnmatchcase(str(out), str(here))):
-            raise RunError(f"{place} is in the data that were scored ({data}); choose another place")
-    for file in source.spec.get("files", []):
-        if not is_remote(file["file"]) and Path(file["file"]).resolve().is_relative_to(out.resolve()):
-            raise RunError(f"{place} is where the data lie that were scored ({file['file']}); choose another place")
 
 
 def _refuse_scores(place: Path, run: RunDirectory) -> None:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from cli.output import json_option, print_json
 from cli.publish.compare import Comparison, Group, Moved, compare
-from cli.ranking import check_output, write_table
+from cli.ranking import check_output, refuse_own_data, write_table
 from cli.screen import printable, safe, stdout
 from scorer import RunDirectory
 from scorer.rank import MEASURES, TOP_K
@@ -57,7 +57,11 @@ def diff(run_a: Path, run_b: Path, top: int, by: str, output: Path | None, force
     """
     if output is not None:
         check_output(output, force)
-    found = compare(RunDirectory.open(run_a), RunDirectory.open(run_b), top, by)
+    runs = RunDirectory.open(run_a), RunDirectory.open(run_b)
+    for run in runs:
+        if output is not None:
+            refuse_own_data(output, run)
+    found = compare(*runs, top, by)
     if output is not None:
         write_table(pa.Table.from_pylist([asdict(row) for row in found.worst], schema=_SCHEMA), output)
     if as_json:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cli.codes import NOT_AS_ASKED
 from cli.log_file import logging_to
 from cli.output import json_option, log_file_option, print_json
-from cli.ranking import ranking_options, refuse_existing, say_precision
+from cli.ranking import ranking_options, refuse_existing, refuse_own_data, say_precision
 from cli.review.exchange import FILES
 from cli.review.options import server_options
 from cli.review.records import Refusal, ReviewRecord, build_records
@@ -92,6 +92,8 @@ def log(
             server = tool.connect(tool.account(url, api_key, workspace), bar.waiting)
             server.check_name(name)
         opened = RunDirectory.open(run)
+        if output is not None:
+            refuse_own_data(output, opened, data)
         ranked = rank(opened, top, by=by, per_class=per_class, pair=pair)
         say_precision(opened, ranked)
         built, textless = build_records(opened, ranked, join_source(opened, ranked, data or None))

@@ -11,7 +11,7 @@ import click
 from cli.codes import NOT_AS_ASKED
 from cli.log_file import logging_to
 from cli.output import json_line, json_option, log_file_option, print_json
-from cli.ranking import refuse_existing
+from cli.ranking import refuse_existing, refuse_own_data
 from cli.review.agree import Disagreement, agree, check_policy
 from cli.review.decided import Reading
 from cli.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place, now_text
@@ -86,7 +86,11 @@ def pull(
     with logging_to(log_file, "pull", run=str(run), source=source):
         if disagreements is not None:
             refuse_existing(disagreements, force)
+            if disagreements.resolve() in [file.resolve() for file in files]:
+                raise RunError(f"--disagreements {disagreements} is a file that is pulled; choose another name")
         opened = RunDirectory.open(run)
+        if disagreements is not None:
+            refuse_own_data(disagreements, opened)
         with DecisionStore(opened) as store:
             if files:
                 kind = _kind(files, source)

@@ -7,7 +7,15 @@ import pyarrow as pa
 from rich.table import Table
 
 from cli.output import json_option, print_json
-from cli.ranking import check_output, ranking_options, ranking_records, ranking_table, say_precision, write_table
+from cli.ranking import (
+    check_output,
+    ranking_options,
+    ranking_records,
+    ranking_table,
+    refuse_own_data,
+    say_precision,
+    write_table,
+)
 from cli.screen import opening, safe, stdout
 from scorer import RankedRow, RunDirectory, join_source
 from scorer import rank as rank_rows
@@ -48,6 +56,8 @@ def rank(
     if output is not None:
         check_output(output, force)
     opened = RunDirectory.open(run)
+    if output is not None:
+        refuse_own_data(output, opened, data)
     ranked = rank_rows(opened, top if top or per_class else _TOP, by=by, per_class=per_class, pair=pair)
     source = join_source(opened, ranked, data or None)
     if output is not None:

@@ -1,6 +1,6 @@
-"""The options that choose the worst rows, shared by `rank` and `log`, and the file a ranking is written to."""
+"""The options that choose the worst rows, shared by `rank` and `log`, and the file that a command writes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -12,9 +12,13 @@ import pyarrow.parquet as pq
 
 from cli.output import json_line
 from scorer import RankedRow, RunDirectory, RunError
+from scorer.address import is_remote
 from scorer.files import write_atomically
+from scorer.find import would_read
+from scorer.formats import format_of
 from scorer.ours import is_run
 from scorer.rank import MEASURES
+from scorer.store import local_place
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -147,6 +151,29 @@ def refuse_existing(output: Path, force: bool) -> None:
         raise RunError(f"{output} is part of a run, which --force does not replace; choose another name")
     if output.exists() and not force:
         raise RunError(f"{output} exists; choose another name, or replace it with --force")
+
+
+def refuse_own_data(place: Path, run: RunDirectory, data: Iterable[str] = (), *, is_folder: bool = False) -> None:
+    """Pass a place that is neither the run's data nor would be read as part of them the next time.
+
+    ``data`` is where they lie now, if they have moved; of a place that will be a folder nothing in it may be read.
+
+    Raises:
+        RunError: it is; no ``--force`` replaces it.
+    """
+    spec = run.manifest["data"]["spec"]
+    recorded = spec.get("data", [])
+    files = [file["file"] for file in spec.get("files", [])]
+    parent = place.parent.resolve()
+    for given in [*([recorded] if isinstance(recorded, str) else recorded), *files, *data]:
+        if is_remote(given):
+            continue
+        here = Path(local_place(given).path)
+        inside = here.is_dir() and (parent / place.name).is_relative_to(here.resolve())
+        if would_read(given, place) or (inside and (is_folder or format_of(place.name) is not None)):
+            raise RunError(f"{place} is in the data that were scored ({given}); choose another place")
+        if here.resolve().is_relative_to(place.resolve()):
+            raise RunError(f"{place} is where the data lie that were scored ({given}); choose another place")
 
 
 def write_table(table: pa.Table, output: Path) -> None:

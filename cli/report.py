@@ -7,7 +7,7 @@ import click
 from click.core import ParameterSource
 
 from cli.output import json_option, print_json
-from cli.ranking import ranking_options, refuse_existing, say_precision
+from cli.ranking import ranking_options, refuse_existing, refuse_own_data, say_precision
 from cli.reporting.document import Worst, report_document
 from cli.reporting.markdown import markdown
 from cli.review.store import read_decisions
@@ -61,6 +61,8 @@ def report(
     if output is not None:
         refuse_existing(output, force)
     opened = RunDirectory.open(run)
+    if output is not None:
+        refuse_own_data(output, opened, data)
     health = run_health(opened)
     if not health.scored and click.get_current_context().get_parameter_source("by") == ParameterSource.DEFAULT:
         by = "entropy"

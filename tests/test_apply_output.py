@@ -180,8 +180,13 @@ def test_nothing_is_written_among_the_data_where_the_next_run_would_read_it(
     run = tmp_path / "of-a-folder"
     score_dataset(tiny_bundle, str(tmp_path / "in" / pattern), run, ScoreOptions(threads=1))
     decide(run, {3: "World"})
-    said = error_line(lossrank("apply", run, "-o", tmp_path / "in" / "corrected.parquet"))
-    assert "corrected.parquet is in the data that were scored" in said
+    place = tmp_path / "in" / "corrected.parquet"
+    for command in (["apply", run], ["rank", run], ["diff", run, scored], ["diff", scored, run]):
+        said = error_line(lossrank(*command, "-o", place))
+        assert (
+            said
+            == f"Error: {place} is in the data that were scored ({tmp_path / 'in' / pattern}); choose another place"
+        )
     assert files(tmp_path / "in") == ["news.parquet"]
 
 

@@ -1,0 +1,96 @@
+"""No command replaces the data that a run scored, whatever is forced."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click.testing
+import pyarrow as pa
+import pyarrow.csv
+import pytest
+
+from scorer import ModelBundle, ScoreOptions, score_dataset
+from tests.publishing import decide
+from tests.test_cli import error_line
+
+Lossrank = Callable[..., click.testing.Result]
+COMMANDS = [
+    ["rank", "RUN", "-o"],
+    ["report", "RUN", "--format", "md", "-o"],
+    ["log", "RUN", "--to", "csv", "-o"],
+    ["log", "RUN", "--to", "jsonl", "-o"],
+    ["diff", "RUN", "RUN", "-o"],
+    ["pull", "RUN", "PULLED", "--disagreements"],
+    ["apply", "RUN", "--diff"],
+]
+
+
+@pytest.fixture
+def scored(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> Path:
+    """A run over 50 rows of a CSV file, and a file of decisions beside it."""
+    (tmp_path / "in").mkdir()
+    pa.csv.write_csv(rows.slice(0, 50), tmp_path / "in" / "news.csv")
+    score_dataset(tiny_bundle, tmp_path / "in" / "news.csv", tmp_path / "run", ScoreOptions(threads=1))
+    decide(tmp_path / "run", {3: "World"})
+    return tmp_path / "run"
+
+
+def given(command: Sequence[object], run: Path) -> list[object]:
+    pulled = run.parent / "pulled.csv"
+    pulled.write_text("row,decision\n")
+    places: dict[object, Path] = {"RUN": run, "PULLED": pulled}
+    return [places.get(word, word) for word in command]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_the_data_that_were_scored_are_not_replaced(scored: Path, lossrank: Lossrank, command: list[str]) -> None:
+    data = scored.parent / "in" / "news.csv"
+    before = data.read_bytes()
+    said = error_line(lossrank(*given(command, scored), data, "--force"))
+    assert said == f"Error: {data} is in the data that were scored ({data}); choose another place"
+    assert data.read_bytes() == before
+    link = scored.parent / "link.csv"
+    link.symlink_to(data)
+    assert "the data that were scored" in error_line(lossrank(*given(command, scored), link, "--force"))
+    assert link.is_symlink()
+
+
+@pytest.mark.parametrize("command", [["rank"], ["report", "--format", "md"], ["log", "--to", "csv"], ["apply"]])
+def test_the_data_are_not_replaced_where_they_lie_now(scored: Path, lossrank: Lossrank, command: list[str]) -> None:
+    moved = scored.parent / "moved.csv"
+    shutil.move(scored.parent / "in" / "news.csv", moved)
+    before = moved.read_bytes()
+    option = "--diff" if command == ["apply"] else "-o"
+    said = error_line(lossrank(*command, scored, "--data", moved, option, moved, "--force"))
+    assert said == f"Error: {moved} is in the data that were scored ({moved}); choose another place"
+    assert moved.read_bytes() == before
+
+
+def test_a_file_that_is_no_data_may_lie_in_the_datas_folder(
+    tiny_bundle: ModelBundle, scored: Path, lossrank: Lossrank
+) -> None:
+    folder, run = scored.parent / "in", scored.parent / "of-a-folder"
+    score_dataset(tiny_bundle, folder, run, ScoreOptions(threads=1))
+    assert lossrank("report", run, "-o", folder / "report.md").exit_code == 0
+    assert lossrank("report", run, "-o", folder / "report.md", "--force").exit_code == 0
+    said = error_line(lossrank("report", run, "-o", folder / "report.json"))
+    assert said.startswith(f"Error: {folder / 'report.json'} is in the data that were scored ({folder})")
+
+
+def test_the_file_that_is_pulled_is_not_replaced_by_what_it_leaves_open(scored: Path, lossrank: Lossrank) -> None:
+    pulled, other = scored.parent / "pulled.csv", scored.parent / "other.csv"
+    other.write_text("row,decision\n")
+    said = error_line(lossrank(*given(["pull", "RUN", other, "PULLED", "--disagreements"], scored), pulled, "--force"))
+    assert said == f"Error: --disagreements {pulled} is a file that is pulled; choose another name"
+    assert pulled.read_text() == "row,decision\n"
+
+
+def test_a_folder_that_the_data_have_moved_to_is_not_replaced(scored: Path, lossrank: Lossrank) -> None:
+    out = scored.parent / "out"
+    assert lossrank("apply", scored, "-o", out).exit_code == 0
+    shutil.move(scored.parent / "in" / "news.csv", out / "data" / "news.csv")
+    said = error_line(
+        lossrank("apply", scored, "--data", scored.parent / "o*" / "data" / "*.csv", "-o", out, "--force")
+    )
+    assert said.startswith(f"Error: {out} is where the data lie that were scored ({out / 'data' / 'news.csv'})")
+    assert (out / "data" / "news.csv").is_file()
