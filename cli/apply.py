@@ -9,7 +9,7 @@ from cli.output import json_option, print_json
 from cli.publish.card import troubles
 from cli.publish.changes import changes_table
 from cli.publish.decided import Decided, decided_rows
-from cli.publish.folder import is_file_output, refuse_output
+from cli.publish.folder import is_file_output, put_back, refuse_output
 from cli.publish.hub import push, refuse_push
 from cli.publish.rows import corrected_rows
 from cli.publish.saved import require_datasets
@@ -80,6 +80,9 @@ def apply(
     """
     _check_usage(output, form, diff, with_texts, push_to_hub, private)
     if output is not None:
+        if (left := put_back(output)) is not None:
+            said = f"{output} is back from {left.name}, where an apply that was killed had left it"
+            click.echo(f"Note: {printable(said)}.", err=True)
         refuse_output(output, force=force)
     if diff is not None:
         check_output(diff, force)

@@ -251,6 +251,52 @@ def test_a_killed_apply_leaves_no_half_output(scored: Path, tmp_path: Path, name
         assert not [entry for entry in tmp_path.iterdir() if entry.name.startswith(".")]
 
 
+def test_an_output_that_a_kill_left_aside_is_put_back_and_that_is_said(
+    lossrank: Lossrank, scored: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    lossrank("apply", scored, "-o", out)
+    before = {name: (out / name).read_bytes() for name in files(out)}
+    program = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from cli.publish.folder import folder_written\n"
+        "rename = Path.rename\n"
+        "def killing(path, target):\n"
+        "    rename(path, target)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Path.rename = killing\n"
+        "with folder_written(Path(sys.argv[1])):\n"
+        "    pass\n"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", program, str(out)], cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    )
+    assert not out.exists()
+    (aside,) = tmp_path.glob(".out.*.old")
+    (tmp_path / ".out.mine.old").mkdir()
+    result = lossrank("apply", scored, "-o", out)
+    assert result.stderr.splitlines() == [
+        f"Note: {out} is back from {aside.name}, where an apply that was killed had left it.",
+        f"Error: {out} exists; choose another place with -o, or replace it with --force",
+    ]
+    assert {name: (out / name).read_bytes() for name in files(out)} == before
+    assert not aside.exists()
+    assert "Note" not in lossrank("apply", scored, "-o", out, "--force").stderr
+
+
+def test_what_is_called_old_is_whole_until_the_new_output_is_there(
+    lossrank: Lossrank, scored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    lossrank("apply", scored, "-o", out)
+    removed = []
+    monkeypatch.setattr("cli.publish.folder.shutil.rmtree", lambda path, **_: removed.append(Path(path).suffix))
+    assert lossrank("apply", scored, "-o", out, "--force").exit_code == 0
+    assert removed
+    assert set(removed) == {".tmp"}
+
+
 def test_data_that_change_while_they_are_read_give_no_output(
     lossrank: Lossrank, scored: Path, rows: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -12,6 +13,25 @@ from scorer.files import reporting
 
 MARK = "<!-- written by lossrank apply -->"  # in the card of each folder that is ours to replace
 CARD = "README.md"
+_UNFINISHED, _OLD = ".tmp", ".old"  # endings: of what may be deleted, and of an output until another is in its place
+
+
+def put_back(out: Path) -> Path | None:
+    """Put an output back that an `apply` was to replace when it was killed; return where it was, None without one.
+
+    Raises:
+        RunError: it can't be renamed.
+    """
+    if out.exists() or out.is_symlink() or not out.parent.is_dir():
+        return None
+    aside = re.compile(rf"\.{re.escape(out.name)}\.[0-9a-f]{{32}}{re.escape(_OLD)}")
+    left = [entry for entry in out.parent.iterdir() if aside.fullmatch(entry.name) and entry.is_dir()]
+    if not left:
+        return None
+    latest = max(left, key=lambda entry: entry.stat().st_ctime_ns)
+    with reporting(out):
+        latest.rename(out)
+    return latest
 
 
 def refuse_output(out: Path, *, force: bool) -> None:
@@ -48,7 +68,7 @@ def folder_written(out: Path) -> Iterator[Path]:
     Raises:
         RunError: the disk is full or the place can't be written; what was at ``out`` is as it was.
     """
-    beside = out.with_name(f".{out.name}.{uuid.uuid4().hex}.tmp")
+    beside = _beside(out, _UNFINISHED)
     with reporting(out):
         try:
             beside.mkdir()
@@ -67,14 +87,20 @@ def _take_place(beside: Path, out: Path) -> None:
     if not out.exists():
         beside.rename(out)
         return
-    old = out.with_name(f".{out.name}.{uuid.uuid4().hex}.old")
+    old = _beside(out, _OLD)
     out.rename(old)
     try:
         beside.rename(out)
     except BaseException:
-        old.rename(out)
+        if not out.exists():
+            old.rename(out)
         raise
-    shutil.rmtree(old)
+    leftover = old.rename(old.with_suffix(_UNFINISHED))  # first, so that what is called old is whole
+    shutil.rmtree(leftover)
+
+
+def _beside(out: Path, ending: str) -> Path:
+    return out.with_name(f".{out.name}.{uuid.uuid4().hex}{ending}")
 
 
 def _is_ours(out: Path) -> bool:
