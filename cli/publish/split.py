@@ -16,7 +16,7 @@ def split_name(spec: dict[str, Any]) -> str:
     chosen = re.sub(r"\[.*?\]", "", spec.get("split") or "")
     if re.fullmatch(r"\w+(\.\w+)*", chosen):
         return chosen
-    found = [split for name in _names(spec) for word in _words(name) if (split := _KNOWN.get(word))]
+    found = [split for name in _names(spec) for split in _splits(name)]
     return found[0] if found and len(set(found)) == 1 else TRAIN
 
 
@@ -28,7 +28,7 @@ def refuse_test_split(*specs: dict[str, Any]) -> None:
     """
     for spec in specs:
         for name in _names(spec):
-            if TEST in _words(name):
+            if TEST in _splits(name):
                 raise RunError(
                     f"{name} is a test split: correcting it changes what every score on it means, and scores on the "
                     "corrected one can't be compared with those published; if that is what you want, give "
@@ -37,15 +37,33 @@ def refuse_test_split(*specs: dict[str, Any]) -> None:
 
 
 def _names(spec: dict[str, Any]) -> list[str]:
-    """Return what may name the split: its own name, the data argument's last part, the files' and their folders'."""
+    """Return what may name the split: its own name, else what the user wrote, the files' names and their folders'."""
     if spec.get("split"):
         return [str(spec["split"])]
     data = spec.get("data", [])
-    given = [PurePosixPath(place).name for place in ([data] if isinstance(data, str) else data)]
+    given = [PurePosixPath(place) for place in ([data] if isinstance(data, str) else data)]
+    patterns = [_literal(PurePosixPath(pattern)) for pattern in spec.get("patterns", [])]
     files = [PurePosixPath(file["file"]) for file in spec.get("files", [])]
-    # A file's folder may be anything, such as the tests' of a program; only a plain `test` says what its files are.
-    folders = [file.parent.name for file in files if file.parent.name.lower() in _KNOWN]
-    return list(dict.fromkeys([*given, *(file.name for file in files), *folders]))
+    folders = [file.parent.name for file in files if not _splits(file.name) and _is_split(file.parent.name)]
+    names = [*(place.name for place in given), *filter(None, patterns), *(file.name for file in files), *folders]
+    return list(dict.fromkeys(names))
+
+
+def _literal(pattern: PurePosixPath) -> str | None:
+    """Return the part of a glob that says what split it means: the last one that names any."""
+    return next((part for part in reversed(pattern.parts) if _splits(part)), None)
+
+
+def _is_split(folder: str) -> bool:
+    """Say whether a folder's name says what its files are: `test` or `reviews_test`.
+
+    Folders may be called anything, such as test_7 or a program's tests, and whoever gave a file need not have named it.
+    """
+    return folder.lower() in _KNOWN or _words(folder)[-1:] == [TEST]
+
+
+def _splits(name: str) -> list[str]:
+    return [split for word in _words(name) if (split := _KNOWN.get(word))]
 
 
 def _words(name: str) -> list[str]:
