@@ -41,7 +41,7 @@ def reporting(path: Path) -> Iterator[None]:
     """Turn the system's refusals to write below ``path`` into one line that says what to do.
 
     Raises:
-        RunError: the disk is full, the folder is not there or can't be written.
+        RunError: the disk is full or takes no file of that size, the folder is not there or can't be written.
     """
     try:
         yield
@@ -50,6 +50,11 @@ def reporting(path: Path) -> Iterator[None]:
             raise RunError(
                 f"no space left on the disk of {path}; nothing half-written is left there: free some space and run "
                 "the same command again"
+            ) from error
+        if error.errno == errno.EFBIG:  # of a write, so the system names no file
+            raise RunError(
+                f"{path} can't be written ({error.strerror}): the disk or `ulimit -f` allows no file of that size; "
+                "raise the limit, or choose another place with -o"
             ) from error
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
             raise RunError(f"{path} can't be written ({error.strerror}); choose another place with -o") from error

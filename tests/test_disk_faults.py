@@ -2,15 +2,21 @@
 
 import errno
 import os
+import resource
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click.testing
 import pyarrow as pa
 import pytest
 
 from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, score_dataset
 from scorer.verify import verify
+from tests.test_cli import error_line
+
+Lossrank = Callable[..., click.testing.Result]
 
 OPTIONS = ScoreOptions(shard_rows=100, threads=1)
 FULL = r"no space left on the disk of .*; nothing half-written is left there: free some space and run the same command"
@@ -60,6 +66,27 @@ def test_a_disk_that_is_full_when_the_manifest_is_written(
     assert len(shards(small_disk / "run")) == 4
     filler.unlink()
     check_whole(tiny_bundle, rows, small_disk / "run", whole, kept=300)
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """No file may be larger than 10,000 bytes, as with `ulimit -f`."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_file_that_may_not_be_that_large_is_named(
+    run: Path, lossrank: Lossrank, small_files: None, tmp_path: Path
+) -> None:
+    for name in ("worst.csv", "worst.jsonl", "worst.parquet"):
+        said = error_line(lossrank("rank", run, "--top", 1000, "-o", tmp_path / name))
+        assert said == (
+            f"Error: {tmp_path / name} can't be written (File too large): the disk or `ulimit -f` allows no file of "
+            "that size; raise the limit, or choose another place with -o"
+        )
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT])
