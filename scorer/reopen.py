@@ -3,7 +3,7 @@
 from typing import Any
 
 from scorer.address import is_remote
-from scorer.errors import SourceError, UnreachableError
+from scorer.errors import NotThereError, SourceError, UnreachableError
 from scorer.failures import first_line
 from scorer.manifest import MANIFEST, damaged
 from scorer.run import RunDirectory
@@ -24,17 +24,21 @@ def reopen_source(spec: dict[str, Any], fingerprint: str, data: Data | None = No
         return _reopen_without(spec, fingerprint)
     if data is None and spec["kind"] == "table":
         raise SourceError("the run scored a table in memory; pass that table as data")
-    if data is None:
-        data = spec["data"]
     files = spec.get("files", [])
     hashed = bool(files) and all("sha256" in file for file in files)
-    source = open_source(
-        data,
-        config=spec.get("config"),
-        split=spec.get("split"),
-        streaming=spec.get("streaming", False),
-        hashed=hashed,
-    )
+    elsewhere = "" if data is not None else ", name the place where it lies now with --data"
+    try:
+        source = open_source(
+            spec["data"] if data is None else data,
+            config=spec.get("config"),
+            split=spec.get("split"),
+            streaming=spec.get("streaming", False),
+            hashed=hashed,
+        )
+    except NotThereError as error:
+        if data is not None:
+            raise
+        raise NotThereError(f"{error}; if it has moved{elsewhere}") from error
     if source.fingerprint != fingerprint:
         if any("sha256" not in file for file in files) and all(
             "sha256" in file for file in source.spec.get("files", [])
@@ -45,7 +49,7 @@ def reopen_source(spec: dict[str, Any], fingerprint: str, data: Data | None = No
             )
         raise SourceError(
             f"{source.name} has changed since it was scored (fingerprint {source.fingerprint[:12]}..., the run has "
-            f"{fingerprint[:12]}...); restore it, or score it again"
+            f"{fingerprint[:12]}...); restore it{elsewhere}, or score it again"
         )
     return source
 

@@ -306,6 +306,4 @@ def _unseen(spec: dict[str, Any], error: SourceError) -> Finding:
         refuse_edited(spec)
     except SourceError as edited:
         return Finding("data", WRONG, str(edited))
-    if isinstance(error, UnreachableError):
-        return Finding("data", ABSENT, f"can't be compared: {error}")
-    return Finding("data", ABSENT, f"{error}; if it has moved, name its place with --data to compare it")
+    return Finding("data", ABSENT, f"can't be compared: {error}" if isinstance(error, UnreachableError) else str(error))

@@ -19,6 +19,7 @@ from cli.main import COMMANDS
 from scorer import ModelBundle, RunDirectory, rank
 from scorer.bundle import FORMAT
 from tests.conftest import read_only
+from tests.publishing import decide
 from tests.tiny import make_bundle
 
 Lossrank = Callable[..., click.testing.Result]
@@ -172,9 +173,21 @@ def test_data_that_moved_is_found_by_data(
     moved.write_bytes(data.read_bytes())
     lossrank("score", tiny_bundle.path, moved, "-o", tmp_path / "run")
     moved.rename(tmp_path / "after.parquet")
-    gone = lossrank("rank", tmp_path / "run")
-    assert gone.exit_code == 1
-    assert "before.parquet does not exist" in error_line(gone)
+    decide(tmp_path / "run", {3: "World"})
+    for name, *options in (
+        ["rank"],
+        ["report", "-o", tmp_path / "report.md"],
+        ["log", "--to", "csv", "-o", tmp_path / "worst.csv"],
+        ["review", "--port", 0, "--no-browser"],
+        ["apply", "-o", tmp_path / "out"],
+    ):
+        said = error_line(lossrank(name, tmp_path / "run", *options))
+        assert said.startswith(f"Error: {moved} does not exist")
+        assert said.endswith("; if it has moved, name the place where it lies now with --data")
+        assert "--data" in lossrank(name, "--help").output
+        said = error_line(lossrank(name, tmp_path / "run", *options, "--data", tmp_path / "nowhere.parquet"))
+        assert said.startswith(f"Error: {tmp_path / 'nowhere.parquet'} does not exist")
+        assert "--data" not in said
     assert lossrank("rank", tmp_path / "run", "--data", tmp_path / "after.parquet").exit_code == 0
 
 

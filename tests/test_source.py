@@ -380,7 +380,8 @@ class TestReopen:
         with pytest.raises(
             SourceError,
             match=rf"a\.jsonl has changed since it was scored \(fingerprint [0-9a-f]{{12}}\.\.\., the run has "
-            rf"{source.fingerprint[:12]}\.\.\.\); restore it, or score it again",
+            rf"{source.fingerprint[:12]}\.\.\.\); restore it, name the place where it lies now with --data, or score "
+            "it again",
         ):
             reopen_source(source.spec, source.fingerprint)
 

@@ -29,8 +29,9 @@ def test_a_bundle_or_data_that_changed_is_found_and_one_that_is_gone_is_said(
     found = verify(run)
     assert states(found)["bundle"] == states(found)["data"] == "absent"
     assert found.complete
-    assert says(found, "data").startswith(
-        f"{data} does not exist (did you mean 'moved.parquet'?); if it has moved, name its"
+    assert says(found, "data") == (
+        f"{data} does not exist (did you mean 'moved.parquet'?); if it has moved, name the place where it lies now "
+        "with --data"
     )
     found = verify(run, bundle=tmp_path / "moved", data=moved)
     assert states(found)["bundle"] == states(found)["data"] == "ok"
