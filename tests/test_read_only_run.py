@@ -55,6 +55,8 @@ def test_what_was_decided_before_a_kill_is_read_where_nothing_can_be_written(
     found = read_decisions(killed)
     assert found is not None
     assert found[3].label == "World"
+    with pytest.raises(RunError, match=r"review\.sqlite can't be used: attempt to write a readonly database"):
+        DecisionStore(killed)
 
 
 def test_decisions_that_can_not_be_read_without_writing_are_not_passed_over(

@@ -52,6 +52,7 @@ def open_to_write(run: RunDirectory) -> sqlite3.Connection:
                 for statement in _SCHEMA.split(";\n"):
                     db.execute(statement)
                 db.execute("INSERT INTO about VALUES ('data', ?)", (run.data_fingerprint,))
+            db.execute("DELETE FROM about WHERE FALSE")  # a database that is only readable begins any transaction
         _refuse_foreign(run, db)
         return db
 
