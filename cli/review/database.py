@@ -21,6 +21,7 @@ CREATE TABLE decisions (
     annotator TEXT NOT NULL,
     source TEXT NOT NULL,
     decided_at TEXT NOT NULL,
+    said_at TEXT NOT NULL,
     undone INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX decisions_of_row ON decisions (row, decided_at, number);

@@ -126,7 +126,7 @@ class DecisionStore:
 
         Of the rows ``taken_back`` the earlier decisions from ``source`` hold no more: its people disagree by now. A
         decision dated later than now is taken as made now, lest a wrong clock wins over all that comes after; its own
-        date is kept beside it, so that it is known when it comes again.
+        date is kept, so that it is known when it comes again.
 
         Returns how many were added, and how many of these don't hold because a later decision of their row does.
 
@@ -140,18 +140,13 @@ class DecisionStore:
                 self._db.execute("UPDATE decisions SET undone = 1 WHERE row = ? AND source = ?", (row, source))
             for decision in decisions:
                 self._refuse(decision.row, decision.verdict, decision.label)
+                said_at = decision.decided_at
                 if not self._select(
                     f"SELECT {_FIELDS} FROM decisions WHERE row = ? AND verdict = ? AND label IS ? "  # noqa: S608
-                    "AND annotator = ? AND source = ? AND NOT undone "
-                    "AND ? IN (decided_at, (SELECT value FROM about WHERE key = 'dated ' || number))",
-                    *(decision.row, decision.verdict, decision.label),
-                    *(decision.annotator, decision.source, decision.decided_at),
+                    "AND annotator = ? AND source = ? AND said_at = ? AND NOT undone",
+                    *(decision.row, decision.verdict, decision.label, decision.annotator, decision.source, said_at),
                 ):
-                    inserted = self._insert(replace(decision, decided_at=min(decision.decided_at, now)))
-                    added.append(inserted)
-                    if inserted.decided_at != decision.decided_at:
-                        own = (f"dated {inserted.number}", decision.decided_at)
-                        self._db.execute("INSERT INTO about VALUES (?, ?)", own)
+                    added.append(self._insert(replace(decision, decided_at=min(said_at, now)), said_at))
             held = self.current()
             return len(added), sum(held[decision.row] != decision for decision in added)
 
@@ -205,10 +200,12 @@ class DecisionStore:
         if verdict != RELABELLED and label is not None:
             raise RunError(f"row {row} is {verdict}, so it takes no label, and {label!r} was given")
 
-    def _insert(self, decision: Decision) -> Decision:
+    def _insert(self, decision: Decision, said_at: str | None = None) -> Decision:
+        values = (decision.row, decision.verdict, decision.label, decision.annotator, decision.source)
         number = self._db.execute(
-            "INSERT INTO decisions (row, verdict, label, annotator, source, decided_at) VALUES (?, ?, ?, ?, ?, ?)",
-            (decision.row, decision.verdict, decision.label, decision.annotator, decision.source, decision.decided_at),
+            "INSERT INTO decisions (row, verdict, label, annotator, source, decided_at, said_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*values, decision.decided_at, said_at or decision.decided_at),
         ).lastrowid
         return replace(decision, number=int(number or 0))
 
