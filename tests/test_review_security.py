@@ -2,6 +2,7 @@
 
 import http.client
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,9 +69,9 @@ def test_a_name_that_points_here_is_not_this_machine(page: Client, host: str) ->
 
 
 @pytest.mark.parametrize("port", ["{port}", "9000"])
-def test_a_tunnels_end_may_have_another_name_and_port(page: Client, port: str) -> None:
+def test_a_tunnels_end_may_have_another_name_and_port(page: Client, own: Path, port: str) -> None:
     host = f"localhost:{port.format(port=page.port)}"
-    answer = httpx.get(f"{page.origin}/{page.token}/", headers={"Host": host})
+    answer = httpx.get(f"{page.address}?at={worst(own)[0]}", headers={"Host": host})
     assert answer.status_code == 200
     assert len(shown(answer)) == 1
 
@@ -98,7 +99,8 @@ def test_another_origin_cannot_write_even_with_the_address(page: Client, own: Pa
 def test_no_answer_may_be_read_framed_or_kept_by_anyone_else(page: Client) -> None:
     asked = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
     answers = [
-        httpx.get(f"{page.origin}/{page.token}/", headers=asked),
+        httpx.get(page.address, headers=asked),
+        httpx.get(page.address, headers=asked, follow_redirects=True),
         httpx.get(f"{page.origin}/{page.token}/static/page.js", headers=asked),
         httpx.options(f"{page.origin}/{page.token}/decide", headers=asked),
         httpx.get(f"{page.origin}/{page.token}/nowhere"),
@@ -149,3 +151,10 @@ def test_a_form_is_never_answered_to_a_get(page: Client, own: Path) -> None:
 def test_the_socket_is_of_the_loopback_address() -> None:
     with listen(0) as listening:
         assert listening.getsockname()[0] == "127.0.0.1"
+
+
+def test_no_piece_of_an_answer_waits_for_the_one_before() -> None:
+    with listen(0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
