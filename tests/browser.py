@@ -90,8 +90,8 @@ def hostile_run(bundle: ModelBundle, folder: Path) -> Path:
 
 
 def press(page: Page, key: str) -> None:
-    """Press a key that leads to another page."""
-    with page.expect_navigation():
+    """Press a key that leads to another page, and wait until that page takes keys."""
+    with page.expect_navigation(wait_until="domcontentloaded"):
         page.keyboard.press(key)
 
 

@@ -1,10 +1,11 @@
 """What the tests share."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click.testing
 import numpy as np
@@ -65,26 +66,47 @@ def browser() -> "Iterator[Browser]":
         yield browser
 
 
-@pytest.fixture
-def tab(browser: "Browser") -> "Iterator[Page]":
-    """A new tab, which fails the test if a page's script fails, breaks the page's policy or asks another machine."""
+@pytest.fixture(scope="session")
+def window(browser: "Browser") -> "Iterator[Page]":
+    """A tab for ``tab``: to open one takes as long as a short test."""
     context = browser.new_context()
-    page = context.new_page()
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
-    page.on("request", lambda asked: None if "//127.0.0.1:" in asked.url else faults.append(asked.url))
-    yield page
+    yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def tab(window: "Page") -> "Iterator[Page]":
+    """An empty tab, which fails the test if a page's script fails, breaks the page's policy or asks another machine."""
+    faults: list[str] = []
+    listeners: dict[Any, Callable[[Any], None]] = {
+        "pageerror": lambda error: faults.append(str(error)),
+        "console": lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None,
+        "request": lambda asked: None if "//127.0.0.1:" in asked.url else faults.append(asked.url),
+    }
+    for event, listener in listeners.items():
+        window.on(event, listener)
+    yield window
+    for event, listener in listeners.items():
+        window.remove_listener(event, listener)
+    for other in window.context.pages[1:]:
+        other.close()
+    window.set_viewport_size({"width": 1280, "height": 720})
+    window.goto("about:blank")
     assert faults == []
 
 
-@pytest.fixture
-def hostile(tiny_bundle: ModelBundle, tmp_path: Path) -> Path:
-    """A run of 80 rows, one of which is a script."""
+@pytest.fixture(scope="session")
+def undecided(tiny_bundle: ModelBundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 80 rows, one of which is a script; for ``hostile`` to copy."""
     from tests.browser import hostile_run
 
-    return hostile_run(tiny_bundle, tmp_path)
+    return hostile_run(tiny_bundle, tmp_path_factory.mktemp("hostile"))
+
+
+@pytest.fixture
+def hostile(undecided: Path, tmp_path: Path) -> Path:
+    """A run of 80 rows, one of which is a script, for this test alone."""
+    return Path(shutil.copytree(undecided, tmp_path / "run"))
 
 
 @pytest.fixture

@@ -1,15 +1,16 @@
 """The report in a real headless Chromium without a network: it sorts, searches, and runs nothing of the data."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import Result
+from click.testing import CliRunner
 
-from scorer import ModelBundle, ScoreOptions, score_dataset
+from cli.main import run as lossrank
+from scorer import ScoreOptions, score_dataset
 from tests.tiny import make_bundle
 
 EVIL = "<script>document.title = 'broken'</script>"
@@ -21,21 +22,18 @@ TEXTS = [
     "w5 apple banana",
     "w6 https://evil.example/pixel.png",
 ] * 5
-Lossrank = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
-    return make_bundle(tmp_path_factory.mktemp("bundle") / "bundle", (EVIL, "b", "c", "d"))
-
-
-@pytest.fixture
-def report(bundle: ModelBundle, tmp_path: Path, lossrank: Lossrank) -> Path:
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    bundle = make_bundle(folder / "bundle", (EVIL, "b", "c", "d"))
     labels = [bundle.class_names[i % 4] for i in range(len(TEXTS))]
-    pq.write_table(pa.table({"text": TEXTS, "label": labels}), tmp_path / "news.parquet")
-    score_dataset(bundle, tmp_path / "news.parquet", tmp_path / "run", ScoreOptions(threads=1))
-    assert lossrank("report", tmp_path / "run", "-o", tmp_path / "report.html").exit_code == 0
-    return tmp_path / "report.html"
+    pq.write_table(pa.table({"text": TEXTS, "label": labels}), folder / "news.parquet")
+    score_dataset(bundle, folder / "news.parquet", folder / "run", ScoreOptions(threads=1))
+    asked = ["report", str(folder / "run"), "-o", str(folder / "report.html")]
+    assert CliRunner().invoke(lossrank, asked, catch_exceptions=False).exit_code == 0
+    return folder / "report.html"
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from playwright.sync_api import Browser, Page
 from cli.review.decision import DISCARDED, RELABELLED
 from scorer import rank
 from tests.browser import SCRIPT, SCRIPT_ROW, held, other_key, press, reviewing, row_on
+from tests.pages import page_of
 
 
 def test_a_server_that_is_killed_after_a_decision_loses_nothing(hostile: Path, tab: Page) -> None:
@@ -24,8 +25,7 @@ def test_a_server_that_is_killed_after_a_decision_loses_nothing(hostile: Path, t
 
 
 def test_a_script_in_a_text_stays_text(hostile: Path, tab: Page) -> None:
-
-    with reviewing(hostile) as review:
+    with page_of(hostile, top=80) as review:
         for query in (f"?at={SCRIPT_ROW}", f"?at={SCRIPT_ROW}&search=script", "?view=list&search=taken over"):
             tab.goto(review.address + query)
             assert SCRIPT in tab.inner_text("main")
@@ -35,7 +35,7 @@ def test_a_script_in_a_text_stays_text(hostile: Path, tab: Page) -> None:
 
 def test_two_tabs_lose_nothing_of_each_other(hostile: Path, tab: Page) -> None:
     rows = rank(hostile, 2)
-    with reviewing(hostile, "--user", "ann") as ann, reviewing(hostile, "--user", "bob") as bob:
+    with page_of(hostile, "ann") as ann, page_of(hostile, "bob") as bob:
         tab.goto(ann.address)
         other = tab.context.new_page()
         other.goto(bob.address)
@@ -53,7 +53,7 @@ def test_two_tabs_lose_nothing_of_each_other(hostile: Path, tab: Page) -> None:
 
 
 def test_a_key_that_is_hit_twice_decides_of_one_row(hostile: Path, tab: Page) -> None:
-    with reviewing(hostile) as review:
+    with page_of(hostile) as review:
         tab.goto(review.address)
         first = row_on(tab)
         with tab.expect_navigation():
@@ -69,9 +69,9 @@ def test_a_page_of_another_origin_can_neither_read_nor_write(hostile: Path, tab:
     row = rank(hostile, 1)[0].row
     context = browser.new_context()
     evil = context.new_page()
-    with reviewing(hostile) as review, reviewing(hostile) as elsewhere:
+    with page_of(hostile) as review, page_of(hostile) as elsewhere:
         tab.goto(review.address)  # the victim has it open
-        evil.goto(elsewhere.address.rsplit("/", 2)[0] + "/")  # another origin of the same machine: another port
+        evil.goto(elsewhere.origin + "/")  # another origin of the same machine: another port
         body = f"row={row}&seen=0&verdict=discarded"
         evil.context.route("**/evil", lambda route: route.fulfill(body="<p>hello", content_type="text/html"))
         evil.goto("http://evil.example/evil")
@@ -92,10 +92,9 @@ def test_a_page_of_another_origin_can_neither_read_nor_write(hostile: Path, tab:
         assert "Only the page itself may decide" in evil.inner_text("body")
         evil.goto("http://evil.example/evil")
         evil.evaluate(
-            f"() => {{ const f = document.createElement('iframe'); f.src = {review.address!r};"
-            " document.body.append(f); }"
+            f"() => new Promise(loaded => {{ const f = document.createElement('iframe'); f.src = {review.address!r};"
+            " f.onload = loaded; document.body.append(f); })"
         )
-        evil.wait_for_load_state("networkidle")
         assert len(evil.frames) == 2
         assert all("data-row" not in frame.content() for frame in evil.frames)
         context.close()
