@@ -1,9 +1,12 @@
 """The review page in a real headless Chromium: nothing is lost, no text is run, no other page gets in."""
 
+import queue
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, Page
 
+from cli.page.browser import browser_at
 from cli.review.decision import DISCARDED, RELABELLED
 from scorer import rank
 from tests.browser import SCRIPT, SCRIPT_ROW, held, other_key, press, reviewing, row_on
@@ -22,6 +25,23 @@ def test_a_server_that_is_killed_after_a_decision_loses_nothing(hostile: Path, t
         tab.goto(review.address)
         assert row_on(tab) == rows[2].row
         assert "2 of 80 decided" in tab.inner_text(".progress")
+
+
+def test_the_file_that_a_browser_is_told_of_leads_to_the_page(
+    hostile: Path, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: queue.Queue[str] = queue.Queue()
+    monkeypatch.setattr("webbrowser.open", told.put)
+    monkeypatch.setenv("BROWSER", "chromium")
+    row = rank(hostile, 1)[0].row
+    context = browser.new_context()
+    page = context.new_page()
+    with page_of(hostile) as review, browser_at(review.address):
+        page.goto(told.get(timeout=30), wait_until="commit")
+        page.wait_for_url(f"{review.address}**")
+        press(page, "k")
+        assert list(held(hostile)) == [row]
+    context.close()
 
 
 def test_a_script_in_a_text_stays_text(hostile: Path, tab: Page) -> None:

@@ -1,10 +1,13 @@
 """`lossrank review`: its address, its end, and the mistakes it names."""
 
+import contextlib
 import json
+import queue
 import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cli.page.browser import browser_at
 from cli.review.decision import KEPT
 from cli.review.store import FILE, DecisionStore
 from scorer import ModelBundle, RunDirectory, rank, score_dataset
@@ -38,7 +42,16 @@ def unserved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     opened: list[str] = []
     monkeypatch.setattr("cli.review.command.serve", stop)
-    monkeypatch.setattr("cli.review.command._open", opened.append)
+    monkeypatch.setattr("cli.review.command.browser_at", lambda address: contextlib.nullcontext(opened.append(address)))
+    return opened
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> queue.Queue[str]:
+    """What a browser with windows would be told to open."""
+    opened: queue.Queue[str] = queue.Queue()
+    monkeypatch.setattr("webbrowser.open", opened.put)
+    monkeypatch.setenv("BROWSER", "firefox")
     return opened
 
 
@@ -88,16 +101,38 @@ def test_the_browser_is_opened_unless_it_is_not_wanted(lossrank: Lossrank, own: 
     assert len(unserved) == 1
 
 
-def test_a_browser_without_windows_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cli.review.command import _open
+def test_a_browser_is_told_of_a_file_that_only_its_owner_can_read_and_not_of_the_token(told: queue.Queue[str]) -> None:
+    with browser_at("http://127.0.0.1:1/token/"):
+        address = told.get(timeout=30)
+        assert address.startswith("file:///")
+        assert "token" not in address
+        file = Path(address.removeprefix("file://"))
+        assert [stat.S_IMODE(path.stat().st_mode) for path in (file, file.parent)] == [0o600, 0o700]
+        assert "http://127.0.0.1:1/token/" in file.read_text()
+    assert not file.parent.exists()
 
-    opened: list[str] = []
-    monkeypatch.setattr("webbrowser.open", opened.append)
+
+def test_without_a_place_for_the_file_the_page_is_served_and_no_browser_opened(
+    told: queue.Queue[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with browser_at("http://127.0.0.1:1/token/"):
+        said = capsys.readouterr().err
+    assert said.startswith("No browser is opened ([Errno 2] No such file or directory: ")
+    assert said.endswith("); open the address yourself.\n")
+    assert told.empty()
+
+
+def test_a_browser_without_windows_is_not_opened(
+    told: queue.Queue[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
         monkeypatch.delenv(name, raising=False)
-    _open("http://127.0.0.1:1/")
-    assert opened == []
+    with browser_at("http://127.0.0.1:1/token/"):
+        assert list(tmp_path.iterdir()) == []
+    assert told.empty()
 
 
 def test_a_port_that_is_taken_is_one_line(lossrank: Lossrank, own: Path, unserved: list[str]) -> None:
@@ -164,7 +199,7 @@ def test_nothing_of_the_data_and_not_the_token_is_in_what_it_says_of_a_request(o
     )
     assert process.stdout is not None
     address = process.stdout.readline().strip()
-    assert "data-row" in httpx.get(f"{address}?search=w1").text
+    assert "data-row" in httpx.get(f"{address}?search=w1", follow_redirects=True).text
     assert httpx.get(f"{address}nowhere?search=w1").status_code == 404
     process.send_signal(signal.SIGINT)
     _, noise = process.communicate(timeout=30)

@@ -1,11 +1,8 @@
 """`lossrank review`."""
 
+import contextlib
 import getpass
-import os
 import shlex
-import sys
-import threading
-import webbrowser
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import click
 from cli.entry import Terminated
 from cli.output import json_option, print_json
 from cli.page.app import make_app, new_token
+from cli.page.browser import browser_at
 from cli.page.rows import page_rows
 from cli.page.serve import HOST, listen, serve
 from cli.page.view import tally
@@ -101,9 +99,8 @@ def review(
             try:
                 click.echo(f"{len(rows):,} rows to look at, by {user}; Ctrl-C to stop.", err=True)
                 click.echo(address, err=as_json)
-                if not no_browser:
-                    _open(address)
-                serve(make_app(opened, rows, store, user, token=token, by=by), listening)
+                with contextlib.nullcontext() if no_browser else browser_at(address):
+                    serve(make_app(opened, rows, store, user, token=token, by=by), listening)
             except KeyboardInterrupt as error:
                 _say_end(run, len(rows), store.current(), as_json)
                 if isinstance(error, Terminated):
@@ -119,9 +116,3 @@ def _say_end(run: Path, rows: int, held: dict[int, Decision], as_json: bool) -> 
     click.echo(f"\n{run} has {tally(held)}.")
     if held:
         click.echo(f"Write the corrected data:\n  lossrank apply {shlex.quote(str(run))} -o OUT")
-
-
-def _open(address: str) -> None:
-    """Open the address in a browser with windows, if there can be one: one without would take the terminal."""
-    if sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")):
-        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
