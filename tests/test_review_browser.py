@@ -86,6 +86,37 @@ def test_u_takes_back_one_decision_after_the_other(hostile: Path, tab: Page) -> 
         assert row_on(tab) == rows[0].row
 
 
+def test_back_leads_to_the_row_that_was_decided_which_can_be_decided_anew(hostile: Path, tab: Page) -> None:
+    rows = rank(hostile, 3)
+    with page_of(hostile) as review:
+        tab.goto(review.address)
+        press(tab, "x")
+        press(tab, "k")
+        tab.go_back()
+        tab.go_back()
+        assert row_on(tab) == rows[0].row
+        assert "discarded by ann" in tab.inner_text(".held")
+        press(tab, "k")
+        assert held(hostile)[rows[0].row].verdict == KEPT
+        assert row_on(tab) == rows[2].row
+        tab.go_back()
+        tab.reload()
+        assert row_on(tab) == rows[0].row
+        assert "kept by ann" in tab.inner_text(".held")
+
+
+def test_a_page_that_the_browser_kept_is_asked_for_again_and_takes_no_key_before(hostile: Path, tab: Page) -> None:
+    with page_of(hostile) as review, page_of(hostile, "bob") as bob:
+        tab.goto(review.address)
+        bob.post("decide", row=row_on(tab), seen=0, verdict=DISCARDED)
+        with tab.expect_navigation():
+            tab.evaluate(
+                "() => { dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}));"
+                " document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'j', bubbles: true})) }"
+            )
+        assert "discarded by bob" in tab.inner_text(".held")
+
+
 def test_keys_move_without_deciding(hostile: Path, tab: Page) -> None:
     rows = [row.row for row in rank(hostile, 4)]
     with page_of(hostile, top=80) as review:

@@ -71,6 +71,16 @@ def test_each_decision_is_stored_at_once_and_leads_to_the_next_open_row(page: Cl
     assert {(one.annotator, one.source) for one in found} == {("ann", "review")}
 
 
+def test_an_address_without_a_row_leads_to_that_of_the_first_open_one(page: Client, own: Path) -> None:
+    rows = worst(own)
+    page.post("decide", row=rows[0], seen=0, verdict=KEPT)
+    for query, at in (("", rows[1]), ("view=list", rows[1]), ("status=decided", rows[0]), ("at=99999", rows[1])):
+        answer = page.get(f"./?{query}")
+        assert [one.status_code for one in answer.history] == [303]
+        assert answer.url.query.decode().endswith(f"at={at}")
+    assert page.get("./?search=zzz").history == []
+
+
 def test_relabelling_to_the_given_label_keeps_the_row(page: Client, own: Path) -> None:
     first = rank(own, 1)[0]
     page.post("decide", row=first.row, seen=0, label=first.label)

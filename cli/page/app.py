@@ -123,6 +123,9 @@ class _Page:
             held, last, an_hour = self._store.current(), self._store.last(self._user), self._store.per_hour()
         except RunError as error:
             return HTMLResponse(self._html.broken(str(error)), status_code=_FAILED)
+        current = selection.current(self._rows, held)
+        if notice is None and current is not None and selection.at != current.row:
+            return _go(replace(selection, at=current.row))  # else Back would lead to what is the first open row by then
         return HTMLResponse(self._html.page(selection, held, last, an_hour, notice), status_code=status)
 
 

@@ -8,7 +8,11 @@ if (/\/(decide|undo)$/.test(location.pathname)) history.replaceState(null, "", a
 
 // A press while another page is on its way would be about a row that was not looked at, or not any more.
 let leaving = false;
-addEventListener("pageshow", () => { leaving = false; });
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  leaving = true;
+  location.reload();  // Back took the page as it was left, without what was decided since
+});
 addEventListener("submit", (event) => {
   if (leaving) event.preventDefault();
   leaving = true;
