@@ -117,16 +117,24 @@ def test_a_page_that_the_browser_kept_is_asked_for_again_and_takes_no_key_before
         assert "discarded by bob" in tab.inner_text(".held")
 
 
-def test_keys_move_without_deciding(hostile: Path, tab: Page) -> None:
+def test_keys_move_without_deciding_and_with_caps_lock_too(hostile: Path, tab: Page) -> None:
     rows = [row.row for row in rank(hostile, 4)]
     with page_of(hostile, top=80) as review:
         tab.goto(review.address)
         seen = [row_on(tab)]
-        for key in ("j", "n", "ArrowRight", "p", "ArrowLeft"):
+        for key in ("j", "n", "ArrowRight", "P", "ArrowLeft"):
             press(tab, key)
             seen.append(row_on(tab))
     assert seen == [rows[0], rows[1], rows[2], rows[3], rows[2], rows[1]]
     assert held(hostile) == {}
+
+
+def test_a_key_is_the_same_one_where_the_layout_has_another_letter_on_it(hostile: Path, tab: Page) -> None:
+    with page_of(hostile) as review:
+        tab.goto(review.address)
+        with tab.expect_navigation():
+            tab.dispatch_event("body", "keydown", {"key": "л", "code": "KeyK"})
+    assert [one.verdict for one in held(hostile).values()] == [KEPT]
 
 
 def test_search_takes_letters_as_letters(hostile: Path, tab: Page) -> None:
@@ -210,6 +218,22 @@ def test_of_many_classes_another_one_is_chosen_with_c(tab: Page, many: Path) -> 
         with tab.expect_navigation():
             tab.get_by_role("button", name="Relabel").click()
     assert (held(many)[first.row].label or "").startswith("intent 23 ")
+
+
+def test_long_class_names_squeeze_nothing_and_hang_over_nothing(tab: Page, many: Path) -> None:
+    row = rank(many, 2)[1].row
+    with page_of(many) as review:
+        tab.goto(f"{review.address}?at={row}")
+        press(tab, "1")
+        for width in (390, 1200):
+            tab.set_viewport_size({"width": width, "height": 800})
+            tab.goto(f"{review.address}?at={row}")
+            assert tab.evaluate("document.documentElement.scrollWidth") == width
+            assert tab.locator(".another kbd").evaluate("key => key.offsetWidth") < 40
+            tab.goto(f"{review.address}?view=list&at={row}")
+            assert tab.evaluate("document.documentElement.scrollWidth") == width
+            assert tab.locator(f"[data-row='{row}'] .state").evaluate("state => state.offsetWidth") > 200
+            assert tab.locator(f"[data-row='{row}'] .labels").evaluate("labels => labels.offsetWidth") > 200
 
 
 def test_everything_can_be_done_without_javascript(hostile: Path, browser: Browser) -> None:

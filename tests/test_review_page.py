@@ -252,6 +252,12 @@ def test_of_many_classes_the_nine_most_probable_have_keys_and_all_can_be_chosen(
     assert held(run)[first.row].label == names[last]
 
 
+def test_two_texts_have_their_columns_names(tiny_bundle: ModelBundle, tmp_path: Path) -> None:
+    run = scored(tmp_path, tiny_bundle, premise=["w1 one", "w2 two"], hypothesis=["w3 three", "w4"], label=[0, 1])
+    with page_of(run) as page:
+        assert "premise w1 one hypothesis w3 three" in words(page.get("./?at=0"))
+
+
 def test_a_long_text_is_shown_in_part_until_it_is_asked_for(tiny_bundle: ModelBundle, tmp_path: Path) -> None:
     text = "w1 " * MOST + "the end"
     run = scored(tmp_path, tiny_bundle, text=[text, "w3"], label=[0, 1])

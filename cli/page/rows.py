@@ -11,7 +11,7 @@ from scorer import RankedRow, RunDirectory
 
 @dataclass(frozen=True)
 class PageRow:
-    """One row to decide of: its scores, its texts by field, and its label in the data.
+    """One row to decide of: its scores, its texts by column, and its label in the data.
 
     ``given`` is the label's class name, or what the data has where that is none of the model's classes; None without.
     """
@@ -36,6 +36,7 @@ def page_rows(run: RunDirectory, ranked: Sequence[RankedRow], source: pa.Table) 
     """
     records, refused = build_records(run, ranked, source)
     shown = {record.row: record for record in records}
+    text_columns = [str(run.columns[name]) for name in ("text", "text_pair") if run.columns.get(name)]
     column = run.columns["label"]
     labels = source.column(column).to_pylist() if column else [None] * len(ranked)
     rows = []
@@ -43,5 +44,6 @@ def page_rows(run: RunDirectory, ranked: Sequence[RankedRow], source: pa.Table) 
         if scores.row in shown:
             record = shown[scores.row]
             given = record.given if record.given is not None or label is None else str(label)
-            rows.append(PageRow(scores, record.inputs, given))
+            texts = dict(zip(text_columns, record.inputs.values(), strict=True))
+            rows.append(PageRow(scores, texts, given))
     return rows, refused

@@ -40,13 +40,20 @@ function named(key, inside) {
   return all.find((element) => element.dataset.keys.split(" ").includes(key));
 }
 
+// Caps Lock, or a layout without Latin letters, puts other letters on the same keys.
+function keyOf(event) {
+  if (event.key.length > 1) return event.key;
+  return (event.key < "\x80" ? event.key : event.code.replace("Key", "")).toLowerCase();
+}
+
 addEventListener("keydown", (event) => {
-  const { key, target } = event;
+  const target = event.target;
   if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || event.repeat || leaving) return;
   if (target.matches("input, select, textarea")) {
-    if (key === "Escape") target.blur();
+    if (event.key === "Escape") target.blur();
     return;
   }
+  const key = keyOf(event);
   if (help.matches(":popover-open") && key !== "?") return;
   const row = target.closest("[data-row]") ?? (rows.length ? null : document.querySelector("[data-row]"));
   if (key === "Enter" && target !== row) return;
