@@ -129,12 +129,17 @@ def test_keys_move_without_deciding_and_with_caps_lock_too(hostile: Path, tab: P
     assert held(hostile) == {}
 
 
-def test_a_key_is_the_same_one_where_the_layout_has_another_letter_on_it(hostile: Path, tab: Page) -> None:
+@pytest.mark.parametrize("sign", ["&", "ě"])  # on the digits' keys in France, and in Czechia
+def test_a_key_is_the_same_one_where_the_layout_has_another_sign_on_it(hostile: Path, tab: Page, sign: str) -> None:
+    first, second = rank(hostile, 2)
+    digit = other_key(second.label)
     with page_of(hostile) as review:
         tab.goto(review.address)
-        with tab.expect_navigation():
-            tab.dispatch_event("body", "keydown", {"key": "л", "code": "KeyK"})
-    assert [one.verdict for one in held(hostile).values()] == [KEPT]
+        for key, code in (("л", "KeyK"), (sign, f"Digit{digit}")):
+            with tab.expect_navigation():
+                tab.dispatch_event("body", "keydown", {"key": key, "code": code})
+    found = {row: (one.verdict, one.label) for row, one in held(hostile).items()}
+    assert found == {first.row: (KEPT, None), second.row: (RELABELLED, CLASSES[int(digit) - 1])}
 
 
 def test_search_takes_letters_as_letters(hostile: Path, tab: Page) -> None:

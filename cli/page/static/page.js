@@ -40,10 +40,11 @@ function named(key, inside) {
   return all.find((element) => element.dataset.keys.split(" ").includes(key));
 }
 
-// Caps Lock, or a layout without Latin letters, puts other letters on the same keys.
-function keyOf(event) {
-  if (event.key.length > 1) return event.key;
-  return (event.key < "\x80" ? event.key : event.code.replace("Key", "")).toLowerCase();
+// Caps Lock, or another layout, puts other signs on the same keys: л on k, and & on 1 in France.
+function keyOf({ key, code, shiftKey }) {
+  if (key.length > 1) return key;
+  const moved = key >= "\x80" || (code.startsWith("Digit") && !shiftKey);
+  return (moved ? code.replace(/^(Key|Digit)/, "") : key).toLowerCase();
 }
 
 addEventListener("keydown", (event) => {
