@@ -79,6 +79,9 @@ class FakeArgilla(httpx.MockTransport):
                 return httpx.Response(409, json={"detail": f"Dataset with name `{body['name']}` already exists"})
             self.datasets.append({**body, **_stamp(), "status": "draft", "guidelines": None})
             return httpx.Response(201, json=self.datasets[-1])
+        if parts[0] in ("fields", "questions", "metadata-properties"):
+            found = (one for dataset in self.datasets for one in dataset.get(parts[0], []) if one["id"] == parts[1])
+            return httpx.Response(200, json=next(found))
         if parts[0] == "users" and self.role != "owner":
             return httpx.Response(403, json={"detail": "Operation not allowed"})
         if parts[0] == "users" or parts[-1] == "users":

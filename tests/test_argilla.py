@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -79,14 +80,82 @@ def test_a_data_set_that_asks_something_else_is_not_used(server: FakeArgilla, fo
         client().open("d", form)
 
 
-def test_a_question_of_another_kind_and_a_draft_are_not_used(server: FakeArgilla) -> None:
+def test_a_question_of_another_kind_is_not_used(server: FakeArgilla) -> None:
     opened()
     server.datasets[0]["questions"][0]["settings"] = {"type": "text", "use_markdown": False}
     with pytest.raises(RubrixError, match="has no question 'label' for one label"):
         opened()
+
+
+_MAKING = ("POST", "PATCH", "PUT")
+
+
+@pytest.mark.parametrize("done", range(15))
+def test_a_draft_that_a_killed_log_left_is_finished_wherever_it_was(server: FakeArgilla, done: int) -> None:
+    class Killed(BaseException):
+        """Nothing of the SDK catches it, as nothing does SIGKILL."""
+
+    opened("whole")
+    steps = len([request for request in server.requests if request.method in _MAKING])
+    assert steps == 14
+    server.requests.clear()
+
+    def before(request: httpx.Request) -> None:
+        if len([each for each in server.requests if each.method in _MAKING]) > done:
+            raise Killed
+
+    server.before = before
+    if done < steps:
+        with pytest.raises(Killed):
+            opened()
+    server.before = lambda request: None
+    server.requests.clear()
+    opened()
+    assert not [request for request in server.requests if request.method == "DELETE"]
+    whole, made = server.datasets
+    for key in ("status", "guidelines", "allow_extra_metadata"):
+        assert made[key] == whole[key]
+    for kind in ("fields", "questions", "metadata-properties"):
+        assert [(one["name"], one["settings"]) for one in made[kind]] == [
+            (one["name"], one["settings"]) for one in whole[kind]
+        ]
+
+
+def test_a_draft_that_somebody_is_making_is_left_to_them(server: FakeArgilla) -> None:
+    opened()
+    (theirs,) = server.datasets
+    theirs["status"] = "draft"
+    properties, theirs["metadata-properties"] = theirs["metadata-properties"], []
+
+    def before(request: httpx.Request) -> None:
+        if request.method == "GET" and request.url.path.endswith("/me/datasets"):
+            theirs["metadata-properties"] = properties[: len(theirs["metadata-properties"]) + 4]
+            theirs["status"] = "draft" if theirs["metadata-properties"] != properties else "ready"
+
+    server.before = before
+    server.requests.clear()
+    opened()
+    assert {request.method for request in server.requests} == {"GET"}
+    assert theirs["status"] == "ready"
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("fields", {"name": "mine"}),
+        ("questions", {"required": False}),
+        ("questions", {"settings": {"type": "label_selection", "options": [{"value": "World", "text": "World"}]}}),
+        ("metadata-properties", {"settings": {"type": "terms", "values": None}}),
+    ],
+)
+def test_a_draft_with_other_settings_is_not_used(server: FakeArgilla, kind: str, change: dict[str, Any]) -> None:
+    opened()
     server.datasets[0]["status"] = "draft"
-    with pytest.raises(RubrixError, match="'d' on the server is a draft; publish or delete it there"):
+    server.datasets[0][kind][0] |= change
+    server.requests.clear()
+    with pytest.raises(RubrixError, match="'d' on the server is a draft with other settings; publish or delete it th"):
         opened()
+    assert {request.method for request in server.requests} == {"GET"}
 
 
 @pytest.mark.parametrize("classes", [("one",), ("World", "x" * 201)])

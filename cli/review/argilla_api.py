@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from cli.review.argilla_record import FLOATS, INTEGERS, MAX_NAME, QUESTION, TERMS
+from cli.review.argilla_form import check, lacking, settings_of
 from cli.review.argilla_sdk import import_sdk, quiet, response_of
 from cli.review.http import FIRST_WAIT, Fault, Refused, ReviewClient, Unavailable, broken
 from cli.review.rubrix_answers import Product, RubrixError, raise_for_answer, raise_for_bulk
@@ -18,10 +18,7 @@ from cli.review.server import Form
 
 MAX_BULK = 500  # records that the server takes at once
 _PAGE = 500
-_GUIDELINES = (
-    "Each text was given the label in its metadata (given), which a model finds hard to believe. Submit the label that "
-    "is right, be it the given one, the suggested one or another. Discard what should not be in the data at all."
-)
+_STILL = 1.0  # seconds in which nothing was added to a draft: nobody makes it any more
 _T = TypeVar("_T")
 
 
@@ -55,6 +52,7 @@ class ArgillaApi(ReviewClient):
         self._sdk = import_sdk(product)
         self._argilla: Any = None  # the SDK's client asks the server when it is made
         self._dataset: Any = None
+        self._lacked: int | None = None  # how much a draft lacked when it was last seen
         self._there: set[str] = set()
         self._read = 0  # how many records ``_there`` is of
 
@@ -159,11 +157,13 @@ class ArgillaApi(ReviewClient):
                 "see --name and --workspace"
             )
         if dataset is None and form is not None:
-            dataset = sdk.Dataset(name, workspace=workspace, settings=self._settings(form), client=self._argilla)
+            dataset = sdk.Dataset(name, workspace=workspace, settings=settings_of(sdk, form), client=self._argilla)
             dataset.create()
         self._dataset = dataset.get()
         if form is not None:
-            self._check(name, form)
+            if self._dataset.api_model().status != "ready":
+                self._finish(form)
+            check(sdk, self._dataset, form)
         return str(workspace.name)
 
     def _workspace(self) -> Any:
@@ -179,41 +179,25 @@ class ArgillaApi(ReviewClient):
             )
         return workspaces[wanted]
 
-    def _settings(self, form: Form) -> Any:
-        sdk = self._sdk
-        too_long = [one for one in form.class_names if len(one) > MAX_NAME]
-        if too_long or len(form.class_names) < 2:
-            what = f"a class of {len(too_long[0])} characters" if too_long else f"{len(form.class_names)} class"
-            raise RubrixError(
-                f"Argilla takes 2 or more classes of at most {MAX_NAME} characters; this model has {what}"
-            )
-        return sdk.Settings(
-            guidelines=_GUIDELINES,
-            fields=[sdk.TextField(name) for name in form.fields],
-            questions=[sdk.LabelQuestion(QUESTION, labels=list(form.class_names), required=True)],
-            metadata=[
-                *(sdk.FloatMetadataProperty(name) for name in FLOATS),
-                *(sdk.IntegerMetadataProperty(name) for name in INTEGERS),
-                *(sdk.TermsMetadataProperty(name) for name in TERMS),
-            ],
-            allow_extra_metadata=True,
-        )
+    def _finish(self, form: Form) -> None:
+        """Publish the open draft, which a log that was cut off has left, with what it lacks.
 
-    def _check(self, name: str, form: Form) -> None:
-        """Pass an open data set that asks for one of the classes and has the texts' fields."""
-        if self._dataset.api_model().status != "ready":  # somebody still makes it, or stopped half-way
-            raise RubrixError(f"the data set {name!r} on the server is a draft; publish or delete it there")
-        settings = self._dataset.settings
-        question = next((one for one in settings.questions if one.name == QUESTION), None)
-        fields = [field.name for field in settings.fields]
-        labels = question.labels if isinstance(question, self._sdk.LabelQuestion) else None
-        if labels is None:
-            lacks: str | None = f"question {QUESTION!r} for one label"
-        else:
-            lacks = next((f"label {one!r}" for one in form.class_names if one not in labels), None)
-        lacks = lacks or next((f"field {one!r}" for one in form.fields if one not in fields), None)
-        if lacks:
-            raise RubrixError(f"the data set {name!r} on the server has no {lacks}; choose another --name")
+        Raises:
+            Unavailable: another log may be making it.
+            RubrixError: it has what no log of this form makes.
+        """
+        settings, ours = self._dataset.settings, settings_of(self._sdk, form)
+        lacks = lacking(self._dataset, ours)
+        if len(lacks) != self._lacked:  # whoever makes it adds something every few milliseconds
+            self._lacked = len(lacks)
+            raise Unavailable("the data set is a draft, which somebody may be making", _STILL)
+        settings.guidelines = settings.guidelines or ours.guidelines
+        settings.allow_extra_metadata = True
+        for one in lacks:
+            settings.add(one)
+        settings.update()
+        self._argilla.api.datasets.publish(self._dataset.id)
+        self._dataset.get()
 
     def _record(self, body: dict[str, Any]) -> Any:
         suggestion = self._sdk.Suggestion(**body.pop("suggestion"))

@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pyarrow as pa
@@ -242,19 +243,52 @@ def test_what_the_user_got_wrong(argilla: Argilla, name: str, run: RunDirectory,
     assert argilla.dataset(name) is None
 
 
-def test_a_data_set_that_asks_something_else_or_is_half_made_is_not_used(
+def add(argilla: Argilla, dataset: str, kind: str, name: str, settings: dict[str, Any]) -> None:
+    """Give a draft a field or a question, as whoever makes it does."""
+    body = {"name": name, "title": name, "required": True, "settings": settings}
+    argilla.request("POST", f"/datasets/{dataset}/{kind}", json=body)
+
+
+def draft(argilla: Argilla, name: str) -> str:
+    (workspace,) = argilla.request("GET", "/me/workspaces")["items"]
+    return str(argilla.request("POST", "/datasets", json={"name": name, "workspace_id": workspace["id"]})["id"])
+
+
+def choice(*classes: str) -> dict[str, Any]:
+    return {"type": "label_selection", "options": [{"value": one, "text": one} for one in classes]}
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_draft_that_a_killed_log_left_is_finished(
+    argilla: Argilla, name: str, run: RunDirectory, lossrank: Lossrank, asks: bool
+) -> None:
+    dataset = draft(argilla, name)
+    add(argilla, dataset, "fields", "text", {"type": "text", "use_markdown": False})
+    if asks:
+        add(argilla, dataset, "questions", "label", choice(*CLASSES))
+    result = lossrank("log", run.path, "--to", "argilla", "--name", name, "--top", 5)
+    assert result.stdout.startswith("5 rows: 5 logged, 0 there already, 0 refused"), result.output
+    assert argilla.dataset(name) == dataset
+    assert len(argilla.records(name)) == 5
+    made = argilla.request("GET", f"/me/datasets/{dataset}/metadata-properties")["items"]
+    assert {"given", "loss", "rank"} < {one["name"] for one in made}
+    assert argilla.request("GET", f"/datasets/{dataset}")["guidelines"].startswith("Each text was given the label")
+    row = rank(run, 1)[0].row
+    argilla.respond(name, run, {row: other(row)})
+    assert "1 relabelled, 0 discarded; 1 decisions are new" in lossrank("pull", run.path).stdout
+
+
+def test_a_data_set_that_asks_something_else_is_not_used(
     argilla: Argilla, name: str, run: RunDirectory, lossrank: Lossrank
 ) -> None:
-    (workspace,) = argilla.request("GET", "/me/workspaces")["items"]
-    dataset = argilla.request("POST", "/datasets", json={"name": name, "workspace_id": workspace["id"]})["id"]
-    draft = lossrank("log", run.path, "--to", "argilla", "--name", name)
-    assert draft.stderr == f"Error: the data set '{name}' on the server is a draft; publish or delete it there\n"
-    text = {"name": "text", "title": "text", "required": True, "settings": {"type": "text"}}
-    argilla.request("POST", f"/datasets/{dataset}/fields", json=text)
-    options = [{"value": one, "text": one} for one in ("World", "Weather")]
-    settings = {"type": "label_selection", "options": options}
-    question = {"name": "label", "title": "label", "required": True, "settings": settings}
-    argilla.request("POST", f"/datasets/{dataset}/questions", json=question)
+    dataset = draft(argilla, name)
+    add(argilla, dataset, "fields", "text", {"type": "text"})
+    add(argilla, dataset, "questions", "label", choice("World", "Weather"))
+    refused = lossrank("log", run.path, "--to", "argilla", "--name", name)
+    assert refused.stderr == (
+        f"Error: the data set '{name}' on the server is a draft with other settings; publish or delete it there, or "
+        "choose another --name\n"
+    )
     argilla.request("PUT", f"/datasets/{dataset}/publish")
     lacking = lossrank("log", run.path, "--to", "argilla", "--name", name)
     assert (
