@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from cli.publish.card import END
+from cli.publish.folder import MARK
 from scorer import ModelBundle, ScoreOptions, score_dataset
 from tests.fake_hub import TOKEN, FakeHub, Repo
 from tests.publishing import decide, with_features
@@ -81,7 +83,7 @@ def test_the_card_goes_first_and_the_whole_data_set_follows(
     assert TOKEN not in done.stdout + done.stderr
 
 
-def test_a_data_set_that_is_there_is_replaced_only_when_that_is_asked_and_its_other_splits_stay(
+def test_a_data_set_that_is_there_is_replaced_only_when_that_is_asked_and_its_other_splits_and_words_stay(
     hub: FakeHub, scored: Path, tmp_path: Path
 ) -> None:
     assert apply(hub, scored, tmp_path / "out", "--push-to-hub", NAME).returncode == 0
@@ -90,6 +92,7 @@ def test_a_data_set_that_is_there_is_replaced_only_when_that_is_asked_and_its_ot
     repo.files["data/dev-00000-of-00001.parquet"] = other
     there = head(repo.files["README.md"])
     there["configs"][0]["data_files"].append({"split": "dev", "path": "data/dev-*"})  # type: ignore[index]
+    there |= {"license": "cc-by-4.0", "tags": ["news"]}
     repo.files["README.md"] = f"---\n{yaml.safe_dump(there)}---\n\nOlder words\n".encode()
     commits = len(repo.commits)
     again = apply(hub, scored, tmp_path / "again", "--push-to-hub", NAME)
@@ -102,21 +105,29 @@ def test_a_data_set_that_is_there_is_replaced_only_when_that_is_asked_and_its_ot
     forced = apply(hub, scored, tmp_path / "out", "--push-to-hub", NAME, "--force")
     assert forced.returncode == 0, forced.stderr
     assert repo.files["data/dev-00000-of-00001.parquet"] == other
-    splits = {each["split"] for each in head(repo.files["README.md"])["configs"][0]["data_files"]}  # type: ignore[index]
+    card = repo.files["README.md"]
+    splits = {each["split"] for each in head(card)["configs"][0]["data_files"]}  # type: ignore[index]
     assert splits == {"train", "dev"}
-    assert b"**999 rows were not looked at.**" in repo.files["README.md"]
+    assert (head(card)["license"], head(card)["tags"]) == ("cc-by-4.0", ["news", "lossrank", "corrected-labels"])
+    words, mark, part = card.decode().partition(MARK)
+    assert words.endswith("---\n\nOlder words\n\n")
+    assert mark
+    assert "**999 rows were not looked at.**" in part
+    assert part.endswith(f"{END}\n")
 
 
 def test_what_stands_in_the_way_of_a_push_is_said_before_anything_is_written(
     hub: FakeHub, scored: Path, tmp_path: Path
 ) -> None:
     hub.repos["me/public"] = Repo()
+    hub.repos["me/broken"] = Repo(files={"README.md": b"---\ntags: [news\n---\n"})
     out = tmp_path / "out"
     for arguments, token, says in (
         (["--push-to-hub", NAME], None, "--push-to-hub needs a token that may write, in the variable HF_TOKEN"),
         (["--push-to-hub", "news"], TOKEN, "--push-to-hub news: a data set on the hub is named OWNER/NAME"),
         (["--push-to-hub", NAME], "hf_wrong", "the hub does not take the token in HF_TOKEN; it must be one that may"),
         (["--push-to-hub", "me/public", "--private", "--force"], TOKEN, "is on the hub for everybody to see, and"),
+        (["--push-to-hub", "me/broken", "--force"], TOKEN, "README.md of me/broken on the hub can't be read ("),
     ):
         done = apply(hub, scored, out, *arguments, token=token)
         assert done.returncode == 1

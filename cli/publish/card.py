@@ -18,6 +18,7 @@ from scorer.address import without_secrets
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
           (10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"))  # fmt: skip
 _MOST_MOVES = 50
+END = "<!-- end of what lossrank apply wrote -->"  # from MARK to here a later push replaces what is on the hub
 _MEANS = {
     KEPT: "a person looked and kept the label",
     RELABELLED: "a person gave it another label",
@@ -69,8 +70,9 @@ def card_text(rows: CorrectedRows, split: str, form: str) -> str:
             "## Where it comes from\n",
             f"- data: {name}, fingerprint `{run.data_fingerprint}`\n"
             f"- classifier: {_plain(run.model_name)}, bundle `{run.manifest['bundle']['sha256']}`\n"
-            "- licence and authors: those of the data that were corrected; this card was written by a program, which "
-            "does not know them\n",
+            "- licence and authors: those of the data that were corrected; this was written by a program, which does "
+            "not know them\n",
+            f"{END}\n",
         ]
     )
 

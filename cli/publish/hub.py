@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.publish.folder import CARD
+from cli.publish.hub_card import merged_card, read_card
 from cli.publish.saved import load_shards, quiet_datasets, require_datasets
 from scorer import RunError
 from scorer.failures import first_line
@@ -23,7 +24,8 @@ def refuse_push(name: str, *, private: bool, force: bool) -> None:
 
     Raises:
         RunError: the name is none, there is no token, `datasets` is not installed, the hub can't be asked, the data set
-            is there (without ``force``), or it is there for everybody to see and should be ``private``.
+            is there (without ``force``), it is there for everybody to see and should be ``private``, or its card can't
+            be read.
     """
     require_datasets("--push-to-hub")
     if not _NAME.fullmatch(name):
@@ -39,34 +41,29 @@ def refuse_push(name: str, *, private: bool, force: bool) -> None:
         raise RunError(
             f"{name} is on the hub for everybody to see, and --private was given; make it private there first"
         )
+    with _reporting(f"the card of {name} can't be read", f"check the network and {TOKEN}"):
+        _card_on_hub(name)
 
 
 def push(out: Path, name: str, split: str, *, private: bool) -> str:
     """Push a folder that was written, and return its address on the hub.
 
-    The card goes first, so that the data never are there without it. What the data set's card on the hub says of other
-    splits stays.
+    The card goes first, so that the data never are there without it. What people wrote into the one on the hub stays,
+    and so does what it says of other splits.
 
     Raises:
         RunError: the hub refused, or can't be reached; the folder stays, and the card may be there already.
     """
     import datasets
-    from huggingface_hub import DatasetCard, HfApi
-    from huggingface_hub.utils.tqdm import disable_progress_bars
 
-    if not sys.stderr.isatty():
-        disable_progress_bars()
-    token = os.environ[TOKEN]
-    api = HfApi(token=token)
+    api = _client()
     again = f"{out} is written; the same command with --force pushes it again"
     with _reporting(f"{name} could not be pushed", again), quiet_datasets():
-        existing = _existing(name)
-        if existing is None:
+        if _existing(name) is None:
             api.create_repo(name, repo_type="dataset", private=private)
-        card = DatasetCard((out / CARD).read_text(encoding="utf-8"))
-        _keep_splits(card, _card_on_hub(name, token) if existing else None)
+        card = merged_card((out / CARD).read_text(encoding="utf-8"), _card_on_hub(name))
         api.upload_file(
-            path_or_fileobj=str(card).encode(),
+            path_or_fileobj=card.encode(),
             path_in_repo=CARD,
             repo_id=name,
             repo_type="dataset",
@@ -75,35 +72,43 @@ def push(out: Path, name: str, split: str, *, private: bool) -> str:
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as cache:
             is_saved = (out / "state.json").is_file()
             loaded = datasets.load_from_disk(str(out)) if is_saved else load_shards(out / "data", split, Path(cache))
-            loaded.push_to_hub(name, split=split, token=token, commit_message="Labels corrected with lossrank")
+            loaded.push_to_hub(name, split=split, token=api.token, commit_message="Labels corrected with lossrank")
             del loaded
     return f"{api.endpoint}/datasets/{name}"
 
 
-def _keep_splits(card: Any, there: Any) -> None:
-    """Give a card what the one on the hub says of splits; `push_to_hub` adds the pushed one's."""
-    for key in ("configs", "dataset_info"):
-        setattr(card.data, key, None if there is None else getattr(there.data, key, None))
+def _client() -> Any:
+    """Return the hub's client, which draws no progress bars where nobody watches."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    return HfApi(token=os.environ[TOKEN])
 
 
-def _card_on_hub(name: str, token: str) -> Any:
-    from huggingface_hub import DatasetCard
+def _card_on_hub(name: str) -> Any:
+    """Return a data set's card, an empty one where it has none.
+
+    Raises:
+        RunError: it can't be read.
+    """
     from huggingface_hub.errors import EntryNotFoundError
 
     try:
-        return DatasetCard.load(name, token=token)
+        file = Path(_client().hf_hub_download(name, CARD, repo_type="dataset"))
     except EntryNotFoundError:
-        return None
+        return read_card(b"", name)
+    return read_card(file.read_bytes(), name)
 
 
 def _existing(name: str) -> Any:
     """Return what the hub knows of a data set, None if it is not there."""
-    from huggingface_hub import HfApi
     from huggingface_hub.errors import RepositoryNotFoundError
 
     with _reporting(f"the hub can't be asked for {name}", f"check the network and {TOKEN}"):
         try:
-            return HfApi(token=os.environ[TOKEN]).repo_info(name, repo_type="dataset")
+            return _client().repo_info(name, repo_type="dataset")
         except RepositoryNotFoundError as error:
             if error.response is not None and error.response.status_code == 401:
                 raise RunError(f"the hub does not take the token in {TOKEN}; it must be one that may write") from error
