@@ -2,20 +2,18 @@
 
 import json
 import os
-import signal
 import subprocess
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 
 from scorer import RunDirectory
 from tests.servers.news import id_of
+from tests.servers.process import HERE, RealServer
 
-HERE = Path(__file__).parent
 KEY = "argilla.apikey"
 OWNER = "argilla"
 
@@ -29,11 +27,8 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Argilla:
-    """A server that tests/servers/up has started, with the real client in its environment."""
-
-    directory: Path
-    url: str
+class Argilla(RealServer):
+    """Argilla 2.8, with the real client in its environment."""
 
     def request(self, method: str, path: str, key: str = KEY, **options: Any) -> Any:
         """Send one request as any client would, and return what the answer holds."""
@@ -47,6 +42,12 @@ class Argilla:
         found = self.request("GET", "/me/datasets")["items"]
         return next((str(one["id"]) for one in found if one["name"] == name), None)
 
+    def has(self, name: str) -> bool:
+        return self.dataset(name) is not None
+
+    def rows(self, name: str) -> list[int]:
+        return [record["metadata"]["row"] for record in self.records(name)]
+
     def records(self, name: str) -> list[dict[str, Any]]:
         """Return a data set's records with the responses, none where there is no data set yet."""
         if (dataset := self.dataset(name)) is None:
@@ -55,7 +56,7 @@ class Argilla:
         records: list[dict[str, Any]] = self.request("GET", f"/datasets/{dataset}/records", params=query)["items"]
         return records
 
-    def respond(
+    def answer(
         self, name: str, run: RunDirectory, labels: Mapping[int, str | None], key: str = KEY, status: str = "submitted"
     ) -> None:
         """Submit a class for rows of a run, or discard them (None), as the page does."""
@@ -92,17 +93,8 @@ class Argilla:
         records: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
         return sorted(records, key=lambda record: record["id"])
 
-    def kill(self) -> None:
-        """End the server as a crash does."""
-        os.kill(int((self.directory / "argilla.pid").read_text()), signal.SIGKILL)
-
-    def start(self) -> None:
-        subprocess.run([HERE / "up", self.directory, "argilla"], check=True, timeout=120, stdout=subprocess.DEVNULL)
-
-
-def datasets(server: Argilla) -> Iterator[str]:
-    """Yield a data set name of a test's own, and remove the data set after the test."""
-    name = f"test {uuid.uuid4().hex[:12]}"
-    yield name
-    if (dataset := server.dataset(name)) is not None:
-        server.request("DELETE", f"/datasets/{dataset}")
+    def names(self) -> Iterator[str]:
+        name = f"test {uuid.uuid4().hex[:12]}"
+        yield name
+        if (dataset := self.dataset(name)) is not None:
+            self.request("DELETE", f"/datasets/{dataset}")

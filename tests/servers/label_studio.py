@@ -1,19 +1,16 @@
 """A real Label Studio server, and the people who use it as their browsers do."""
 
-import os
-import subprocess
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 
 from cli.review.records import record_id
 from scorer import RunDirectory
+from tests.servers.process import RealServer
 
-HERE = Path(__file__).parent
 KEY = "labelstudio.apikey"  # of lossrank@example.com
 ADMIN = "lossrank@example.com"
 
@@ -28,11 +25,8 @@ class Person:
 
 
 @dataclass(frozen=True)
-class LabelStudio:
-    """A server that tests/servers/up has started."""
-
-    directory: Path
-    url: str
+class LabelStudio(RealServer):
+    """Label Studio 1.23."""
 
     def request(self, method: str, path: str, token: str = KEY, **options: Any) -> Any:
         """Send one request as any client would, and return what the answer holds."""
@@ -46,9 +40,15 @@ class LabelStudio:
         (project,) = (int(each["id"]) for each in found if each["title"] == name)
         return project
 
+    def has(self, name: str) -> bool:
+        return any(each["title"] == name for each in self.request("GET", "/api/projects/")["results"])
+
+    def rows(self, name: str) -> list[int]:
+        return [task["data"]["row"] for task in self.tasks(name)]
+
     def tasks(self, name: str, ordering: str = "tasks:id") -> list[dict[str, Any]]:
         """Return a project's tasks with all that is in them, none where there is no project yet."""
-        if not any(each["title"] == name for each in self.request("GET", "/api/projects/")["results"]):
+        if not self.has(name):
             return []
         query = f'{{"ordering": ["{ordering}"]}}'
         params = {"project": self.project(name), "page_size": 2000, "fields": "all", "query": query}
@@ -62,7 +62,7 @@ class LabelStudio:
         response.raise_for_status()
         return response.content
 
-    def annotate(self, name: str, run: RunDirectory, labels: Mapping[int, str | None], token: str = KEY) -> None:
+    def answer(self, name: str, run: RunDirectory, labels: Mapping[int, str | None], token: str = KEY) -> None:
         """Submit a class for rows of a run, or skip them (None), as the page does."""
         tasks = {task["data"]["record_id"]: task["id"] for task in self.tasks(name)}
         for row, label in labels.items():
@@ -81,17 +81,8 @@ class LabelStudio:
             token = browser.get("/api/current-user/token").json()["token"]
         return Person(email, token, self.request("POST", "/api/token/", token)["token"])
 
-    def kill(self) -> None:
-        """End the server as a crash does."""
-        os.kill(int((self.directory / "labelstudio.pid").read_text()), 9)
-
-    def start(self) -> None:
-        subprocess.run([HERE / "up", self.directory, "labelstudio"], check=True, timeout=240, stdout=subprocess.DEVNULL)
-
-
-def projects(server: LabelStudio) -> Iterator[str]:
-    """Yield a project title of a test's own, and remove the project after the test."""
-    name = f"test {uuid.uuid4().hex[:12]}"
-    yield name
-    for each in server.request("GET", "/api/projects/", params={"title": name})["results"]:
-        server.request("DELETE", f"/api/projects/{each['id']}/")
+    def names(self) -> Iterator[str]:
+        name = f"test {uuid.uuid4().hex[:12]}"
+        yield name
+        for each in self.request("GET", "/api/projects/", params={"title": name})["results"]:
+            self.request("DELETE", f"/api/projects/{each['id']}/")

@@ -1,15 +1,20 @@
-"""The scored run that people review on every server, and what came of it."""
+"""The scored run that people review on every server, what came of it, and what goes wrong on the way."""
 
+import contextlib
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from click.testing import Result
 
 from cli.review.records import record_id
 from cli.review.store import DecisionStore
 from scorer import ModelBundle, RunDirectory, ScoreOptions, score_dataset
+from tests.servers.process import RealServer
 from tests.tiny import CLASSES, make_texts
 
 ROOT = Path(__file__).parents[2]
@@ -44,8 +49,43 @@ def decisions(run: RunDirectory) -> Decisions:
         return {row: (one.verdict, one.label, one.annotator) for row, one in store.current().items()}
 
 
-def logging(run: RunDirectory, tool: str, name: str, *options: str) -> "subprocess.Popen[str]":
-    """Start `lossrank log` of all rows in a process of its own."""
-    arguments = ["log", str(run.path), "--to", tool, "--name", name, "--top", "600", *options]
+def refusal(result: Result) -> str:
+    """Return the one line that a command said before it did anything."""
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1), result.output
+    return result.stderr
+
+
+def crash_in_mid_log(server: RealServer, run: RunDirectory, name: str, chunk: int) -> None:
+    """Log all rows to a server that crashes among them and comes back."""
+    with _logging(server, run, name, chunk) as process:
+        server.kill()
+        assert process.stderr is not None
+        assert any("waiting for the server" in line for line in process.stderr)
+        assert process.poll() is None
+        server.start()
+        stdout, stderr = process.communicate(timeout=180)
+    assert stdout.startswith("600 rows: 600 logged, 0 there already, 0 refused"), stderr
+    assert process.returncode == 0
+    assert sorted(server.rows(name)) == list(range(600))
+
+
+def kill_in_mid_log(server: RealServer, run: RunDirectory, name: str, chunk: int) -> int:
+    """End a log of all rows as `kill -9` does, and return how many are there."""
+    with _logging(server, run, name, chunk) as process:
+        process.kill()
+        process.communicate(timeout=60)
+    time.sleep(1)  # a chunk may be on its way
+    there = len(server.rows(name))
+    assert 3 * chunk <= there < 600
+    return there
+
+
+@contextlib.contextmanager
+def _logging(server: RealServer, run: RunDirectory, name: str, chunk: int) -> "Iterator[subprocess.Popen[str]]":
+    """Give a `lossrank log` of all rows, in a process of its own, of which three chunks have arrived."""
+    arguments = ["log", str(run.path), "--to", server.tool, "--name", name, "--top", "600", "--chunk-size", str(chunk)]
     command = [sys.executable, "-c", "from cli.main import run; run()", *arguments]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while len(server.rows(name)) < 3 * chunk:
+            assert process.poll() is None
+        yield process

@@ -1,8 +1,7 @@
 """`lossrank log` and `pull` against a real Argilla 2.8 server, answered by its own API and read by its real client."""
 
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +17,13 @@ from cli.review.decision import Place
 from cli.review.server import Account, Form
 from scorer import ModelBundle, RunDirectory, ScoreOptions, join_source, rank, score_dataset
 from tests.fake_rubrix import make_record
-from tests.servers.argilla_people import KEY, OWNER, Argilla, datasets
-from tests.servers.news import decisions, given, id_of, logging, other
+from tests.servers.argilla_people import KEY, OWNER, Argilla
+from tests.servers.news import decisions, given, id_of, other
+from tests.servers.process import on
 from tests.tiny import CLASSES
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, on("argilla")]
 Lossrank = Callable[..., Result]
-
-
-@pytest.fixture
-def name(argilla: Argilla, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A data set name of the test's own, on the server that the command line finds in its environment."""
-    monkeypatch.setenv("ARGILLA_API_URL", argilla.url)
-    for variable in ("ARGILLA_API_KEY", "ARGILLA_WORKSPACE"):
-        monkeypatch.delenv(variable, raising=False)
-    yield from datasets(argilla)
 
 
 def connected(argilla: Argilla, name: str, form: Form) -> tuple[Argilla2Server, Place]:
@@ -95,10 +86,10 @@ def test_what_people_answered_comes_back_and_a_second_log_leaves_it(
     lossrank("log", run.path, "--to", "argilla", "--name", name, "--top", 30)
     rows = [row.row for row in rank(run, 30)]
     ana = argilla.sign_up()
-    argilla.respond(name, run, {rows[0]: given(rows[0]), rows[1]: other(rows[1]), rows[2]: None})
-    argilla.respond(name, run, {rows[3]: other(rows[3]), rows[4]: given(rows[4])})
-    argilla.respond(name, run, {rows[3]: other(rows[3]), rows[4]: None}, ana.key)
-    argilla.respond(name, run, {rows[5]: other(rows[5])}, ana.key, status="draft")
+    argilla.answer(name, run, {rows[0]: given(rows[0]), rows[1]: other(rows[1]), rows[2]: None})
+    argilla.answer(name, run, {rows[3]: other(rows[3]), rows[4]: given(rows[4])})
+    argilla.answer(name, run, {rows[3]: other(rows[3]), rows[4]: None}, ana.key)
+    argilla.answer(name, run, {rows[5]: other(rows[5])}, ana.key, status="draft")
     argilla.change_mind(name, run, rows[1], given(rows[1]))
     before = argilla.read_back(name, "submitted")
     assert [record["id"] for record in before] == sorted(id_of(run, row) for row in (*rows[:2], *rows[3:5]))
@@ -128,7 +119,7 @@ def test_an_admin_pulls_with_everybodys_names_and_an_annotator_is_told(
     lossrank("log", run.path, "--to", "argilla", "--name", name, "--top", 5)
     row = rank(run, 1)[0].row
     ana, boss = argilla.sign_up(), argilla.sign_up("admin")
-    argilla.respond(name, run, {row: None}, ana.key)
+    argilla.answer(name, run, {row: None}, ana.key)
     refused = lossrank("pull", run.path, "--api-key", ana.key)
     assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
     assert (
@@ -136,37 +127,6 @@ def test_an_admin_pulls_with_everybodys_names_and_an_annotator_is_told(
     )
     assert "1 discarded; 1 decisions are new" in lossrank("pull", run.path, "--api-key", boss.key).stdout
     assert decisions(run) == {row: ("discarded", None, ana.name)}
-
-
-def test_a_server_that_crashes_in_mid_run_and_comes_back(argilla: Argilla, name: str, run: RunDirectory) -> None:
-    with logging(run, "argilla", name, "--chunk-size", "20") as process:
-        while len(argilla.records(name)) < 60:
-            assert process.poll() is None
-        argilla.kill()
-        time.sleep(3)
-        assert process.poll() is None
-        argilla.start()
-        stdout, stderr = process.communicate(timeout=180)
-    assert stdout.startswith("600 rows: 600 logged, 0 there already, 0 refused"), stderr
-    assert "waiting for the server" in stderr
-    assert process.returncode == 0
-    assert sorted(record["metadata"]["row"] for record in argilla.records(name)) == list(range(600))
-
-
-def test_a_log_that_is_killed_goes_on_where_it_was(
-    argilla: Argilla, name: str, run: RunDirectory, lossrank: Lossrank
-) -> None:
-    with logging(run, "argilla", name, "--chunk-size", "10") as process:
-        while len(argilla.records(name)) < 30:
-            assert process.poll() is None
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=60)
-    time.sleep(1)  # a chunk may be on its way
-    there = len(argilla.records(name))
-    assert 30 <= there < 600
-    result = lossrank("log", run.path, "--to", "argilla", "--name", name, "--top", 600)
-    assert result.stdout.startswith(f"600 rows: {600 - there} logged, {there} there already, 0 refused")
-    assert sorted(record["metadata"]["row"] for record in argilla.records(name)) == list(range(600))
 
 
 def test_what_screening_lets_slip_is_refused_by_the_server_alone(argilla: Argilla, name: str) -> None:
@@ -223,26 +183,6 @@ def test_texts_and_names_of_every_kind_arrive_unchanged(
         argilla.request("DELETE", f"/datasets/{argilla.dataset(place.name)}")
 
 
-def test_what_the_user_got_wrong(argilla: Argilla, name: str, run: RunDirectory, lossrank: Lossrank) -> None:
-    def said(*arguments: str) -> str:
-        result = lossrank(*arguments)
-        assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
-        return result.stderr
-
-    log = ("log", str(run.path), "--to", "argilla", "--name", name)
-    pull = ("pull", str(run.path), "--from", "argilla", "--name", name)
-    for command in (log, pull):
-        wrong = said(*command, "--api-key", "not-the-key")
-        assert f"Argilla at {argilla.url}: it refuses the API key (401); set --api-key or ARGILLA_API_KEY" in wrong
-        assert "not-the-key" not in wrong
-        assert "has no workspace 'nowhere' for this key, only argilla; set" in said(*command, "--workspace", "nowhere")
-    assert f"has no data set '{name}' in the workspace 'argilla'; see --name" in said(*pull)
-    assert f"Argilla 2.8.0 answers at {argilla.url}; call it argilla, not rubrix" in said(
-        "log", str(run.path), "--to", "rubrix", "--name", "d", "--url", argilla.url
-    )
-    assert argilla.dataset(name) is None
-
-
 def add(argilla: Argilla, dataset: str, kind: str, name: str, settings: dict[str, Any]) -> None:
     """Give a draft a field or a question, as whoever makes it does."""
     body = {"name": name, "title": name, "required": True, "settings": settings}
@@ -274,7 +214,7 @@ def test_a_draft_that_a_killed_log_left_is_finished(
     assert {"given", "loss", "rank"} < {one["name"] for one in made}
     assert argilla.request("GET", f"/datasets/{dataset}")["guidelines"].startswith("Each text was given the label")
     row = rank(run, 1)[0].row
-    argilla.respond(name, run, {row: other(row)})
+    argilla.answer(name, run, {row: other(row)})
     assert "1 relabelled, 0 discarded; 1 decisions are new" in lossrank("pull", run.path).stdout
 
 

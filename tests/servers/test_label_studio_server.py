@@ -1,8 +1,7 @@
 """`lossrank log` and `pull` against a real Label Studio 1.23 server, annotated through its own API."""
 
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,25 +14,13 @@ from cli.review.records import record_id
 from cli.review.server import Form
 from scorer import RunDirectory, join_source, rank
 from tests.fake_rubrix import make_record
-from tests.servers.label_studio import ADMIN, KEY, LabelStudio, projects
-from tests.servers.news import Decisions, decisions, given, logging, other
+from tests.servers.label_studio import ADMIN, KEY, LabelStudio
+from tests.servers.news import Decisions, decisions, given, other, refusal
+from tests.servers.process import on
 from tests.tiny import CLASSES
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, on("label_studio")]
 Lossrank = Callable[..., Result]
-
-
-@pytest.fixture
-def server(label_studio: LabelStudio) -> LabelStudio:
-    return label_studio
-
-
-@pytest.fixture
-def name(server: LabelStudio, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A project title of the test's own, on the server that the command line finds in its environment."""
-    monkeypatch.setenv("LABEL_STUDIO_API_URL", server.url)
-    monkeypatch.setenv("LABEL_STUDIO_API_KEY", KEY)
-    yield from projects(server)
 
 
 def test_the_worst_500_arrive_whole_sort_by_loss_and_are_there_once(
@@ -84,10 +71,10 @@ def test_what_people_annotated_and_skipped_comes_back_and_a_second_log_leaves_it
     lossrank("log", run.path, "--to", "label-studio", "--name", name, "--top", 30)
     rows = [row.row for row in rank(run, 30)]
     ana = server.sign_up()
-    server.annotate(name, run, {rows[0]: given(rows[0]), rows[1]: other(rows[1]), rows[2]: None})
-    server.annotate(name, run, {rows[3]: other(rows[3]), rows[4]: given(rows[4])})
-    server.annotate(name, run, {rows[3]: other(rows[3]), rows[4]: None}, ana.token)
-    server.annotate(name, run, {rows[1]: given(rows[1])})  # of one person the latest holds
+    server.answer(name, run, {rows[0]: given(rows[0]), rows[1]: other(rows[1]), rows[2]: None})
+    server.answer(name, run, {rows[3]: other(rows[3]), rows[4]: given(rows[4])})
+    server.answer(name, run, {rows[3]: other(rows[3]), rows[4]: None}, ana.token)
+    server.answer(name, run, {rows[1]: given(rows[1])})  # of one person the latest holds
     lossrank("log", run.path, "--to", "label-studio", "--name", name, "--top", 40)
 
     result = lossrank("pull", run.path)
@@ -130,37 +117,6 @@ def test_the_import_file_gives_the_tasks_that_logging_gives(
     assert [(task["data"], task["predictions"][0]["result"]) for task in server.tasks(f"{name} file")] == logged
 
 
-def test_a_server_that_crashes_in_mid_run_and_comes_back(server: LabelStudio, name: str, run: RunDirectory) -> None:
-    with logging(run, "label-studio", name, "--chunk-size", "20") as process:
-        while len(server.tasks(name)) < 60:
-            assert process.poll() is None
-        server.kill()
-        time.sleep(3)
-        assert process.poll() is None
-        server.start()
-        stdout, stderr = process.communicate(timeout=180)
-    assert stdout.startswith("600 rows: 600 logged, 0 there already, 0 refused"), stderr
-    assert "waiting for the server" in stderr
-    assert process.returncode == 0
-    assert sorted(task["data"]["row"] for task in server.tasks(name)) == list(range(600))
-
-
-def test_a_log_that_is_killed_goes_on_where_it_was(
-    server: LabelStudio, name: str, run: RunDirectory, lossrank: Lossrank
-) -> None:
-    with logging(run, "label-studio", name, "--chunk-size", "10") as process:
-        while len(server.tasks(name)) < 30:
-            assert process.poll() is None
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=60)
-    time.sleep(1)  # a chunk may be on its way
-    there = len(server.tasks(name))
-    assert 30 <= there < 600
-    result = lossrank("log", run.path, "--to", "label-studio", "--name", name, "--top", 600)
-    assert result.stdout.startswith(f"600 rows: {600 - there} logged, {there} there already, 0 refused")
-    assert sorted(task["data"]["row"] for task in server.tasks(name)) == list(range(600))
-
-
 def test_a_personal_access_token_does_as_a_legacy_one(
     server: LabelStudio, name: str, run: RunDirectory, lossrank: Lossrank
 ) -> None:
@@ -169,7 +125,7 @@ def test_a_personal_access_token_does_as_a_legacy_one(
     result = lossrank("log", run.path, "--to", "label-studio", "--name", name, "--top", 10, *key)
     assert result.stdout.startswith("10 rows: 10 logged, 0 there already"), result.stderr
     row = rank(run, 1)[0].row
-    server.annotate(name, run, {row: None}, ana.token)
+    server.answer(name, run, {row: None}, ana.token)
     assert "1 discarded; 1 decisions are new" in lossrank("pull", run.path, *key).stdout
     assert decisions(run) == {row: ("discarded", None, ana.email)}
 
@@ -180,10 +136,10 @@ def test_a_wrong_token_is_one_line_without_it(
 ) -> None:
     for command in (("log", run.path, "--to"), ("pull", run.path, "--from")):
         result = lossrank(*command, "label-studio", "--name", name, "--api-key", token)
-        assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
-        assert f"Label Studio at {server.url}: it refuses the " in result.stderr
-        assert "LABEL_STUDIO_API_KEY to one of Account & Settings" in result.stderr
-        assert token not in result.stderr
+        wrong = refusal(result)
+        assert f"Label Studio at {server.url}: it refuses the " in wrong
+        assert "LABEL_STUDIO_API_KEY to one of Account & Settings" in wrong
+        assert token not in wrong
 
 
 def test_projects_that_are_missing_double_or_ask_something_else(

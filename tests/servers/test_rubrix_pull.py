@@ -6,10 +6,11 @@ import pytest
 from click.testing import Result
 
 from scorer import RunDirectory, rank
-from tests.servers.conftest import Rubrix
 from tests.servers.news import decisions, given, id_of, other
+from tests.servers.process import on
+from tests.servers.rubrix_people import Rubrix
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, on("rubrix")]
 Lossrank = Callable[..., Result]
 
 
@@ -45,27 +46,3 @@ def test_the_real_client_reads_the_decisions_that_were_pulled(
     assert {record["id"]: record["annotation"] for record in validated} == {
         id_of(run, row): label for row, (_, label, _) in decisions(run).items()
     }
-
-
-def test_more_than_a_page_of_decisions_is_read(
-    rubrix: Rubrix, name: str, run: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cli.review.rubrix_api._PAGE", 7)
-    lossrank("log", run.path, "--name", name, "--top", 30, "--chunk-size", 7)
-    rows = [row.row for row in rank(run, 30)]
-    rubrix.answer(name, run, {row: given(row) for row in rows[:21]})
-    assert lossrank("pull", run.path).stdout.startswith("21 answers: 21 rows kept")
-
-
-def test_what_the_user_got_wrong(rubrix: Rubrix, name: str, run: RunDirectory, lossrank: Lossrank) -> None:
-    def said(*arguments: str) -> str:
-        result = lossrank("pull", run.path, "--from", "rubrix", "--name", name, *arguments)
-        assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
-        return result.stderr
-
-    assert f"Rubrix at {rubrix.url} has no data set '{name}' in the workspace 'rubrix'; see --name" in said()
-    assert "it refuses the API key (401); set --api-key or RUBRIX_API_KEY" in said("--api-key", "not-the-key")
-    assert "has no workspace 'nowhere' for this key, only rubrix; set" in said("--workspace", "nowhere")
-    result = lossrank("log", run.path, "--to", "argilla", "--name", name, "--url", rubrix.url)
-    assert f"Rubrix 0.18.0 answers at {rubrix.url}; call it rubrix, not argilla" in result.stderr
-    assert rubrix.request("GET", f"/api/datasets/{name}").status_code == 404

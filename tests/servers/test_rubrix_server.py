@@ -1,8 +1,6 @@
 """`lossrank log` against a real Rubrix 0.18 server, read back by the real client."""
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,10 +17,12 @@ from cli.review.rubrix_api import RubrixApi
 from cli.review.rubrix_record import encode
 from scorer import ModelBundle, RunDirectory, ScoreOptions, join_source, rank, score_dataset
 from tests.fake_rubrix import make_record
-from tests.servers.conftest import KEY, Rubrix
+from tests.servers.news import crash_in_mid_log, refusal
+from tests.servers.process import on
+from tests.servers.rubrix_people import KEY, Rubrix
 from tests.tiny import CLASSES, make_bundle, make_texts, weights
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, on("rubrix")]
 Lossrank = Callable[..., Result]
 MakeRun = Callable[[list[str], list[str]], RunDirectory]
 
@@ -127,22 +127,10 @@ def test_what_a_person_did_survives_a_second_log(
     assert {record["annotation_agent"] for record in validated} == {"ana"}
 
 
-def test_a_server_that_crashes_in_mid_run_and_comes_back(rubrix: Rubrix, name: str, run: RunDirectory) -> None:
-    arguments = ["log", str(run.path), "--name", name, "--top", "600", "--chunk-size", "60"]
-    command = [sys.executable, "-c", "from cli.main import run; run()", *arguments]
-    root = Path(__file__).parents[2]
-    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        while rubrix.count(name) < 120:
-            assert process.poll() is None
-            time.sleep(0.02)
-        rubrix.kill()
-        time.sleep(8)
-        assert process.poll() is None
-        rubrix.start()
-        stdout, stderr = process.communicate(timeout=120)
-    assert stdout.startswith("600 rows: 600 logged, 0 there already, 0 refused"), stderr
-    assert "waiting for the server" in stderr
-    assert process.returncode == 0
+def test_a_server_that_crashes_in_mid_run_and_comes_back_has_all_of_every_record(
+    rubrix: Rubrix, name: str, run: RunDirectory
+) -> None:
+    crash_in_mid_log(rubrix, run, name, chunk=60)
     assert_read_back(rubrix, name, run, 600)
 
 
@@ -235,34 +223,13 @@ def test_an_unlabelled_ranking_has_no_annotations(
     assert not [record for record in records if "loss" in record["metadata"]]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--api-key", "not-the-key"], "it refuses the API key (401); set --api-key or RUBRIX_API_KEY"),
-        (["--workspace", "nowhere"], "has no workspace 'nowhere' for this key, only rubrix; set --workspace"),
-        (["--url", "http://127.0.0.1:9"], "can't be used: [Errno 111] Connection refused; tried for"),
-        (["--name", "AG News"], "Rubrix takes no data set name 'AG News'"),
-    ],
-)
-def test_what_the_user_got_wrong(
-    rubrix: Rubrix, name: str, run: RunDirectory, lossrank: Lossrank, arguments: list[str], message: str
+def test_other_servers_and_none(
+    rubrix: Rubrix, name: str, run: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = lossrank("log", run.path, "--name", name, *arguments)
-    assert result.exit_code == 1
-    assert message in result.stderr.splitlines()[-1]
-    assert "not-the-key" not in result.output
-    assert rubrix.request("GET", f"/api/datasets/{name}").status_code == 404
-
-
-def test_other_servers_and_other_data_sets(rubrix: Rubrix, name: str, run: RunDirectory, lossrank: Lossrank) -> None:
-    result = lossrank("log", run.path, "--name", name, "--url", f"{rubrix.url}/no/rubrix/here")
-    assert "redirects elsewhere (307); give --url the address that it leads to" in result.stderr
-    rubrix.post("/api/datasets", {"name": name, "task": "TokenClassification"}).raise_for_status()
-    result = lossrank("log", run.path, "--name", name)
-    assert f"{name!r} on the server is for TokenClassification, not TextClassification" in result.stderr
-    rubrix.request("DELETE", f"/api/datasets/{name}")
-    lossrank("log", run.path, "--name", name, "--top", 1)
-    rubrix.request("PUT", f"/api/datasets/{name}:close").raise_for_status()
-    result = lossrank("log", run.path, "--name", name)
-    rubrix.request("PUT", f"/api/datasets/{name}:open")
-    assert (result.exit_code, result.stderr.count(f"the data set {name!r} is closed; open it on the server")) == (1, 1)
+    monkeypatch.setattr("cli.review.rubrix_api.FIRST_WAIT", 0.5)
+    none = lossrank("log", run.path, "--name", name, "--url", "http://127.0.0.1:9")
+    assert none.exit_code == 1
+    assert "can't be used: [Errno 111] Connection refused; tried for" in none.stderr.splitlines()[-1]
+    other = refusal(lossrank("log", run.path, "--name", name, "--url", f"{rubrix.url}/no/rubrix/here"))
+    assert "redirects elsewhere (307); give --url the address that it leads to" in other
+    assert not rubrix.has(name)
