@@ -102,7 +102,7 @@ def log(
         bar.refused(refused)
         done = _Done(str(run), len(ranked), to)
         if output is not None:
-            done.advice = FILES[to].advice(output, _form(opened, records))
+            done.advice = FILES[to].advice(_form(opened, records))
             FILES[to].write(output, records, force=force)
             done.output, done.written, done.refused = str(output), len(records), refused
         elif server is not None and name is not None:

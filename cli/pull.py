@@ -12,10 +12,10 @@ from cli.codes import NOT_AS_ASKED
 from cli.log_file import logging_to
 from cli.output import json_line, json_option, log_file_option, print_json
 from cli.ranking import refuse_existing, refuse_own_data
-from cli.review.agree import Disagreement, agree, check_policy
+from cli.review.agree import Disagreement, agree, check_policy, is_verdict
 from cli.review.decided import Reading
-from cli.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place, now_text
-from cli.review.exchange import FILES, read_files, without_repeats
+from cli.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place
+from cli.review.exchange import FILES, read_files
 from cli.review.given import given_labels
 from cli.review.options import server_options
 from cli.review.records import record_id
@@ -100,27 +100,33 @@ def pull(
                 kind = place.tool
                 reading = _read_server(opened, place, account, _decided(store, kind))
             answers = reading.answers
-            withdrawn = _decided(store, kind) & reading.undecided
+            silent = {row for row, _ in reading.undecided} - {answer.row for answer in answers}
+            withdrawn = _decided(store, kind) & silent
+            if files and not FILES[kind].dated:
+                answers = store.first_said(answers, kind, reading.undecided)
             given = given_labels(opened, sorted({answer.row for answer in answers}))
             decisions, open_rows = agree(answers, policy, given, opened.class_names, kind)
             strange = _strange(opened, answers)
-            dated = not files or FILES[kind].dated
-            new = decisions if dated else without_repeats(decisions, store.history())
-            ahead = sum(decision.decided_at > now_text() for decision in decisions)
-            added, older = store.add(new, taken_back=[each.row for each in open_rows], source=kind)
+            people: dict[int, set[str]] = {}
+            for answer in answers:
+                people.setdefault(answer.row, set()).add(answer.annotator)
+            added = store.add(decisions, people, kind)
+            held = store.current()
         verdicts = Counter(decision.verdict for decision in decisions)
         done = Pulled(
             run=str(run),
             source=kind,
             answers=len(answers),
             **{verdict: verdicts[verdict] for verdict in (KEPT, RELABELLED, DISCARDED)},
-            added=added,
-            older=older,
+            added=added.new,
+            older=added.older,
             disagreements=open_rows,
+            open_rows=[each.row for each in open_rows if each.row not in held],
+            taken_back=added.taken_back,
             unknown_labels=strange,
             foreign=reading.foreign,
             withdrawn=len(withdrawn),
-            ahead=ahead,
+            ahead=added.ahead,
         )
         event("end", **{key: value for key, value in asdict(done).items() if isinstance(value, int)})
         if disagreements is not None:
@@ -138,10 +144,12 @@ def pull(
 class Pulled:
     """What a pull brought: decisions by verdict, of which ``added`` are new and ``older`` don't hold.
 
+    ``disagreements`` are the rows that the answers decide nothing of; of them ``open_rows`` have no decision, and the
+    others keep theirs; of ``taken_back`` of them it is undone what the same people had decided.
     ``unknown_labels`` counts the answers with labels that the model has no class of, which decide nothing;
     ``foreign`` a file's records that are not of the run's data, which are left out; ``withdrawn`` the rows whose
-    decision was pulled before and is not there any more, which holds all the same; ``ahead`` the decisions that are
-    dated later than now, which count as made when they were first pulled.
+    decision was pulled before and is not there any more, which holds all the same; ``ahead`` the new decisions that
+    are dated later than now, which count as made now.
     """
 
     run: str
@@ -153,6 +161,8 @@ class Pulled:
     added: int
     older: int
     disagreements: list[Disagreement]
+    open_rows: list[int]
+    taken_back: int
     unknown_labels: dict[str, int]
     foreign: int
     withdrawn: int
@@ -167,22 +177,29 @@ def _print(done: Pulled) -> None:
     if done.older:
         click.echo(f"{done.older:,} of them are older than what was decided of their row here, which holds.")
     console = stderr()
-    if done.disagreements:
-        rows = ", ".join(str(each.row) for each in done.disagreements[:10])
-        more = ", ..." if len(done.disagreements) > 10 else ""
-        console.print(
-            safe(f"{len(done.disagreements):,} rows stay open, as people disagree or chose no class: {rows}{more}")
-        )
+    if done.taken_back:
+        which = f"{done.taken_back:,} decisions of an earlier pull are taken back"
+        console.print(safe(f"{which}, as those who made them disagree or chose no class by now"))
+    if done.open_rows:
+        which = f"{len(done.open_rows):,} rows are open, as people disagree or chose no class"
+        console.print(safe(f"{which}: {_some(done.open_rows)}"))
+    if held := [each.row for each in done.disagreements if each.row not in done.open_rows]:
+        which = f"{len(held):,} rows keep the decision that they have, though people disagree or chose no class"
+        console.print(safe(f"{which}: {_some(held)}"))
     for label, count in done.unknown_labels.items():
         console.print(safe(f"{count:,} answers can't decide: the model has no class {label!r}"))
     if done.foreign:
         console.print(safe(f"{done.foreign:,} records left out: their record_id names no row of this run's data"))
     if done.ahead:
-        which = f"{done.ahead:,} decisions are dated later than now, as this clock or the one there is wrong"
-        console.print(safe(f"{which}; they count as made when they were first pulled"))
+        which = f"{done.ahead:,} new decisions are dated later than now, so they count as made now"
+        console.print(safe(f"{which}; set the clock that is wrong, here or there"))
     if done.withdrawn:
         which = f"{done.withdrawn:,} rows decided by an earlier pull from {done.source}"
         console.print(safe(f"{which} have no decision there now; what was pulled before holds"))
+
+
+def _some(rows: Sequence[int]) -> str:
+    return ", ".join(map(str, rows[:10])) + (", ..." if len(rows) > 10 else "")
 
 
 def _kind(files: Sequence[Path], source: str | None) -> str:
@@ -265,9 +282,9 @@ def _read_server(run: RunDirectory, place: Place, account: Account, decided: Ite
         silent = set(decided) - {answer.row for answer in answers}
         rows = {record_id(run.data_fingerprint, row): row for row in sorted(silent)}
         there = server.listed(place, list(rows))
-    return Reading(answers, 0, frozenset(row for id, row in rows.items() if id in there))
+    return Reading(answers, 0, frozenset((row, "") for id, row in rows.items() if id in there))
 
 
 def _strange(run: RunDirectory, answers: Iterable[Answer]) -> dict[str, int]:
     """Count the answers whose label is no class, by label."""
-    return dict(Counter(one.label for one in answers if one.label is not None and one.label not in run.class_names))
+    return dict(Counter(str(one.label) for one in answers if not is_verdict(one, run.class_names)))

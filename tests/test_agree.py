@@ -1,5 +1,7 @@
 """Several annotators, one decision."""
 
+from dataclasses import replace
+
 import pytest
 
 from cli.review.agree import Disagreement, agree, check_policy
@@ -46,6 +48,27 @@ def test_latest_and_user() -> None:
     with pytest.raises(RunError, match="nobody called 'dan' answered; the policy user=NAME takes one of: ann, bob, cy"):
         agree(answers, "user=dan", GIVEN, CLASSES, "argilla")
     assert agree([], "user=dan", GIVEN, CLASSES, "argilla") == ([], [])
+
+
+def test_who_answers_again_is_the_latest() -> None:
+    three = [said("ana", "World", 1), said("ben", "Sports", 2), said("ana", "Business", 3)]
+    assert decided(three, "latest") == [(1, RELABELLED, "Business", "ana")]
+
+
+def test_of_answers_that_differ_and_are_as_late_as_each_other_none_is_the_latest() -> None:
+    assert decided([said("zoe", "Sports", 1), said("ana", None, 1)], "latest") == []
+    assert decided([said("zoe", "Sports", 1), said("ana", "Sports", 1), said("ben", None)], "latest") == [
+        (1, RELABELLED, "Sports", "ana, zoe")
+    ]
+
+
+@pytest.mark.parametrize("policy", ["majority", "unanimous", "latest", "user=ana"])
+def test_several_classes_at_once_are_no_class_whatever_the_classes_are_called(policy: str) -> None:
+    answers = [replace(said("ana", "World, Sports", 1), several=True)]
+    assert agree(answers, policy, GIVEN, (*CLASSES, "World, Sports"), "doccano")[0] == []
+    votes = [*answers, said("ben", "World, Sports"), said("cy", "World, Sports")]
+    decisions, _ = agree(votes, "majority", GIVEN, (*CLASSES, "World, Sports"), "doccano")
+    assert [one.annotator for one in decisions] == ["ben, cy"]
 
 
 def test_of_one_person_the_latest_answer_counts() -> None:

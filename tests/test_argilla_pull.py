@@ -69,7 +69,7 @@ def test_several_peoples_answers_come_back_with_their_names(
     result = lossrank("pull", fresh.path, "--disagreements", open_file)
     assert result.exit_code == 0, result.output
     assert result.stdout == "9 answers: 1 rows kept, 2 relabelled, 1 discarded; 4 decisions are new\n"
-    assert result.stderr == f"1 rows stay open, as people disagree or chose no class: {torn[0]}\n"
+    assert result.stderr == f"1 rows are open, as people disagree or chose no class: {torn[0]}\n"
     assert pulled(fresh) == {
         keep[0]: ("kept", None, "ana"),
         relabel[0]: ("relabelled", relabel[3], "ana, ben"),
@@ -77,16 +77,17 @@ def test_several_peoples_answers_come_back_with_their_names(
         solved[0]: ("relabelled", solved[3], "ana, owner"),
     }
     (line,) = open_file.read_text().splitlines()
+    of_row = {"row": torn[0], "several": False}
     assert json.loads(line) == {
         "row": torn[0],
         "answers": [
-            {"row": torn[0], "annotator": "ana", "label": torn[3], "answered_at": "2026-01-01T10:00:00.500000+00:00"},
-            {"row": torn[0], "annotator": "ben", "label": None, "answered_at": "2026-01-03T10:00:00.000000+00:00"},
+            {"annotator": "ana", "label": torn[3], "answered_at": "2026-01-01T10:00:00.500000+00:00", **of_row},
+            {"annotator": "ben", "label": None, "answered_at": "2026-01-03T10:00:00.000000+00:00", **of_row},
         ],
     }
     assert "0 decisions are new" in lossrank("pull", fresh.path).stdout
     latest = lossrank("pull", fresh.path, "--policy", "latest")
-    assert "stay open" not in latest.stderr
+    assert latest.stderr.endswith(f"as people disagree or chose no class: {solved[0]}\n")  # all at one moment
     assert pulled(fresh)[torn[0]] == ("discarded", None, "ben")
     only_ben = lossrank("pull", fresh.path, "--policy", "user=ben")
     assert only_ben.stdout.startswith("9 answers: 1 rows kept, 1 relabelled, 1 discarded; ")

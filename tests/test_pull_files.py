@@ -57,7 +57,7 @@ def test_several_peoples_files_are_judged_by_one_policy(
     sports = [write(fresh, tmp_path / f"dan.{ending}", "Sports", "Sports", "Sports")]
     result = lossrank("pull", fresh.path, *files, *sports)
     assert result.stdout == "9 answers: 0 rows kept, 0 relabelled, 2 discarded; 2 decisions are new\n"
-    assert result.stderr == "1 rows stay open, as people disagree or chose no class: 2\n"
+    assert result.stderr == "1 rows are open, as people disagree or chose no class: 2\n"
     assert held(fresh) == {0: ("discarded", None, "ana, ben, cy"), 1: ("discarded", None, "ana, ben")}
     assert lossrank("pull", fresh.path, *files, *sports).stdout.endswith("; 0 decisions are new\n")
     assert lossrank("pull", fresh.path, *files, "--policy", "user=ben").exit_code == 0
@@ -127,7 +127,7 @@ def test_a_decision_that_was_emptied_is_counted_and_holds(
         f"1 rows decided by an earlier pull from {kind} have no decision there now; what was pulled before holds\n"
     )
     assert json.loads(lossrank("pull", fresh.path, file, "--json").stdout)["withdrawn"] == 1
-    assert held(fresh)[0] == ("discarded", None, kind)
+    assert held(fresh)[0] == ("discarded", None, "worst")
 
 
 def test_a_row_that_one_of_several_files_decides_is_not_emptied(

@@ -47,7 +47,7 @@ def test_a_file_that_is_saved_again_does_not_take_back_what_was_decided_since(
     assert case.held()[case.rows[0]] == ("relabelled", label, "ben")
     decide(["keep", "keep"], 2_000_000_001)
     lossrank("pull", case.run.path, file)
-    assert case.held()[case.rows[0]] == ("kept", None, kind)
+    assert case.held()[case.rows[0]] == ("kept", None, "worst")
 
 
 @pytest.mark.parametrize("kind", SOURCES)
@@ -98,7 +98,7 @@ def test_a_row_may_be_there_twice_with_one_decision_or_two_peoples(case: Case, l
         file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     result = lossrank("pull", case.run.path, file)
     assert result.stdout.startswith("3 answers: ")
-    assert result.stderr == "1 rows stay open, as people disagree or chose no class: 1\n"
+    assert result.stderr == "1 rows are open, as people disagree or chose no class: 1\n"
 
 
 # JSON lines
@@ -113,7 +113,7 @@ def test_json_lines_go_out_filled_in_by_a_script_and_come_back(case: Case, lossr
     assert "2 answers: 1 rows kept, 1 relabelled, 0 discarded" in lossrank("pull", case.run.path, file).stdout
     assert case.held() == {
         case.rows[0]: ("relabelled", lines[0]["predicted"], "script"),
-        case.rows[1]: ("kept", None, "jsonl"),
+        case.rows[1]: ("kept", None, "worst"),
     }
 
 
@@ -168,9 +168,9 @@ def test_examples_go_to_doccano_without_labels_and_its_export_comes_back(case: C
     assert result.stdout == "4 answers: 1 rows kept, 1 relabelled, 1 discarded; 3 decisions are new\n"
     assert "1 answers can't decide: the model has no class 'World, Sports'\n" in result.stderr
     assert case.held() == {
-        case.rows[0]: ("relabelled", case.other(case.rows[0]), "doccano"),
-        case.rows[1]: ("discarded", None, "doccano"),
-        case.rows[4]: ("kept", None, "doccano"),
+        case.rows[0]: ("relabelled", case.other(case.rows[0]), "export"),
+        case.rows[1]: ("discarded", None, "export"),
+        case.rows[4]: ("kept", None, "export"),
     }
 
 
@@ -186,12 +186,12 @@ def test_of_a_zipped_export_every_members_file_counts(case: Case, lossrank: Loss
         archive.writestr("ben.jsonl", lines("Sports", "World", ""))
     result = lossrank("pull", case.run.path, file)
     assert result.stdout == "5 answers: 0 rows kept, 1 relabelled, 1 discarded; 2 decisions are new\n"
-    assert result.stderr == "1 rows stay open, as people disagree or chose no class: 1\n"
+    assert result.stderr == "1 rows are open, as people disagree or chose no class: 1\n"
     assert case.held() == {0: ("relabelled", "Sports", "ana, ben"), 2: ("discarded", None, "ana")}
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("all.jsonl", lines("World"))
     lossrank("pull", case.run.path, file)
-    assert case.held()[0] == ("kept", None, "doccano")
+    assert case.held()[0] == ("kept", None, "export")
 
 
 def test_files_that_are_not_doccanos(case: Case, lossrank: Lossrank) -> None:
@@ -204,6 +204,16 @@ def test_files_that_are_not_doccanos(case: Case, lossrank: Lossrank) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("all.jsonl", '{"cats": []}')
     assert "all.jsonl, line 1: it has no list 'label'" in lossrank("pull", case.run.path, file).stderr
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("all.jsonl", '{"label": []}\n' * 50)
+    whole = file.read_bytes()
+    text, entry = whole.index(b"all.jsonl") + len("all.jsonl"), whole.index(b"PK\1\2")
+    for at, wrong in ((text, b"\xff\xff"), (entry + 8, b"\1"), (entry + 10, b"\x63")):  # text, encrypted, another way
+        damaged = whole[:at] + wrong + whole[at + len(wrong) :]
+        file.write_bytes(damaged)
+        result = lossrank("pull", case.run.path, file)
+        assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+        assert "is no zip file as doccano writes it" in result.stderr
 
 
 def test_what_doccano_can_not_take_is_refused_and_nothing_is_missing(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from cli.review.csv_file import _guarded, _plain
 from cli.review.exchange import FILES
 from cli.review.records import record_id
-from scorer import ModelBundle, ScoreOptions, rank, score_dataset
+from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, rank, score_dataset
 from tests.cases import Case, Lossrank, fill_in, log, read_csv
 from tests.fake_rubrix import make_record
+from tests.tiny import make_bundle, make_texts
 
 
 def test_a_table_goes_out_filled_in_and_comes_back(case: Case, lossrank: Lossrank) -> None:
@@ -27,7 +28,7 @@ def test_a_table_goes_out_filled_in_and_comes_back(case: Case, lossrank: Lossran
     assert (result.exit_code, result.stderr) == (0, "")
     assert case.held() == {
         rows[0]: ("relabelled", case.other(rows[0]), "ana"),
-        rows[1]: ("kept", None, "csv"),
+        rows[1]: ("kept", None, "worst"),
         rows[2]: ("kept", None, "ben"),
         rows[3]: ("discarded", None, "ana"),
     }
@@ -116,7 +117,8 @@ def test_columns_may_be_left_out_moved_and_added(case: Case, lossrank: Lossrank)
         ("record_id,decision,text\n{0},keep,\"a\nb\"\n{1},Sprots,c\n", "line 4: the decision 'Sprots' is none; "
             "write one of: World, Sports, Business, Sci/Tech, keep or discard"),
         ("record_id,decision\n{0},keep\n{1},keep,a\n", "line 3: it has 3 cells, and there are 2 columns; put a text"),
-        ("record_id,decision\n{30},keep\n", "line 2: row 30 has no label to keep; write its class, or discard"),
+        ("record_id,decision\n{30},keep\n", "line 2: row 30 has no label of the model's classes to keep; write its "
+            "class, or discard"),
         ('record_id,decision,text\n{0},keep,"a\n', "line 2: it can't be read as CSV (unexpected end of data)"),
         ("sep=;\nrecord_id;decision\n{0};keep\n{1};a,b\n", "line 4: the decision 'a,b' is none; write one of"),
         ("sep=;\nrecord_id,decision\n{0},keep\n", "line 2: it has no column 'record_id'; keep"),
@@ -124,7 +126,7 @@ def test_columns_may_be_left_out_moved_and_added(case: Case, lossrank: Lossrank)
         ("record_id,decision,text,decision\n{0},keep,,\n", "line 1: it has 2 columns 'decision'; keep one of them"),
         ("record_id,decision,record_id\n{0},keep,\n", "line 1: it has 2 columns 'record_id'; keep one of them"),
         ("sep=,\nannotator,record_id,decision,annotator\n", "line 2: it has 2 columns 'annotator'; keep one of them"),
-        ("record_id,decision\n{0},keep\n{1},keep\n{0},discard\n", "line 2 and line 4: csv decides row 0 twice, "
+        ("record_id,decision\n{0},keep\n{1},keep\n{0},discard\n", "line 2 and line 4: bad decides row 0 twice, "
             "'World' and discard; keep one of them"),
         (b"record_id,decision,text\n{0},keep,\xe4\n", "is not UTF-8; save it from the spreadsheet as CSV UTF-8"),
     ],
@@ -158,3 +160,20 @@ def test_pairs_ids_and_missing_labels_have_their_cells(tmp_path: Path) -> None:
     first, second = read_csv(tmp_path / "a.csv")
     assert (first["text"], first["text_pair"], first["source_id"]) == ("p", "h", "'=7")
     assert (second["text"], second["given"], second["loss"], second["source_id"]) == ("q", "", "", "")
+
+
+def test_a_class_is_found_in_any_case_unless_two_are_alike(tmp_path: Path) -> None:
+    names = ("sports", "Sports", "World", "KEEP")
+    table = pa.table({"text": make_texts(4), "label": list(names)})
+    score_dataset(make_bundle(tmp_path / "bundle", classes=names), table, tmp_path / "run", ScoreOptions(threads=1))
+    run = RunDirectory.open(tmp_path / "run")
+    file = tmp_path / "a.csv"
+
+    def said(word: str) -> str | None:
+        file.write_text(f"record_id,decision\n{record_id(run.data_fingerprint, 2)},{word}\n")
+        (answer,) = FILES["csv"].read(file, run, "ana").answers
+        return answer.label
+
+    assert [said(word) for word in ("sports", "Sports", "wORLD", "keep")] == ["sports", "Sports", "World", "KEEP"]
+    with pytest.raises(RunError, match="line 2: the decision 'SPORTS' is none; write one of"):
+        said("SPORTS")

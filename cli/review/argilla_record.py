@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from cli.review.decision import Answer, utc_text
-from cli.review.records import Refusal, ReviewRecord, row_of, unwritable
+from cli.review.records import Refusal, ReviewRecord, parted, row_of, unwritable
 
 QUESTION = "label"
 MAX_NAME = 200  # characters, of a data set, a class and an agent
@@ -45,9 +45,7 @@ def encode(record: ReviewRecord) -> bytes:
 
 def screen(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
     """Part the records that Argilla can take from those it would refuse, with the reason."""
-    problems = [(record, _problem(record)) for record in records]
-    taken = [record for record, problem in problems if problem is None]
-    return taken, [Refusal(record.row, problem) for record, problem in problems if problem is not None]
+    return parted(records, _problem)
 
 
 def answers(record: Mapping[str, Any], fingerprint: str, names: Mapping[str, str]) -> list[Answer]:

@@ -44,7 +44,7 @@ def write(path: Path, records: list[ReviewRecord]) -> None:
     write_atomically(path, lambda stream: stream.write(text.getvalue().encode("utf-8-sig")))
 
 
-def advice(path: Path, form: Form) -> str:
+def advice(form: Form) -> str:
     """Say what to do with the file."""
     return f"Fill in the column decision with one of {', '.join(form.class_names)}, keep or discard; then pull it"
 
@@ -62,12 +62,13 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
     for number, cells in _rows(path, run):
         row = row_of(cells[RECORD_ID].strip(), run.data_fingerprint)
         word = _plain(cells["decision"].strip())
+        who = _plain(cells.get("annotator", "").strip()) or annotator
         if row is None:
             foreign += 1
         elif word:
-            said.append(Said(row, word, _plain(cells.get("annotator", "").strip()) or annotator, f"line {number}"))
+            said.append(Said(row, word, who, f"line {number}"))
         else:
-            undecided.add(row)
+            undecided.add((row, who))
     return Reading(answered(path, said, run), foreign, frozenset(undecided))
 
 

@@ -25,6 +25,14 @@ CREATE TABLE decisions (
     undone INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX decisions_of_row ON decisions (row, decided_at, number);
+CREATE TABLE said (
+    row INTEGER NOT NULL,
+    annotator TEXT NOT NULL,
+    source TEXT NOT NULL,
+    label TEXT,
+    answered_at TEXT NOT NULL,
+    PRIMARY KEY (row, annotator, source)
+);
 CREATE TABLE places (
     tool TEXT NOT NULL,
     url TEXT NOT NULL,

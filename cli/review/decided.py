@@ -21,24 +21,25 @@ class FileError(RunError):
 
 @dataclass(frozen=True)
 class Said:
-    """One person's word on one row, and where in the file it is, such as ``line 7``."""
+    """One person's word on one row, and where in the file it is, such as ``line 7``; ``several`` as of ``Answer``."""
 
     row: int
     word: str
     annotator: str
     where: str
+    several: bool = False
 
 
 @dataclass(frozen=True)
 class Reading:
     """What a file or a server holds: answers to rows of the run's data, and how many records are of ``foreign`` data.
 
-    ``undecided`` are rows that are there without a decision.
+    ``undecided`` are rows that are there without a decision, each with the person whose it would be.
     """
 
     answers: list[Answer]
     foreign: int
-    undecided: frozenset[int]
+    undecided: frozenset[tuple[int, str]]
 
 
 def words(run: RunDirectory) -> str:
@@ -49,7 +50,7 @@ def words(run: RunDirectory) -> str:
 def answered(path: Path, said: Iterable[Said], run: RunDirectory, *, strict: bool = True) -> list[Answer]:
     """Return people's words as answers, given when the file was last written; upper and lower case are one.
 
-    Without ``strict`` a word that means nothing stays the answer's label, which no class is.
+    Without ``strict`` a word that means nothing, or several things, stays the answer's label.
 
     Raises:
         FileError: a word is none of those that may be written, it keeps a row that has no label, or one person has two
@@ -63,7 +64,7 @@ def answered(path: Path, said: Iterable[Said], run: RunDirectory, *, strict: boo
     first: dict[tuple[int, str], tuple[str, str | None]] = {}  # where, and what, somebody said of a row
     for one in all_said:
         try:
-            label = _label(path, one, run, given[one.row])
+            label = one.word if one.several else _label(path, one, run, given[one.row])
         except FileError:
             if strict:
                 raise
@@ -73,7 +74,7 @@ def answered(path: Path, said: Iterable[Said], run: RunDirectory, *, strict: boo
             both = " and ".join(DISCARD if each is None else repr(each) for each in (before, label))
             what = f"{one.annotator} decides row {one.row} twice, {both}"
             raise FileError(f"{path}, {where} and {one.where}: {what}; keep one of them")
-        answers.append(Answer(one.row, one.annotator, label, moment))
+        answers.append(Answer(one.row, one.annotator, label, moment, one.several))
     return answers
 
 
@@ -89,5 +90,6 @@ def _label(path: Path, said: Said, run: RunDirectory, given: str | None) -> str 
         word = said.word if len(said.word) <= _LONGEST else f"{said.word[:_LONGEST]}..."
         raise FileError(f"{path}, {said.where}: the decision {word!r} is none; write one of: {words(run)}")
     if given is None:
-        raise FileError(f"{path}, {said.where}: row {said.row} has no label to keep; write its class, or {DISCARD}")
+        what = f"row {said.row} has no label of the model's classes to keep"
+        raise FileError(f"{path}, {said.where}: {what}; write its class, or {DISCARD}")
     return given

@@ -8,6 +8,7 @@ from scorer import RunError
 KEPT, RELABELLED, DISCARDED = "kept", "relabelled", "discarded"
 VERDICTS = (KEPT, RELABELLED, DISCARDED)
 UNREVIEWED = "unreviewed"  # the status of a row without a decision
+TOGETHER = ", "  # between the names of several who decided alike
 HERE = "review"  # the source of a decision that was made on the page of `lossrank review`
 
 
@@ -30,15 +31,22 @@ class Decision:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one person said of one row on a server: a class name, or None where they discarded the row.
+    """What one person said of one row: a class name, or None where they discarded the row.
 
-    ``answered_at`` is like ``Decision.decided_at``.
+    ``answered_at`` is like ``Decision.decided_at``. ``several`` says that ``label`` names several classes at once,
+    which decides nothing, whatever the model's classes are called.
     """
 
     row: int
     annotator: str
     label: str | None
     answered_at: str
+    several: bool = False
+
+    @property
+    def choice(self) -> tuple[str | None, bool]:
+        """What people agree on if it is the same."""
+        return self.label, self.several
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,10 @@ def utc_text(moment: str | datetime) -> str:
         ValueError: it is no moment.
     """
     read = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    utc = read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+    try:
+        utc = read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise ValueError(f"{moment} is before the year 1 or after 9999 in UTC") from error
     return utc.isoformat(timespec="microseconds")
 
 

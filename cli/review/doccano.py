@@ -1,6 +1,7 @@
 """doccano's JSON lines for text classification: the examples that it imports, and its export, zipped or not."""
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -8,7 +9,7 @@ from typing import IO, Any
 from cli.review import flat
 from cli.review.decided import DISCARD, FileError, Reading, Said, answered
 from cli.review.lines import read_lines, write_lines
-from cli.review.records import Refusal, ReviewRecord, row_of
+from cli.review.records import Refusal, ReviewRecord, parted, row_of
 from cli.review.server import Form
 from scorer import RunDirectory
 
@@ -18,8 +19,8 @@ _EVERYBODY = "all"  # the name of the only file of a project whose members share
 def screen(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
     """Part the records that doccano can take from those it would refuse, with the reason."""
     fit, refused = flat.screen(records)
-    taken = [record for record in fit if _text(record)]
-    return taken, [*refused, *(Refusal(one.row, "the text is empty") for one in fit if not _text(one))]
+    taken, empty = parted(fit, lambda record: None if _text(record) else "the text is empty")
+    return taken, [*refused, *empty]
 
 
 def write(path: Path, records: list[ReviewRecord]) -> None:
@@ -33,7 +34,7 @@ def write(path: Path, records: list[ReviewRecord]) -> None:
     write_lines(path, map(_example, records))
 
 
-def advice(path: Path, form: Form) -> str:
+def advice(form: Form) -> str:
     """Say what doccano needs beside the file."""
     labels = ", ".join([*form.class_names, DISCARD])
     return f"Import it as JSONL into a text classification project, single label, with the labels {labels}"
@@ -42,13 +43,13 @@ def advice(path: Path, form: Form) -> str:
 def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
     """Read an export as JSONL; of a zip file, every member's file, which has their name.
 
-    Several labels of one example come as one of them all, which no class is: whose they are is not in the file.
+    Several labels of one example decide nothing: whose they are is not in the file.
 
     Raises:
         FileError: a line can't be read; the message has its number.
     """
     said: list[Said] = []
-    undecided: set[int] = set()
+    undecided: set[tuple[int, str]] = set()
     foreign = 0
     try:
         for name, stream in _files(path):
@@ -65,10 +66,10 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
                 if row is None:
                     foreign += 1
                 elif labels:
-                    said.append(Said(row, ", ".join(labels), who, f"{where}line {number}"))
+                    said.append(Said(row, ", ".join(labels), who, f"{where}line {number}", len(labels) > 1))
                 else:
-                    undecided.add(row)
-    except zipfile.BadZipFile as error:
+                    undecided.add((row, who))
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:  # so does zipfile
         raise FileError(f"{path} is no zip file as doccano writes it ({error}); export it again") from None
     return Reading(answered(path, said, run, strict=False), foreign, frozenset(undecided))
 

@@ -1,6 +1,6 @@
 """The files that rows go out in and decisions come back in, by kind."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -8,7 +8,6 @@ from typing import Protocol
 from cli.ranking import refuse_existing
 from cli.review import csv_file, doccano, jsonl, label_studio_file
 from cli.review.decided import FileError, Reading
-from cli.review.decision import Decision
 from cli.review.records import Refusal, ReviewRecord
 from cli.review.server import Form
 from scorer import RunDirectory, RunError
@@ -21,7 +20,7 @@ class FileFormat(Protocol):
 
     def write(self, path: Path, records: list[ReviewRecord]) -> None: ...
 
-    def advice(self, path: Path, form: Form) -> str | None: ...
+    def advice(self, form: Form) -> str | None: ...
 
     def read(self, path: Path, run: RunDirectory, annotator: str) -> Reading: ...
 
@@ -47,13 +46,13 @@ class FileKind:
         refuse_existing(path, force)
         self.format.write(path, records)
 
-    def advice(self, path: Path, form: Form) -> str | None:
+    def advice(self, form: Form) -> str | None:
         """Return in one line what to do with a file that was written, None if it goes without saying.
 
         Raises:
             ReviewError: the tool can't show a class's name.
         """
-        return self.format.advice(path, form)
+        return self.format.advice(form)
 
     def read(self, path: Path, run: RunDirectory, annotator: str) -> Reading:
         """Read what people decided of the run's rows; ``annotator`` did where the file names nobody.
@@ -77,7 +76,7 @@ FILES = {
 def read_files(paths: Sequence[Path], kind: str, run: RunDirectory) -> Reading:
     """Read files of one kind as one.
 
-    Where a file names no annotator it is the kind, and of several files their names without the ending.
+    Where a file names no annotator, its own name without the ending does.
 
     Raises:
         RunError: two files have one name, or one can't be read as this kind; the message has the place in it.
@@ -90,17 +89,7 @@ def read_files(paths: Sequence[Path], kind: str, run: RunDirectory) -> Reading:
                 "doesn't; rename one of them"
             )
         names[path.stem] = path
-    readings = [FILES[kind].read(path, run, name if len(names) > 1 else kind) for name, path in names.items()]
+    readings = [FILES[kind].read(path, run, name) for name, path in names.items()]
     answers = [answer for each in readings for answer in each.answers]
-    undecided = frozenset[int]().union(*(each.undecided for each in readings)) - {answer.row for answer in answers}
+    undecided = frozenset[tuple[int, str]]().union(*(each.undecided for each in readings))
     return Reading(answers, sum(each.foreign for each in readings), undecided)
-
-
-def without_repeats(decisions: Iterable[Decision], history: Iterable[Decision]) -> list[Decision]:
-    """Leave out what a person has said of a row before in the same kind of file, as the last thing said of it.
-
-    A file that doesn't say when its decisions were made has them all made when it was last written. So one that was
-    pulled before must not become newer than what somebody else decided of its row since.
-    """
-    said = {(old.row, old.source, old.annotator): (old.verdict, old.label) for old in history}
-    return [new for new in decisions if said.get((new.row, new.source, new.annotator)) != (new.verdict, new.label)]

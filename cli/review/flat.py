@@ -1,6 +1,6 @@
 """A review record as one flat object, as files and Label Studio have it."""
 
-from cli.review.records import Refusal, ReviewRecord
+from cli.review.records import Refusal, ReviewRecord, parted, unwritable
 
 RECORD_ID = "record_id"  # its key; ``id`` alone is what the tools call their own
 TEXT, PAIR = "text", "text_pair"
@@ -29,11 +29,8 @@ def texts(record: ReviewRecord) -> dict[str, str]:
 
 def screen(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
     """Part the records that can be written as UTF-8 from those that can't."""
-    taken, refused = [], []
-    for record in records:
-        try:
-            "".join([*record.inputs.values(), *map(str, flat(record).values())]).encode()
-            taken.append(record)
-        except UnicodeEncodeError:
-            refused.append(Refusal(record.row, "the text can't be written as UTF-8"))
-    return taken, refused
+    return parted(records, lambda record: unwritable(record, _encode))
+
+
+def _encode(record: ReviewRecord) -> bytes:
+    return "".join([*record.inputs.values(), *map(str, flat(record).values())]).encode()

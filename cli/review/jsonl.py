@@ -22,7 +22,7 @@ def write(path: Path, records: list[ReviewRecord]) -> None:
     write_lines(path, ({**flat(record), **empty, **texts(record)} for record in records))
 
 
-def advice(path: Path, form: Form) -> None:
+def advice(form: Form) -> None:
     """Say nothing: a script knows."""
 
 
@@ -47,5 +47,5 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
             elif word.strip():
                 said.append(Said(row, word.strip(), who.strip() or annotator, f"line {number}"))
             else:
-                undecided.add(row)
+                undecided.add((row, who.strip() or annotator))
     return Reading(answered(path, said, run), foreign, frozenset(undecided))

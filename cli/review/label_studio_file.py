@@ -25,7 +25,7 @@ def write(path: Path, records: list[ReviewRecord]) -> None:
     write_atomically(path, lambda stream: stream.write(b"[" + b",\n".join(map(encode, records)) + b"]\n"))
 
 
-def advice(path: Path, form: Form) -> str:
+def advice(form: Form) -> str:
     """Say what Label Studio needs beside the file."""
     return f"Import it into a project with this labelling interface: {label_config(form)}"
 
@@ -43,7 +43,7 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise FileError(f"{path} is not a list of tasks; export the project from Label Studio as JSON")
     said: list[Answer] = []
-    undecided: set[int] = set()
+    undecided: set[tuple[int, str]] = set()
     foreign = 0
     for number, task in enumerate(tasks, 1):
         try:
@@ -56,5 +56,5 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
         elif of_task:
             said.extend(of_task)
         else:
-            undecided.add(row)
+            undecided.add((row, annotator))
     return Reading(said, foreign, frozenset(undecided))

@@ -71,7 +71,7 @@ def answers(task: Mapping[str, Any], fingerprint: str, names: Mapping[int, str])
     """Return what people said of a task, None if it is not of the data with this fingerprint.
 
     A skipped task was discarded; an empty annotation says nothing. ``names`` are the users' by id, where only their
-    ids are in the task. Several choices of one annotation come as one label of them all, which no class is.
+    ids are in the task.
 
     Raises:
         LabelStudioError: it is no task, or its annotations are none.
@@ -92,7 +92,8 @@ def answers(task: Mapping[str, Any], fingerprint: str, names: Mapping[int, str])
             raise LabelStudioError(f"an annotation of row {row} is none of Label Studio's") from None
         if labels or discarded:
             label = None if discarded else ", ".join(labels)
-            said.append(Answer(row, _who(annotation.get("completed_by"), names), label, moment))
+            who = _who(annotation.get("completed_by"), names)
+            said.append(Answer(row, who, label, moment, several=not discarded and len(labels) > 1))
     return said
 
 

@@ -137,3 +137,12 @@ def unwritable(record: ReviewRecord, encode: Callable[[ReviewRecord], bytes]) ->
     except ValueError:
         return "a number in the metadata is not finite"
     return None
+
+
+def parted(
+    records: list[ReviewRecord], problem: Callable[[ReviewRecord], str | None]
+) -> tuple[list[ReviewRecord], list[Refusal]]:
+    """Part the records without a problem from those with one, which is the reason."""
+    problems = [(record, problem(record)) for record in records]
+    taken = [record for record, reason in problems if reason is None]
+    return taken, [Refusal(record.row, reason) for record, reason in problems if reason is not None]

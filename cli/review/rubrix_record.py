@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from cli.review.decision import Answer, utc_text
-from cli.review.records import Refusal, ReviewRecord, row_of, unwritable
+from cli.review.records import Refusal, ReviewRecord, parted, row_of, unwritable
 
 MAX_LABEL = 128  # characters; so too metadata, of which the server silently keeps only the end
 MAX_AGENT = 64
@@ -45,16 +45,13 @@ def encode(record: ReviewRecord) -> bytes:
 
 def screen(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
     """Part the records that Rubrix can take from those it would refuse, with the reason."""
-    problems = [(record, _problem(record)) for record in records]
-    taken = [record for record, problem in problems if problem is None]
-    return taken, [Refusal(record.row, problem) for record, problem in problems if problem is not None]
+    return parted(records, _problem)
 
 
 def answer(record: Mapping[str, Any], fingerprint: str, given_by: str) -> Answer | None:
     """Return what a person said of a record, None if it says nothing or is not of the data with this fingerprint.
 
-    The annotation that the record was logged with, by ``given_by``, tells nothing of who discarded it. Several labels
-    come as one of them all, which no class is.
+    The annotation that the record was logged with, by ``given_by``, tells nothing of who discarded it.
 
     Raises:
         ValueError: it is no record as the servers have them.
@@ -71,7 +68,7 @@ def answer(record: Mapping[str, Any], fingerprint: str, given_by: str) -> Answer
     annotator = UNKNOWN if who in (None, "", agent_name(given_by)) else str(who)
     if record["status"] == "Discarded":
         return Answer(row, annotator, None, moment)
-    return Answer(row, annotator, ", ".join(labels), moment) if labels else None
+    return Answer(row, annotator, ", ".join(labels), moment, several=len(labels) > 1) if labels else None
 
 
 def agent_name(name: str) -> str:

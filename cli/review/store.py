@@ -7,14 +7,25 @@ holds, wherever it was made: on this machine's page, or on a server and pulled f
 
 import contextlib
 import threading
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
 from cli.review.database import FILE, open_to_read, open_to_write, reporting, transaction
-from cli.review.decision import HERE, RELABELLED, VERDICTS, ConflictError, Decision, Place, now_text, utc_text
+from cli.review.decision import (
+    HERE,
+    RELABELLED,
+    TOGETHER,
+    VERDICTS,
+    Answer,
+    ConflictError,
+    Decision,
+    Place,
+    now_text,
+    utc_text,
+)
 from scorer import RunDirectory, RunError
 
 _FIELDS = "row, verdict, label, annotator, source, decided_at, number"  # as Decision has them
@@ -24,6 +35,25 @@ SELECT {_FIELDS} FROM decisions AS one WHERE NOT undone AND NOT EXISTS (
     SELECT 1 FROM decisions AS other WHERE other.row = one.row AND NOT other.undone
     AND (other.decided_at, other.number) > (one.decided_at, one.number))
 """  # noqa: S608  # made of constants
+
+_THE_SAME = (
+    f"SELECT {_FIELDS} FROM decisions WHERE row = ? AND verdict = ? AND label IS ? AND annotator = ? AND source = ? "  # noqa: S608
+    "AND said_at = ?"
+)
+
+
+@dataclass(frozen=True)
+class Added:
+    """What came of decisions that were made elsewhere.
+
+    ``new`` were not here; of them, ``older`` don't hold because a later decision of their row does, and ``ahead`` are
+    dated later than now. Of ``taken_back`` rows an earlier decision holds no more, and no new one came.
+    """
+
+    new: int
+    older: int
+    ahead: int
+    taken_back: int
 
 
 class DecisionStore:
@@ -121,34 +151,86 @@ class DecisionStore:
             self._db.execute("UPDATE decisions SET undone = 1 WHERE number = ?", (latest.number,))
             return latest
 
-    def add(self, decisions: Iterable[Decision], taken_back: Iterable[int] = (), source: str = "") -> tuple[int, int]:
+    def first_said(
+        self, answers: Collection[Answer], source: str, emptied: Iterable[tuple[int, str]] = ()
+    ) -> list[Answer]:
+        """Return the answers of a source that doesn't date them, each as old as it was when it first came.
+
+        So one that was pulled before does not become newer than what was decided of its row since. What a person said
+        of a row that they ``emptied`` is forgotten: said once more, it is new.
+
+        Raises:
+            RunError: the store can't be written.
+        """
+        dated = []
+        gone = set(emptied) - {(answer.row, answer.annotator) for answer in answers}
+        with self._writing():
+            for row, annotator in gone:
+                _refuse_name(annotator)
+                self._db.execute(
+                    "DELETE FROM said WHERE row = ? AND annotator = ? AND source = ?", (row, annotator, source)
+                )
+            for answer in answers:
+                _refuse_name(answer.annotator)
+                known = self._db.execute(
+                    "SELECT label, answered_at FROM said WHERE row = ? AND annotator = ? AND source = ?",
+                    (answer.row, answer.annotator, source),
+                ).fetchone()
+                if known and known[0] == answer.label:
+                    answer = replace(answer, answered_at=known[1])
+                elif known is None or known[1] < answer.answered_at:
+                    self._db.execute(
+                        "INSERT OR REPLACE INTO said VALUES (?, ?, ?, ?, ?)",
+                        (answer.row, answer.annotator, source, answer.label, answer.answered_at),
+                    )
+                dated.append(answer)
+        return dated
+
+    def add(
+        self, decisions: Iterable[Decision], people: Mapping[int, Iterable[str]] | None = None, source: str = ""
+    ) -> Added:
         """Add decisions that were made elsewhere, all or none; those that are here already are left as they are.
 
-        Of the rows ``taken_back`` the earlier decisions from ``source`` hold no more: its people disagree by now. A
-        decision dated later than now is taken as made now, lest a wrong clock wins over all that comes after; its own
-        date is kept, so that it is known when it comes again.
-
-        Returns how many were added, and how many of these don't hold because a later decision of their row does.
+        ``people`` are those who answered in ``source``, by row. What they alone decided of it before is taken back,
+        whatever it was, since the new decision, or that there is none, is what they come to now. A decision dated later
+        than now is taken as made now, lest a wrong clock wins over all that comes after; its own date is kept, so that
+        it is known when it comes again.
 
         Raises:
             RunError: a decision has no such row, verdict or class, or the store can't be written.
         """
-        added = []
+        by_row = {decision.row: decision for decision in decisions}
+        added, ahead, taken_back = [], 0, 0
         with self._writing():
             now = now_text()
-            for row in taken_back:
-                self._db.execute("UPDATE decisions SET undone = 1 WHERE row = ? AND source = ?", (row, source))
-            for decision in decisions:
+            for row, names in (people or {}).items():
+                gone = self._take_back(row, names, source, but=by_row.get(row))
+                taken_back += gone and row not in by_row
+            for decision in by_row.values():
                 self._refuse(decision.row, decision.verdict, decision.label)
-                said_at = decision.decided_at
-                if not self._select(
-                    f"SELECT {_FIELDS} FROM decisions WHERE row = ? AND verdict = ? AND label IS ? "  # noqa: S608
-                    "AND annotator = ? AND source = ? AND said_at = ? AND NOT undone",
-                    *(decision.row, decision.verdict, decision.label, decision.annotator, decision.source, said_at),
-                ):
-                    added.append(self._insert(replace(decision, decided_at=min(said_at, now)), said_at))
+                _refuse_name(decision.annotator)
+                if not self._select(f"{_THE_SAME} AND NOT undone", *_identity(decision)):
+                    ahead += decision.decided_at > now
+                    moment = min(decision.decided_at, now)
+                    added.append(self._insert(replace(decision, decided_at=moment), decision.decided_at))
             held = self.current()
-            return len(added), sum(held[decision.row] != decision for decision in added)
+            older = sum(held[decision.row] != decision for decision in added)
+            return Added(len(added), older, ahead, taken_back)
+
+    def _take_back(self, row: int, people: Iterable[str], source: str, but: Decision | None) -> bool:
+        """Take back what some people, or some of them, decided together of a row, but for one decision.
+
+        Returns whether there was any.
+        """
+        names = set(TOGETHER.join(people).split(TOGETHER))
+        stays = {one.number for one in self._select(_THE_SAME, *_identity(but))} if but else set()
+        found = self._select(
+            f"SELECT {_FIELDS} FROM decisions WHERE row = ? AND source = ? AND NOT undone",  # noqa: S608
+            *(row, source),
+        )
+        theirs = [one for one in found if names.issuperset(one.annotator.split(TOGETHER)) and one.number not in stays]
+        self._db.executemany("UPDATE decisions SET undone = 1 WHERE number = ?", [(one.number,) for one in theirs])
+        return bool(theirs)
 
     def decided_since(self, moment: datetime) -> list[datetime]:
         """Return when the decisions were made that were made here since a moment, ascending."""
@@ -223,6 +305,20 @@ class DecisionStore:
     def _reporting(self) -> Iterator[None]:
         with reporting(self.path), self._lock:
             yield
+
+
+def _identity(decision: Decision) -> tuple[object, ...]:
+    """Return what makes a decision from elsewhere the same as one that is here, as ``_THE_SAME`` asks for it."""
+    one = decision
+    return one.row, one.verdict, one.label, one.annotator, one.source, one.decided_at
+
+
+def _refuse_name(annotator: str) -> None:
+    """Pass a name that can be stored: JSON can hold half a character, which is no text."""
+    try:
+        annotator.encode()
+    except UnicodeEncodeError as error:
+        raise RunError(f"the annotator {annotator!r} holds half a character; write the name anew") from error
 
 
 def read_decisions(run: RunDirectory) -> dict[int, Decision] | None:

@@ -80,7 +80,7 @@ def test_what_people_annotated_and_skipped_comes_back_and_a_second_log_leaves_it
     result = lossrank("pull", run.path)
     assert result.exit_code == 0, result.output
     assert result.stdout == "8 answers: 2 rows kept, 1 relabelled, 1 discarded; 4 decisions are new\n"
-    assert result.stderr == f"1 rows stay open, as people disagree or chose no class: {rows[4]}\n"
+    assert result.stderr == f"1 rows are open, as people disagree or chose no class: {rows[4]}\n"
     both = ", ".join(sorted([ADMIN, ana.email]))
     expected: Decisions = {
         rows[0]: ("kept", None, ADMIN),

@@ -1,0 +1,150 @@
+"""`lossrank pull` from several people's files, one after the other or together: whose decision holds."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from cli.review.decision import RELABELLED
+from cli.review.records import record_id
+from cli.review.store import DecisionStore
+from scorer import RunDirectory
+
+Lossrank = Callable[..., Result]
+NAMES = {"ana": 1_600_000_000, "ben": 1_600_000_001, "cy": 1_600_000_002}  # and when their files were saved
+
+
+@pytest.fixture
+def files(fresh: RunDirectory, tmp_path: Path) -> Callable[..., list[Path]]:
+    """Write what each person says of row 1, or of it and row 2, and return the files."""
+
+    def write(*, later: int = 0, **words: str | list[str]) -> list[Path]:
+        made = []
+        for name, said in words.items():
+            ids = [record_id(fresh.data_fingerprint, row) for row in (1, 2)]
+            lines = zip(ids, [said] if isinstance(said, str) else said, strict=False)
+            file = tmp_path / f"{name}.csv"
+            file.write_text("record_id,decision\n" + "".join(f"{id},{word}\n" for id, word in lines))
+            os.utime(file, (NAMES[name] + later,) * 2)
+            made.append(file)
+        return made
+
+    return write
+
+
+def held(run: RunDirectory, row: int = 1) -> tuple[str | None, str] | None:
+    with DecisionStore(run) as store:
+        decision = store.get(row)
+    return (decision.label, decision.annotator) if decision else None
+
+
+LATER = 500_000_000  # seconds: the files are saved once more, after all else
+
+
+def test_an_old_word_does_not_win_when_its_file_is_saved_again(
+    fresh: RunDirectory, lossrank: Lossrank, files: Callable[..., list[Path]]
+) -> None:
+    lossrank("pull", fresh.path, *files(ana="Sports"))
+    with DecisionStore(fresh) as store:
+        store.decide(1, RELABELLED, "Sci/Tech", annotator="carol")
+    saved = files(ana=["Sports", "discard"], ben=["", "discard"], later=LATER)
+    result = lossrank("pull", fresh.path, *saved)
+    assert held(fresh) == ("Sci/Tech", "carol")
+    assert held(fresh, 2) == (None, "ana, ben")
+    assert result.stdout.endswith("; 1 decisions are new\n")
+
+
+def test_nor_when_some_of_those_who_agreed_are_pulled_again(
+    fresh: RunDirectory, lossrank: Lossrank, files: Callable[..., list[Path]]
+) -> None:
+    lossrank("pull", fresh.path, *files(ana="Sports", ben="Sports", cy="Sports"))
+    assert held(fresh) == ("Sports", "ana, ben, cy")
+    with DecisionStore(fresh) as store:
+        store.decide(1, RELABELLED, "Sci/Tech", annotator="carol")
+    result = lossrank("pull", fresh.path, *files(ana="Sports", ben="Sports", later=LATER))
+    assert held(fresh) == ("Sci/Tech", "carol")
+    assert "1 of them are older than what was decided of their row here, which holds." in result.stdout
+
+
+def test_of_people_whose_files_come_one_by_one_the_last_new_word_holds(
+    fresh: RunDirectory, lossrank: Lossrank, files: Callable[..., list[Path]]
+) -> None:
+    lossrank("pull", fresh.path, *files(ana="Sports"))
+    lossrank("pull", fresh.path, *files(ben="Sci/Tech"))
+    lossrank("pull", fresh.path, *files(ana=["Sports", "discard"], later=LATER))
+    assert held(fresh) == ("Sci/Tech", "ben")
+    lossrank("pull", fresh.path, *files(ana="World", later=LATER + 10))
+    assert held(fresh) == ("World", "ana")
+
+
+def test_others_who_disagree_do_not_take_back_what_somebody_decided(
+    fresh: RunDirectory, lossrank: Lossrank, files: Callable[..., list[Path]]
+) -> None:
+    lossrank("pull", fresh.path, *files(ana="Sports"))
+    result = lossrank("pull", fresh.path, *files(ben="World", cy="discard"))
+    assert result.stderr == "1 rows keep the decision that they have, though people disagree or chose no class: 1\n"
+    assert held(fresh) == ("Sports", "ana")
+    document = json.loads(lossrank("pull", fresh.path, *files(ana="Sports", cy="discard"), "--json").stdout)
+    assert (document["taken_back"], document["open_rows"], len(document["disagreements"])) == (1, [1], 1)
+    assert held(fresh) is None
+
+
+def test_those_who_disagree_by_now_take_their_decision_back_and_the_pull_says_so(
+    fresh: RunDirectory, lossrank: Lossrank, files: Callable[..., list[Path]]
+) -> None:
+    lossrank("pull", fresh.path, *files(ana="Sports", ben="Sports"))
+    result = lossrank("pull", fresh.path, *files(ana="Sports", ben="World", later=LATER))
+    assert result.stderr == (
+        "1 decisions of an earlier pull are taken back, as those who made them disagree or chose no class by now\n"
+        "1 rows are open, as people disagree or chose no class: 1\n"
+    )
+    assert held(fresh) is None
+
+
+def test_a_word_that_was_taken_out_and_is_said_once_more_is_new(
+    fresh: RunDirectory, lossrank: Lossrank, files: Callable[..., list[Path]]
+) -> None:
+    lossrank("pull", fresh.path, *files(ana="Sports"))
+    with DecisionStore(fresh) as store:
+        store.decide(1, RELABELLED, "Sci/Tech", annotator="carol")
+    lossrank("pull", fresh.path, *files(ben="", later=LATER))  # somebody else's empty file
+    lossrank("pull", fresh.path, *files(ana="Sports", later=LATER))
+    assert held(fresh) == ("Sci/Tech", "carol")
+    lossrank("pull", fresh.path, *files(ana="", ben="World", later=LATER))
+    lossrank("pull", fresh.path, *files(ana="Sports", later=LATER + 20))
+    assert held(fresh) == ("Sports", "ana")
+
+
+def test_another_policy_decides_anew_what_the_same_people_said(
+    fresh: RunDirectory, lossrank: Lossrank, files: Callable[..., list[Path]]
+) -> None:
+    said = files(ana="Sports", ben="World", cy="World")
+    lossrank("pull", fresh.path, *said)
+    assert held(fresh) == ("World", "ben, cy")
+    arbiter = lossrank("pull", fresh.path, *said, "--policy", "user=ana")
+    assert (held(fresh), arbiter.stderr) == (("Sports", "ana"), "")
+    assert arbiter.stdout.endswith("; 1 decisions are new\n")
+    assert lossrank("pull", fresh.path, *said, "--policy", "user=ana").stdout.endswith("; 0 decisions are new\n")
+    lossrank("pull", fresh.path, *said)
+    assert held(fresh) == ("World", "ben, cy")
+    with DecisionStore(fresh) as store:
+        store.decide(1, RELABELLED, "Sci/Tech", annotator="carol")
+    lossrank("pull", fresh.path, *said, "--policy", "user=ana")
+    assert held(fresh) == ("Sci/Tech", "carol")
+
+
+def test_the_latest_of_answers_that_are_as_old_as_each_other_is_nobodys(
+    fresh: RunDirectory, lossrank: Lossrank, tmp_path: Path
+) -> None:
+    ids = [record_id(fresh.data_fingerprint, row) for row in (1, 2)]
+    file = tmp_path / "a.csv"
+    said = [(0, "World", "zoe"), (0, "Sports", "ana"), (1, "discard", "zoe"), (1, "discard", "ana")]
+    lines = [(ids[place], *words) for place, *words in said]
+    file.write_text("record_id,decision,annotator\n" + "".join(",".join(line) + "\n" for line in lines))
+    result = lossrank("pull", fresh.path, file, "--policy", "latest")
+    assert result.stderr == "1 rows are open, as people disagree or chose no class: 1\n"
+    assert held(fresh) is None
+    assert held(fresh, 2) == (None, "ana, zoe")
