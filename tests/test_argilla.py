@@ -11,9 +11,8 @@ from click.testing import Result
 
 from cli.review.argilla_server import connect
 from cli.review.decision import Place
-from cli.review.rubrix_answers import RubrixError
 from cli.review.rubrix_api import RubrixApi
-from cli.review.server import Account, Form
+from cli.review.server import Account, Form, ReviewError
 from cli.review.store import DecisionStore
 from scorer import RunDirectory, rank
 from tests.fake_argilla import FORM, KEY, URL, FakeArgilla, client, opened, talk_to
@@ -76,14 +75,14 @@ def test_a_data_set_that_another_made_meanwhile_is_used(server: FakeArgilla) -> 
 )
 def test_a_data_set_that_asks_something_else_is_not_used(server: FakeArgilla, form: Form, message: str) -> None:
     opened()
-    with pytest.raises(RubrixError, match=message):
+    with pytest.raises(ReviewError, match=message):
         client().open("d", form)
 
 
 def test_a_question_of_another_kind_is_not_used(server: FakeArgilla) -> None:
     opened()
     server.datasets[0]["questions"][0]["settings"] = {"type": "text", "use_markdown": False}
-    with pytest.raises(RubrixError, match="has no question 'label' for one label"):
+    with pytest.raises(ReviewError, match="has no question 'label' for one label"):
         opened()
 
 
@@ -153,14 +152,14 @@ def test_a_draft_with_other_settings_is_not_used(server: FakeArgilla, kind: str,
     server.datasets[0]["status"] = "draft"
     server.datasets[0][kind][0] |= change
     server.requests.clear()
-    with pytest.raises(RubrixError, match="'d' on the server is a draft with other settings; publish or delete it th"):
+    with pytest.raises(ReviewError, match="'d' on the server is a draft with other settings; publish or delete it th"):
         opened()
     assert {request.method for request in server.requests} == {"GET"}
 
 
 @pytest.mark.parametrize("classes", [("one",), ("World", "x" * 201)])
 def test_classes_that_argilla_cannot_offer(server: FakeArgilla, classes: tuple[str, ...]) -> None:
-    with pytest.raises(RubrixError, match="Argilla takes 2 or more classes of at most 200 characters; this model has"):
+    with pytest.raises(ReviewError, match="Argilla takes 2 or more classes of at most 200 characters; this model has"):
         client().open("d", Form(classes, ("text",)))
     assert server.datasets == []
 
@@ -168,10 +167,10 @@ def test_classes_that_argilla_cannot_offer(server: FakeArgilla, classes: tuple[s
 def test_the_workspace_is_the_only_one_or_the_users_own_or_said(server: FakeArgilla) -> None:
     server.workspaces = ["team", "other"]
     with pytest.raises(
-        RubrixError, match="has no workspace of the user's own, only other, team; set --workspace or ARG"
+        ReviewError, match="has no workspace of the user's own, only other, team; set --workspace or ARG"
     ):
         client().open("d", FORM)
-    with pytest.raises(RubrixError, match="has no workspace 'nowhere' for this key, only other, team; set --w"):
+    with pytest.raises(ReviewError, match="has no workspace 'nowhere' for this key, only other, team; set --w"):
         client(workspace="nowhere").open("d", FORM)
     assert client(workspace="other").open("d", FORM).workspace == "other"
     server.workspaces.append("owner")
@@ -180,7 +179,7 @@ def test_the_workspace_is_the_only_one_or_the_users_own_or_said(server: FakeArgi
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 201, "a\nb"])
 def test_bad_names_are_refused_before_a_data_set_is_asked_for(server: FakeArgilla, name: str) -> None:
-    with pytest.raises(RubrixError, match="Argilla takes no data set name"):
+    with pytest.raises(ReviewError, match="Argilla takes no data set name"):
         client().check_name(name)
 
 
@@ -215,14 +214,14 @@ def test_argilla_1_is_spoken_to_as_rubrix_was(
 
 def test_a_rubrix_server_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     talk_to(FakeRubrix(), monkeypatch)
-    with pytest.raises(RubrixError, match=f"Rubrix 0.18.0 answers at {URL}; call it rubrix, not argilla"):
+    with pytest.raises(ReviewError, match=f"Rubrix 0.18.0 answers at {URL}; call it rubrix, not argilla"):
         client()
 
 
 def test_argilla_2_says_so_to_who_takes_it_for_rubrix(server: FakeArgilla) -> None:
     with (
         RubrixApi(URL, KEY, transport=server) as api,
-        pytest.raises(RubrixError, match=f"Argilla 2.8.0 answers at {URL}; call it argilla, not rubrix"),
+        pytest.raises(ReviewError, match=f"Argilla 2.8.0 answers at {URL}; call it argilla, not rubrix"),
     ):
         api.open_dataset("d")
 
@@ -264,7 +263,7 @@ def test_no_message_tells_the_key_or_a_password(
     server.before = echo
     account = Account("http://some%40one:pass-word@argilla.test:6900", KEY)
     made = connect(account, lambda reason, seconds: said.append(reason))
-    with pytest.raises(RubrixError) as caught:
+    with pytest.raises(ReviewError) as caught:
         made.open("d", FORM)
     said += [str(caught.value), repr(made), caplog.text]
     assert not [text for text in said if KEY in text or "pass-word" in text]

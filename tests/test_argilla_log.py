@@ -6,7 +6,7 @@ import pytest
 from cli.review.argilla_record import agent_name, screen
 from cli.review.chunks import ChunkedLog
 from cli.review.decision import Place
-from cli.review.rubrix_answers import RubrixError
+from cli.review.server import ReviewError
 from tests.fake_argilla import ANA, FORM, URL, FakeArgilla, client, opened, talk_to
 from tests.fake_rubrix import make_record
 
@@ -125,7 +125,7 @@ def test_a_short_failure_costs_nothing_and_a_long_one_ends_it_with_one_line(serv
     made = client()
     made.open("d", FORM)
     made._api._max_wait = 0.05
-    with pytest.raises(RubrixError, match=r"Argilla at .* can't be used: \[Errno 111\] Connection refused; tried for"):
+    with pytest.raises(ReviewError, match=r"Argilla at .* can't be used: \[Errno 111\] Connection refused; tried for"):
         list(made.sending(Place("argilla", URL, "team", "d"), 10, []).log([make_record(90)]))
 
 

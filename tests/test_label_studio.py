@@ -15,8 +15,8 @@ from click.testing import Result
 
 from cli.review.chunks import ChunkedLog
 from cli.review.label_studio_api import LabelStudioApi
-from cli.review.label_studio_record import LabelStudioError, answers, encode, label_config
-from cli.review.server import Form
+from cli.review.label_studio_record import answers, encode, label_config
+from cli.review.server import Form, ReviewError
 from cli.review.store import DecisionStore
 from scorer import ModelBundle, RunDirectory, ScoreOptions, rank, score_dataset
 from tests.fake_label_studio import KEY, PERSONAL, URL, FakeLabelStudio, connect, error
@@ -78,7 +78,7 @@ def test_names_are_escaped_and_no_name_is_taken_for_a_variable() -> None:
 
 
 def test_a_name_that_xml_cannot_hold_is_refused() -> None:
-    with pytest.raises(LabelStudioError, match=r"can't show the name 'a\\x00b', which holds a control character"):
+    with pytest.raises(ReviewError, match=r"can't show the name 'a\\x00b', which holds a control character"):
         label_config(Form(("a\0b", "c"), ("text",)))
 
 
@@ -129,14 +129,14 @@ def test_a_project_that_asks_something_else_is_not_used(title: str, config: str,
     if message is None:
         assert connect(server).open_project("News", FORM) == 2
     else:
-        with pytest.raises(LabelStudioError, match=message):
+        with pytest.raises(ReviewError, match=message):
             connect(server).open_project("News", FORM)
 
 
 def test_two_projects_of_one_title_are_named() -> None:
     server = FakeLabelStudio()
     server.projects += [("News", "<View/>")] * 2
-    with pytest.raises(LabelStudioError, match=r"has 2 projects 'News' \(ids 1, 2\); rename all but one"):
+    with pytest.raises(ReviewError, match=r"has 2 projects 'News' \(ids 1, 2\); rename all but one"):
         connect(server).open_project("News", None)
 
 
@@ -204,7 +204,7 @@ def test_an_import_in_the_background_is_the_enterprise_editions() -> None:
     server.before = lambda request: (
         httpx.Response(201, json={"import": 5}) if request.url.path.endswith("/import") else None
     )
-    with pytest.raises(LabelStudioError, match=r"its Enterprise edition does.* import the file of `lossrank log"):
+    with pytest.raises(ReviewError, match=r"its Enterprise edition does.* import the file of `lossrank log"):
         log_of(server, range(3))
 
 
@@ -240,7 +240,7 @@ def test_a_personal_access_token_buys_access_and_buys_it_again_when_it_is_over()
 def test_access_that_is_refused_at_once_is_not_asked_for_forever() -> None:
     server = FakeLabelStudio()
     server.before = lambda request: None if "token" in request.url.path else error(401, "switched off")
-    with pytest.raises(LabelStudioError, match=r"it refuses the token \(401: switched off\)"):
+    with pytest.raises(ReviewError, match=r"it refuses the token \(401: switched off\)"):
         connect(server, key=PERSONAL).users()
     assert len(server.requests) == 2
 
@@ -294,7 +294,7 @@ def test_no_token_no_workspace_and_no_password_in_the_address(
 def test_a_server_that_is_not_label_studio_or_not_ours(answer: httpx.Response, message: str) -> None:
     server = FakeLabelStudio()
     server.before = lambda request: answer
-    with pytest.raises(LabelStudioError) as caught:
+    with pytest.raises(ReviewError) as caught:
         log_of(server, range(3))
     assert message in str(caught.value)
 
@@ -307,9 +307,7 @@ def test_a_server_that_goes_away_is_waited_for_and_then_given_up() -> None:
 
     server.before = before
     heard: list[str] = []
-    with pytest.raises(
-        LabelStudioError, match=r"Label Studio at .* can't be used: refused; tried for .*LABEL_STUDIO_API"
-    ):
+    with pytest.raises(ReviewError, match=r"Label Studio at .* can't be used: refused; tried for .*LABEL_STUDIO_API"):
         connect(server, max_wait=0.2, on_wait=lambda reason, seconds: heard.append(reason)).users()
     assert "refused" in heard
 

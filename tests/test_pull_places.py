@@ -7,7 +7,7 @@ import pytest
 from click.testing import Result
 
 from cli.review.decision import Place
-from cli.review.rubrix_answers import RubrixError
+from cli.review.server import ReviewError
 from cli.review.store import DecisionStore
 from scorer import RunDirectory
 from tests.fake_rubrix import URL, FakeRubrix, connect, talk_to
@@ -101,9 +101,9 @@ def test_argillas_workspace_is_the_only_one_or_the_users_own() -> None:
     server.before = lambda request: (
         httpx.Response(200, json={"username": "ana", "workspaces": names}) if request.url.path == "/api/me" else None
     )
-    with pytest.raises(RubrixError, match=r"Argilla at .* has no workspace of the user's own, only team, two; set --w"):
+    with pytest.raises(ReviewError, match=r"Argilla at .* has no workspace of the user's own, only team, two; set --w"):
         connect(server).open_dataset("d")
-    with pytest.raises(RubrixError, match="has no workspace 'three' for this key, only team, two; set --workspace or"):
+    with pytest.raises(ReviewError, match="has no workspace 'three' for this key, only team, two; set --workspace or"):
         connect(server, workspace="three").open_dataset("d")
     names.pop()
     assert connect(server).open_dataset("d") == "team"

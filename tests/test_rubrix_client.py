@@ -7,9 +7,10 @@ import httpx
 import pytest
 
 from cli.review.chunks import ChunkedLog
-from cli.review.rubrix_answers import RubrixError, reason_in
+from cli.review.rubrix_answers import reason_in
 from cli.review.rubrix_api import check_name
 from cli.review.rubrix_record import encode
+from cli.review.server import ReviewError
 from tests.fake_rubrix import KEY, URL, FakeRubrix, connect, error, index_message, make_record
 
 
@@ -43,7 +44,7 @@ def test_a_data_set_that_another_made_meanwhile_is_used() -> None:
 
 
 def test_a_data_set_of_another_task_is_refused() -> None:
-    with pytest.raises(RubrixError, match="'d' on the server is for TokenClassification, not TextClassification; cho"):
+    with pytest.raises(ReviewError, match="'d' on the server is for TokenClassification, not TextClassification; cho"):
         connect(FakeRubrix("d", "TokenClassification")).open_dataset("d")
 
 
@@ -67,7 +68,7 @@ def test_good_names(name: str) -> None:
 )
 def test_bad_names_are_refused_without_a_request(name: str, fixed: str) -> None:
     server = FakeRubrix()
-    with pytest.raises(RubrixError, match="Rubrix takes no data set name") as caught:
+    with pytest.raises(ReviewError, match="Rubrix takes no data set name") as caught:
         connect(server).open_dataset(name)
     assert str(caught.value).endswith(fixed)
     assert server.requests == []
@@ -90,28 +91,28 @@ def test_bad_names_are_refused_without_a_request(name: str, fixed: str) -> None:
     ],
 )
 def test_a_server_that_is_not_rubrix_or_not_ours(answer: httpx.Response, message: str) -> None:
-    with pytest.raises(RubrixError) as caught:
+    with pytest.raises(ReviewError) as caught:
         connect(httpx.MockTransport(lambda request: answer)).open_dataset("d")
     assert message in str(caught.value)
     assert URL in str(caught.value)
 
 
 def test_an_unknown_workspace_names_the_known_ones() -> None:
-    with pytest.raises(RubrixError, match="no workspace 'nowhere' for this key, only rubrix, team; set --workspace"):
+    with pytest.raises(ReviewError, match="no workspace 'nowhere' for this key, only rubrix, team; set --workspace"):
         connect(FakeRubrix(), workspace="nowhere").open_dataset("d")
-    with pytest.raises(RubrixError, match="no workspace can be called 'no where'"):
+    with pytest.raises(ReviewError, match="no workspace can be called 'no where'"):
         connect(FakeRubrix(), workspace="no where")
 
 
 @pytest.mark.parametrize("url", ["localhost:6900", "ftp://host", "", "http://", "http://[::1", "6900"])
 def test_an_address_that_is_none(url: str) -> None:
-    with pytest.raises(RubrixError, match="can't be used; write --url like http://localhost:6900"):
+    with pytest.raises(ReviewError, match="can't be used; write --url like http://localhost:6900"):
         connect(FakeRubrix(), url)
 
 
 @pytest.mark.parametrize("key", ["", " ", "schlüssel", "two words", "line\nfeed"])
 def test_a_key_that_no_header_carries_is_not_shown(key: str) -> None:
-    with pytest.raises(RubrixError, match="the API key is empty or holds characters") as caught:
+    with pytest.raises(ReviewError, match="the API key is empty or holds characters") as caught:
         connect(FakeRubrix(), key=key)
     assert not key.strip() or key not in str(caught.value)
 
@@ -143,12 +144,12 @@ def test_no_message_tells_the_key_or_a_password(status: int, caplog: pytest.LogC
 
     url = "http://some%40one:pass-word@rubrix.test"
     api = connect(httpx.MockTransport(echo), url, max_wait=0.01, on_wait=lambda reason, seconds: said.append(reason))
-    with pytest.raises(RubrixError) as caught:
+    with pytest.raises(ReviewError) as caught:
         api.open_dataset("d")
     sending = ChunkedLog(api, "d", encode)
     try:
         list(sending.log([make_record(1)]))
-    except RubrixError as failed:
+    except ReviewError as failed:
         said.append(str(failed))
     said += [str(caught.value), repr(api), api.url, caplog.text, str(sending.refused)]
     assert not [text for text in said if KEY in text or "pass-word" in text]
@@ -159,13 +160,13 @@ def test_a_header_that_cannot_be_sent_is_not_in_the_message() -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.LocalProtocolError(f"Illegal header value {KEY}")
 
-    with pytest.raises(RubrixError, match="can't be used: the request can't be sent; tried for") as caught:
+    with pytest.raises(ReviewError, match="can't be used: the request can't be sent; tried for") as caught:
         connect(httpx.MockTransport(refuse), max_wait=0.01).open_dataset("d")
     assert KEY not in str(caught.value)
 
 
 def test_an_address_with_a_password_that_is_no_address_is_not_shown() -> None:
-    with pytest.raises(RubrixError) as caught:
+    with pytest.raises(ReviewError) as caught:
         connect(FakeRubrix(), "htp://someone:pass-word@host")
     assert "pass-word" not in str(caught.value)
 
@@ -177,7 +178,7 @@ def test_the_key_does_not_follow_a_redirect() -> None:
         hosts.append(request.url.host)
         return httpx.Response(308, headers={"Location": "http://elsewhere.test/api/me"})
 
-    with pytest.raises(RubrixError):
+    with pytest.raises(ReviewError):
         connect(httpx.MockTransport(redirect)).open_dataset("d")
     assert hosts == ["rubrix.test"]
 

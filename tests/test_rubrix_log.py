@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from cli.review.chunks import ChunkedLog
 from cli.review.http import Fault, Refused, Unavailable
-from cli.review.rubrix_answers import RubrixError
 from cli.review.rubrix_record import encode
+from cli.review.server import ReviewError
 from tests.fake_rubrix import FakeRubrix, connect, error, make_record
 
 
@@ -178,7 +178,7 @@ def test_a_server_that_stays_away_ends_it_with_one_line_and_the_next_run_goes_on
     done = sending.log([make_record(row) for row in range(30)])
     next(done)
     server.before = failing(10**9, refuse_connection, "")
-    with pytest.raises(RubrixError, match=r"can't be used: \[Errno 111\] Connection refused; tried for 0 s; start"):
+    with pytest.raises(ReviewError, match=r"can't be used: \[Errno 111\] Connection refused; tried for 0 s; start"):
         next(done)
     assert sending.logged == 10
     server.before = lambda request: None
@@ -190,7 +190,7 @@ def test_a_server_that_reads_but_stores_nothing_is_not_taken_for_bad_records() -
     server = FakeRubrix("d")
     server.before = failing(10**9, lambda: error(500, "G", message="cluster_block_exception, index read-only"))
     sending = ChunkedLog(connect(server), "d", encode)
-    with pytest.raises(RubrixError, match=r"stores nothing any more \(cluster_block_exception, index read-only\); see"):
+    with pytest.raises(ReviewError, match=r"stores nothing any more \(cluster_block_exception, index read-only\); see"):
         list(sending.log([make_record(row) for row in range(40)]))
     assert sending.refused == []
 
@@ -209,7 +209,7 @@ def test_an_error_in_the_middle_of_a_good_answer() -> None:
     assert log_all(server, 3).logged == 3
     closed = error(500, "GenericRubrixServerError", type="x.ClosedIndexError", message="d").content
     server.before = failing(1, lambda: httpx.Response(200, content=closed), "/data")
-    with pytest.raises(RubrixError, match="the data set 'd' is closed; open it on the server"):
+    with pytest.raises(ReviewError, match="the data set 'd' is closed; open it on the server"):
         log_all(server, 3)
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.review.rubrix_answers import RubrixError
 from cli.review.rubrix_record import answer
+from cli.review.server import ReviewError
 from tests.fake_rubrix import FakeRubrix, connect, error
 
 
@@ -62,5 +62,5 @@ def test_a_closed_data_set_of_argilla_1_is_no_server_to_wait_for() -> None:
     server.before = lambda request: closed if request.url.path.endswith("/:search") else None
     with connect(server, workspace="team") as api:
         api.open_dataset("d")
-        with pytest.raises(RubrixError, match="the data set 'd' is closed; open it on the server and run this again"):
+        with pytest.raises(ReviewError, match="the data set 'd' is closed; open it on the server and run this again"):
             api.existing_ids("d", ["a"])

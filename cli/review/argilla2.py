@@ -8,8 +8,7 @@ from cli.review.base import SORT, BaseServer
 from cli.review.chunks import ChunkedLog
 from cli.review.decision import Answer, Place
 from cli.review.records import Refusal, ReviewRecord
-from cli.review.rubrix_answers import RubrixError
-from cli.review.server import Form
+from cli.review.server import Form, ReviewError
 from scorer import RunDirectory
 
 
@@ -18,7 +17,7 @@ class Argilla2Server(BaseServer[ArgillaApi]):
 
     def check_name(self, name: str) -> None:
         if not 1 <= len(name) <= MAX_NAME or not name.strip() or not name.isprintable():
-            raise RubrixError(
+            raise ReviewError(
                 f"Argilla takes no data set name {name!r}: 1 to {MAX_NAME} characters, none a control character"
             )
 
@@ -44,4 +43,4 @@ class Argilla2Server(BaseServer[ArgillaApi]):
             try:
                 yield from answers(record, run.data_fingerprint, names)
             except ValueError as error:
-                raise RubrixError(f"{self._api.title} at {self._api.url}: {error}") from None
+                raise ReviewError(f"{self._api.title} at {self._api.url}: {error}") from None

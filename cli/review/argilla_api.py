@@ -13,8 +13,8 @@ import httpx
 from cli.review.argilla_form import check, lacking, settings_of
 from cli.review.argilla_sdk import import_sdk, quiet, response_of
 from cli.review.http import FIRST_WAIT, Fault, Refused, ReviewClient, Unavailable, broken
-from cli.review.rubrix_answers import Product, RubrixError, raise_for_answer, raise_for_bulk
-from cli.review.server import Form
+from cli.review.rubrix_answers import Product, raise_for_answer, raise_for_bulk
+from cli.review.server import Form, ReviewError
 
 MAX_BULK = 500  # records that the server takes at once
 _PAGE = 500
@@ -26,13 +26,12 @@ class ArgillaApi(ReviewClient):
     """An Argilla 2.x server, seen with one key in one workspace.
 
     Raises:
-        RubrixError: the URL is no http(s) address, the key can't stand in a header, or the SDK is not installed.
+        ReviewError: the URL is no http(s) address, the key can't stand in a header, or the SDK is not installed.
     """
 
     title = "Argilla"
     variables = "ARGILLA"
     example = "http://localhost:6900"
-    error = RubrixError
 
     def __init__(
         self,
@@ -69,7 +68,7 @@ class ArgillaApi(ReviewClient):
         """Check the key, the workspace and the data set, made by ``form`` where it is missing; return the workspace.
 
         Raises:
-            RubrixError: no server, the key refused, no such workspace or data set, or the data set asks something else.
+            ReviewError: no server, the key refused, no such workspace or data set, or the data set asks something else.
         """
         return self.persist(lambda: self._ask(lambda: self._open_dataset(name, form)), FIRST_WAIT)
 
@@ -108,7 +107,7 @@ class ArgillaApi(ReviewClient):
         """Yield the open data set's records with everybody's responses, each once.
 
         Raises:
-            RubrixError: they can't be read, or the server stays away for too long.
+            ReviewError: they can't be read, or the server stays away for too long.
         """
         seen: set[str] = set()
         read = 0
@@ -117,13 +116,13 @@ class ArgillaApi(ReviewClient):
             yield from (record for record in records if record["id"] not in seen)
             seen |= {record["id"] for record in records}
         if len(seen) != read:  # the server's order is by time, and two records had the same
-            raise RubrixError(f"{self.title} at {self.url}: the records changed while they were read; pull again")
+            raise ReviewError(f"{self.title} at {self.url}: the records changed while they were read; pull again")
 
     def users(self) -> dict[str, str]:
         """Return the names of the users that the key may see, by id.
 
         Raises:
-            RubrixError: they can't be read.
+            ReviewError: they can't be read.
         """
         return self.persist(lambda: self._ask(self._users))
 
@@ -152,7 +151,7 @@ class ArgillaApi(ReviewClient):
         workspace = self._workspace()
         dataset = self._argilla.datasets(name, workspace=workspace)
         if dataset is None and form is None:
-            raise RubrixError(
+            raise ReviewError(
                 f"{self.title} at {self.url} has no data set {name!r} in the workspace {workspace.name!r}; "
                 "see --name and --workspace"
             )
@@ -173,7 +172,7 @@ class ArgillaApi(ReviewClient):
             wanted = next(iter(workspaces)) if len(workspaces) == 1 else self._argilla.me.username
         if wanted not in workspaces:
             missing = f"workspace {self.workspace!r} for this key" if self.workspace else "workspace of the user's own"
-            raise RubrixError(
+            raise ReviewError(
                 f"{self.title} at {self.url} has no {missing}, only {', '.join(sorted(workspaces)) or 'none'}; "
                 f"set --workspace or {self.variables}_WORKSPACE to one of them"
             )
@@ -184,7 +183,7 @@ class ArgillaApi(ReviewClient):
 
         Raises:
             Unavailable: another log may be making it.
-            RubrixError: it has what no log of this form makes.
+            ReviewError: it has what no log of this form makes.
         """
         settings, ours = self._dataset.settings, settings_of(self._sdk, form)
         lacks = lacking(self._dataset, ours)
@@ -220,7 +219,7 @@ class ArgillaApi(ReviewClient):
                 return step()
         except httpx.RequestError as error:
             raise Unavailable(broken(error)) from None
-        except RubrixError:
+        except ReviewError:
             raise
         except Exception as error:
             response = response_of(error)
@@ -232,16 +231,16 @@ class ArgillaApi(ReviewClient):
                 raise self._stranger(type(error).__name__) from error
             raise
 
-    def _broken_off(self, response: httpx.Response) -> RubrixError | Unavailable:
+    def _broken_off(self, response: httpx.Response) -> ReviewError | Unavailable:
         try:
             raise_for_answer(response, self._product)
-        except RubrixError as error:
-            return RubrixError(f"{self.title} at {self.url}: {self._safe(error)}")
+        except ReviewError as error:
+            return ReviewError(f"{self.title} at {self.url}: {self._safe(error)}")
         except Unavailable as error:
             return error
         return self._stranger(f"status {response.status_code}")
 
-    def _stranger(self, what: str) -> RubrixError:
-        return RubrixError(
+    def _stranger(self, what: str) -> ReviewError:
+        return ReviewError(
             f"{self.url} answers, but not as {self._product} does ({what}); check --url or {self.variables}_API_URL"
         )

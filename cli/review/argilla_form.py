@@ -3,8 +3,7 @@
 from typing import Any
 
 from cli.review.argilla_record import FLOATS, INTEGERS, MAX_NAME, QUESTION, TERMS
-from cli.review.rubrix_answers import RubrixError
-from cli.review.server import Form
+from cli.review.server import Form, ReviewError
 
 _GUIDELINES = (
     "Each text was given the label in its metadata (given), which a model finds hard to believe. Submit the label that "
@@ -16,12 +15,12 @@ def settings_of(sdk: Any, form: Form) -> Any:
     """Return the settings of a data set that is made for a form.
 
     Raises:
-        RubrixError: Argilla can't offer the classes.
+        ReviewError: Argilla can't offer the classes.
     """
     too_long = [one for one in form.class_names if len(one) > MAX_NAME]
     if too_long or len(form.class_names) < 2:
         what = f"a class of {len(too_long[0])} characters" if too_long else f"{len(form.class_names)} class"
-        raise RubrixError(f"Argilla takes 2 or more classes of at most {MAX_NAME} characters; this model has {what}")
+        raise ReviewError(f"Argilla takes 2 or more classes of at most {MAX_NAME} characters; this model has {what}")
     return sdk.Settings(
         guidelines=_GUIDELINES,
         fields=[sdk.TextField(name) for name in form.fields],
@@ -39,7 +38,7 @@ def check(sdk: Any, dataset: Any, form: Form) -> None:
     """Pass a published data set that asks for one of the classes and has the texts' fields.
 
     Raises:
-        RubrixError: it lacks one of them.
+        ReviewError: it lacks one of them.
     """
     settings = dataset.settings
     question = next((one for one in settings.questions if one.name == QUESTION), None)
@@ -51,18 +50,18 @@ def check(sdk: Any, dataset: Any, form: Form) -> None:
         lacks = next((f"label {one!r}" for one in form.class_names if one not in labels), None)
     lacks = lacks or next((f"field {one!r}" for one in form.fields if one not in fields), None)
     if lacks:
-        raise RubrixError(f"the data set {dataset.name!r} on the server has no {lacks}; choose another --name")
+        raise ReviewError(f"the data set {dataset.name!r} on the server has no {lacks}; choose another --name")
 
 
 def lacking(dataset: Any, ours: Any) -> list[Any]:
     """Return what a draft still lacks of our settings, in their order.
 
     Raises:
-        RubrixError: it has something that is not in them.
+        ReviewError: it has something that is not in them.
     """
     there, wanted = _parts(dataset.settings), _parts(ours)
     if any(wanted.get(name, (None,))[0] != said for name, (said, _) in there.items()):
-        raise RubrixError(
+        raise ReviewError(
             f"the data set {dataset.name!r} on the server is a draft with other settings; publish or delete it there, "
             "or choose another --name"
         )

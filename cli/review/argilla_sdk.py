@@ -11,20 +11,21 @@ from typing import Any
 
 import httpx
 
-from cli.review.rubrix_answers import Product, RubrixError
+from cli.review.rubrix_answers import Product
+from cli.review.server import ReviewError
 
 
 def import_sdk(product: Product) -> Any:
     """Import the SDK, which a server of this version wants.
 
     Raises:
-        RubrixError: it is not installed.
+        ReviewError: it is not installed.
     """
     try:
         with quiet():
             return importlib.import_module("argilla")
     except ImportError:
-        raise RubrixError(
+        raise ReviewError(
             f"{product} needs its SDK, which is not here: run `pip install 'lossrank[argilla]'`"
         ) from None
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from cli.review.http import Fault, Refused, ReviewClient
 from cli.review.records import Refusal, ReviewRecord
+from cli.review.server import ReviewError
 
 _MAX_BYTES = 8 << 20  # of one bulk: OpenSearch takes 100 MB, proxies often less
 _SENDS = 5  # of one bulk, or one record, that fails without a word on why
@@ -110,7 +111,7 @@ class ChunkedLog:
         self._failed_in_a_row = self._failed_in_a_row + 1 if isinstance(error, Fault) else 0
         if self._failed_in_a_row == _SICK:
             del self.refused[-_SICK:]
-            raise self._api.error(
+            raise ReviewError(
                 f"{self._api.title} at {self._api.url} answers but stores nothing any more ({error}); "
                 "see the server's log, then run this again"
             )

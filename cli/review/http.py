@@ -67,7 +67,6 @@ class ReviewClient(abc.ABC):
     title: str
     variables: str  # the environment variables begin with it
     example: ClassVar[str]  # an address
-    error: ClassVar[type[ReviewError]]
 
     def __init__(self, url: str, api_key: str, max_wait: float, on_wait: Callable[[str, float], None]) -> None:
         self._address, self._auth = self._parted(url)
@@ -106,7 +105,7 @@ class ReviewClient(abc.ABC):
             return retrying(step)
         except Unavailable as error:
             seconds = time.monotonic() - started
-            raise self.error(
+            raise ReviewError(
                 f"{self.title} at {self.url} can't be used: {self._safe(error)}; tried for {seconds:.0f} s; "
                 f"start it, or give its address with --url or {self.variables}_API_URL"
             ) from None
@@ -154,14 +153,14 @@ class ReviewClient(abc.ABC):
             address = httpx.URL("")
         if address.scheme not in ("http", "https") or not address.host:
             received = "with a password" if "@" in url else repr(url)
-            raise self.error(f"the server's address {received} can't be used; write --url like {self.example}")
+            raise ReviewError(f"the server's address {received} can't be used; write --url like {self.example}")
         auth = (address.username, address.password) if address.userinfo else None
         return address.copy_with(userinfo=b"", query=None, fragment=None), auth
 
     def _checked(self, api_key: str) -> str:
         key = api_key.strip()
         if not re.fullmatch(r"[\x21-\x7e]+", key):
-            raise self.error(
+            raise ReviewError(
                 f"the API key is empty or holds characters that no header can carry; set {self.variables}_API_KEY anew"
             )
         return key

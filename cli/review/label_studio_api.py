@@ -10,8 +10,8 @@ import httpx
 from cli.review.flat import RECORD_ID
 from cli.review.http import FIRST_WAIT, LATER, Fault, Refused, ReviewClient, Unavailable, broken, one_line, wished_pause
 from cli.review.label_studio_auth import TokenAuth
-from cli.review.label_studio_record import CONTROL, LabelStudioError, label_config
-from cli.review.server import Form
+from cli.review.label_studio_record import CONTROL, label_config
+from cli.review.server import Form, ReviewError
 
 _PAGE = 500
 _LONGEST_IMPORT = 300.0  # seconds: an import that is given up too soon would be there twice
@@ -21,13 +21,12 @@ class LabelStudioApi(ReviewClient):
     """A Label Studio server, seen with one token.
 
     Raises:
-        LabelStudioError: the URL is no http(s) address, or has a password; the token can't stand in a header.
+        ReviewError: the URL is no http(s) address, or has a password; the token can't stand in a header.
     """
 
     title = "Label Studio"
     variables = "LABEL_STUDIO"
     example = "http://localhost:8080"
-    error = LabelStudioError
 
     def __init__(
         self,
@@ -41,7 +40,7 @@ class LabelStudioApi(ReviewClient):
     ) -> None:
         super().__init__(url, api_key, max_wait, on_wait)
         if self._auth:
-            raise LabelStudioError("Label Studio's token goes where a password in the address would; leave it out")
+            raise ReviewError("Label Studio's token goes where a password in the address would; leave it out")
         self._client = httpx.Client(
             base_url=self._address,
             auth=TokenAuth(self._key, self.url),
@@ -58,7 +57,7 @@ class LabelStudioApi(ReviewClient):
         """Check the token and return the id of the project with this title; ``form`` makes it where it is missing.
 
         Raises:
-            LabelStudioError: no server or not Label Studio, the token refused; no such project, several of them, or
+            ReviewError: no server or not Label Studio, the token refused; no such project, several of them, or
                 one that asks something else.
         """
         return self.persist(lambda: self._open_project(name, form), FIRST_WAIT)
@@ -100,7 +99,7 @@ class LabelStudioApi(ReviewClient):
         """Yield the tasks that somebody has annotated or skipped, with their annotations.
 
         Raises:
-            LabelStudioError: the project is gone or can't be read.
+            ReviewError: the project is gone or can't be read.
         """
         somebody = {"filter": "filter:tasks:annotators", "operator": "empty", "type": "List", "value": False}
         tasks = self._tasks(project, {"fields": "all"}, 0, somebody)
@@ -111,7 +110,7 @@ class LabelStudioApi(ReviewClient):
         """Return everybody's address by id.
 
         Raises:
-            LabelStudioError: they can't be read.
+            ReviewError: they can't be read.
         """
         found = self.persist(lambda: self._get("/api/users/", {}, list))
         return {user["id"]: str(user["email"]) for user in found if user.get("email")}
@@ -121,11 +120,11 @@ class LabelStudioApi(ReviewClient):
         ids = [each["id"] for each in pages.get("results") or [] if each.get("title") == name]
         if len(ids) > 1:
             some = ", ".join(map(str, sorted(ids)))
-            raise LabelStudioError(
+            raise ReviewError(
                 f"Label Studio at {self.url} has {len(ids)} projects {name!r} (ids {some}); rename all but one of them"
             )
         if not ids and form is None:
-            raise LabelStudioError(f"Label Studio at {self.url} has no project {name!r}; see --name and --url")
+            raise ReviewError(f"Label Studio at {self.url} has no project {name!r}; see --name and --url")
         if form is None:
             return int(ids[0])
         project = self._get(f"/api/projects/{ids[0]}/", {}, dict) if ids else self._make(name, form)
@@ -133,7 +132,7 @@ class LabelStudioApi(ReviewClient):
         missing = [one for one in form.class_names if one not in (asked.get("labels") or [])]
         if asked.get("type") != "Choices" or missing:
             lacks = f"choice {missing[0]!r}" if asked.get("type") == "Choices" else f"choices named {CONTROL!r}"
-            raise LabelStudioError(
+            raise ReviewError(
                 f"the project {name!r} has no {lacks} in its labelling interface; add it, or choose another --name"
             )
         return int(project["id"])
@@ -191,11 +190,11 @@ class LabelStudioApi(ReviewClient):
             raise self._stranger("no JSON as expected")
         return value
 
-    def _broken_off(self, what: str) -> LabelStudioError:
-        return LabelStudioError(f"Label Studio at {self.url}: {self._safe(Exception(what))}")
+    def _broken_off(self, what: str) -> ReviewError:
+        return ReviewError(f"Label Studio at {self.url}: {self._safe(Exception(what))}")
 
-    def _stranger(self, what: str) -> LabelStudioError:
-        return LabelStudioError(
+    def _stranger(self, what: str) -> ReviewError:
+        return ReviewError(
             f"{self.url} answers, but not as Label Studio does ({what}); check --url or LABEL_STUDIO_API_URL"
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Generator
 import httpx
 
 from cli.review.http import LATER, Unavailable
-from cli.review.label_studio_record import LabelStudioError
+from cli.review.server import ReviewError
 
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 
@@ -15,7 +15,7 @@ class TokenAuth(httpx.Auth):
     """Sends a legacy token as it is; a personal access token buys access for five minutes, again and again.
 
     Raises:
-        LabelStudioError: while a request is sent: the server knows no such token.
+        ReviewError: while a request is sent: the server knows no such token.
         Unavailable: while a request is sent: it can't say now.
     """
 
@@ -53,7 +53,7 @@ class TokenAuth(httpx.Auth):
         except (ValueError, KeyError, TypeError):
             access = None
         if not isinstance(access, str):
-            raise LabelStudioError(
+            raise ReviewError(
                 f"Label Studio at {self._base}: it refuses the personal access token ({response.status_code}); set "
                 "--api-key or LABEL_STUDIO_API_KEY to one of Account & Settings on that server"
             )

@@ -7,9 +7,9 @@ from typing import Any
 from cli.review.decided import FileError, Reading
 from cli.review.decision import Answer
 from cli.review.flat import RECORD_ID
-from cli.review.label_studio_record import LabelStudioError, answers, encode, label_config, screen
+from cli.review.label_studio_record import answers, encode, label_config, screen
 from cli.review.records import ReviewRecord, row_of
-from cli.review.server import Form
+from cli.review.server import Form, ReviewError
 from scorer import RunDirectory
 from scorer.files import write_atomically
 
@@ -48,7 +48,7 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
     for number, task in enumerate(tasks, 1):
         try:
             of_task = answers(task, run.data_fingerprint, {})
-        except LabelStudioError as error:
+        except ReviewError as error:
             raise FileError(f"{path}, task {number}: {error}") from None
         row = row_of(task["data"].get(RECORD_ID), run.data_fingerprint)
         if row is None:

@@ -15,17 +15,13 @@ CONTROL = "label"  # the name of the choices
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-class LabelStudioError(ReviewError):
-    """A Label Studio server, or a file of it, can't be used as asked."""
-
-
 def label_config(form: Form) -> str:
     """Return the labelling interface: the given label, the texts, and one class to choose, the first nine by keys 1-9.
 
     Label Studio gives keys to the classes from the tenth on itself.
 
     Raises:
-        LabelStudioError: a name can't stand in XML.
+        ReviewError: a name can't stand in XML.
     """
     view = ElementTree.Element("View")
     ElementTree.SubElement(view, "Header", value="given label: $given", size="5")
@@ -74,11 +70,11 @@ def answers(task: Mapping[str, Any], fingerprint: str, names: Mapping[int, str])
     ids are in the task.
 
     Raises:
-        LabelStudioError: it is no task, or its annotations are none.
+        ReviewError: it is no task, or its annotations are none.
     """
     data, annotations = task.get("data"), task.get("annotations")
     if not isinstance(data, Mapping) or not isinstance(annotations, list):
-        raise LabelStudioError("it has no data and annotations; export the project as JSON, not as JSON-MIN or CSV")
+        raise ReviewError("it has no data and annotations; export the project as JSON, not as JSON-MIN or CSV")
     row = row_of(data.get(flat.RECORD_ID), fingerprint)
     if row is None:
         return None
@@ -89,7 +85,7 @@ def answers(task: Mapping[str, Any], fingerprint: str, names: Mapping[int, str])
             discarded = bool(annotation["was_cancelled"])
             moment = utc_text(annotation.get("updated_at") or annotation["created_at"])
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise LabelStudioError(f"an annotation of row {row} is none of Label Studio's") from None
+            raise ReviewError(f"an annotation of row {row} is none of Label Studio's") from None
         if labels or discarded:
             label = None if discarded else ", ".join(labels)
             who = _who(annotation.get("completed_by"), names)
@@ -111,5 +107,5 @@ def _who(completed_by: Any, names: Mapping[int, str]) -> str:
 def _shown(name: str) -> str:
     """Return a name without what the labelling interface takes for a variable: $ becomes its wide twin."""
     if _NOT_XML.search(name):
-        raise LabelStudioError(f"Label Studio can't show the name {name!r}, which holds a control character; rename it")
+        raise ReviewError(f"Label Studio can't show the name {name!r}, which holds a control character; rename it")
     return name.replace("$", "＄")  # noqa: RUF001

@@ -6,9 +6,9 @@ from cli.review.base import SORT, BaseServer
 from cli.review.chunks import ChunkedLog
 from cli.review.decision import Answer, Place
 from cli.review.label_studio_api import LabelStudioApi
-from cli.review.label_studio_record import LabelStudioError, answers, encode, screen
+from cli.review.label_studio_record import answers, encode, screen
 from cli.review.records import Refusal, ReviewRecord
-from cli.review.server import Account, Form, OnWait
+from cli.review.server import Account, Form, OnWait, ReviewError
 from scorer import RunDirectory
 
 
@@ -21,9 +21,7 @@ class LabelStudioServer(BaseServer[LabelStudioApi]):
 
     def check_name(self, name: str) -> None:
         if not 3 <= len(name) <= 50 or name != name.strip() or not name.isprintable():
-            raise LabelStudioError(
-                f"Label Studio takes no project title {name!r}: 3 to 50 characters, no space at its ends"
-            )
+            raise ReviewError(f"Label Studio takes no project title {name!r}: 3 to 50 characters, no space at its ends")
 
     def screen(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
         return screen(records)
@@ -55,8 +53,8 @@ def connect(account: Account, on_wait: OnWait) -> LabelStudioServer:
     """Make a client; no request is sent yet.
 
     Raises:
-        LabelStudioError: the address or the token can't be used, or a workspace is asked for.
+        ReviewError: the address or the token can't be used, or a workspace is asked for.
     """
     if account.workspace is not None:
-        raise LabelStudioError("Label Studio has no workspaces; leave out --workspace")
+        raise ReviewError("Label Studio has no workspaces; leave out --workspace")
     return LabelStudioServer(LabelStudioApi(account.url, account.api_key, on_wait=on_wait))

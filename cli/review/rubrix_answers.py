@@ -14,10 +14,6 @@ _POSITION = re.compile(r"[Rr]ecord at position (\d+) is not valid because ")
 _INDEX_REASON = re.compile(r"""'reason': (['"])(.*?)\1[,}\]]""")
 
 
-class RubrixError(ReviewError):
-    """A Rubrix or Argilla server can't be used as asked."""
-
-
 @dataclass(frozen=True)
 class Product:
     """Which server answers: its name, its version, and how the environment variables of its tool begin."""
@@ -81,7 +77,7 @@ def raise_for_answer(response: httpx.Response, product: Product) -> None:
 
     Raises:
         Unavailable: 429 and 5xx.
-        RubrixError: any other status that is no success.
+        ReviewError: any other status that is no success.
     """
     status = response.status_code
     if response.is_success:
@@ -91,13 +87,13 @@ def raise_for_answer(response: httpx.Response, product: Product) -> None:
     if status in LATER:
         raise Unavailable(f"it answers {said}", wished_pause(response))
     if response.is_redirect:
-        raise RubrixError(f"it redirects elsewhere ({status}); give --url the address that it leads to")
+        raise ReviewError(f"it redirects elsewhere ({status}); give --url the address that it leads to")
     if status == 401:
         key = f"{product.variables}_API_KEY"
-        raise RubrixError(f"it refuses the API key (401); set --api-key or {key} to a key of that server")
+        raise ReviewError(f"it refuses the API key (401); set --api-key or {key} to a key of that server")
     if status == 403:
-        raise RubrixError(f"it forbids this to the API key's user ({said}); use a key with access to the workspace")
-    raise RubrixError(f"it answers {said}, which {product} should not; check --url")
+        raise ReviewError(f"it forbids this to the API key's user ({said}); use a key with access to the workspace")
+    raise ReviewError(f"it answers {said}, which {product} should not; check --url")
 
 
 def raise_for_bulk(response: httpx.Response) -> None:

@@ -12,16 +12,8 @@ from typing import Any
 import httpx
 
 from cli.review.http import FIRST_WAIT, Fault, Refused, ReviewClient, Unavailable, broken
-from cli.review.rubrix_answers import (
-    Product,
-    RubrixError,
-    detail_in,
-    object_in,
-    raise_for_answer,
-    raise_for_bulk,
-    reason_in,
-)
-from cli.review.server import TOOLS
+from cli.review.rubrix_answers import Product, detail_in, object_in, raise_for_answer, raise_for_bulk, reason_in
+from cli.review.server import TOOLS, ReviewError
 
 _TASK = "TextClassification"
 _DATASET_NAME = re.compile(r"(?![-_])[a-z0-9_-]{1,200}")  # the index that holds the name may have 255 bytes
@@ -36,11 +28,10 @@ class RubrixApi(ReviewClient):
     """A Rubrix or Argilla 1.x server, seen with one key in one workspace; ``tool`` is what it was called for.
 
     Raises:
-        RubrixError: the URL is no http(s) address, the key can't stand in a header, or no workspace has that name.
+        ReviewError: the URL is no http(s) address, the key can't stand in a header, or no workspace has that name.
     """
 
     example = "http://localhost:6900"
-    error = RubrixError
 
     def __init__(
         self,
@@ -61,7 +52,7 @@ class RubrixApi(ReviewClient):
         headers = {"X-Rubrix-Api-Key": self._key, "X-Argilla-Api-Key": self._key}
         if workspace is not None:
             if not _WORKSPACE_NAME.fullmatch(workspace):
-                raise RubrixError(f"no workspace can be called {workspace!r}; letters, digits, - and _ are allowed")
+                raise ReviewError(f"no workspace can be called {workspace!r}; letters, digits, - and _ are allowed")
             headers |= {"X-Rubrix-Workspace": workspace, "X-Argilla-Workspace": workspace}
         self._client = httpx.Client(
             base_url=self._address,
@@ -79,7 +70,7 @@ class RubrixApi(ReviewClient):
         """Ask the server, once, which one it is.
 
         Raises:
-            RubrixError: there is no server, or it is neither Rubrix nor Argilla.
+            ReviewError: there is no server, or it is neither Rubrix nor Argilla.
         """
         if not self._product.version:
             self._product = self.persist(self._ask_product, FIRST_WAIT)
@@ -92,13 +83,13 @@ class RubrixApi(ReviewClient):
         Making it before the first bulk matters: a bulk that makes it, cut off and sent again, can empty it.
 
         Raises:
-            RubrixError: no server or none that speaks so, the key refused, no such workspace or data set, or the data
+            ReviewError: no server or none that speaks so, the key refused, no such workspace or data set, or the data
                 set has another task.
         """
         check_name(name)
         product = self.product()
         if product.major > 1:
-            raise RubrixError(f"{product} answers at {self.url}; call it argilla, not rubrix")
+            raise ReviewError(f"{product} answers at {self.url}; call it argilla, not rubrix")
         return self.persist(lambda: self._open_dataset(name, product, make), FIRST_WAIT)
 
     def existing_ids(self, name: str, ids: list[str]) -> set[str]:
@@ -108,7 +99,7 @@ class RubrixApi(ReviewClient):
         """Yield the records that a person validated or discarded: id, status, annotation, last_updated.
 
         Raises:
-            RubrixError: the data set can't be read, or the server stays away for too long.
+            ReviewError: the data set can't be read, or the server stays away for too long.
         """
         after: str | None = None
         while records := self.persist(partial(self._reviewed_page, name, after)):
@@ -122,7 +113,7 @@ class RubrixApi(ReviewClient):
             Refused: the server turned at least one record down.
             Fault: it failed without a word on why; any part may be stored.
             Unavailable: ask again later; any part may be stored.
-            RubrixError: the key, the workspace or the data set is gone.
+            ReviewError: the key, the workspace or the data set is gone.
         """
         body = b'{"tags":{},"metadata":{},"records":[' + b",".join(records) + b"]}"
         try:
@@ -174,7 +165,7 @@ class RubrixApi(ReviewClient):
             raise self._no_workspace(self.workspace, sorted({user, *allowed}))
         if response.status_code == 404 and detail_in(response.content)[0] == "EntityNotFoundError":
             if not make:
-                raise RubrixError(
+                raise ReviewError(
                     f"{self.title} at {self.url} has no data set {name!r} in the workspace {workspace!r}; "
                     "see --name and --workspace"
                 )
@@ -183,12 +174,12 @@ class RubrixApi(ReviewClient):
                 response = self._send("GET", f"/api/datasets/{name}")
         task = self._object(self._good(response).content).get("task")
         if task != _TASK:
-            raise RubrixError(f"the data set {name!r} on the server is for {task}, not {_TASK}; choose another --name")
+            raise ReviewError(f"the data set {name!r} on the server is for {task}, not {_TASK}; choose another --name")
         return workspace
 
-    def _no_workspace(self, workspace: str | None, allowed: list[str]) -> RubrixError:
+    def _no_workspace(self, workspace: str | None, allowed: list[str]) -> ReviewError:
         wanted = f"workspace {workspace!r} for this key" if workspace else "workspace of the user's own"
-        return RubrixError(
+        return ReviewError(
             f"{self.title} at {self.url} has no {wanted}, only {', '.join(allowed)}; "
             f"set --workspace or {self.variables}_WORKSPACE to one of them"
         )
@@ -243,8 +234,8 @@ class RubrixApi(ReviewClient):
     def _good(self, response: httpx.Response) -> httpx.Response:
         try:
             raise_for_answer(response, self._product)
-        except RubrixError as error:
-            raise RubrixError(f"{self.title} at {self.url}: {self._safe(error)}") from None
+        except ReviewError as error:
+            raise ReviewError(f"{self.title} at {self.url}: {self._safe(error)}") from None
         return response
 
     def _object(self, content: bytes) -> dict[str, Any]:
@@ -253,26 +244,26 @@ class RubrixApi(ReviewClient):
         except ValueError:
             raise self._stranger("no JSON object") from None
 
-    def _stranger(self, what: str) -> RubrixError:
-        return RubrixError(
+    def _stranger(self, what: str) -> ReviewError:
+        return ReviewError(
             f"{self.url} answers, but not as {self._product} does ({what}); check --url or {self.variables}_API_URL"
         )
 
 
-def _closed(name: str) -> RubrixError:
-    return RubrixError(f"the data set {name!r} is closed; open it on the server and run this again")
+def _closed(name: str) -> ReviewError:
+    return ReviewError(f"the data set {name!r} is closed; open it on the server and run this again")
 
 
 def check_name(name: str) -> None:
     """Pass a data set name that Rubrix takes.
 
     Raises:
-        RubrixError: it doesn't; the message suggests one that it does.
+        ReviewError: it doesn't; the message suggests one that it does.
     """
     if not _DATASET_NAME.fullmatch(name):
         fixed = re.sub(r"[^a-z0-9_-]+", "_", name.lower()).strip("-_")[:200]
         fix = f"; for example {fixed!r}" if fixed else ""
-        raise RubrixError(
+        raise ReviewError(
             f"Rubrix takes no data set name {name!r}: 1 to 200 of the characters a-z, 0-9, - and _, "
             f"the first a letter or digit{fix}"
         )

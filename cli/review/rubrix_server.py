@@ -6,10 +6,9 @@ from cli.review.base import SORT, BaseServer
 from cli.review.chunks import ChunkedLog
 from cli.review.decision import Answer, Place
 from cli.review.records import Refusal, ReviewRecord
-from cli.review.rubrix_answers import RubrixError
 from cli.review.rubrix_api import RubrixApi, check_name
 from cli.review.rubrix_record import answer, encode, screen
-from cli.review.server import Account, Form, OnWait
+from cli.review.server import Account, Form, OnWait, ReviewError
 from scorer import RunDirectory
 
 
@@ -44,7 +43,7 @@ class RubrixServer(BaseServer[RubrixApi]):
             try:
                 said = answer(record, run.data_fingerprint, run.data_name)
             except ValueError as error:
-                raise RubrixError(f"{self._api.title} at {self._api.url}: {error}") from None
+                raise ReviewError(f"{self._api.title} at {self._api.url}: {error}") from None
             if said is not None:
                 yield said
 
@@ -53,6 +52,6 @@ def connect(account: Account, on_wait: OnWait) -> RubrixServer:
     """Make a client; no request is sent yet.
 
     Raises:
-        RubrixError: the address or the key can't be used.
+        ReviewError: the address or the key can't be used.
     """
     return RubrixServer(RubrixApi(account.url, account.api_key, account.workspace, on_wait=on_wait))
