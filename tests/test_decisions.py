@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -161,42 +160,6 @@ def test_what_can_not_be_decided_is_refused(
         with pytest.raises(RunError, match=says):
             store.decide(row, verdict, label, annotator="ann")
         assert store.history() == []
-
-
-def test_the_decisions_of_other_data_are_refused(fresh: RunDirectory) -> None:
-    DecisionStore(fresh).close()
-    other = RunDirectory(fresh.path, {**fresh.manifest, "data": {**fresh.manifest["data"], "fingerprint": "x"}})
-    for opening in (DecisionStore, read_decisions):
-        with pytest.raises(RunError, match="are of other data than the run's"):
-            opening(other)
-
-
-def test_labels_that_the_runs_model_does_not_have_are_refused(fresh: RunDirectory) -> None:
-    with DecisionStore(fresh) as store:
-        store.decide(1, RELABELLED, "Sports", annotator="ann")
-    bundle = {**fresh.manifest["bundle"], "class_names": ["a", "b"]}
-    with pytest.raises(RunError, match="have the labels 'Sports', and the classes are a, b"):
-        DecisionStore(RunDirectory(fresh.path, {**fresh.manifest, "bundle": bundle}))
-
-
-def test_a_file_that_is_no_database_and_one_of_a_newer_version_are_refused(fresh: RunDirectory) -> None:
-    file = fresh.path / "review.sqlite"
-    file.write_text("no database, and longer than a header would be" * 10)
-    for opening in (DecisionStore, read_decisions):
-        with pytest.raises(RunError, match=r"review\.sqlite can't be used: file is not a database"):
-            opening(fresh)
-    file.unlink()
-    with sqlite3.connect(file) as database:
-        database.execute("PRAGMA user_version = 99")
-    for opening in (DecisionStore, read_decisions):
-        with pytest.raises(RunError, match="newer lossrank \\(format 99\\)"):
-            opening(fresh)
-    with sqlite3.connect(file) as database:
-        database.execute("PRAGMA user_version = 0")
-        database.execute("CREATE TABLE contacts (name TEXT)")
-    for opening in (DecisionStore, read_decisions):
-        with pytest.raises(RunError, match=r"review\.sqlite is a database of something else; move it away"):
-            opening(fresh)
 
 
 def test_threads_and_stores_that_write_at_once_lose_nothing(fresh: RunDirectory) -> None:

@@ -89,10 +89,10 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
+        db.execute("COMMIT")
     except BaseException:
-        db.rollback()
+        db.rollback()  # of a COMMIT that failed, too: what is on no disk would be read as held
         raise
-    db.execute("COMMIT")
 
 
 @contextlib.contextmanager
