@@ -2,10 +2,11 @@
 
 import contextlib
 import sqlite3
+from collections.abc import Iterator
 
 import pytest
 
-from cli.review.decision import KEPT, RELABELLED
+from cli.review.decision import KEPT, RELABELLED, Decision, utc_text
 from cli.review.store import DecisionStore, read_decisions
 from scorer import RunDirectory, RunError
 
@@ -26,24 +27,55 @@ def test_labels_that_the_runs_model_does_not_have_are_refused(fresh: RunDirector
         DecisionStore(RunDirectory(fresh.path, {**fresh.manifest, "bundle": bundle}))
 
 
-def test_a_file_that_is_no_database_and_one_of_a_newer_version_are_refused(fresh: RunDirectory) -> None:
+def test_a_store_that_does_not_say_of_which_data_it_is_is_refused(fresh: RunDirectory) -> None:
+    with DecisionStore(fresh) as store:
+        store._db.execute("DELETE FROM about")
+    for opening in (DecisionStore, read_decisions):
+        with pytest.raises(RunError, match="are of other data than the run's"):
+            opening(fresh)
+
+
+@pytest.mark.parametrize(
+    ("version", "table", "says"),
+    [
+        (0, "contacts", "is a database of something else; move it away"),
+        (1, "contacts", "is a database of something else; move it away"),
+        (99, "about", "newer lossrank \\(format 99\\)"),
+    ],
+)
+def test_what_is_not_ours_to_write_is_refused_and_stays_as_it_is(
+    fresh: RunDirectory, version: int, table: str, says: str
+) -> None:
+    file = fresh.path / "review.sqlite"
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        database.execute(f"PRAGMA user_version = {version}")
+        database.execute(f"CREATE TABLE {table} (key TEXT)")
+    before = file.read_bytes()
+    for opening in (DecisionStore, read_decisions):
+        with pytest.raises(RunError, match=says):
+            opening(fresh)
+    assert file.read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_refused(fresh: RunDirectory) -> None:
     file = fresh.path / "review.sqlite"
     file.write_text("no database, and longer than a header would be" * 10)
     for opening in (DecisionStore, read_decisions):
         with pytest.raises(RunError, match=r"review\.sqlite can't be used: file is not a database"):
             opening(fresh)
-    file.unlink()
-    with sqlite3.connect(file) as database:
-        database.execute("PRAGMA user_version = 99")
-    for opening in (DecisionStore, read_decisions):
-        with pytest.raises(RunError, match="newer lossrank \\(format 99\\)"):
-            opening(fresh)
-    with sqlite3.connect(file) as database:
-        database.execute("PRAGMA user_version = 0")
-        database.execute("CREATE TABLE contacts (name TEXT)")
-    for opening in (DecisionStore, read_decisions):
-        with pytest.raises(RunError, match=r"review\.sqlite is a database of something else; move it away"):
-            opening(fresh)
+
+
+def test_another_process_that_opens_a_new_store_at_the_same_time_is_waited_for(
+    fresh: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = fresh.path / "review.sqlite"
+    file.touch()
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr("cli.review.database.time.sleep", lambda _: other.execute("COMMIT"))
+        with DecisionStore(fresh) as store:
+            assert store.decide(1, KEPT, annotator="ann").number == 1
+            assert not other.in_transaction
 
 
 def test_what_can_not_be_committed_is_not_held_and_stands_in_the_way_of_nothing(
@@ -63,3 +95,24 @@ def test_what_can_not_be_committed_is_not_held_and_stands_in_the_way_of_nothing(
     found = read_decisions(fresh)
     assert found is not None
     assert list(found) == [2]
+
+
+def test_a_ctrl_c_among_decisions_adds_none_and_the_next_ones_are_added(fresh: RunDirectory) -> None:
+    brought = Decision(5, KEPT, None, "ann", "argilla", utc_text("2020-01-01"))
+
+    def cut_off() -> Iterator[Decision]:
+        yield brought
+        raise KeyboardInterrupt
+
+    with DecisionStore(fresh) as store:
+        with pytest.raises(KeyboardInterrupt):
+            store.add(cut_off())
+        assert store.current() == {}
+        store.add([brought])
+        assert list(store.current()) == [5]
+
+
+def test_a_decision_is_synced_to_the_disk_before_the_next_row_is_shown(fresh: RunDirectory) -> None:
+    with DecisionStore(fresh) as store:
+        assert store._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL

@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,7 +55,8 @@ def open_to_write(run: RunDirectory) -> sqlite3.Connection:
     """
     path = run.path / FILE
     with reporting(path), _closed_at_fault(_connected(path)) as db:
-        db.execute("PRAGMA journal_mode = WAL")
+        _is_made(path, db)  # what it refuses is left as it is
+        _write_ahead(db)
         db.execute("PRAGMA synchronous = FULL")  # a decision survives the machine, too
         with transaction(db):
             if not _is_made(path, db):
@@ -131,7 +133,7 @@ def _readable(path: Path) -> sqlite3.Connection:
         return db
     except sqlite3.OperationalError as error:
         db.close()
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+        if _is_busy(error):
             raise
         journals = [path.with_name(f"{path.name}-{kind}") for kind in ("wal", "journal")]
         if left := [file.name for file in journals if file.is_file() and file.stat().st_size]:
@@ -154,13 +156,35 @@ def _closed_at_fault(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         raise
 
 
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """Have a database in WAL mode; of two that make it one at the same moment SQLite lets one fail at once."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > until:
+                raise
+        time.sleep(0.01)
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
 def _is_made(path: Path, db: sqlite3.Connection) -> bool:
-    """Say whether a database has its tables."""
-    version = db.execute("PRAGMA user_version").fetchone()[0]
+    """Say whether a database has its tables.
+
+    Raises:
+        RunError: it is somebody else's, or of a newer lossrank.
+    """
+    names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+    version = db.execute("PRAGMA user_version").fetchone()[0]  # after them: another process may just be making both
+    if names and (version == 0 or "about" not in names):
+        raise RunError(f"{path} is a database of something else; move it away to review anew")
     if version > _FORMAT:
         raise RunError(f"{path} was written by a newer lossrank (format {version}); upgrade lossrank")
-    if version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise RunError(f"{path} is a database of something else; move it away to review anew")
     return bool(version)
 
 
