@@ -198,6 +198,24 @@ def test_no_texts_leaves_out_what_is_of_the_data(tiny_bundle: ModelBundle, tmp_p
     assert "secretlabel" in json.dumps(RunDirectory.open(run).manifest["summary"])
 
 
+def test_no_texts_leaves_out_the_columns_of_a_csv_without_a_header(
+    tiny_bundle: ModelBundle, tmp_path: Path, lossrank: Lossrank
+) -> None:
+    first = ["w1 secret", "w2 secret", "secretlabel", "secretkey"]
+    lines = [first, *([text, text, CLASSES[i % 4], f"k{i}"] for i, text in enumerate(make_texts(40)))]
+    (tmp_path / "news.csv").write_text("".join(",".join(line) + "\n" for line in lines))
+    columns = dict(zip(("text_column", "text_pair_column", "label_column", "id_column"), first, strict=True))
+    run = tmp_path / "run"
+    score_dataset(tiny_bundle, tmp_path / "news.csv", run, ScoreOptions(**columns, threads=1))
+    assert read_json(lossrank, run)["worst"]["text_columns"] == first[:2]
+    for form in ("html", "md", "json"):
+        assert lossrank("report", run, "-o", tmp_path / f"report.{form}", "--no-texts").exit_code == 0
+        content = (tmp_path / f"report.{form}").read_text()
+        assert "secret" not in content
+        assert "(its name is left out)" in content
+    assert json.loads(content)["worst"]["text_columns"] == []
+
+
 def test_no_machine_and_no_place_is_in_a_report(own: Path, data: Path, lossrank: Lossrank) -> None:
     text = json.dumps(read_json(lossrank, own, "--top", 1))
     host = RunDirectory.open(own).manifest["history"][0]["host"]

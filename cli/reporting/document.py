@@ -78,8 +78,10 @@ def report_document(
 def _worst(run: RunDirectory, worst: Worst, decisions: Mapping[int, Decision] | None) -> dict[str, Any]:
     none = pa.table({"none": pa.nulls(len(worst.rows))})
     records = ranking_records(run, worst.rows, none if worst.source is None else worst.source)
+    texts = worst.source is not None
+    columns = (run.columns["text"], run.columns["text_pair"]) if texts else ()  # names may be texts, see _known
     for record in records:
-        if worst.source is None:
+        if not texts:
             record["source"] = None
         decision = (decisions or {}).get(record["row"])
         record["decision"] = None if decision is None else {"verdict": decision.verdict, "label": decision.label}
@@ -88,8 +90,8 @@ def _worst(run: RunDirectory, worst: Worst, decisions: Mapping[int, Decision] | 
         "per_class": worst.per_class,
         "pair": worst.pair,
         "precision_note": precision_note(run, worst.rows),
-        "text_columns": [name for name in (run.columns["text"], run.columns["text_pair"]) if name],
-        "texts": worst.source is not None,
+        "text_columns": [name for name in columns if name],
+        "texts": texts,
         "rows": records,
     }
 
