@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import queue
 import re
 import shutil
@@ -10,7 +11,8 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click.testing
@@ -18,8 +20,11 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from starlette.responses import PlainTextResponse
 
+from cli.entry import Terminated, stop_on_signals
 from cli.page.browser import browser_at
+from cli.page.serve import HOST, listen, serve
 from cli.review.decision import KEPT
 from cli.review.store import FILE, DecisionStore
 from scorer import ModelBundle, RunDirectory, rank, score_dataset
@@ -55,6 +60,17 @@ def told(monkeypatch: pytest.MonkeyPatch) -> queue.Queue[str]:
     return opened
 
 
+@pytest.fixture
+def in_background() -> Iterator[None]:
+    """Signals as a shell leaves them to a script's background job, which Ctrl-C is not for."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stop_on_signals()
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def test_it_serves_until_ctrl_c_and_says_what_was_decided_and_what_comes_next(own: Path) -> None:
     row = rank(own, 1)[0].row
     with reviewing(own, "--user", "ann") as review:
@@ -77,6 +93,25 @@ def test_sigterm_ends_it_as_sigterm_ends_every_command(own: Path) -> None:
         said, _ = review.process.communicate(timeout=30)
         assert review.process.returncode == 143
     assert "no decisions yet" in said
+
+
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
+def test_a_scripts_background_job_is_told_that_it_was_stopped(
+    in_background: None, number: signal.Signals, raised: type[BaseException]
+) -> None:
+    with listen(0) as listening:
+        address = f"http://{HOST}:{listening.getsockname()[1]}/"
+
+        def stop() -> None:
+            httpx.get(address)
+            os.kill(os.getpid(), number)
+
+        thread = threading.Thread(target=stop)
+        thread.start()
+        with pytest.raises(KeyboardInterrupt) as caught:
+            serve(PlainTextResponse("here"), listening)
+        thread.join()
+    assert type(caught.value) is raised
 
 
 def test_with_json_stdout_is_one_document(own: Path) -> None:

@@ -1,6 +1,7 @@
 """serve(): the page on this machine's loopback address, until Ctrl-C."""
 
 import socket
+from typing import NoReturn
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -31,9 +32,10 @@ def listen(port: int) -> socket.socket:
     return listening
 
 
-def serve(app: ASGIApp, listening: socket.socket) -> None:
+def serve(app: ASGIApp, listening: socket.socket) -> NoReturn:
     """Answer requests until Ctrl-C or SIGTERM, which are raised as in any other command."""
     make_server(app).run(sockets=[listening])
+    raise KeyboardInterrupt  # it stops at a SIGINT that a script's background job ignores, and raises none
 
 
 def make_server(app: ASGIApp) -> uvicorn.Server:
