@@ -232,6 +232,21 @@ def test_a_label_of_the_data_that_is_no_class_of_the_model_is_shown_and_can_be_k
     assert {row: one.verdict for row, one in held(run).items()} == {58: KEPT, 59: RELABELLED}
 
 
+@pytest.mark.parametrize("blank", [(float("nan"), -1.0), ("", " ", "NaN", "-1")])
+def test_a_blank_where_a_label_would_be_is_no_label_and_can_not_be_kept(
+    tiny_bundle: ModelBundle, tmp_path: Path, blank: tuple[float | str, ...]
+) -> None:
+    known = [float(i % 4) if isinstance(blank[0], float) else CLASSES[i % 4] for i in range(40)]
+    run = scored(tmp_path, tiny_bundle, text=make_texts(40 + len(blank)), label=[*known, *blank])
+    with page_of(run, top=60, by="entropy") as page:
+        for row in range(40, 40 + len(blank)):
+            answer = page.get(f"./?at={row}")
+            assert "Given label none" in words(answer)
+            assert 'value="kept"' not in answer.text
+            assert page.post("decide", row=row, seen=0, verdict=KEPT).status_code == 400
+    assert held(run) == {}
+
+
 def test_of_many_classes_the_nine_most_probable_have_keys_and_all_can_be_chosen(tmp_path: Path) -> None:
     names = tuple(f"intent {i}" for i in range(30))
     bundle = make_bundle(tmp_path / "bundle", names)

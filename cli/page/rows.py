@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from cli.review.records import Refusal, build_records
 from scorer import RankedRow, RunDirectory
+from scorer.shard import UNKNOWN_LABEL_STATUS
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,19 @@ def page_rows(run: RunDirectory, ranked: Sequence[RankedRow], source: pa.Table) 
     text_columns = [str(run.columns[name]) for name in ("text", "text_pair") if run.columns.get(name)]
     column = run.columns["label"]
     labels = source.column(column).to_pylist() if column else [None] * len(ranked)
+    unknown = _with_unknown_label(run, ranked)
     rows = []
     for scores, label in zip(ranked, labels, strict=True):
         if scores.row in shown:
             record = shown[scores.row]
-            given = record.given if record.given is not None or label is None else str(label)
+            given = str(label) if scores.row in unknown else record.given
             texts = dict(zip(text_columns, record.inputs.values(), strict=True))
             rows.append(PageRow(scores, texts, given))
     return rows, refused
+
+
+def _with_unknown_label(run: RunDirectory, ranked: Sequence[RankedRow]) -> set[int]:
+    """Return the rows that were found to have a label which is none of the model's classes; a blank is no label."""
+    rows = np.sort(np.array([scores.row for scores in ranked if scores.label is None], dtype=np.int64))
+    status = run.take(rows)["status"].to_pylist()
+    return {row for row, each in zip(rows.tolist(), status, strict=True) if each == UNKNOWN_LABEL_STATUS}
