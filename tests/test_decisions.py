@@ -198,6 +198,9 @@ def test_a_decision_survives_kill_9(fresh: RunDirectory) -> None:
 def test_decisions_an_hour_are_those_made_here(fresh: RunDirectory) -> None:
     with DecisionStore(fresh) as store:
         assert store.per_hour() == 0.0
+        store.decide(1, KEPT, annotator="ann")
+        store.undo("ann")
+        assert store.per_hour() == 0.0
         now = datetime.now(UTC)
         made = [
             Decision(row, KEPT, None, "ann", HERE, utc_text(now - timedelta(minutes=minutes)))

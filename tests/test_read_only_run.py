@@ -9,7 +9,7 @@ from pathlib import Path
 import click.testing
 import pytest
 
-from cli.review.decision import KEPT, RELABELLED
+from cli.review.decision import KEPT, RELABELLED, Decision, utc_text
 from cli.review.store import DecisionStore, read_decisions
 from scorer import RunDirectory, RunError
 from tests.publishing import decide
@@ -68,6 +68,35 @@ def test_decisions_that_can_not_be_read_without_writing_are_not_passed_over(
     says = r"review\.sqlite can't be read where nothing can be written, as what was decided last is still in review\."
     with pytest.raises(RunError, match=says):
         read_decisions(killed)
+
+
+def test_a_write_that_a_kill_cut_off_is_not_read_as_done_where_nothing_can_be_written(
+    copy: RunDirectory, freeze: Freeze, tmp_path: Path
+) -> None:
+    with DecisionStore(copy) as store:
+        store.add([Decision(row, KEPT, None, "ann", "argilla", utc_text("2020-01-01")) for row in range(200)])
+        store._db.execute("PRAGMA journal_mode = DELETE")  # as where a file system has no memory to share
+        store._db.execute("PRAGMA cache_size = 1")  # pages are in the file before the COMMIT
+        store._db.execute("BEGIN IMMEDIATE")
+        store._db.execute("UPDATE decisions SET undone = 1")
+        killed = RunDirectory.open(shutil.copytree(copy.path, tmp_path / "killed"))
+        store._db.execute("ROLLBACK")
+    freeze(killed.path)
+    with pytest.raises(RunError, match=r"what was decided last is still in review\.sqlite-journal; copy the whole run"):
+        read_decisions(killed)
+
+
+def test_decisions_that_another_process_has_locked_are_not_read_past_its_lock(
+    copy: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.review.database._PATIENCE", 0.0)
+    with DecisionStore(copy) as store:
+        store._db.execute("PRAGMA journal_mode = DELETE")  # with WAL, readers wait for nobody
+        store._db.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(RunError, match=r"review\.sqlite can't be used: database is locked"):
+            read_decisions(copy)
+        store._db.execute("ROLLBACK")
+    assert read_decisions(copy) == {}
 
 
 def test_an_empty_journal_beside_the_decisions_hides_none(copy: RunDirectory, freeze: Freeze) -> None:

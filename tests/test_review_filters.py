@@ -131,3 +131,10 @@ def test_decided_rows_are_walked_through_one_after_the_other() -> None:
     assert chosen.after(rows[1], rows, {0, 10, 30}).at == 30
     assert chosen.after(rows[3], rows, {0, 10, 30}).at == 0
     assert chosen.after(rows[1], rows, {10}).at is None
+
+
+def test_search_ignores_the_case_of_every_script() -> None:
+    scores = RankedRow(1, 0, None, 0, 1, 1.0, 0.1, 0.9, -0.8, 0.3, 3, False, "fp32", (0.1, 0.9))
+    row = PageRow(scores, {"text": "die Straße, ΟΔΟΣ"}, "a")
+    for search in ("STRASSE", "οδος", "οδοσ"):
+        assert Selection(search=search).matching([row]) == [row]

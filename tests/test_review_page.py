@@ -194,6 +194,15 @@ def test_a_store_that_cannot_be_written_is_said_and_the_row_stays(page: Client, 
     assert shown(answer) == [row]
 
 
+def test_a_store_that_cannot_be_read_is_said_instead_of_the_page(page: Client, own: Path) -> None:
+    with DecisionStore(RunDirectory.open(own)) as store:
+        store._db.execute("DROP TABLE decisions")
+    answer = page.get()
+    assert answer.status_code == 500
+    assert "The decisions can’t be read" in words(answer)
+    assert "no such table: decisions" in words(answer)
+
+
 def test_a_text_is_never_read_as_html(tiny_bundle: ModelBundle, tmp_path: Path) -> None:
     texts = ["<script>alert(1)</script>", "</p><img src=x onerror=alert(1)>", "\"'><b onmouseover=alert(1)>&amp;"]
     pairs = ["<script>alert(2)</script>"] * 3
@@ -282,6 +291,7 @@ def test_a_long_text_is_shown_in_part_until_it_is_asked_for(tiny_bundle: ModelBu
         assert "cut text" in words(answer)
         assert f"Show all {len(text):,} characters" in words(answer)
         assert "the end" in page.get("./?at=0&full=1").text
+        assert page.post("decide?at=0&full=1", row=0, seen=0, verdict=KEPT).url.query == b"at=1"
         assert len(page.get("./?view=list").text) < MOST
 
 

@@ -93,6 +93,7 @@ def test_another_origin_cannot_write_even_with_the_address(page: Client, own: Pa
     for path in ("undo", "decide", ""):
         sent = httpx.post(f"{page.origin}/{page.token}/{path}", headers={"Origin": "http://evil.example"})
         assert sent.status_code == 403
+    assert httpx.put(page.address).status_code == httpx.options(page.address).status_code == 403
     assert decisions(own) == 0
 
 
