@@ -1,5 +1,6 @@
 """The store of decisions: nothing lost, nobody's work overwritten, the latest holds."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.page.view import per_hour
 from cli.review.decision import (
     DISCARDED,
     HERE,
@@ -23,7 +25,7 @@ from cli.review.decision import (
     now_text,
     utc_text,
 )
-from cli.review.store import Added, DecisionStore, read_decisions
+from cli.review.store import FILE, Added, DecisionStore, read_decisions
 from scorer import RunDirectory, RunError
 
 NOTHING = Added(new=0, older=0, ahead=0, taken_back=0)
@@ -59,7 +61,8 @@ def test_the_latest_decision_of_a_row_holds_and_the_earlier_ones_stay_in_the_jou
         now = store.get(7)
         assert now is not None
         assert (now.verdict, now.annotator) == (RELABELLED, "bob")
-        assert [one.verdict for one in store.history()] == [KEPT, RELABELLED]
+    with contextlib.closing(sqlite3.connect(fresh.path / FILE)) as journal:
+        assert journal.execute("SELECT verdict FROM decisions ORDER BY number").fetchall() == [(KEPT,), (RELABELLED,)]
 
 
 def test_undo_goes_back_one_decision_after_the_other_and_only_over_ones_own(fresh: RunDirectory) -> None:
@@ -159,7 +162,7 @@ def test_what_can_not_be_decided_is_refused(
     with DecisionStore(fresh) as store:
         with pytest.raises(RunError, match=says):
             store.decide(row, verdict, label, annotator="ann")
-        assert store.history() == []
+        assert store.current() == {}
 
 
 def test_threads_and_stores_that_write_at_once_lose_nothing(fresh: RunDirectory) -> None:
@@ -195,27 +198,23 @@ def test_a_decision_survives_kill_9(fresh: RunDirectory) -> None:
         assert store.current()[11].label == "Business"
 
 
-def test_decisions_an_hour_are_those_made_here(fresh: RunDirectory) -> None:
+def test_decisions_since_a_moment_are_those_made_here_and_not_undone(fresh: RunDirectory) -> None:
+    now = datetime.now(UTC)
+    hour_ago = now - timedelta(hours=1)
     with DecisionStore(fresh) as store:
-        assert store.per_hour() == 0.0
         store.decide(1, KEPT, annotator="ann")
         store.undo("ann")
-        assert store.per_hour() == 0.0
-        now = datetime.now(UTC)
-        made = [
-            Decision(row, KEPT, None, "ann", HERE, utc_text(now - timedelta(minutes=minutes)))
-            for row, minutes in enumerate([90, 30, 20, 10, 0])
-        ]
-        store.add(made)
+        assert store.decided_since(hour_ago) == []
+        moments = [now - timedelta(minutes=minutes) for minutes in (90, 30, 20, 10, 0)]
+        store.add([Decision(row, KEPT, None, "ann", HERE, utc_text(one)) for row, one in enumerate(moments)])
         store.add([elsewhere(9, now.isoformat())])
-        assert store.per_hour(now) == pytest.approx(6.0)
+        assert store.decided_since(hour_ago) == moments[1:]
 
 
-def test_a_few_quick_decisions_are_not_thousands_an_hour(fresh: RunDirectory) -> None:
-    with DecisionStore(fresh) as store:
-        for row in range(5):
-            store.decide(row, KEPT, annotator="ann")
-        assert store.per_hour() <= 4 * 60
+def test_decisions_an_hour_are_no_thousands_after_a_few_quick_ones() -> None:
+    moment = datetime.now(UTC)
+    assert [per_hour([moment] * count) for count in (0, 1, 5)] == [0.0, 1.0, 240.0]
+    assert per_hour([moment - timedelta(minutes=minutes) for minutes in (30, 20, 10, 0)]) == pytest.approx(6.0)
 
 
 def test_undo_takes_back_only_the_decision_that_was_seen_to_be_the_last(fresh: RunDirectory) -> None:
@@ -298,4 +297,4 @@ def test_a_name_that_is_no_text_is_refused_and_nothing_is_stored(fresh: RunDirec
             store.add([elsewhere(6, "2020-01-01"), replace(elsewhere(5, "2020-01-01"), annotator="\ud800")])
         with pytest.raises(RunError, match=said):
             store.first_said([Answer(5, "\ud800", None, "2020-01-01")], "csv")
-        assert store.history() == []
+        assert store.current() == {}

@@ -1,5 +1,6 @@
 """The review page: what it shows, what it stores, and where it goes next."""
 
+import html
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -307,3 +308,10 @@ def test_what_crashes_is_named_by_its_place_and_not_by_what_it_says(
     assert "ZeroDivisionError at test_review_page.py" in answer.text
     assert "a text of the data" not in answer.text
     assert "ZeroDivisionError at" in capfd.readouterr().err
+
+
+def test_the_command_on_the_page_can_be_pasted_into_a_shell(own: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(own, tmp_path / "my run"))
+    with page_of(run) as client:
+        text = html.unescape(client.get("?view=list").text)
+    assert f"lossrank apply '{run}' -o OUT" in text

@@ -35,7 +35,7 @@ def decide(page: Client, own: Path, headers: dict[str, str]) -> httpx.Response:
 
 def decisions(own: Path) -> int:
     with DecisionStore(RunDirectory.open(own)) as store:
-        return len(store.history())
+        return len(store.current())
 
 
 @pytest.mark.parametrize(

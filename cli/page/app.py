@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -24,6 +25,7 @@ from cli.page.guard import guarded
 from cli.page.html import Html, Notice
 from cli.page.rows import PageRow
 from cli.page.selection import Selection
+from cli.page.view import per_hour
 from cli.review.decision import DISCARDED, KEPT, RELABELLED, ConflictError
 from cli.review.store import DecisionStore
 from scorer import RunDirectory, RunError
@@ -120,7 +122,8 @@ class _Page:
 
     def _answer(self, selection: Selection, notice: Notice | None = None, status: int = 200) -> Response:
         try:
-            held, last, an_hour = self._store.current(), self._store.last(self._user), self._store.per_hour()
+            held, last = self._store.current(), self._store.last(self._user)
+            an_hour = per_hour(self._store.decided_since(datetime.now(UTC) - timedelta(hours=1)))
         except RunError as error:
             return HTMLResponse(self._html.broken(str(error)), status_code=_FAILED)
         current = selection.current(self._rows, held)

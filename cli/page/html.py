@@ -1,5 +1,6 @@
 """Html: the page as HTML, made of its templates, in which every text is escaped."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ class Html:
             "pair_options": view.pair_options(rows, run.class_names),
             "predicted_options": view.class_options((row.scores.predicted for row in rows), run.class_names),
             "run_name": run.path.resolve().name,
-            "run_path": str(run.path),
+            "run_path": shlex.quote(str(run.path)),
             "user": user,
         }
 

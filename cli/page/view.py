@@ -115,3 +115,13 @@ def tally(decisions: Mapping[int, Decision]) -> str:
     relabelled = total - kinds[KEPT] - kinds[DISCARDED]
     counts = f"{kinds[KEPT]:,} kept, {relabelled:,} relabelled, {kinds[DISCARDED]:,} discarded"
     return f"{total:,} decision{'s' if total > 1 else ''} ({counts})"
+
+
+def per_hour(made: Sequence[datetime]) -> float:
+    """Return how many decisions an hour were made, by when they were made within one hour, ascending.
+
+    Less than a minute counts as one: two keys in one second are not 3,600 decisions an hour.
+    """
+    if len(made) < 2:
+        return float(len(made))
+    return 3600.0 * (len(made) - 1) / max((made[-1] - made[0]).total_seconds(), 60.0)

@@ -1,5 +1,6 @@
 """Decided: the rows of a run that somebody decided of, and what they were."""
 
+import shlex
 from collections import Counter
 from dataclasses import dataclass, replace
 
@@ -66,9 +67,10 @@ def decided_rows(run: RunDirectory, *, required: bool = True) -> Decided:
     """
     decisions = list((read_decisions(run) or {}).values())
     if not decisions and required:
+        quoted = shlex.quote(str(run.path))
         raise RunError(
-            f"nobody has decided of a row of {run.path} yet; look at the worst with `lossrank review {run.path}`, or "
-            f"bring decisions from a review tool with `lossrank pull {run.path}`"
+            f"nobody has decided of a row of {run.path} yet; look at the worst with `lossrank review {quoted}`, or "
+            f"bring decisions from a review tool with `lossrank pull {quoted}`"
         )
     rows = np.array([one.row for one in decisions], dtype=np.int64)
     schema = pa.schema([score_schema(run.class_names).field(name) for name in _SCORES])

@@ -9,7 +9,7 @@ import contextlib
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -88,10 +88,6 @@ class DecisionStore:
         """Return the decision that holds of a row."""
         found = self._select(f"{_CURRENT} AND row = ?", row)
         return found[0] if found else None
-
-    def history(self) -> list[Decision]:
-        """Return every decision that was not undone, in the order that they came in."""
-        return self._select(f"SELECT {_FIELDS} FROM decisions WHERE NOT undone ORDER BY number")  # noqa: S608
 
     def decide(
         self, row: int, verdict: str, label: str | None = None, *, annotator: str, seen: int | None = None
@@ -242,17 +238,6 @@ class DecisionStore:
             since,
         )
         return [datetime.fromisoformat(decision.decided_at) for decision in found]
-
-    def per_hour(self, now: datetime | None = None) -> float:
-        """Return how many decisions an hour were made here, over the last hour or since the first one in it.
-
-        Less than a minute counts as one: two keys in one second are not 3,600 decisions an hour.
-        """
-        now = now or datetime.now(UTC)
-        made = self.decided_since(now - timedelta(hours=1))
-        if len(made) < 2:
-            return float(len(made))
-        return 3600.0 * (len(made) - 1) / max((made[-1] - made[0]).total_seconds(), 60.0)
 
     def add_place(self, place: Place) -> None:
         """Remember that rows were logged to a place, the latest of all.
