@@ -176,6 +176,22 @@ def test_files_of_every_kind(publish: Publish, table: pa.Table, tmp_path: Path, 
     check(out, table, {2999: 0, 3000: 1, 4999: 0})
 
 
+def test_dictionaries_that_differ_between_files_and_row_groups_become_one(publish: Publish, tmp_path: Path) -> None:
+    words = [["World", "Sports"], ["Business", "World", "Never"], ["Sci/Tech", "Sports"]]
+    parts = [pa.DictionaryArray.from_arrays(pa.array([i % 2 for i in range(40)]), pa.array(each)) for each in words]
+    tables = [pa.table({"text": make_texts(40), "label": part}) for part in parts]
+    with pq.ParquetWriter(tmp_path / "a.parquet", tables[0].schema) as writer:
+        for table in tables[:2]:
+            writer.write_table(table)
+    pq.write_table(tables[2], tmp_path / "b.parquet")
+    out, _ = publish([tmp_path / "a.parquet", tmp_path / "b.parquet"], {40: "World"})
+    given = [value for part in parts for value in part.to_pylist()]
+    assert out["original_label"].to_pylist() == given
+    assert out["label"].to_pylist() == [*given[:40], "World", *given[41:]]
+    for name in ("label", "original_label"):
+        assert out[name].chunk(0).dictionary.to_pylist() == ["World", "Sports", "Business", "Never", "Sci/Tech"]
+
+
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("streaming", [False, True])
 def test_saved_and_streamed_data_sets(publish: Publish, table: pa.Table, tmp_path: Path, streaming: bool) -> None:

@@ -24,11 +24,14 @@ class Survey:
     """What a first pass over the data found.
 
     ``types`` are the columns' types in the order of the data. ``spellings`` counts, for each class index, the values
-    that the label column has for it. ``notes`` say what became of the columns of a text format.
+    that the label column has for it. ``dictionary`` has the values of a dictionary-encoded label column in their order:
+    those of the first part, then what others add; None for any other column. ``notes`` say what became of the columns
+    of a text format.
     """
 
     types: dict[str, pa.DataType]
     spellings: dict[int, Counter[object]]
+    dictionary: pa.Array | None
     notes: tuple[str, ...]
 
 
@@ -45,25 +48,49 @@ def survey(run: RunDirectory, source: Source) -> Survey:
     guesses = {name: list(_PATTERNS) for name in open_columns}
     has_value = dict.fromkeys(open_columns, False)
     spellings: dict[int, Counter[object]] = {}
+    types = {field.name: field.type for field in source.schema}
+    dictionary = _no_values(types[label]) if label else None
     given = Pieces(run.batches(["label"]))
     for batch in source.read(names) if names else ():
         classes = given.take(len(batch))
         if label:
             _count(spellings, batch.column(label), classes.column("label"))
+            if dictionary is not None:
+                dictionary = joined_values(dictionary, batch.column(label).dictionary)
         for name, kinds in guesses.items():
             values = batch.column(name).drop_null()
             has_value[name] |= len(values) > 0
             kinds[:] = [kind for kind in kinds if _all_are(values, kind)]
-    types = {field.name: field.type for field in source.schema}
     if is_text_source(source):
         found = {name: kinds[0] for name, kinds in guesses.items() if kinds and has_value[name]}
         types = {name: found.get(name, pa.string()) for name in types}
-    return Survey(types, spellings, _notes(source, types))
+    if label and dictionary is not None:
+        types[label] = dictionary_type(types[label], dictionary)
+    return Survey(types, spellings, dictionary, _notes(source, types))
+
+
+def joined_values(known: pa.Array, found: pa.Array) -> pa.Array:
+    """Return the values of a dictionary with those added that only another one has."""
+    return known if known.equals(found) else pa.concat_arrays([known, found]).unique().drop_null()
+
+
+def dictionary_type(kind: pa.DataType, values: pa.Array) -> pa.DataType:
+    """Return a dictionary's type, with wider indices where it has more values than they can number."""
+    try:
+        pa.scalar(max(len(values) - 1, 0), kind.index_type)
+    except (pa.ArrowInvalid, OverflowError):
+        return pa.dictionary(pa.int32(), kind.value_type, kind.ordered)
+    return kind
 
 
 def is_text_source(source: Source) -> bool:
     """Say whether the data are of a text format, whose columns are read as text."""
     return any(isinstance(part, FilePart) and is_text_format(part.file.name) for part in source.parts)
+
+
+def _no_values(kind: pa.DataType) -> pa.Array | None:
+    """Return the empty dictionary of a dictionary's type, None for another type."""
+    return pa.array([], kind.value_type) if pa.types.is_dictionary(kind) else None
 
 
 def _open_columns(source: Source) -> list[str]:
