@@ -162,7 +162,7 @@ def _spec(value: Any) -> bool:
     file = _has({"file": _place})
     data = _place if value["kind"] == "datasets" else lambda each: _place(each) or _each(_place)(each)
     asked = _or_null(_place)
-    return _has({"data": data}, config=asked, split=asked, streaming=_flag, files=_each(file), patterns=_each(_place))(
+    return _has({"data": data}, config=asked, split=asked, streaming=_flag, files=_each(file), relative=_each(_place))(
         value
     )
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from scorer import hub
-from scorer.address import has_magic, is_remote, without_secrets
+from scorer.address import is_remote, without_secrets
 from scorer.errors import SourceError
 from scorer.failures import at_fault, why
 from scorer.find import find_files, find_several, same_format
@@ -36,10 +36,10 @@ class Source:
     """Rows to score, in a fixed order.
 
     ``spec`` is what ``open_source`` needs to open it again, but for what may be a secret of an address (``left_out``
-    says that there was any), and its relative globs as they were given (``patterns``); ``fingerprint`` is a SHA-256 of
-    the content, whatever the place it lies in (of a remote file: of its version in its store); ``label_names`` has the
-    class names of each column that is a ClassLabel; ``notes`` is what a user should know of how it was opened; ``find``
-    lists the files anew, if it is made of files.
+    says that there was any), and its relative paths and globs as they were given (``relative``); ``fingerprint`` is a
+    SHA-256 of the content, whatever the place it lies in (of a remote file: of its version in its store);
+    ``label_names`` has the class names of each column that is a ClassLabel; ``notes`` is what a user should know of how
+    it was opened; ``find`` lists the files anew, if it is made of files.
     """
 
     name: str
@@ -234,12 +234,12 @@ def _from_files(
     given = [data] if isinstance(data, str) else data
     where = _absolute(data) if isinstance(data, str) else [_absolute(each) for each in data]
     # Of the folders in `data` only these were named by the user; the others are where they happened to be.
-    relative = [each for each in given if has_magic(each) and not (is_remote(each) or each.startswith(("/", "file:")))]
-    patterns = {"patterns": relative} if relative else {}
+    relative = [each for each in given if not (is_remote(each) or each.startswith(("/", "file:")))]
+    named = {"relative": relative} if relative else {}
     left_out = {"left_out": True} if any(without_secrets(each) != each for each in given) else {}
     return Source(
         name=name,
-        spec={"kind": "files", "data": where, "split": split, **patterns, **left_out, "files": listed},
+        spec={"kind": "files", "data": where, "split": split, **named, **left_out, "files": listed},
         schema=schema,
         num_rows=sum(part.rows for part in parts),
         fingerprint=digest.hexdigest(),

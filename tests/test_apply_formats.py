@@ -176,6 +176,76 @@ def test_files_of_every_kind(publish: Publish, table: pa.Table, tmp_path: Path, 
     check(out, table, {2999: 0, 3000: 1, 4999: 0})
 
 
+def test_dictionaries_that_differ_between_files_and_row_groups_become_one(publish: Publish, tmp_path: Path) -> None:
+    words = [["World", "Sports"], ["Business", "World", "Never"], ["Sci/Tech", "Sports"]]
+    parts = [pa.DictionaryArray.from_arrays(pa.array([i % 2 for i in range(40)]), pa.array(each)) for each in words]
+    tables = [pa.table({"text": make_texts(40), "label": part}) for part in parts]
+    with pq.ParquetWriter(tmp_path / "a.parquet", tables[0].schema) as writer:
+        for table in tables[:2]:
+            writer.write_table(table)
+    pq.write_table(tables[2], tmp_path / "b.parquet")
+    out, _ = publish([tmp_path / "a.parquet", tmp_path / "b.parquet"], {40: "World"})
+    given = [value for part in parts for value in part.to_pylist()]
+    assert out["original_label"].to_pylist() == given
+    assert out["label"].to_pylist() == [*given[:40], "World", *given[41:]]
+    for name in ("label", "original_label"):
+        assert out[name].chunk(0).dictionary.to_pylist() == ["World", "Sports", "Business", "Never", "Sci/Tech"]
+
+
+@pytest.mark.parametrize(
+    ("written", "kind"),
+    [
+        (("0", "0.5", "1"), "double"),
+        (("3", "1e-07", "-2"), "double"),
+        (("2", "1.0", "NaN", "-Infinity", "1e+16"), "double"),
+        (("1", str(2**53), "0.25"), "double"),
+        (("1", str(2**53 + 1), "0.25"), "string"),
+        (("1", str(10**18), "0.25"), "string"),
+        (("1", str(2**53 + 1)), "int64"),
+        (("1", str(2**63)), "string"),
+        (("1", "0.5", "true"), "string"),
+        (("1", "0.5", '"1.10"'), "string"),
+        (("true", "false"), "bool"),
+    ],
+)
+def test_numbers_of_json_lines_are_numbers(publish: Publish, tmp_path: Path, written: Any, kind: str) -> None:
+    file = tmp_path / "news.jsonl"
+    file.write_text("".join(f'{{"text": "w1", "label": 0, "n": {value}}}\n' for value in written))
+    out, _ = publish(file, {0: KEPT})
+    values = [json.loads(value) for value in written]
+    assert str(out["n"].type) == kind
+    if kind == "string":
+        assert out["n"].to_pylist() == [value.strip('"') for value in written]
+    else:
+        assert str(out["n"].to_pylist()) == str([float(value) if kind == "double" else value for value in values])
+
+
+@pytest.mark.parametrize(
+    ("written", "kind"),
+    [
+        (("0", "0.5", "1"), "double"),
+        (("0.0", "0.5", "1.0"), "double"),
+        (("3", "1e-7", "1e-07", "0.00001"), "double"),
+        (("1", "1.0", "1.1"), "string"),
+        (("1.10", "1.2"), "string"),
+        (("007", "0.5"), "string"),
+        (("1e5", "2e6"), "string"),
+        (("0.5", "1e+400"), "string"),
+        (("0.5", "1e+99999999999999999999"), "string"),
+        (("0.5", "0.12345678901234567890123"), "string"),
+        (("0.5", str(2**53 + 1)), "string"),
+    ],
+)
+def test_a_csv_column_is_of_numbers_where_none_loses_what_is_written(
+    publish: Publish, tmp_path: Path, written: tuple[str, ...], kind: str
+) -> None:
+    file = tmp_path / "news.csv"
+    file.write_text("text,label,n\n" + "".join(f"w1,0,{value}\n" for value in written))
+    out, _ = publish(file, {0: KEPT})
+    assert str(out["n"].type) == kind
+    assert out["n"].to_pylist() == ([float(value) for value in written] if kind == "double" else list(written))
+
+
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("streaming", [False, True])
 def test_saved_and_streamed_data_sets(publish: Publish, table: pa.Table, tmp_path: Path, streaming: bool) -> None:

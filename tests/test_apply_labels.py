@@ -151,6 +151,33 @@ def test_dictionary_labels_keep_their_type(corrected: Any) -> None:
     assert out["original_label"].to_pylist()[:2] == ["World", "Sports"]
 
 
+CATEGORIES = ("Sci/Tech", "Sports", "World", "Never")
+
+
+@pytest.mark.parametrize("what", [KEPT, "World"])
+def test_the_order_of_a_dictionary_stays_with_the_values_that_no_row_has(corrected: Any, what: str) -> None:
+    codes = pa.array([(2, None, 1, 0)[i % 4] for i in range(N)], pa.int8())
+    labels = pa.DictionaryArray.from_arrays(codes, pa.array(CATEGORIES), ordered=True)
+    out, _ = corrected(labels, {3: what})
+    for name in ("label", "original_label"):
+        assert out[name].type == labels.type
+        assert [chunk.dictionary.to_pylist() for chunk in out[name].chunks] == [list(CATEGORIES)]
+    assert out["original_label"].chunk(0).indices.equals(codes)
+    expected = codes.to_pylist()
+    expected[3] = CATEGORIES.index("World") if what == "World" else expected[3]
+    assert out["label"].chunk(0).indices.to_pylist() == expected
+
+
+def test_a_class_that_a_dictionary_lacks_is_added_as_its_last(corrected: Any) -> None:
+    words = pa.array([*CATEGORIES, *(f"unused {i}" for i in range(124))])  # as many as an int8 can number
+    labels = pa.DictionaryArray.from_arrays(pa.array([2, 1] * (N // 2), pa.int8()), words)
+    out, _ = corrected(labels, {3: "Business"})
+    assert out["label"].chunk(0).dictionary.to_pylist() == [*words.to_pylist(), "Business"]
+    assert out["label"].chunk(0).indices.to_pylist()[:4] == [2, 1, 2, 128]
+    assert out["original_label"].type == labels.type
+    assert out["original_label"].chunk(0).equals(labels)
+
+
 def test_rows_without_a_label_and_with_one_that_is_not_known_can_be_relabelled(corrected: Any) -> None:
     labels = pa.array(["World"] * 30 + ["odd", None, *["Sports"] * 28])
     out, result = corrected(labels, {30: "Sports", 31: "World", 0: KEPT})

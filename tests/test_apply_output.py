@@ -329,15 +329,21 @@ def test_a_test_split_is_corrected_only_when_that_is_asked(
     assert files(tmp_path / "out") == ["README.md", "data/test-00000-of-00001.parquet"]
 
 
-def test_a_glob_says_by_any_of_its_parts_that_it_means_a_test_split(
-    lossrank: Lossrank, tiny_bundle: ModelBundle, scored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("data", ["reviews_test/2024/*.parquet", "reviews_test/2024/news.parquet"])
+def test_what_was_typed_says_by_any_of_its_parts_that_it_means_a_test_split(
+    lossrank: Lossrank,
+    tiny_bundle: ModelBundle,
+    scored: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    data: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("reviews_test").mkdir()
     (tmp_path / "in").rename("reviews_test/2024")
-    score_dataset(tiny_bundle, "reviews_test/2024/*.parquet", tmp_path / "of-a-glob", ScoreOptions(threads=1))
-    decide(tmp_path / "of-a-glob", {3: "World"})
-    said = error_line(lossrank("apply", tmp_path / "of-a-glob", "-o", tmp_path / "out"))
+    score_dataset(tiny_bundle, data, tmp_path / "run-typed", ScoreOptions(threads=1))
+    decide(tmp_path / "run-typed", {3: "World"})
+    said = error_line(lossrank("apply", tmp_path / "run-typed", "-o", tmp_path / "out"))
     assert said.startswith("Error: reviews_test is a test split: ")
-    said = error_line(lossrank("apply", scored, "-o", tmp_path / "out", "--data", "reviews_test/*/*.parquet"))
+    said = error_line(lossrank("apply", scored, "-o", tmp_path / "out", "--data", data))
     assert said.startswith("Error: reviews_test is a test split: ")

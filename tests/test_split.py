@@ -1,5 +1,6 @@
 """Which split data are is known by the names of splits, files and folders."""
 
+import re
 from typing import Any
 
 import pytest
@@ -22,9 +23,18 @@ from scorer import RunError
         ({"data": ["/x/train.csv", "/x/my.test.csv"]}, "train"),
         ({"data": "/x/reviews_test/*.csv", "files": [{"file": "/x/reviews_test/a.csv"}]}, "test"),
         ({"data": ["/x/ag-Test/a.csv"], "files": [{"file": "/x/ag-Test/a.csv"}]}, "test"),
-        ({"data": "/x/test_data/*.csv", "patterns": ["test_data/*.csv"]}, "test"),
-        ({"data": "/x/reviews_test/2024/*.csv", "patterns": ["reviews_test/2024/*.csv"]}, "test"),
-        ({"data": "/x/train/*/test/*.csv", "patterns": ["train/*/test/*.csv"]}, "test"),
+        ({"data": "/x/test_data/*.csv", "relative": ["test_data/*.csv"]}, "test"),
+        ({"data": "/x/reviews_test/2024/*.csv", "relative": ["reviews_test/2024/*.csv"]}, "test"),
+        ({"data": "/x/train/*/test/*.csv", "relative": ["train/*/test/*.csv"]}, "test"),
+        ({"data": "/x/my-test/sub/a.csv", "relative": ["my-test/sub/a.csv"], "files": [{"file": "/x/a.csv"}]}, "test"),
+        ({"data": "/x/TestSet/a.csv", "files": [{"file": "/x/TestSet/a.csv"}]}, "test"),
+        ({"data": "/x/test-set/a.csv", "files": [{"file": "/x/test-set/a.csv"}]}, "test"),
+        ({"data": "/x/testing", "files": [{"file": "/x/testing/a.csv"}, {"file": "/x/testing/train.csv"}]}, "train"),
+        *(
+            ({"data": f"/x/{name}"}, "test")
+            for name in ("testing.csv", "testset.csv", "testdata.jsonl", "tests.csv", "test1.csv", "testset2.csv")
+        ),
+        *(({"data": f"/x/{name}"}, "test") for name in ("AGNewsTest.parquet", "agTest.csv", "TestA.csv", "TEST.csv")),
     ],
 )
 def test_a_test_split_is_known_by_its_names(spec: dict[str, Any], split: str) -> None:
@@ -42,9 +52,30 @@ def test_a_test_split_is_known_by_its_names(spec: dict[str, Any], split: str) ->
         ({"data": "/home/me/test/train.csv", "files": [{"file": "/home/me/test/train.csv"}]}, "train"),
         ({"data": "/tmp/test_it0/*.csv", "files": [{"file": "/tmp/test_it0/a.csv"}]}, "train"),
         ({"data": "/me/test/reviews/*.csv", "files": [{"file": "/me/test/reviews/a.csv"}]}, "train"),
-        ({"data": "/test/x/*.csv", "patterns": ["x/*.csv"], "files": [{"file": "/test/x/a.csv"}]}, "train"),
-        ({"data": "/x/test/train/*.csv", "patterns": ["test/train/*.csv"]}, "train"),
-        ({"data": "/x/latest/*.csv", "patterns": ["latest/*.csv"]}, "train"),
+        ({"data": "/test/x/*.csv", "relative": ["x/*.csv"], "files": [{"file": "/test/x/a.csv"}]}, "train"),
+        ({"data": "/x/test/train/*.csv", "relative": ["test/train/*.csv"]}, "train"),
+        ({"data": "/x/latest/*.csv", "relative": ["latest/*.csv"]}, "train"),
+        ({"data": "/x/test/train.csv", "relative": ["test/train.csv"]}, "train"),
+        ({"data": "/x/test", "relative": ["test"], "files": [{"file": "/x/test/train.csv"}]}, "train"),
+        ({"data": "/home/me/tests/a.csv", "files": [{"file": "/home/me/tests/a.csv"}]}, "train"),
+        (
+            {"data": "/tmp/x/test_it0/a.csv", "relative": ["a.csv"], "files": [{"file": "/tmp/x/test_it0/a.csv"}]},
+            "train",
+        ),
+        ({"kind": "files", "data": "/x/saved", "split": "all"}, "train"),
+        *(
+            ({"data": f"/x/{word}.csv", "relative": [f"{word}/{word}.csv"]}, "train")
+            for word in (
+                "latest",
+                "contest",
+                "fastest",
+                "attested",
+                "greatest_hits",
+                "protest",
+                "Testament",
+                "GreatestHits",
+            )
+        ),
         ({"data": "/x/reviews-dev.csv"}, "validation"),
         ({"data": "ag_news", "split": "validation[:5]"}, "validation"),
         ({"kind": "table"}, "train"),
@@ -53,3 +84,11 @@ def test_a_test_split_is_known_by_its_names(spec: dict[str, Any], split: str) ->
 def test_other_data_are_no_test_split(spec: dict[str, Any], split: str) -> None:
     refuse_test_split(spec)
     assert split_name(spec) == split
+
+
+@pytest.mark.parametrize("split", ["all", "all[:10%]", "train+all"])
+def test_all_splits_joined_may_hold_a_test_split(split: str) -> None:
+    spec = {"kind": "datasets", "data": "ag_news", "split": split}
+    with pytest.raises(RunError, match=re.escape(f"{split} may hold a test split: ")):
+        refuse_test_split(spec)
+    assert split_name(spec) == "train"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cli.publish.decided import STATUSES, Decided
@@ -22,8 +23,9 @@ from scorer.formats import PROBLEM, valid_text
 class CorrectedRows:
     """The corrected data set, a batch of rows at a time.
 
-    ``notes`` is what a user should know of it before it is read; ``unreadable`` counts the broken lines and
-    ``repaired`` names the columns that held bytes that are not UTF-8, of what has been read.
+    ``dictionaries`` has the values of the dictionary-encoded label columns, the same for all batches. ``notes`` is
+    what a user should know of it before it is read; ``unreadable`` counts the broken lines and ``repaired`` names the
+    columns that held bytes that are not UTF-8, of what has been read.
     """
 
     run: RunDirectory
@@ -32,6 +34,7 @@ class CorrectedRows:
     schema: pa.Schema
     spelling: Spelling
     columns: NewColumns
+    dictionaries: dict[str, pa.Array]
     notes: tuple[str, ...]
     drop_discarded: bool
     unreadable: int = 0
@@ -75,11 +78,15 @@ class CorrectedRows:
         columns[new.status] = pa.array(STATUSES, pa.string()).take(pa.array(status))
         for name, values in self._reviewers(low, high).items():
             columns[name] = _scattered(pa.nulls(len(batch), values.type), values, places)
-        arrays = [_cast(columns[field.name], field.type) for field in self.schema]
+        arrays = [self._typed(columns[field.name], field) for field in self.schema]
         corrected = pa.RecordBatch.from_arrays(arrays, schema=self.schema)
         if self.drop_discarded:
             corrected = corrected.filter(pa.array(status != STATUSES.index(DISCARDED)))
         return corrected
+
+    def _typed(self, array: pa.Array, field: pa.Field) -> pa.Array:
+        values = self.dictionaries.get(field.name)
+        return _cast(array, field.type) if values is None else _encoded(array, field.type, values)
 
     def _valid(self, batch: pa.RecordBatch, name: str) -> pa.Array:
         column = batch.column(name)
@@ -123,8 +130,10 @@ def corrected_rows(
     spelling = spell(run, source, found, decided.new_classes)
     columns = new_columns(run, source, reviewers=reviewers)
     schema = corrected_schema(source.schema, found.types, spelling, columns, features=not is_text_source(source))
+    dictionaries = {columns.label: spelling.dictionary, columns.original: found.dictionary}
+    known = {name: values for name, values in dictionaries.items() if name is not None and values is not None}
     notes = (*found.notes, *spelling.notes, *columns.notes)
-    return CorrectedRows(run, source, decided, schema, spelling, columns, notes, drop_discarded)
+    return CorrectedRows(run, source, decided, schema, spelling, columns, known, notes, drop_discarded)
 
 
 def _scattered(array: pa.Array, values: pa.Array, places: NDArray[np.int64]) -> pa.Array:
@@ -137,8 +146,11 @@ def _scattered(array: pa.Array, values: pa.Array, places: NDArray[np.int64]) -> 
 
 
 def _cast(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    if array.type == kind:
-        return array
-    if pa.types.is_dictionary(kind):
-        array = array.dictionary_encode()
-    return array.cast(kind)
+    return array if array.type == kind else array.cast(kind)
+
+
+def _encoded(array: pa.Array, kind: pa.DataType, values: pa.Array) -> pa.Array:
+    """Return an array as one of a dictionary's type whose dictionary is ``values``."""
+    plain = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+    indices = pc.index_in(plain, value_set=values, skip_nulls=True).cast(kind.index_type)
+    return pa.DictionaryArray.from_arrays(indices, values, ordered=kind.ordered)

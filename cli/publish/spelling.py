@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from cli.publish.survey import Survey, is_text_source
+from cli.publish.survey import Survey, dictionary_type, is_text_source, joined_values
 from scorer import RunDirectory, RunError, Source
 from scorer.columns import is_text
 from scorer.labels import fold
@@ -23,14 +23,16 @@ class Spelling:
 
     ``type`` is its type there, ``read_type`` the one that it is read in. ``values`` has, for each class that rows were
     relabelled to, the value of ``read_type`` that means it. ``class_labels`` are the names behind the numbers, in the
-    data's own order with what had to be added at the end; None where the numbers have none. ``notes`` say what was
-    added.
+    data's own order with what had to be added at the end; None where the numbers have none. ``dictionary`` has the
+    values of a dictionary-encoded column, in the data's own order with the added ones at the end. ``notes`` say what
+    was added.
     """
 
     type: pa.DataType
     read_type: pa.DataType
     values: Mapping[str, object]
     class_labels: tuple[str, ...] | None
+    dictionary: pa.Array | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -50,14 +52,13 @@ def spell(run: RunDirectory, source: Source, survey: Survey, wanted: Iterable[st
     read_type = pa.string() if is_text_source(source) else _plain(kind)
     names = None if is_text(_plain(kind)) else source.label_names.get(column)
     speller = _Speller(run, column, _plain(kind), survey.spellings, names)
-    values = {name: speller.value(name) for name in wanted}
-    return Spelling(
-        kind,
-        read_type,
-        {name: _as_read(value, read_type, column, name) for name, value in values.items()},
-        None if names is None else tuple(speller.names),
-        tuple(speller.notes),
-    )
+    values = {name: _as_read(speller.value(name), read_type, column, name) for name in wanted}
+    dictionary = survey.dictionary
+    if dictionary is not None:
+        dictionary = joined_values(dictionary, pa.array(values.values(), read_type))
+        kind = dictionary_type(kind, dictionary)
+    class_labels = None if names is None else tuple(speller.names)
+    return Spelling(kind, read_type, values, class_labels, dictionary, tuple(speller.notes))
 
 
 class _Speller:

@@ -2,6 +2,8 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,12 +13,26 @@ from scorer import RunDirectory, Source
 from scorer.formats import is_text_format, valid_text
 from scorer.parts import FilePart
 
+_Form: TypeAlias = tuple[pa.DataType, str]
+
 # What every value of a column must look like for its type; what is written otherwise, such as 007, must stay text.
-_PATTERNS = {
-    pa.int64(): r"^(0|-?[1-9][0-9]{0,18})$",
-    pa.bool_(): r"^(?i:true|false)$",
-    pa.float64(): r"^(-?[0-9][-+.0-9e]*|nan|NaN)$",
-}
+_WHOLE, _FRACTION, _POWER = r"-?(0|[1-9][0-9]{0,15})", r"\.[0-9]*[1-9]", r"-?[1-9](\.[0-9]*[1-9])?e[+-][0-9]{1,3}"
+_FORMS: tuple[_Form, ...] = (
+    (pa.int64(), r"^(0|-?[1-9][0-9]{0,18})$"),
+    (pa.bool_(), r"^(?i:true|false)$"),
+)
+# Whole numbers among others are 1 or 1.0, not both in one column, and 1.10 is none: no two values may become one.
+_CSV_FORMS: tuple[_Form, ...] = (
+    *_FORMS,
+    (pa.float64(), f"^({_WHOLE}({_FRACTION})?|{_POWER}|nan|NaN)$"),
+    (pa.float64(), f"^({_WHOLE}({_FRACTION}|\\.0)|{_POWER}|nan|NaN)$"),
+)
+# What was no string is as Python writes it.
+_JSON_FORMS: tuple[_Form, ...] = (
+    *_FORMS,
+    (pa.float64(), f"^({_WHOLE}({_FRACTION}|\\.0)?|{_POWER}|NaN|-?Infinity)$"),
+)
+_ROUNDED = "e|.{16}"  # a number of no more than 15 digits is what its double is written as
 
 
 @dataclass(frozen=True)
@@ -24,11 +40,14 @@ class Survey:
     """What a first pass over the data found.
 
     ``types`` are the columns' types in the order of the data. ``spellings`` counts, for each class index, the values
-    that the label column has for it. ``notes`` say what became of the columns of a text format.
+    that the label column has for it. ``dictionary`` has the values of a dictionary-encoded label column in their order:
+    those of the first part, then what others add; None for any other column. ``notes`` say what became of the columns
+    of a text format.
     """
 
     types: dict[str, pa.DataType]
     spellings: dict[int, Counter[object]]
+    dictionary: pa.Array | None
     notes: tuple[str, ...]
 
 
@@ -40,30 +59,59 @@ def survey(run: RunDirectory, source: Source) -> Survey:
         RunError: a shard can't be read.
     """
     label = run.columns["label"]
+    forms = _CSV_FORMS if _is_csv(source) else _JSON_FORMS
     open_columns = _open_columns(source)
     names = source.schema.names if open_columns else [label] if label else []
-    guesses = {name: list(_PATTERNS) for name in open_columns}
+    guesses = {name: list(forms) for name in open_columns}
     has_value = dict.fromkeys(open_columns, False)
     spellings: dict[int, Counter[object]] = {}
+    types = {field.name: field.type for field in source.schema}
+    dictionary = _no_values(types[label]) if label else None
     given = Pieces(run.batches(["label"]))
     for batch in source.read(names) if names else ():
         classes = given.take(len(batch))
         if label:
             _count(spellings, batch.column(label), classes.column("label"))
-        for name, kinds in guesses.items():
+            if dictionary is not None:
+                dictionary = joined_values(dictionary, batch.column(label).dictionary)
+        for name, left in guesses.items():
             values = batch.column(name).drop_null()
             has_value[name] |= len(values) > 0
-            kinds[:] = [kind for kind in kinds if _all_are(values, kind)]
-    types = {field.name: field.type for field in source.schema}
+            left[:] = [form for form in left if _all_are(values, form)]
     if is_text_source(source):
-        found = {name: kinds[0] for name, kinds in guesses.items() if kinds and has_value[name]}
+        found = {name: left[0][0] for name, left in guesses.items() if left and has_value[name]}
         types = {name: found.get(name, pa.string()) for name in types}
-    return Survey(types, spellings, _notes(source, types))
+    if label and dictionary is not None:
+        types[label] = dictionary_type(types[label], dictionary)
+    return Survey(types, spellings, dictionary, _notes(source, types))
+
+
+def joined_values(known: pa.Array, found: pa.Array) -> pa.Array:
+    """Return the values of a dictionary with those added that only another one has."""
+    return known if known.equals(found) else pa.concat_arrays([known, found]).unique().drop_null()
+
+
+def dictionary_type(kind: pa.DataType, values: pa.Array) -> pa.DataType:
+    """Return a dictionary's type, with wider indices where it has more values than they can number."""
+    try:
+        pa.scalar(max(len(values) - 1, 0), kind.index_type)
+    except (pa.ArrowInvalid, OverflowError):
+        return pa.dictionary(pa.int32(), kind.value_type, kind.ordered)
+    return kind
 
 
 def is_text_source(source: Source) -> bool:
     """Say whether the data are of a text format, whose columns are read as text."""
     return any(isinstance(part, FilePart) and is_text_format(part.file.name) for part in source.parts)
+
+
+def _is_csv(source: Source) -> bool:
+    return any(isinstance(part, FilePart) and part.format.name == "CSV" for part in source.parts)
+
+
+def _no_values(kind: pa.DataType) -> pa.Array | None:
+    """Return the empty dictionary of a dictionary's type, None for another type."""
+    return pa.array([], kind.value_type) if pa.types.is_dictionary(kind) else None
 
 
 def _open_columns(source: Source) -> list[str]:
@@ -74,7 +122,7 @@ def _open_columns(source: Source) -> list[str]:
     """
     if not is_text_source(source):
         return []
-    if not any(isinstance(part, FilePart) and part.format.name == "CSV" for part in source.parts):
+    if not _is_csv(source):
         return [field.name for field in source.schema if not (pa.types.is_string(field.type) or _is_nested(field.type))]
     return list(source.schema.names)
 
@@ -83,22 +131,23 @@ def _is_nested(kind: pa.DataType) -> bool:
     return bool(pa.types.is_nested(kind))
 
 
-def _all_are(values: pa.Array, kind: pa.DataType) -> bool:
-    if not pc.all(pc.match_substring_regex(values, _PATTERNS[kind]), min_count=0).as_py():
+def _all_are(values: pa.Array, form: _Form) -> bool:
+    kind, pattern = form
+    if not pc.all(pc.match_substring_regex(values, pattern), min_count=0).as_py():
         return False
     try:
         values.cast(kind)
     except pa.ArrowInvalid:  # a whole number of 19 digits may be too large
         return False
-    # As Python and pandas write it, so that no two values become one: 1.10 is a version or an id.
-    return kind != pa.float64() or all(_is_number(value) for value in values.to_pylist())
+    if kind != pa.float64():
+        return True
+    return all(map(_is_exact, values.filter(pc.match_substring_regex(values, _ROUNDED)).to_pylist()))
 
 
-def _is_number(value: str) -> bool:
-    try:
-        return value in ("nan", "NaN") or repr(float(value)) == value
-    except ValueError:
-        return False
+def _is_exact(number: str) -> bool:
+    """Say whether a number's double is written with its digits, so that none is lost."""
+    shown = repr(float(number))
+    return shown == number or Decimal(shown) == Decimal(number)
 
 
 def _count(spellings: dict[int, Counter[object]], values: pa.Array, classes: pa.ChunkedArray) -> None:
