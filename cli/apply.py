@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from cli.output import json_option, print_json
+from cli.output import data_option, json_option, print_json
 from cli.publish.card import troubles
 from cli.publish.changes import changes_table
 from cli.publish.decided import Decided, decided_rows
@@ -46,9 +46,7 @@ from scorer.reopen import reopen_source
 @click.option("--allow-test-split", is_flag=True, help="Correct a test split all the same.")
 @click.option("--push-to-hub", metavar="OWNER/NAME", help="Push the folder, with the token in the variable HF_TOKEN.")
 @click.option("--private", is_flag=True, help="Make the pushed data set a private one.")
-@click.option(
-    "--data", multiple=True, help="Where the scored data lies now, if it has moved; for each of several paths."
-)
+@data_option
 @click.option("--force", is_flag=True, help="Replace what is there: the output, the --diff file, the split on the hub.")
 @json_option
 def apply(
