@@ -39,7 +39,11 @@ from scorer.reopen import reopen_source
     show_default=True,
     help="What the folder holds; save_to_disk needs the extra datasets.",
 )
-@click.option("--diff", type=click.Path(path_type=Path), help="Write just the changes, as .csv, .jsonl or .parquet.")
+@click.option(
+    "--diff",
+    type=click.Path(path_type=Path),
+    help="Write just the changes, as .csv, .jsonl or .parquet for a program; a spreadsheet may run cells of a .csv.",
+)
 @click.option("--with-texts", is_flag=True, help="Put the rows' texts into the --diff file.")
 @click.option("--drop-discarded", is_flag=True, help="Leave discarded rows out.")
 @click.option("--reviewers", is_flag=True, help="Add who gave each label, where and when.")
