@@ -120,13 +120,15 @@ def test_names_of_the_data_can_not_write_the_cards_markup(
     lossrank: Lossrank, tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path
 ) -> None:
     file = tmp_path / "<script>alert(1)</script>|x.parquet".replace("/", "")
-    pq.write_table(rows, file)
-    score_dataset(tiny_bundle, file, tmp_path / "run", ScoreOptions(threads=1))
+    column = "_a_ *b* [c](https://d.example) | `e`"
+    pq.write_table(rows.rename_columns({"label": column}), file)
+    score_dataset(tiny_bundle, file, tmp_path / "run", ScoreOptions(threads=1, label_column=column))
     decide(tmp_path / "run", {3: "World"})
     lossrank("apply", tmp_path / "run", "-o", tmp_path / "out")
     text = (tmp_path / "out" / "README.md").read_text()
     assert "<script>" not in text
-    assert "&lt;script&gt;alert(1)&lt;script&gt;&#124;x.parquet" in text
+    assert r"# &lt;script&gt;alert(1)&lt;script&gt;\|x.parquet, labels corrected" in text
+    assert r"| \_a\_ \*b\* \[c\](https:&#47;/d.example) \| \`e\` | the label, corrected" in text
 
 
 def test_what_is_there_is_replaced_only_when_that_is_asked_and_only_if_apply_wrote_it(
