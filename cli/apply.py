@@ -81,18 +81,19 @@ def apply(
       lossrank apply run -o corrected --push-to-hub me/corrected-reviews --private
     """
     _check_usage(output, form, diff, with_texts, push_to_hub, private)
+    opened = RunDirectory.open(run)
+    spec = opened.manifest["data"]["spec"]
+    split = split_name(spec)
     if output is not None:
         if (left := put_back(output)) is not None:
             said = f"{output} is back from {left.name}, where an apply that was killed had left it"
             click.echo(f"Note: {printable(said)}.", err=True)
-        refuse_output(output, force=force)
+        refuse_output(output, split, force=force)
     if diff is not None:
         check_output(diff, force)
         if output is not None and diff.resolve().is_relative_to(output.resolve()):
             raise RunError(f"--diff {diff} lies in the output {output}; give the changes a file of their own")
-    opened = RunDirectory.open(run)
     decided = decided_rows(opened)
-    spec = opened.manifest["data"]["spec"]
     if not allow_test_split:
         refuse_test_split(spec)
     if form == SAVED:
@@ -111,7 +112,6 @@ def apply(
     if output is not None:
         rows = corrected_rows(opened, source, decided, drop_discarded=drop_discarded, reviewers=reviewers)
         done.note(*rows.notes)
-        split = split_name(spec)
         if is_file_output(output):
             write_file(rows, output)
         else:

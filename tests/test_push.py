@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from cli.publish.card import END
-from cli.publish.folder import MARK
+from cli.publish.card_merge import END, MARK
+from cli.publish.folder import refuse_output
 from scorer import ModelBundle, ScoreOptions, score_dataset
 from tests.fake_hub import TOKEN, FakeHub, Repo
 from tests.publishing import decide, with_features
@@ -102,6 +102,8 @@ def test_a_data_set_that_is_there_is_replaced_only_when_that_is_asked_and_its_ot
     )
     assert len(repo.commits) == commits
     assert not (tmp_path / "again").exists()
+    with (tmp_path / "out" / "README.md").open("a") as local:
+        local.write("Words of the folder\n")
     forced = apply(hub, scored, tmp_path / "out", "--push-to-hub", NAME, "--force")
     assert forced.returncode == 0, forced.stderr
     assert repo.files["data/dev-00000-of-00001.parquet"] == other
@@ -114,6 +116,7 @@ def test_a_data_set_that_is_there_is_replaced_only_when_that_is_asked_and_its_ot
     assert mark
     assert "**999 rows were not looked at.**" in part
     assert part.endswith(f"{END}\n")
+    assert (tmp_path / "out" / "README.md").read_text().endswith("Words of the folder\n")
 
 
 def test_what_stands_in_the_way_of_a_push_is_said_before_anything_is_written(
@@ -160,3 +163,4 @@ def test_both_formats_can_be_pushed(hub: FakeHub, scored: Path, tmp_path: Path, 
     assert done.returncode == 0, done.stderr
     assert "data/train-00000-of-00001.parquet" in hub.repos[NAME].files
     assert done.stderr == ""
+    refuse_output(tmp_path / "out", "train", force=True)

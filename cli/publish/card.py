@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from cli.publish.folder import MARK
+from cli.publish.card_merge import END, MARK, merged_card
 from cli.publish.rows import CorrectedRows
 from cli.publish.schema import NewColumns, dtype_of
 from cli.reporting.markdown import escape
@@ -18,7 +18,6 @@ from scorer.address import without_secrets
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
           (10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"))  # fmt: skip
 _MOST_MOVES = 50
-END = "<!-- end of what lossrank apply wrote -->"  # from MARK to here a later push replaces what is on the hub
 _MEANS = {
     KEPT: "a person looked and kept the label",
     RELABELLED: "a person gave it another label",
@@ -27,9 +26,10 @@ _MEANS = {
 }
 
 
-def write_card(rows: CorrectedRows, file: Path, split: str, form: str) -> None:
-    """Write the card of a corrected data set that has been written."""
-    file.write_text(card_text(rows, split, form), encoding="utf-8")
+def write_card(rows: CorrectedRows, file: Path, split: str, form: str, there: Any) -> None:
+    """Write the card of a corrected data set that has been written, as a part of the one ``there``, if not None."""
+    text = card_text(rows, split, form)
+    file.write_text(text if there is None else merged_card(text, there, is_whole=True), encoding="utf-8")
 
 
 def card_text(rows: CorrectedRows, split: str, form: str) -> str:

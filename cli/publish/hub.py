@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cli.publish.card_merge import merged_card, read_card
 from cli.publish.folder import CARD
-from cli.publish.hub_card import merged_card, read_card
 from cli.publish.saved import load_shards, quiet_datasets, require_datasets
 from scorer import RunError
 from scorer.failures import first_line
@@ -61,7 +61,7 @@ def push(out: Path, name: str, split: str, *, private: bool) -> str:
     with _reporting(f"{name} could not be pushed", again), quiet_datasets():
         if _existing(name) is None:
             api.create_repo(name, repo_type="dataset", private=private)
-        card = merged_card((out / CARD).read_text(encoding="utf-8"), _card_on_hub(name))
+        card = merged_card((out / CARD).read_text(encoding="utf-8"), _card_on_hub(name), is_whole=False)
         api.upload_file(
             path_or_fileobj=card.encode(),
             path_in_repo=CARD,
@@ -98,8 +98,8 @@ def _card_on_hub(name: str) -> Any:
     try:
         file = Path(_client().hf_hub_download(name, CARD, repo_type="dataset"))
     except EntryNotFoundError:
-        return read_card(b"", name)
-    return read_card(file.read_bytes(), name)
+        return read_card(b"", f"{CARD} of {name} on the hub")
+    return read_card(file.read_bytes(), f"{CARD} of {name} on the hub")
 
 
 def _existing(name: str) -> Any:
