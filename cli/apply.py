@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from cli.output import json_option, print_json
+from cli.output import data_option, json_option, print_json
 from cli.publish.card import troubles
 from cli.publish.changes import changes_table
 from cli.publish.decided import Decided, decided_rows
@@ -39,16 +39,18 @@ from scorer.reopen import reopen_source
     show_default=True,
     help="What the folder holds; save_to_disk needs the extra datasets.",
 )
-@click.option("--diff", type=click.Path(path_type=Path), help="Write just the changes, as .csv, .jsonl or .parquet.")
+@click.option(
+    "--diff",
+    type=click.Path(path_type=Path),
+    help="Write just the changes, as .csv, .jsonl or .parquet for a program; a spreadsheet may run cells of a .csv.",
+)
 @click.option("--with-texts", is_flag=True, help="Put the rows' texts into the --diff file.")
 @click.option("--drop-discarded", is_flag=True, help="Leave discarded rows out.")
 @click.option("--reviewers", is_flag=True, help="Add who gave each label, where and when.")
 @click.option("--allow-test-split", is_flag=True, help="Correct a test split all the same.")
 @click.option("--push-to-hub", metavar="OWNER/NAME", help="Push the folder, with the token in the variable HF_TOKEN.")
 @click.option("--private", is_flag=True, help="Make the pushed data set a private one.")
-@click.option(
-    "--data", multiple=True, help="Where the scored data lies now, if it has moved; for each of several paths."
-)
+@data_option
 @click.option("--force", is_flag=True, help="Replace what is there: the output, the --diff file, the split on the hub.")
 @json_option
 def apply(
@@ -79,18 +81,19 @@ def apply(
       lossrank apply run -o corrected --push-to-hub me/corrected-reviews --private
     """
     _check_usage(output, form, diff, with_texts, push_to_hub, private)
+    opened = RunDirectory.open(run)
+    spec = opened.manifest["data"]["spec"]
+    split = split_name(spec)
     if output is not None:
         if (left := put_back(output)) is not None:
             said = f"{output} is back from {left.name}, where an apply that was killed had left it"
             click.echo(f"Note: {printable(said)}.", err=True)
-        refuse_output(output, force=force)
+        refuse_output(output, split, force=force)
     if diff is not None:
         check_output(diff, force)
         if output is not None and diff.resolve().is_relative_to(output.resolve()):
             raise RunError(f"--diff {diff} lies in the output {output}; give the changes a file of their own")
-    opened = RunDirectory.open(run)
     decided = decided_rows(opened)
-    spec = opened.manifest["data"]["spec"]
     if not allow_test_split:
         refuse_test_split(spec)
     if form == SAVED:
@@ -109,7 +112,6 @@ def apply(
     if output is not None:
         rows = corrected_rows(opened, source, decided, drop_discarded=drop_discarded, reviewers=reviewers)
         done.note(*rows.notes)
-        split = split_name(spec)
         if is_file_output(output):
             write_file(rows, output)
         else:

@@ -1,4 +1,4 @@
-"""What commands have in common beside their work: ``--json``, ``--log-file`` and ``--fail-if``."""
+"""What commands have in common beside their work: ``--json``, ``--data``, ``--log-file`` and ``--fail-if``."""
 
 import base64
 import datetime
@@ -21,6 +21,12 @@ def json_option(command: F) -> F:
     """Add ``--json`` to a command, as ``as_json``."""
     said = "Print the summary as one JSON document, and nothing else, on stdout."
     return click.option("--json", "as_json", is_flag=True, help=said)(command)
+
+
+def data_option(command: F) -> F:
+    """Add ``--data`` to a command, as a tuple."""
+    said = "Where the scored data lies now, if it has moved; for each of several paths."
+    return click.option("--data", multiple=True, help=said)(command)
 
 
 def log_file_option(command: F) -> F:

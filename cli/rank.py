@@ -29,7 +29,10 @@ _PREVIEW = 10  # rows shown of a ranking that goes to a file
 @click.argument("run", type=click.Path(path_type=Path))
 @ranking_options(default_top=_TOP)
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Write .parquet, .csv or .jsonl with every source column."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write .parquet, .csv or .jsonl with every source column, for a program; for a spreadsheet use log --to csv.",
 )
 @click.option("--force", is_flag=True, help="Replace the output file if it is there.")
 @json_option

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from cli.output import json_line
+from cli.output import data_option, json_line
 from scorer import RankedRow, RunDirectory, RunError
 from scorer.address import is_remote
 from scorer.files import write_atomically
@@ -43,11 +43,7 @@ def ranking_options(default_top: int) -> Callable[[F], F]:
                 click.option(
                     "--pair", metavar="GIVEN:PREDICTED", help="Only rows of one given and one predicted class."
                 ),
-                click.option(
-                    "--data",
-                    multiple=True,
-                    help="Where the scored data lies now, if it has moved; for each of several paths.",
-                ),
+                data_option,
             ]
         ):
             command = option(command)
@@ -57,10 +53,7 @@ def ranking_options(default_top: int) -> Callable[[F], F]:
 
 
 def ranking_table(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) -> pa.Table:
-    """Return ranked rows with their scores and every column of ``source``, [len(ranked)] rows.
-
-    A source column named like a column that is there already gets the prefix ``source_``.
-    """
+    """Return ranked rows with their scores and every column of ``source``, [len(ranked)] rows."""
     names = run.class_names
     scores = pa.table(
         {
@@ -78,15 +71,24 @@ def ranking_table(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) 
             "precision": pa.array([row.precision for row in ranked], pa.string()),
         }
     )
-    taken = {*scores.column_names, *source.column_names}
-    for column in source.schema:
-        name = column.name
-        if name in scores.column_names:
+    return with_source_columns(scores, source)
+
+
+def with_source_columns(table: pa.Table, source: pa.Table) -> pa.Table:
+    """Return a table with every column of ``source``, of the same rows, beside its own.
+
+    One that is named like a column of the table gets the prefix ``source_``, as often as it takes to be its own name.
+    """
+    own = table.column_names
+    taken = {*own, *source.column_names}
+    for column in source.column_names:
+        name = column
+        if name in own:
             while name in taken:
                 name = f"source_{name}"
             taken.add(name)
-        scores = scores.append_column(name, source.column(column.name))
-    return scores
+        table = table.append_column(name, source.column(column))
+    return table
 
 
 def say_precision(run: RunDirectory, ranked: list[RankedRow]) -> None:

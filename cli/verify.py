@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cli.output import check_gates, fail_if_option, failed_gates, gates_line, json_option, print_json
+from cli.output import check_gates, data_option, fail_if_option, failed_gates, gates_line, json_option, print_json
 from cli.screen import printable
 from scorer import RunError
 from scorer.gates import Gate
@@ -15,9 +15,7 @@ from scorer.verify import verify as verify_run
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--bundle", type=click.Path(path_type=Path), help="Where the bundle lies now, if it has moved.")
-@click.option(
-    "--data", multiple=True, help="Where the scored data lies now, if it has moved; for each of several paths."
-)
+@data_option
 @fail_if_option
 @json_option
 def verify(run: Path, bundle: Path | None, data: tuple[str, ...], fail_if: tuple[Gate, ...], as_json: bool) -> None:

@@ -25,6 +25,12 @@ class Repo:
     files: dict[str, bytes] = field(default_factory=dict)
     commits: list[list[str]] = field(default_factory=list)
 
+    @property
+    def sha(self) -> str:
+        """The latest commit: another one after each change of a file, whoever made it."""
+        files = {path: hashlib.sha1(content).hexdigest() for path, content in self.files.items()}
+        return hashlib.sha1(json.dumps([self.commits, files]).encode()).hexdigest()
+
 
 @dataclass
 class FakeHub:
@@ -102,7 +108,7 @@ class FakeHub:
         return self._of(found[1], self.repos[found[1]], found[2] or "", body)
 
     def _of(self, name: str, repo: Repo, path: str, body: bytes) -> tuple[int, bytes, dict[str, str]]:
-        sha = hashlib.sha1(json.dumps(repo.commits).encode()).hexdigest()
+        sha = repo.sha
         if path.startswith("/preupload/"):
             files = json.loads(body)["files"]
             mode = {True: "lfs", False: "regular"}
@@ -112,13 +118,19 @@ class FakeHub:
             )  # fmt: skip
         if path.startswith("/commit/"):
             lines = [json.loads(line) for line in body.splitlines()]
+            parents = [line["value"].get("parentCommit") for line in lines if line["key"] == "header"]
+            if any(parent not in (None, sha) for parent in parents):
+                return _error(412, "PreconditionFailed")
             repo.commits.append([_commit(self, repo, line) for line in lines if line["key"] != "header"])
-            return _json({"commitUrl": f"{self.url}/datasets/{name}/commit/{sha}", "commitOid": sha, "success": True})
+            made = repo.sha
+            return _json({"commitUrl": f"{self.url}/datasets/{name}/commit/{made}", "commitOid": made, "success": True})
         if path.startswith("/tree/"):
             listed = _tree(repo, re.sub(r"^/tree/[^/]+/?", "", path))
             return _json(listed) if listed else _error(404, "EntryNotFound")
         if path.startswith("/resolve/"):
-            file = path.split("/", 3)[3]
+            _, _, revision, file = path.split("/", 3)
+            if revision not in ("main", sha):
+                return _error(404, "RevisionNotFound")
             if file not in repo.files:
                 return _error(404, "EntryNotFound")
             content = repo.files[file]

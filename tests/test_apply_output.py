@@ -120,35 +120,15 @@ def test_names_of_the_data_can_not_write_the_cards_markup(
     lossrank: Lossrank, tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path
 ) -> None:
     file = tmp_path / "<script>alert(1)</script>|x.parquet".replace("/", "")
-    pq.write_table(rows, file)
-    score_dataset(tiny_bundle, file, tmp_path / "run", ScoreOptions(threads=1))
+    column = "_a_ *b* [c](https://d.example) | `e`"
+    pq.write_table(rows.rename_columns({"label": column}), file)
+    score_dataset(tiny_bundle, file, tmp_path / "run", ScoreOptions(threads=1, label_column=column))
     decide(tmp_path / "run", {3: "World"})
     lossrank("apply", tmp_path / "run", "-o", tmp_path / "out")
     text = (tmp_path / "out" / "README.md").read_text()
     assert "<script>" not in text
-    assert "&lt;script&gt;alert(1)&lt;script&gt;&#124;x.parquet" in text
-
-
-def test_what_is_there_is_replaced_only_when_that_is_asked_and_only_if_apply_wrote_it(
-    lossrank: Lossrank, scored: Path, tmp_path: Path
-) -> None:
-    out, theirs = tmp_path / "out", tmp_path / "theirs"
-    lossrank("apply", scored, "-o", out)
-    (out / "old").write_text("")
-    said = error_line(lossrank("apply", scored, "-o", out))
-    assert said == f"Error: {out} exists; choose another place with -o, or replace it with --force"
-    assert lossrank("apply", scored, "-o", out, "--force").exit_code == 0
-    assert files(out) == ["README.md", "data/train-00000-of-00001.parquet"]
-    theirs.mkdir()
-    (theirs / "README.md").write_text("mine")
-    said = error_line(lossrank("apply", scored, "-o", theirs, "--force"))
-    assert said.startswith(f"Error: {theirs} is no folder that `lossrank apply` wrote, so it is not replaced")
-    assert files(theirs) == ["README.md"]
-    (tmp_path / "a.parquet").write_text("old")
-    assert "exists; choose another" in error_line(lossrank("apply", scored, "-o", tmp_path / "a.parquet"))
-    assert lossrank("apply", scored, "-o", tmp_path / "a.parquet", "--force").exit_code == 0
-    assert len(pq.read_table(tmp_path / "a.parquet")) == 1000
-    assert sorted(entry.name for entry in tmp_path.iterdir() if entry.name.startswith(".")) == []
+    assert r"# &lt;script&gt;alert(1)&lt;script&gt;\|x.parquet, labels corrected" in text
+    assert r"| \_a\_ \*b\* \[c\](https:&#47;/d.example) \| \`e\` | the label, corrected" in text
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,10 @@ def test_relabelled_rows_leave_the_worst_and_their_mean_loss_falls(
     assert (found["matched_by"], found["matched"], found["only_a"], found["only_b"]) == ("row", 1000, 0, 0)
     change = np.abs(after - before)
     assert [row["row_a"] for row in found["moved"]] == np.argsort(-change, kind="stable")[:10].tolist()
-    assert "the runs are over different data; rows are matched by their number" in found["notes"][0]
+    assert found["notes"] == [
+        "the runs are over different data; rows are matched by their number, and nothing but their count shows that "
+        "they are the same rows; to match them by id, score both with --id-column"
+    ]
 
 
 def test_the_rows_that_moved_are_written_to_a_file(
@@ -115,8 +118,8 @@ def test_a_run_and_itself_differ_in_nothing_and_no_store_is_made(lossrank: Lossr
 def with_ids(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> Callable[..., Path]:
     """Score the rows with these ids, in this order."""
 
-    def make(name: str, ids: list[str], order: list[int] | None = None, **options: Any) -> Path:
-        table = rows.append_column("key", pa.array(ids))
+    def make(name: str, ids: list[str], order: list[int] | None = None, about: str = "", **options: Any) -> Path:
+        table = rows.append_column("key", pa.array(ids)).append_column("about", pa.array([about] * len(rows)))
         pq.write_table(table if order is None else table.take(order), tmp_path / f"{name}.parquet")
         settings = ScoreOptions(threads=1, shard_rows=170, **options)
         score_dataset(tiny_bundle, tmp_path / f"{name}.parquet", tmp_path / name, settings)
@@ -140,6 +143,10 @@ def test_rows_that_were_dropped_or_moved_are_matched_by_their_id(with_ids: Calla
     gone = next(row for row in found.worst if row.what == "left")
     assert (gone.row_a, gone.row_b, gone.id, gone.loss_b) == (worst[1].row, None, f"id-{worst[1].row}", None)
     assert found.groups[KEPT].mean_loss_before == pytest.approx(found.groups[KEPT].mean_loss_after, abs=1e-5)
+    same = with_ids("same", ids, about="other data", id_column="key")
+    assert compare(RunDirectory.open(a), RunDirectory.open(same), 3).notes == (
+        "the runs are over different data; rows are matched by their number, at which both have the same ids",
+    )
     # As many rows in another order: their numbers say nothing.
     c = with_ids("c", ids, list(reversed(range(1000))), id_column="key")
     again = compare(RunDirectory.open(a), RunDirectory.open(c), 3)

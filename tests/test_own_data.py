@@ -7,6 +7,7 @@ from pathlib import Path
 import click.testing
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.parquet as pq
 import pytest
 
 from scorer import ModelBundle, ScoreOptions, score_dataset
@@ -85,12 +86,17 @@ def test_the_file_that_is_pulled_is_not_replaced_by_what_it_leaves_open(scored: 
     assert pulled.read_text() == "row,decision\n"
 
 
-def test_a_folder_that_the_data_have_moved_to_is_not_replaced(scored: Path, lossrank: Lossrank) -> None:
-    out = scored.parent / "out"
-    assert lossrank("apply", scored, "-o", out).exit_code == 0
-    shutil.move(scored.parent / "in" / "news.csv", out / "data" / "news.csv")
-    said = error_line(
-        lossrank("apply", scored, "--data", scored.parent / "o*" / "data" / "*.csv", "-o", out, "--force")
-    )
-    assert said.startswith(f"Error: {out} is where the data lie that were scored ({out / 'data' / 'news.csv'})")
-    assert (out / "data" / "news.csv").is_file()
+def test_a_folder_that_the_data_have_moved_to_is_not_replaced(
+    tiny_bundle: ModelBundle, rows: pa.Table, lossrank: Lossrank, tmp_path: Path
+) -> None:
+    pq.write_table(rows.slice(0, 50), tmp_path / "news.parquet")
+    score_dataset(tiny_bundle, tmp_path / "news.parquet", tmp_path / "run", ScoreOptions(threads=1))
+    decide(tmp_path / "run", {3: "World"})
+    out = tmp_path / "out"
+    assert lossrank("apply", tmp_path / "run", "-o", out).exit_code == 0
+    moved = out / "data" / "train-00001-of-00002.parquet"  # as apply names its own
+    shutil.move(tmp_path / "news.parquet", moved)
+    pattern = tmp_path / "o*" / "data" / "*-00001-*.parquet"
+    said = error_line(lossrank("apply", tmp_path / "run", "--data", pattern, "-o", out, "--force"))
+    assert said.startswith(f"Error: {out} is where the data lie that were scored ({moved})")
+    assert moved.is_file()

@@ -12,10 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from huggingface_hub import HfApi
 
-from cli.publish.card import END
-from cli.publish.folder import MARK
-from scorer import ModelBundle, ScoreOptions, score_dataset
+from cli.publish.card_merge import END, MARK, merged_card
+from cli.publish.folder import refuse_output
+from cli.publish.hub import push, refuse_push
+from scorer import ModelBundle, RunError, ScoreOptions, score_dataset
 from tests.fake_hub import TOKEN, FakeHub, Repo
 from tests.publishing import decide, with_features
 from tests.tiny import CLASSES
@@ -52,6 +54,17 @@ def apply(
     return subprocess.run(
         [*command, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
     )
+
+
+@pytest.fixture
+def here(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The hub for this process, and a folder to push to it whose data are never reached."""
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setattr("cli.publish.hub._client", lambda: HfApi(endpoint=hub.url, token=TOKEN))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "README.md").write_text(f"---\ntags: [lossrank]\n---\n\n{MARK}\n\n# Ours\n\n{END}\n")
+    return tmp_path / "out"
 
 
 def head(card: bytes) -> dict[str, object]:
@@ -102,6 +115,8 @@ def test_a_data_set_that_is_there_is_replaced_only_when_that_is_asked_and_its_ot
     )
     assert len(repo.commits) == commits
     assert not (tmp_path / "again").exists()
+    with (tmp_path / "out" / "README.md").open("a") as local:
+        local.write("Words of the folder\n")
     forced = apply(hub, scored, tmp_path / "out", "--push-to-hub", NAME, "--force")
     assert forced.returncode == 0, forced.stderr
     assert repo.files["data/dev-00000-of-00001.parquet"] == other
@@ -114,6 +129,7 @@ def test_a_data_set_that_is_there_is_replaced_only_when_that_is_asked_and_its_ot
     assert mark
     assert "**999 rows were not looked at.**" in part
     assert part.endswith(f"{END}\n")
+    assert (tmp_path / "out" / "README.md").read_text().endswith("Words of the folder\n")
 
 
 def test_what_stands_in_the_way_of_a_push_is_said_before_anything_is_written(
@@ -160,3 +176,43 @@ def test_both_formats_can_be_pushed(hub: FakeHub, scored: Path, tmp_path: Path, 
     assert done.returncode == 0, done.stderr
     assert "data/train-00000-of-00001.parquet" in hub.repos[NAME].files
     assert done.stderr == ""
+    refuse_output(tmp_path / "out", "train", force=True)
+
+
+def test_a_card_is_not_taken_from_the_clients_cache_when_the_hub_does_not_answer(hub: FakeHub, here: Path) -> None:
+    repo = hub.repos[NAME] = Repo(files={"README.md": b"---\nlicense: mit\n---\nOlder words\n"})
+    refuse_push(NAME, private=False, force=True)
+    repo.files["README.md"] = newer = b"---\nlicense: mit\n---\nWhat a person wrote since\n"
+    hub.refuse = "/resolve/"
+    with pytest.raises(RunError, match=f"^the card of {NAME} can't be read "):
+        refuse_push(NAME, private=False, force=True)
+    with pytest.raises(RunError, match=f"^{NAME} could not be pushed "):
+        push(here, NAME, "train", private=False)
+    assert repo.files == {"README.md": newer}
+
+
+def test_what_a_person_changes_between_the_reading_and_the_writing_of_the_card_stays(
+    hub: FakeHub, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = hub.repos[NAME] = Repo(files={"README.md": b"---\nlicense: mit\n---\nOlder words\n"})
+    newer = b"---\nlicense: mit\n---\nWhat a person wrote since\n"
+
+    def late(*read: object, **how: bool) -> str:
+        repo.files["README.md"] = newer
+        return str(merged_card(*read, **how))  # type: ignore[arg-type]
+
+    monkeypatch.setattr("cli.publish.hub.merged_card", late)
+    with pytest.raises(RunError) as raised:
+        push(here, NAME, "train", private=False)
+    assert str(raised.value) == (
+        f"{NAME} was changed on the hub meanwhile, so it was left as it is; {here} is written; the same command with "
+        "--force pushes it again"
+    )
+    assert repo.files == {"README.md": newer}
+
+
+def test_a_private_data_set_that_is_there_is_replaced_only_when_that_is_asked(hub: FakeHub, here: Path) -> None:
+    hub.repos[NAME] = Repo(private=True)
+    with pytest.raises(RunError, match=f"^{NAME} is on the hub already; "):
+        refuse_push(NAME, private=True, force=False)
+    refuse_push(NAME, private=True, force=True)

@@ -21,6 +21,7 @@ from scorer import RunError
         ({"data": "/x", "files": [{"file": "/x/test/a.parquet"}]}, "test"),
         ({"data": "hf://datasets/u/n/data/test-*.parquet"}, "test"),
         ({"data": ["/x/train.csv", "/x/my.test.csv"]}, "train"),
+        ({"data": ["/x/test.csv", "/x/train.csv"]}, "train"),
         ({"data": "/x/reviews_test/*.csv", "files": [{"file": "/x/reviews_test/a.csv"}]}, "test"),
         ({"data": ["/x/ag-Test/a.csv"], "files": [{"file": "/x/ag-Test/a.csv"}]}, "test"),
         ({"data": "/x/test_data/*.csv", "relative": ["test_data/*.csv"]}, "test"),

@@ -1,6 +1,5 @@
 """The data set card: what was done to the labels, for whoever uses them next, with the head that the hub reads."""
 
-import html
 import json
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -9,16 +8,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from cli.publish.folder import MARK
+from cli.publish.card_merge import END, MARK, merged_card
 from cli.publish.rows import CorrectedRows
 from cli.publish.schema import NewColumns, dtype_of
+from cli.reporting.markdown import escape
 from cli.review.decision import DISCARDED, KEPT, RELABELLED, UNREVIEWED
 from scorer.address import without_secrets
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
           (10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"))  # fmt: skip
 _MOST_MOVES = 50
-END = "<!-- end of what lossrank apply wrote -->"  # from MARK to here a later push replaces what is on the hub
 _MEANS = {
     KEPT: "a person looked and kept the label",
     RELABELLED: "a person gave it another label",
@@ -27,9 +26,10 @@ _MEANS = {
 }
 
 
-def write_card(rows: CorrectedRows, file: Path, split: str, form: str) -> None:
-    """Write the card of a corrected data set that has been written."""
-    file.write_text(card_text(rows, split, form), encoding="utf-8")
+def write_card(rows: CorrectedRows, file: Path, split: str, form: str, there: Any) -> None:
+    """Write the card of a corrected data set that has been written, as a part of the one ``there``, if not None."""
+    text = card_text(rows, split, form)
+    file.write_text(text if there is None else merged_card(text, there, is_whole=True), encoding="utf-8")
 
 
 def card_text(rows: CorrectedRows, split: str, form: str) -> str:
@@ -39,18 +39,18 @@ def card_text(rows: CorrectedRows, split: str, form: str) -> str:
     )
     run, columns = rows.run, rows.columns
     counts = rows.decided.counts(run.num_rows)
-    name = _plain(without_secrets(run.data_name))
+    name = escape(without_secrets(run.data_name))
     reviewed = run.num_rows - counts[UNREVIEWED]
     status = [(f"`{each}`", f"{counts[each]:,}", _MEANS[each]) for each in counts]
     moves = rows.decided.moves()
-    moved = [("none" if given is None else _plain(given), _plain(new), f"{n:,}") for given, new, n in moves]
+    moved = [("none" if given is None else escape(given), escape(new), f"{n:,}") for given, new, n in moves]
     more = f"\nand {len(moves) - _MOST_MOVES} more pairs.\n" if len(moves) > _MOST_MOVES else ""
     return "\n".join(
         [
             f"---\n{head}---\n\n{MARK}\n",
             f"# {name}, labels corrected\n",
-            f"The {run.num_rows:,} rows of {name}, split {split}, in their order. People looked at the labels of "
-            f"{reviewed:,} of them, found by the loss of the classifier {_plain(run.model_name)} with lossrank "
+            f"The {run.num_rows:,} rows of {name}, split {escape(split)}, in their order. People looked at the labels "
+            f"of {reviewed:,} of them, found by the loss of the classifier {escape(run.model_name)} with lossrank "
             f"{version('lossrank')}.\n",
             _table(("label_status", "rows", "meaning"), status),
             f"**{counts[UNREVIEWED]:,} rows were not looked at.** Wrong labels among them are as they were; so this is "
@@ -63,13 +63,13 @@ def card_text(rows: CorrectedRows, split: str, form: str) -> str:
             more,
             "## Columns\n",
             _columns(columns),
-            f"The classes are, in the order of the data: {', '.join(map(_plain, rows.class_names))}.\n"
+            f"The classes are, in the order of the data: {', '.join(map(escape, rows.class_names))}.\n"
             if rows.spelling.class_labels
             else "",
-            *(f"{_plain(note)}.\n" for note in (*rows.notes, *troubles(rows))),
+            *(f"{escape(note)}.\n" for note in (*rows.notes, *troubles(rows))),
             "## Where it comes from\n",
             f"- data: {name}, fingerprint `{run.data_fingerprint}`\n"
-            f"- classifier: {_plain(run.model_name)}, bundle `{run.manifest['bundle']['sha256']}`\n"
+            f"- classifier: {escape(run.model_name)}, bundle `{run.manifest['bundle']['sha256']}`\n"
             "- licence and authors: those of the data that were corrected; this was written by a program, which does "
             "not know them\n",
             f"{END}\n",
@@ -127,7 +127,7 @@ def _known(schema: pa.Schema) -> dict[str, Any]:
 
 
 def _columns(columns: NewColumns) -> str:
-    means = [(f"`{columns.label}`", "the label, corrected where a person gave another one")]
+    means = [(escape(columns.label), "the label, corrected where a person gave another one")]
     if columns.original:
         means.append((f"`{columns.original}`", "the label as it was"))
     means.append((f"`{columns.status}`", "see above"))
@@ -139,8 +139,3 @@ def _columns(columns: NewColumns) -> str:
 def _table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     made = [heads, ["---"] * len(heads), *lines]
     return "".join(f"| {' | '.join(line)} |\n" for line in made)
-
-
-def _plain(text: str) -> str:
-    """Return somebody else's words as text of one line, in which neither Markdown tables nor HTML begin."""
-    return html.escape(" ".join(text.split()), quote=False).replace("|", "&#124;").replace("`", "&#96;")

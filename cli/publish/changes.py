@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from cli.publish.decided import Decided
+from cli.ranking import with_source_columns
 from scorer import RunDirectory, Source
 
 
@@ -37,8 +38,5 @@ def changes_table(run: RunDirectory, decided: Decided, source: Source | None = N
     if source is None:
         return table
     rows = source.take(scores["row"].to_numpy().astype(np.int64))
-    taken = set(table.column_names)
-    for name in (run.columns["text"], run.columns["text_pair"]):
-        if name:
-            table = table.append_column(f"source_{name}" if name in taken else name, rows.column(name))
-    return table
+    texts = [name for name in (run.columns["text"], run.columns["text_pair"]) if name]
+    return with_source_columns(table, rows.select(texts))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cli.publish.decided import STATUSES, decided_rows
-from cli.publish.matching import BY_ROW, Pairs, how_to_match, matched
+from cli.publish.matching import BY_ROW, Pairs, have_ids, how_to_match, matched
 from cli.review.decision import UNREVIEWED
 from scorer import RankedRow, RunDirectory, rank
 
@@ -225,7 +225,15 @@ def _of_worst(
 def _notes(a: RunDirectory, b: RunDirectory, how: str) -> tuple[str, ...]:
     notes = []
     if a.data_fingerprint != b.data_fingerprint:
-        by = "number, as after `lossrank apply`" if how == BY_ROW else "id"
+        if how != BY_ROW:
+            by = "id"
+        elif have_ids(a, b):
+            by = "number, at which both have the same ids"
+        else:
+            by = (
+                "number, and nothing but their count shows that they are the same rows; to match them by id, score "
+                "both with --id-column"
+            )
         notes.append(f"the runs are over different data; rows are matched by their {by}")
     elif how == BY_ROW:
         notes.append("the runs are over the same data")

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cli.publish.card_merge import merged_card, read_card
 from cli.publish.folder import CARD
-from cli.publish.hub_card import merged_card, read_card
 from cli.publish.saved import load_shards, quiet_datasets, require_datasets
 from scorer import RunError
 from scorer.failures import first_line
 
 _NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
+_CHANGED = 412  # the status of a commit whose parent is no longer the latest
 TOKEN = "HF_TOKEN"  # noqa: S105  # the variable's name
 
 
@@ -42,7 +43,7 @@ def refuse_push(name: str, *, private: bool, force: bool) -> None:
             f"{name} is on the hub for everybody to see, and --private was given; make it private there first"
         )
     with _reporting(f"the card of {name} can't be read", f"check the network and {TOKEN}"):
-        _card_on_hub(name)
+        _card_on_hub(name, found.sha)
 
 
 def push(out: Path, name: str, split: str, *, private: bool) -> str:
@@ -52,23 +53,32 @@ def push(out: Path, name: str, split: str, *, private: bool) -> str:
     and so does what it says of other splits.
 
     Raises:
-        RunError: the hub refused, or can't be reached; the folder stays, and the card may be there already.
+        RunError: the hub refused, can't be reached, or somebody changed the data set meanwhile; the folder stays, and
+            the card may be there already.
     """
     import datasets
+    from huggingface_hub.errors import HfHubHTTPError
 
     api = _client()
     again = f"{out} is written; the same command with --force pushes it again"
     with _reporting(f"{name} could not be pushed", again), quiet_datasets():
         if _existing(name) is None:
             api.create_repo(name, repo_type="dataset", private=private)
-        card = merged_card((out / CARD).read_text(encoding="utf-8"), _card_on_hub(name))
-        api.upload_file(
-            path_or_fileobj=card.encode(),
-            path_in_repo=CARD,
-            repo_id=name,
-            repo_type="dataset",
-            commit_message="The card of corrected labels",
-        )
+        commit = api.repo_info(name, repo_type="dataset").sha
+        card = merged_card((out / CARD).read_text(encoding="utf-8"), _card_on_hub(name, commit), is_whole=False)
+        try:
+            api.upload_file(
+                path_or_fileobj=card.encode(),
+                path_in_repo=CARD,
+                repo_id=name,
+                repo_type="dataset",
+                commit_message="The card of corrected labels",
+                parent_commit=commit,
+            )
+        except HfHubHTTPError as error:
+            if error.response is not None and error.response.status_code == _CHANGED:
+                raise RunError(f"{name} was changed on the hub meanwhile, so it was left as it is; {again}") from error
+            raise
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as cache:
             is_saved = (out / "state.json").is_file()
             loaded = datasets.load_from_disk(str(out)) if is_saved else load_shards(out / "data", split, Path(cache))
@@ -87,19 +97,24 @@ def _client() -> Any:
     return HfApi(token=os.environ[TOKEN])
 
 
-def _card_on_hub(name: str) -> Any:
-    """Return a data set's card, an empty one where it has none.
+def _card_on_hub(name: str, commit: str) -> Any:
+    """Return a data set's card as it is at a commit, an empty one where it has none.
+
+    Without the commit the client would give an older card from its cache when the hub is slow to answer.
 
     Raises:
         RunError: it can't be read.
     """
-    from huggingface_hub.errors import EntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
+    place = f"{CARD} of {name} on the hub"
     try:
-        file = Path(_client().hf_hub_download(name, CARD, repo_type="dataset"))
+        file = Path(_client().hf_hub_download(name, CARD, repo_type="dataset", revision=commit))
+    except LocalEntryNotFoundError:  # the hub has not said that there is none
+        raise
     except EntryNotFoundError:
-        return read_card(b"", name)
-    return read_card(file.read_bytes(), name)
+        return read_card(b"", place)
+    return read_card(file.read_bytes(), place)
 
 
 def _existing(name: str) -> Any:

@@ -32,16 +32,20 @@ def how_to_match(a: RunDirectory, b: RunDirectory) -> str:
     Raises:
         RunError: the runs have different numbers of rows, and not both have an id column.
     """
-    have_ids = all(run.columns["id"] for run in (a, b))
-    if a.num_rows == b.num_rows and not (have_ids and _ids_differ(a, b)):
+    if a.num_rows == b.num_rows and not (have_ids(a, b) and _ids_differ(a, b)):
         return BY_ROW
-    if not have_ids:
+    if not have_ids(a, b):
         lacking = " and ".join(str(run.path) for run in (a, b) if not run.columns["id"])
         raise RunError(
             f"{a.path} has {a.num_rows:,} rows and {b.path} {b.num_rows:,}, so they can only be matched by an id, and "
             f"{lacking} has none: score with --id-column"
         )
     return BY_ID
+
+
+def have_ids(a: RunDirectory, b: RunDirectory) -> bool:
+    """Say whether both runs have an id column."""
+    return all(run.columns["id"] for run in (a, b))
 
 
 def matched(a: RunDirectory, b: RunDirectory, by: str) -> Iterator[Pairs]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cli.publish.card import write_card
-from cli.publish.folder import CARD, folder_written
+from cli.publish.folder import CARD, card_there, folder_written
 from cli.publish.rows import CorrectedRows
 from cli.publish.saved import save_to_disk
 from scorer import RunError
@@ -37,8 +37,10 @@ def write_folder(rows: CorrectedRows, out: Path, split: str, form: str, shard_by
 
     ``form`` is ``parquet``, the hub's layout with files of about ``shard_bytes`` at most, or ``save_to_disk``.
 
+    What people wrote into the card of a folder that is replaced stays in it.
+
     Raises:
-        RunError: as for ``write_file``, or `datasets` can't save it.
+        RunError: as for ``write_file``, the card that is there can't be read, or `datasets` can't save it.
         SourceError: as for ``write_file``.
     """
     with _of_parquet(out), folder_written(out) as folder:
@@ -49,7 +51,7 @@ def write_folder(rows: CorrectedRows, out: Path, split: str, form: str, shard_by
         else:
             (folder / "data").mkdir()
             _write_shards(rows, folder / "data", split, shard_bytes)
-        write_card(rows, folder / CARD, split, form)
+        write_card(rows, folder / CARD, split, form, card_there(out))
 
 
 def _write_shards(rows: CorrectedRows, folder: Path, split: str, shard_bytes: int) -> None:

@@ -1,13 +1,11 @@
-"""The card that a push leaves on the hub: what people wrote there, and what lossrank did."""
+"""A card that is there already, on the hub or on disk: what people wrote in it, and what lossrank did."""
 
 import logging
 
 import pytest
 import yaml
 
-from cli.publish.card import END
-from cli.publish.folder import MARK
-from cli.publish.hub_card import merged_card, read_card
+from cli.publish.card_merge import END, MARK, merged_card, read_card
 from scorer import RunError
 
 THEIRS = b"""---
@@ -39,7 +37,7 @@ def ours(words: str, size: str = "n<1K") -> str:
 
 
 def pushed(words: str, there: bytes, size: str = "n<1K") -> bytes:
-    return merged_card(ours(words, size), read_card(there, "me/news")).encode()
+    return merged_card(ours(words, size), read_card(there, "README.md"), is_whole=False).encode()
 
 
 def parts(card: bytes) -> tuple[dict[str, object], str]:
@@ -89,7 +87,37 @@ def test_a_card_without_a_head_gets_one_and_no_warning(caplog: pytest.LogCapture
     assert not caplog.records
 
 
+def test_our_part_alone_is_taken_from_a_card_on_disk_that_people_wrote_in() -> None:
+    local = f"Local words\n\n{MARK}\n\n# Second\n\n{END}\n\nMore of them\n"
+    local_head = "license: mit\ntags: lossrank\nsize_categories: [n<1K]\ntrain-eval-index: [{task: other}]\n"
+    ours_on_disk = f"---\n{local_head}---\n\n{local}"
+
+    def onto(there: bytes) -> tuple[dict[str, object], str]:
+        return parts(merged_card(ours_on_disk, read_card(there, "README.md"), is_whole=False).encode())
+
+    first = pushed("First", THEIRS)
+    head, text = onto(first)
+    assert text == parts(first)[1].replace("First", "Second")
+    assert (head["license"], head["train-eval-index"]) == ("cc-by-4.0", [{"task": "text-classification"}])
+    for there in (b"", pushed("First", b"")):
+        head, text = onto(there)
+        assert text.strip() == local.strip()
+        assert (head["license"], head["train-eval-index"]) == ("mit", [{"task": "other"}])
+    head, _ = onto(pushed("First", b"---\nlicense: apache-2.0\ntags: news\n---\n"))
+    assert (head["license"], head["tags"]) == ("apache-2.0", ["news", "lossrank", "corrected-labels"])
+
+
+def test_a_card_of_a_whole_folder_says_of_splits_and_size_what_the_new_one_says() -> None:
+    head, text = parts(
+        merged_card(ours("Second"), read_card(pushed("First", THEIRS), "README.md"), is_whole=True).encode()
+    )
+    assert "dataset_info" not in head
+    assert head["configs"] == [{"config_name": "default", "data_files": [{"split": "train", "path": "elsewhere/*"}]}]
+    assert (head["size_categories"], head["license"]) == (["n<1K"], "cc-by-4.0")
+    assert text == parts(pushed("Second", THEIRS))[1]
+
+
 @pytest.mark.parametrize("content", [b"---\ntags: [news\n---\n", b"---\n- news\n---\n", b"---\nlicense: \xff\n---\n"])
 def test_a_card_that_cant_be_read_is_one_line(content: bytes) -> None:
-    with pytest.raises(RunError, match=r"^README.md of me/news on the hub can't be read \(.*\); mend it there$"):
-        read_card(content, "me/news")
+    with pytest.raises(RunError, match=r"^out/README.md can't be read \(.*\); mend it there$"):
+        read_card(content, "out/README.md")
