@@ -115,3 +115,21 @@ def test_a_card_whose_head_can_not_be_read_is_said_before_anything_is_written(
     assert said.startswith(f"Error: {out / 'README.md'} can't be read (")
     assert said.endswith("); mend it there")
     assert contents(out) == before
+
+
+def test_a_link_and_a_place_without_a_name_are_refused_and_nothing_is_written(
+    lossrank: Lossrank, scored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("out", "out.parquet"):
+        lossrank("apply", scored, "-o", tmp_path / name)
+        link = tmp_path / f"link-{name}"
+        link.symlink_to(tmp_path / name)
+        said = error_line(lossrank("apply", scored, "-o", link, "--force"))
+        assert said == f"Error: {link} is a link to {tmp_path / name}; give that place itself with -o"
+        assert link.is_symlink()
+    (tmp_path / "empty" / "below").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "empty" / "below")
+    for place in (".", ".."):
+        said = error_line(lossrank("apply", scored, "-o", place, "--force"))
+        assert said == f"Error: -o {place} has no name of its own; give the name of a folder, or of a .parquet file"
+    assert list((tmp_path / "empty").rglob("*")) == [tmp_path / "empty" / "below"]

@@ -41,14 +41,19 @@ def refuse_output(out: Path, split: str, *, force: bool) -> None:
     """Pass a place that may be written to: a .parquet file, or a folder for that ``split``.
 
     Raises:
-        RunError: it is of another kind, its folder is not there, it is there (without ``force``), or it is a folder
-            that ``lossrank apply`` has not written, that holds something else as well, or whose card can't be read.
+        RunError: it is of another kind, a link or without a name, its folder is not there, it is there (without
+            ``force``), or it is a folder that ``lossrank apply`` has not written, that holds something else as well, or
+            whose card can't be read.
     """
     if out.suffix.lower() in (".csv", ".tsv", ".jsonl", ".json", ".arrow", ".gz", ".zst", ".xlsx", ".sqlite"):
         raise RunError(f"-o {out} must end in .parquet, for one file, or be a folder, for the hub's layout")
+    if out.name in ("", ".."):
+        raise RunError(f"-o {out} has no name of its own; give the name of a folder, or of a .parquet file")
+    if out.is_symlink():
+        raise RunError(f"{out} is a link to {os.readlink(out)}; give that place itself with -o")
     if not out.parent.is_dir():
         raise RunError(f"{out.parent} is not a folder; make it first")
-    if not out.exists() and not out.is_symlink():
+    if not out.exists():
         return
     if is_file_output(out) != out.is_file():
         what = "a folder, and a name that ends in .parquet is a file's" if out.is_dir() else "a file"
