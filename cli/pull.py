@@ -18,6 +18,7 @@ from cli.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place
 from cli.review.exchange import FILES, read_files
 from cli.review.given import given_labels
 from cli.review.options import server_options
+from cli.review.other_run import RUN, read_run
 from cli.review.records import record_id
 from cli.review.server import TOOLS, Account, waiting
 from cli.review.store import DecisionStore
@@ -26,6 +27,7 @@ from scorer import RunDirectory, RunError
 from scorer.address import without_secrets
 from scorer.events import event
 from scorer.files import write_atomically
+from scorer.ours import is_run
 
 
 @click.command()
@@ -74,7 +76,8 @@ def pull(
     Where `log` put the rows is remembered, so that neither server nor name need be said again. Decisions made with
     `lossrank review` and pulled ones are kept together: of each row the latest holds. Pulling again adds what is new.
     Rows that their annotators disagree on stay undecided and are listed. Several FILEs are of one kind; where
-    they don't say whose decisions they are, their names do.
+    they don't say whose decisions they are, their names do. A FILE may be another run over the same data, or over
+    those that `apply` made these of: what was decided there holds here too.
 
     \b
     Examples:
@@ -82,6 +85,7 @@ def pull(
       lossrank pull run --from argilla --policy unanimous --disagreements open.jsonl
       lossrank pull run reviewed.csv
       lossrank pull run ana.csv ben.csv cy.csv --policy unanimous
+      lossrank pull audited run
     """
     with logging_to(log_file, "pull", run=str(run), source=source):
         if disagreements is not None:
@@ -94,7 +98,7 @@ def pull(
         with DecisionStore(opened) as store:
             if files:
                 kind = _kind(files, source)
-                reading = read_files(files, kind, opened)
+                reading = read_run(files[0], opened) if kind == RUN else read_files(files, kind, opened)
             else:
                 place, account = _where(store.places(), source, name, url, api_key, workspace)
                 kind = place.tool
@@ -102,7 +106,7 @@ def pull(
             answers = reading.answers
             silent = {row for row, _ in reading.undecided} - {answer.row for answer in answers}
             withdrawn = _decided(store, kind) & silent
-            if files and not FILES[kind].dated:
+            if files and kind != RUN and not FILES[kind].dated:
                 answers = store.first_said(answers, kind, reading.undecided)
             given = given_labels(opened, sorted({answer.row for answer in answers}))
             decisions, open_rows = agree(answers, policy, given, opened.class_names, kind)
@@ -189,7 +193,7 @@ def _print(done: Pulled) -> None:
     for label, count in done.unknown_labels.items():
         console.print(safe(f"{count:,} answers can't decide: the model has no class {label!r}"))
     if done.foreign:
-        console.print(safe(f"{done.foreign:,} records left out: their record_id names no row of this run's data"))
+        console.print(safe(f"{done.foreign:,} records left out: they name no row of this run's data"))
     if done.ahead:
         which = f"{done.ahead:,} new decisions are dated later than now, so they count as made now"
         console.print(safe(f"{which}; set the clock that is wrong, here or there"))
@@ -209,6 +213,10 @@ def _kind(files: Sequence[Path], source: str | None) -> str:
                 f"{source} has no file to pull; leave out {files[0]}, or say with --from: {', '.join(FILES)}"
             )
         return source
+    if runs := [file for file in files if file.is_dir() and is_run(file)]:
+        if len(files) > 1:
+            raise RunError(f"{runs[0]} is a run; pull one run at a time, with no file beside it")
+        return RUN
     kinds: dict[str, Path] = {}
     for file in files:
         kind = next((name for name, one in FILES.items() if file.suffix.lower() in one.endings), None)

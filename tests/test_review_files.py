@@ -65,7 +65,7 @@ def test_records_of_other_data_are_counted_and_left_out(case: Case, lossrank: Lo
         file.write_text("".join(json.dumps({"record_id": one, **key}) + "\n" for one in ids))
     result = lossrank("pull", case.run.path, file, "--from", kind)
     assert result.stdout.startswith("1 answers: 0 rows kept, 0 relabelled, 1 discarded")
-    assert result.stderr == "3 records left out: their record_id names no row of this run's data\n"
+    assert result.stderr == "3 records left out: they name no row of this run's data\n"
     assert result.exit_code == 3
     assert set(case.held()) == {1}
     document = json.loads(lossrank("pull", case.run.path, file, "--from", kind, "--json").stdout)

@@ -50,7 +50,7 @@ def refuse_output(out: Path, split: str, *, force: bool) -> None:
     if out.name in ("", ".."):
         raise RunError(f"-o {out} has no name of its own; give the name of a folder, or of a .parquet file")
     if out.is_symlink():
-        raise RunError(f"{out} is a link to {os.readlink(out)}; give that place itself with -o")
+        raise RunError(f"{out} is a link to {out.readlink()}; give that place itself with -o")
     if not out.parent.is_dir():
         raise RunError(f"{out.parent} is not a folder; make it first")
     if not out.exists():

@@ -1,0 +1,118 @@
+"""`lossrank pull RUN OTHER`: what was decided of a run's rows holds in the next one."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import Result
+
+from cli.review.decision import DISCARDED, KEPT, RELABELLED, Decision
+from cli.review.store import read_decisions
+from scorer import ModelBundle, RunDirectory, ScoreOptions, score_dataset
+from tests.publishing import ANNOTATOR, decide
+from tests.test_cli import error_line
+from tests.tiny import CLASSES, make_texts
+
+Lossrank = Callable[..., Result]
+NAMES = [CLASSES[i % 4] for i in range(40)]
+
+
+@pytest.fixture
+def score(tiny_bundle: ModelBundle, tmp_path: Path) -> Callable[..., Path]:
+    """Score rows, or data that lie there, as a run of the name."""
+
+    def scored(name: str, data: pa.Table | Path, id_column: str | None = None) -> Path:
+        if isinstance(data, pa.Table):
+            pq.write_table(data, tmp_path / f"{name}.parquet")
+            data = tmp_path / f"{name}.parquet"
+        options = ScoreOptions(threads=1, shard_rows=15, id_column=id_column)
+        score_dataset(tiny_bundle, data, tmp_path / name, options)
+        return tmp_path / name
+
+    return scored
+
+
+@pytest.fixture
+def first(score: Callable[..., Path]) -> Path:
+    """A run of 40 rows with four decisions."""
+    run = score("first", pa.table({"text": make_texts(40), "label": NAMES, "key": [f"k{i}" for i in range(40)]}))
+    decide(run, {3: KEPT, 8: "Sports", 21: DISCARDED, 30: NAMES[30]})
+    return run
+
+
+def held(run: Path) -> dict[int, Decision]:
+    return read_decisions(RunDirectory.open(run)) or {}
+
+
+def verdicts(run: Path) -> dict[int, tuple[str, str | None]]:
+    return {row: (one.verdict, one.label) for row, one in held(run).items()}
+
+
+def test_another_models_run_of_the_same_data_takes_them_over(
+    first: Path, score: Callable[..., Path], lossrank: Lossrank, tmp_path: Path
+) -> None:
+    second = score("second", tmp_path / "first.parquet")
+    result = lossrank("pull", second, first)
+    assert result.stdout == "4 answers: 2 rows kept, 1 relabelled, 1 discarded; 4 decisions are new\n"
+    assert verdicts(second) == {3: (KEPT, None), 8: (RELABELLED, "Sports"), 21: (DISCARDED, None), 30: (KEPT, None)}
+    moments = {row: one.decided_at for row, one in held(first).items()}
+    assert {row: one.decided_at for row, one in held(second).items()} == moments
+    assert {(one.annotator, one.source) for one in held(second).values()} == {(ANNOTATOR, "run")}
+    assert lossrank("pull", second, first).stdout.endswith("; 0 decisions are new\n")
+
+
+def test_what_apply_wrote_keeps_the_labels_that_people_gave(
+    first: Path, score: Callable[..., Path], lossrank: Lossrank, tmp_path: Path
+) -> None:
+    lossrank("apply", first, "-o", tmp_path / "corrected")
+    second = score("second", tmp_path / "corrected")
+    assert lossrank("pull", second, first).exit_code == 0
+    assert verdicts(second) == {3: (KEPT, None), 8: (KEPT, None), 21: (DISCARDED, None), 30: (KEPT, None)}
+    decide(second, {5: "World"})
+    lossrank("apply", second, "-o", tmp_path / "again")
+    third = score("third", tmp_path / "again")
+    assert lossrank("pull", third, second).exit_code == 0
+    assert verdicts(third)[5] == (KEPT, None)
+
+
+def test_rows_are_found_by_their_ids_where_some_are_gone(
+    first: Path, score: Callable[..., Path], lossrank: Lossrank, tmp_path: Path
+) -> None:
+    table = pq.read_table(tmp_path / "first.parquet")
+    with_ids = score("ids", tmp_path / "first.parquet", "key")
+    decide(with_ids, {3: KEPT, 8: "Sports", 21: DISCARDED})
+    fewer = score("fewer", table.slice(5), "key")
+    result = lossrank("pull", fewer, with_ids)
+    assert result.exit_code == 3
+    assert result.stderr == "1 records left out: they name no row of this run's data\n"
+    assert verdicts(fewer) == {3: (RELABELLED, "Sports"), 16: (DISCARDED, None)}
+
+
+def test_a_run_of_other_data_is_refused_though_it_has_as_many_rows(
+    first: Path, score: Callable[..., Path], lossrank: Lossrank, tmp_path: Path
+) -> None:
+    other = score("other", pa.table({"text": make_texts(41)[1:], "label": NAMES}))
+    told = f"Error: the data of {other} are neither those of {first} nor what `lossrank apply` made of them now"
+    assert error_line(lossrank("pull", other, first)).startswith(told)
+    lossrank("apply", first, "-o", tmp_path / "corrected")
+    decide(first, {9: KEPT})  # the corrected data know nothing of it
+    assert "score both with --id-column" in error_line(lossrank("pull", score("late", tmp_path / "corrected"), first))
+    assert verdicts(other) == {}
+
+
+def test_a_run_that_can_not_be_pulled_is_one_line(
+    first: Path, score: Callable[..., Path], lossrank: Lossrank, tmp_path: Path
+) -> None:
+    second = score("second", tmp_path / "first.parquet")
+    assert error_line(lossrank("pull", first, first)).endswith("; give another one, whose decisions it is to have")
+    assert error_line(lossrank("pull", first, second)).startswith(f"Error: nobody has decided of a row of {second} yet")
+    beside = lossrank("pull", second, first, tmp_path / "a.csv")
+    assert error_line(beside) == f"Error: {first} is a run; pull one run at a time, with no file beside it"
+    shutil.rmtree(tmp_path / "first" / "scores")
+    assert lossrank("pull", second, first).exit_code == 1
+    assert json.loads((second / "run.json").read_text())["summary"]["rows"] == 40
+    assert verdicts(second) == {}
