@@ -10,7 +10,7 @@ import click
 
 from cli.codes import NOT_AS_ASKED
 from cli.log_file import logging_to
-from cli.output import json_line, json_option, log_file_option, print_json
+from cli.output import data_option, json_line, json_option, log_file_option, print_json
 from cli.ranking import refuse_existing, refuse_own_data
 from cli.review.agree import Disagreement, agree, check_policy, is_verdict
 from cli.review.decided import Reading
@@ -55,6 +55,7 @@ from scorer.ours import is_run
     help="Write the rows that nothing was decided of, with each answer, to a file of JSON lines.",
 )
 @click.option("--force", is_flag=True, help="Replace the file of disagreements if it is there.")
+@data_option
 @log_file_option
 @json_option
 def pull(
@@ -68,6 +69,7 @@ def pull(
     policy: str,
     disagreements: Path | None,
     force: bool,
+    data: tuple[str, ...],
     log_file: Path | None,
     as_json: bool,
 ) -> None:
@@ -98,7 +100,7 @@ def pull(
         with DecisionStore(opened) as store:
             if files:
                 kind = _kind(files, source)
-                reading = read_run(files[0], opened) if kind == RUN else read_files(files, kind, opened)
+                reading = read_run(files[0], opened, data or None) if kind == RUN else read_files(files, kind, opened)
             else:
                 place, account = _where(store.places(), source, name, url, api_key, workspace)
                 kind = place.tool
@@ -111,16 +113,18 @@ def pull(
             given = given_labels(opened, sorted({answer.row for answer in answers}))
             decisions, open_rows = agree(answers, policy, given, opened.class_names, kind)
             strange = _strange(opened, answers)
-            people: dict[int, set[str]] = {}
+            rows = [*(one.row for one in decisions), *(one.row for one in open_rows)]
+            settled: dict[int, list[Answer]] = {row: [] for row in rows}
             for answer in answers:
-                people.setdefault(answer.row, set()).add(answer.annotator)
-            added = store.add(decisions, people, kind)
+                if answer.row in settled:
+                    settled[answer.row].append(answer)
+            added = store.add(decisions, settled, kind)
             held = store.current()
         verdicts = Counter(decision.verdict for decision in decisions)
         done = Pulled(
             run=str(run),
             source=kind,
-            answers=len(answers),
+            answers=len(reading.answers),
             **{verdict: verdicts[verdict] for verdict in (KEPT, RELABELLED, DISCARDED)},
             added=added.new,
             older=added.older,
@@ -193,7 +197,8 @@ def _print(done: Pulled) -> None:
     for label, count in done.unknown_labels.items():
         console.print(safe(f"{count:,} answers can't decide: the model has no class {label!r}"))
     if done.foreign:
-        console.print(safe(f"{done.foreign:,} records left out: they name no row of this run's data"))
+        kept = ", or keep a label that is no class" if done.source == RUN else ""
+        console.print(safe(f"{done.foreign:,} records left out: they name no row of this run's data{kept}"))
     if done.ahead:
         which = f"{done.ahead:,} new decisions are dated later than now, so they count as made now"
         console.print(safe(f"{which}; set the clock that is wrong, here or there"))

@@ -133,3 +133,12 @@ def test_a_link_and_a_place_without_a_name_are_refused_and_nothing_is_written(
         said = error_line(lossrank("apply", scored, "-o", place, "--force"))
         assert said == f"Error: -o {place} has no name of its own; give the name of a folder, or of a .parquet file"
     assert list((tmp_path / "empty").rglob("*")) == [tmp_path / "empty" / "below"]
+
+
+def test_a_place_that_is_said_through_itself_is_replaced(lossrank: Lossrank, scored: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    lossrank("apply", scored, "-o", out)
+    before = contents(out)
+    result = lossrank("apply", scored, "-o", out / "data" / ".." / ".." / "out", "--force")
+    assert (result.exit_code, contents(out)[DATA], set(contents(out))) == (0, before[DATA], set(before))
+    assert [place.name for place in tmp_path.iterdir() if "out" in place.name] == ["out"]

@@ -79,6 +79,11 @@ def test_a_part_without_one_of_its_marks_is_somebodys_words(cut: str) -> None:
     assert parts(card)[1] == f"{words.rstrip()}\n\n{MARK}\n\n# Third\n\n{END}\n"
 
 
+def test_the_mark_that_some_editors_put_before_all_does_not_hide_the_head() -> None:
+    head, text = parts(pushed("First", b"\xef\xbb\xbf" + THEIRS))
+    assert (head["license"], text[:7]) == ("cc-by-4.0", "# News\n")
+
+
 def test_a_card_without_a_head_gets_one_and_no_warning(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     head, text = parts(pushed("First", b"# News\r\n"))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -134,6 +135,36 @@ def test_another_policy_decides_anew_what_the_same_people_said(
         store.decide(1, RELABELLED, "Sci/Tech", annotator="carol")
     lossrank("pull", fresh.path, *said, "--policy", "user=ana")
     assert held(fresh) == ("Sci/Tech", "carol")
+
+
+def test_an_older_copy_of_somebodys_file_does_not_take_their_newer_word_back(
+    fresh: RunDirectory, lossrank: Lossrank, files: Callable[..., list[Path]]
+) -> None:
+    lossrank("pull", fresh.path, *files(ana="World", later=LATER))
+    result = lossrank("pull", fresh.path, *files(ana="Sports"))
+    assert "1 of them are older than what was decided of their row here, which holds." in result.stdout
+    assert held(fresh) == ("World", "ana")
+    lossrank("pull", fresh.path, *files(ana="Sports", ben="World"))  # who disagree, and did so before
+    assert held(fresh) == ("World", "ana")
+    assert lossrank("pull", fresh.path, *files(ana="World", later=LATER)).stdout.endswith("; 0 decisions are new\n")
+    assert held(fresh) == ("World", "ana")
+
+
+def test_a_person_whose_word_decides_leaves_alone_the_rows_they_did_not_answer(
+    fresh: RunDirectory, lossrank: Lossrank, files: Callable[..., list[Path]]
+) -> None:
+    lossrank("pull", fresh.path, *files(ana=["Sports", "Sports"]))
+    lossrank("pull", fresh.path, *files(ana=["Sports", "Sports"], ben=["World", ""]), "--policy", "user=ben")
+    assert (held(fresh), held(fresh, 2)) == (("World", "ben"), ("Sports", "ana"))
+
+
+def test_a_file_of_a_clock_that_was_ahead_can_be_corrected(
+    fresh: RunDirectory, lossrank: Lossrank, files: Callable[..., list[Path]]
+) -> None:
+    lossrank("pull", fresh.path, *files(ana="Sports", later=2_000_000_000))
+    for word in ("World", "Sports", "World"):
+        lossrank("pull", fresh.path, *files(ana=word, later=int(time.time()) - NAMES["ana"] + 1))
+        assert held(fresh) == (word, "ana")
 
 
 def test_the_latest_of_answers_that_are_as_old_as_each_other_is_nobodys(

@@ -88,8 +88,65 @@ def test_rows_are_found_by_their_ids_where_some_are_gone(
     fewer = score("fewer", table.slice(5), "key")
     result = lossrank("pull", fewer, with_ids)
     assert result.exit_code == 3
-    assert result.stderr == "1 records left out: they name no row of this run's data\n"
+    why = "they name no row of this run's data, or keep a label that is no class"
+    assert result.stderr == f"1 records left out: {why}\n"
     assert verdicts(fewer) == {3: (RELABELLED, "Sports"), 16: (DISCARDED, None)}
+
+
+def test_rows_that_were_discarded_and_are_gone_are_not_missed(
+    first: Path, score: Callable[..., Path], lossrank: Lossrank, tmp_path: Path
+) -> None:
+    with_ids = score("ids", tmp_path / "first.parquet", "key")
+    decide(with_ids, {3: DISCARDED, 8: "Sports"})
+    fewer = score("fewer", pq.read_table(tmp_path / "first.parquet").slice(5), "key")
+    result = lossrank("pull", fewer, with_ids)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == "1 answers: 0 rows kept, 1 relabelled, 0 discarded; 1 decisions are new\n"
+
+
+def test_other_rows_of_as_many_are_left_out_by_their_ids(
+    first: Path, score: Callable[..., Path], lossrank: Lossrank, tmp_path: Path
+) -> None:
+    with_ids = score("ids", tmp_path / "first.parquet", "key")
+    decide(with_ids, {3: KEPT, 8: "Sports"})
+    table = pa.table({"text": make_texts(40), "label": NAMES, "key": [f"z{i}" for i in range(40)]})
+    result = lossrank("pull", score("other", table, "key"), with_ids)
+    assert result.exit_code == 3
+    assert result.stdout.startswith("0 answers: ")
+
+
+def test_a_newer_decision_here_is_not_taken_back_by_an_older_one_there(
+    first: Path, score: Callable[..., Path], lossrank: Lossrank, tmp_path: Path
+) -> None:
+    second = score("second", tmp_path / "first.parquet")
+    earlier = score("earlier", tmp_path / "first.parquet")
+    decide(earlier, {8: "World"})
+    decide(first, {8: "Sci/Tech"})
+    lossrank("pull", second, first)
+    result = lossrank("pull", second, earlier)
+    assert "1 of them are older than what was decided of their row here, which holds." in result.stdout
+    assert verdicts(second)[8] == (RELABELLED, "Sci/Tech")
+
+
+def test_what_apply_wrote_of_another_run_with_as_many_rows_is_refused(
+    first: Path, score: Callable[..., Path], lossrank: Lossrank, tmp_path: Path
+) -> None:
+    unrelated = score("unrelated", pa.table({"text": make_texts(41)[1:], "label": NAMES}))
+    decide(unrelated, {3: KEPT, 8: "Sports", 21: DISCARDED, 30: KEPT, 31: KEPT})
+    lossrank("apply", unrelated, "-o", tmp_path / "corrected")
+    told = error_line(lossrank("pull", score("second", tmp_path / "corrected"), first))
+    assert "can only be matched by an id" in told
+
+
+def test_data_that_were_moved_are_read_where_they_lie_now(
+    first: Path, score: Callable[..., Path], lossrank: Lossrank, tmp_path: Path
+) -> None:
+    lossrank("apply", first, "-o", tmp_path / "corrected")
+    second = score("second", tmp_path / "corrected")
+    (tmp_path / "corrected").rename(tmp_path / "moved")
+    assert error_line(lossrank("pull", second, first)).endswith("where it lies now with --data")
+    assert lossrank("pull", second, first, "--data", tmp_path / "moved").exit_code == 0
+    assert len(held(second)) == 4
 
 
 def test_a_run_of_other_data_is_refused_though_it_has_as_many_rows(

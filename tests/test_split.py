@@ -77,7 +77,9 @@ def test_a_test_split_is_known_by_its_names(spec: dict[str, Any], split: str) ->
                 "GreatestHits",
             )
         ),
+        ({"data": "/me/dev/x/a.csv", "relative": ["dev/x/a.csv"], "files": [{"file": "/me/dev/x/a.csv"}]}, "train"),
         ({"data": "/x/reviews-dev.csv"}, "validation"),
+        ({"data": "/x/dev", "relative": ["dev"], "files": [{"file": "/x/dev/a.csv"}]}, "validation"),
         ({"data": "ag_news", "split": "validation[:5]"}, "validation"),
         ({"kind": "table"}, "train"),
     ],

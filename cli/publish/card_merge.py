@@ -23,7 +23,7 @@ def read_card(content: bytes, place: str) -> Any:
     from huggingface_hub import DatasetCard
 
     try:
-        text = content.decode()
+        text = content.decode("utf-8-sig")
         has_head = text.lstrip().startswith("---")
         return DatasetCard(text if has_head else f"---\n{{}}\n---\n\n{text}")  # the library warns of none
     except Exception as error:  # YAML's errors among them

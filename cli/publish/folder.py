@@ -95,6 +95,7 @@ def folder_written(out: Path) -> Iterator[Path]:
     Raises:
         RunError: the disk is full or the place can't be written; what was at ``out`` is as it was.
     """
+    out = out.parent.resolve() / out.name  # which may lead through the folder that is renamed
     beside = _beside(out, _UNFINISHED)
     with reporting(out):
         try:

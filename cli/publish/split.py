@@ -58,8 +58,12 @@ def _names(spec: dict[str, Any]) -> list[str]:
 
 
 def _nearest(place: PurePosixPath) -> str | None:
-    """Return the part of a path or a glob that says what split it means: the last one that names any."""
-    return next((part for part in reversed(place.parts) if _splits(part)), None)
+    """Return the part of a path or a glob that says what split it means: the last one that names any.
+
+    A folder further up that is called dev need not say so, other than one that is called test: that is better asked.
+    """
+    part = next((part for part in reversed(place.parts) if _splits(part)), None)
+    return part if part and (TEST in _splits(part) or part == place.name) else None
 
 
 def _is_split(folder: str) -> bool:

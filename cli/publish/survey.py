@@ -16,7 +16,8 @@ from scorer.parts import FilePart
 _Form: TypeAlias = tuple[pa.DataType, str]
 
 # What every value of a column must look like for its type; what is written otherwise, such as 007, must stay text.
-_WHOLE, _FRACTION, _POWER = r"-?(0|[1-9][0-9]{0,15})", r"\.[0-9]*[1-9]", r"-?[1-9](\.[0-9]*[1-9])?e[+-][0-9]{1,3}"
+_WHOLE, _FRACTION, _SMALL = r"-?(0|[1-9][0-9]{0,15})", r"\.[0-9]*[1-9]", r"-?[1-9](\.[0-9]*[1-9])?e-[0-9]{1,3}"
+_LARGE = _SMALL.replace("e-", r"e\+")
 _FORMS: tuple[_Form, ...] = (
     (pa.int64(), r"^(0|-?[1-9][0-9]{0,18})$"),
     (pa.bool_(), r"^(?i:true|false)$"),
@@ -24,13 +25,13 @@ _FORMS: tuple[_Form, ...] = (
 # Whole numbers among others are 1 or 1.0, not both in one column, and 1.10 is none: no two values may become one.
 _CSV_FORMS: tuple[_Form, ...] = (
     *_FORMS,
-    (pa.float64(), f"^({_WHOLE}({_FRACTION})?|{_POWER}|nan|NaN)$"),
-    (pa.float64(), f"^({_WHOLE}({_FRACTION}|\\.0)|{_POWER}|nan|NaN)$"),
+    (pa.float64(), f"^({_WHOLE}({_FRACTION})?|{_SMALL}|nan|NaN)$"),
+    (pa.float64(), f"^({_WHOLE}({_FRACTION}|\\.0)|{_SMALL}|nan|NaN)$"),
 )
 # What was no string is as Python writes it.
 _JSON_FORMS: tuple[_Form, ...] = (
     *_FORMS,
-    (pa.float64(), f"^({_WHOLE}({_FRACTION}|\\.0)?|{_POWER}|NaN|-?Infinity)$"),
+    (pa.float64(), f"^({_WHOLE}({_FRACTION}|\\.0)?|{_SMALL}|{_LARGE}|NaN|-?Infinity)$"),
 )
 _ROUNDED = "e|.{16}"  # a number of no more than 15 digits is what its double is written as
 

@@ -1,28 +1,31 @@
 """read_run(): what people decided of the rows of another run, of this one's data or of those that became them."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cli.publish.decided import decided_rows
+from cli.publish.decided import Decided, decided_rows
 from cli.publish.matching import BY_ID, matched
 from cli.review.decided import Reading
-from cli.review.decision import DISCARDED, KEPT, Answer
+from cli.review.decision import DISCARDED, KEPT, UNREVIEWED, Answer
+from cli.review.given import given_labels
 from scorer import RunDirectory, RunError
 from scorer.reopen import reopen_source
+from scorer.source import Data
 
 RUN = "run"  # as a decision's source
 _STATUS = re.compile(r"label_status(_\d+)?")  # the columns of `apply`
 
 
-def read_run(path: Path, run: RunDirectory) -> Reading:
-    """Read another run's decisions as answers about ``run``'s rows.
+def read_run(path: Path, run: RunDirectory, data: Data | None = None) -> Reading:
+    """Read another run's decisions as answers about ``run``'s rows; ``data`` is where its data lies now.
 
-    A kept row has the label that it had there. Rows are the same by number where the data are the same, or are what
-    ``lossrank apply`` made of the other run's with these decisions, whole; else by id. Decisions of rows that this run
-    has not, or of a label that is no class, are counted as ``foreign``.
+    A kept row has the label that it had there. Rows are the same by number where the data are the same, else by id, and
+    without ids by number where the data are what ``lossrank apply`` made of the other run's with just these decisions.
+    Decisions of rows that this run has not, discarded ones aside, and of kept labels that are no class, are counted as
+    ``foreign``.
 
     Raises:
         RunError: it is no finished run, nobody has decided anything there, or the rows can't be matched.
@@ -32,38 +35,55 @@ def read_run(path: Path, run: RunDirectory) -> Reading:
     if other.path.resolve() == run.path.resolve():
         raise RunError(f"{path} is the run itself; give another one, whose decisions it is to have")
     decided = decided_rows(other)
-    rows = _same_rows(other, run, {one.row: one.verdict for one in decided.decisions})
-    answers = []
+    rows = _same_rows(other, run, decided, data)
+    answers, foreign = [], 0
     for one, given in zip(decided.decisions, decided.given, strict=True):
         label = given if one.verdict == KEPT else one.label
         if one.row in rows and (label is not None or one.verdict == DISCARDED):
             answers.append(Answer(rows[one.row], one.annotator, label, one.decided_at))
-    return Reading(answers, len(decided.decisions) - len(answers), frozenset())
+        else:
+            foreign += one.verdict != DISCARDED
+    return Reading(answers, foreign, frozenset())
 
 
-def _same_rows(other: RunDirectory, run: RunDirectory, verdicts: Mapping[int, str]) -> dict[int, int]:
+def _same_rows(other: RunDirectory, run: RunDirectory, decided: Decided, data: Data | None) -> dict[int, int]:
     """Return the number that each decided row of another run has in this one, of those that it has."""
-    if other.data_fingerprint == run.data_fingerprint or _is_applied(run, other.num_rows, verdicts):
-        return {row: row for row in verdicts}
-    if not (other.columns["id"] and run.columns["id"]):
+    by_number = {row: row for row in decided.rows.tolist()}
+    if other.data_fingerprint == run.data_fingerprint:
+        return by_number
+    if other.columns["id"] and run.columns["id"]:
+        return _by_id(other, run, decided.rows)
+    if not _is_applied(other, run, decided, data):
         raise RunError(
             f"the data of {run.path} are neither those of {other.path} nor what `lossrank apply` made of them now, so "
             "their rows can only be matched by an id: score both with --id-column"
         )
+    return by_number
+
+
+def _by_id(other: RunDirectory, run: RunDirectory, rows: NDArray[np.int64]) -> dict[int, int]:
     found: dict[int, int] = {}
     for pairs in matched(other, run, BY_ID):
-        decided = np.isin(pairs.row_a, list(verdicts))
-        found |= zip(pairs.row_a[decided].tolist(), pairs.row_b[decided].tolist(), strict=True)
+        wanted = np.isin(pairs.row_a, rows)
+        found |= zip(pairs.row_a[wanted].tolist(), pairs.row_b[wanted].tolist(), strict=True)
     return found
 
 
-def _is_applied(run: RunDirectory, num_rows: int, verdicts: Mapping[int, str]) -> bool:
-    """Say whether the data have a column in which each decided row has the status that its decision gave it."""
-    if run.num_rows != num_rows:
+def _is_applied(other: RunDirectory, run: RunDirectory, decided: Decided, data: Data | None) -> bool:
+    """Say whether a run's data have the labels and, in one column, the statuses that another's decisions gave them."""
+    if run.num_rows != other.num_rows:
         return False
-    source = reopen_source(run.manifest["data"]["spec"], run.data_fingerprint)
+    labels = given_labels(run, decided.rows.tolist())
+    pairs = zip(decided.decisions, decided.given, strict=True)
+    if [given if one.label is None else one.label for one, given in pairs] != list(labels.values()):
+        return False
+    source = reopen_source(run.manifest["data"]["spec"], run.data_fingerprint, data)
     names = [name for name in source.schema.names if _STATUS.fullmatch(name)]
-    if not names:
-        return False
-    taken = source.take(np.array(list(verdicts), dtype=np.int64))
-    return any(taken[name].to_pylist() == list(verdicts.values()) for name in names)
+    statuses = np.full(run.num_rows, UNREVIEWED, dtype=object)
+    statuses[decided.rows] = [one.verdict for one in decided.decisions]
+    same, at = dict.fromkeys(names, True), 0
+    for batch in source.read(names) if names else ():
+        for name in names:
+            same[name] &= batch[name].to_pylist() == statuses[at : at + len(batch)].tolist()
+        at += len(batch)
+    return any(same.values())

@@ -7,7 +7,7 @@ holds, wherever it was made: on this machine's page, or on a server and pulled f
 
 import contextlib
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import TracebackType
@@ -148,9 +148,9 @@ class DecisionStore:
             return latest
 
     def first_said(
-        self, answers: Collection[Answer], source: str, emptied: Iterable[tuple[int, str]] = ()
+        self, answers: Iterable[Answer], source: str, emptied: Iterable[tuple[int, str]] = ()
     ) -> list[Answer]:
-        """Return the answers of a source that doesn't date them, each as old as it was when it first came.
+        """Return each person's latest answer to each row, as old as when it first came, of a source that dates none.
 
         So one that was pulled before does not become newer than what was decided of its row since. What a person said
         of a row that they ``emptied`` is forgotten: said once more, it is new.
@@ -158,37 +158,40 @@ class DecisionStore:
         Raises:
             RunError: the store can't be written.
         """
+        latest = {(one.row, one.annotator): one for one in sorted(answers, key=lambda one: one.answered_at)}
         dated = []
-        gone = set(emptied) - {(answer.row, answer.annotator) for answer in answers}
         with self._writing():
-            for row, annotator in gone:
+            for row, annotator in set(emptied) - latest.keys():
                 _refuse_name(annotator)
                 self._db.execute(
                     "DELETE FROM said WHERE row = ? AND annotator = ? AND source = ?", (row, annotator, source)
                 )
-            for answer in answers:
-                _refuse_name(answer.annotator)
+            for (row, annotator), answer in latest.items():
+                _refuse_name(annotator)
                 known = self._db.execute(
                     "SELECT label, answered_at FROM said WHERE row = ? AND annotator = ? AND source = ?",
-                    (answer.row, answer.annotator, source),
+                    (row, annotator, source),
                 ).fetchone()
                 if known and known[0] == answer.label:
                     answer = replace(answer, answered_at=known[1])
-                elif known is None or known[1] < answer.answered_at:
+                else:
                     self._db.execute(
                         "INSERT OR REPLACE INTO said VALUES (?, ?, ?, ?, ?)",
-                        (answer.row, answer.annotator, source, answer.label, answer.answered_at),
+                        (row, annotator, source, answer.label, answer.answered_at),
                     )
                 dated.append(answer)
         return dated
 
     def add(
-        self, decisions: Iterable[Decision], people: Mapping[int, Iterable[str]] | None = None, source: str = ""
+        self,
+        decisions: Iterable[Decision],
+        answers: Mapping[int, Sequence[Answer]] | None = None,
+        source: str = "",
     ) -> Added:
         """Add decisions that were made elsewhere, all or none; those that are here already are left as they are.
 
-        ``people`` are those who answered in ``source``, by row. What they alone decided of it before is taken back,
-        whatever it was, since the new decision, or that there is none, is what they come to now. A decision dated later
+        ``answers`` are what people said in ``source``, by row. What they alone decided of it until the latest of these
+        is taken back, since the new decision, or that there is none, is what they come to now. A decision dated later
         than now is taken as made now, lest a wrong clock wins over all that comes after; its own date is kept, so that
         it is known when it comes again.
 
@@ -199,8 +202,8 @@ class DecisionStore:
         added, ahead, taken_back = [], 0, 0
         with self._writing():
             now = now_text()
-            for row, names in (people or {}).items():
-                gone = self._take_back(row, names, source, but=by_row.get(row))
+            for row, said in (answers or {}).items():
+                gone = self._take_back(said, source, but=by_row.get(row))
                 taken_back += gone and row not in by_row
             for decision in by_row.values():
                 self._refuse(decision.row, decision.verdict, decision.label)
@@ -213,16 +216,16 @@ class DecisionStore:
             older = sum(held[decision.row] != decision for decision in added)
             return Added(len(added), older, ahead, taken_back)
 
-    def _take_back(self, row: int, people: Iterable[str], source: str, but: Decision | None) -> bool:
-        """Take back what some people, or some of them, decided together of a row, but for one decision.
+    def _take_back(self, answers: Sequence[Answer], source: str, but: Decision | None) -> bool:
+        """Take back what those who answered of a row, or some of them, decided of it before, but for one decision.
 
         Returns whether there was any.
         """
-        names = set(TOGETHER.join(people).split(TOGETHER))
+        names = {name for one in answers for name in one.annotator.split(TOGETHER)}
         stays = {one.number for one in self._select(_THE_SAME, *_identity(but))} if but else set()
         found = self._select(
-            f"SELECT {_FIELDS} FROM decisions WHERE row = ? AND source = ? AND NOT undone",  # noqa: S608
-            *(row, source),
+            f"SELECT {_FIELDS} FROM decisions WHERE row = ? AND source = ? AND said_at <= ? AND NOT undone",  # noqa: S608
+            *(answers[0].row, source, max(one.answered_at for one in answers)),
         )
         theirs = [one for one in found if names.issuperset(one.annotator.split(TOGETHER)) and one.number not in stays]
         self._db.executemany("UPDATE decisions SET undone = 1 WHERE number = ?", [(one.number,) for one in theirs])
