@@ -23,6 +23,7 @@ from scorer.errors import recordable
 from scorer.events import LOG, event
 from scorer.files import reporting
 from scorer.find import would_read
+from scorer.ours import is_part_of_run
 
 _EVERY = 30.0  # seconds between lines of progress
 
@@ -32,11 +33,13 @@ def logging_to(file: Path | None, command: str, **fields: Any) -> Iterator[None]
     """Have a command's events in a file, if there is one: its start with ``fields``, what it tells, and an error.
 
     Raises:
-        RunError: the file can't be written.
+        RunError: the file can't be written, or a run has another use for it.
     """
     if file is None:
         yield
         return
+    if is_part_of_run(file):
+        raise RunError(f"--log-file {file} is part of a run; choose another name")
     with reporting(file):
         handler = _Lines(file, mode="a", encoding="utf-8")
     handler.setFormatter(_Json())

@@ -94,6 +94,8 @@ def pull(
             refuse_existing(disagreements, force)
             if disagreements.resolve() in [file.resolve() for file in files]:
                 raise RunError(f"--disagreements {disagreements} is a file that is pulled; choose another name")
+        if data and not any(map(is_run, files)):
+            raise RunError(f"--data {data[0]} is of use only where another run is pulled; leave it out")
         opened = RunDirectory.open(run)
         if disagreements is not None:
             refuse_own_data(disagreements, opened)
@@ -155,9 +157,9 @@ class Pulled:
     ``disagreements`` are the rows that the answers decide nothing of; of them ``open_rows`` have no decision, and the
     others keep theirs; of ``taken_back`` of them it is undone what the same people had decided.
     ``unknown_labels`` counts the answers with labels that the model has no class of, which decide nothing;
-    ``foreign`` a file's records that are not of the run's data, which are left out; ``withdrawn`` the rows whose
-    decision was pulled before and is not there any more, which holds all the same; ``ahead`` the new decisions that
-    are dated later than now, which count as made now.
+    ``foreign`` a file's records that are not of the run's data, or another run's kept rows whose label is no class,
+    which are left out; ``withdrawn`` the rows whose decision was pulled before and is not there any more, which holds
+    all the same; ``ahead`` the new decisions that are dated later than now, which count as made now.
     """
 
     run: str

@@ -16,7 +16,7 @@ from scorer.address import is_remote
 from scorer.files import write_atomically
 from scorer.find import would_read
 from scorer.formats import format_of
-from scorer.ours import is_run
+from scorer.ours import is_part_of_run, is_run
 from scorer.rank import MEASURES
 from scorer.store import local_place
 
@@ -149,7 +149,7 @@ def refuse_existing(output: Path, force: bool) -> None:
         raise RunError(f"{output.parent} is not a folder; make it first")
     if output.is_dir():
         raise RunError(f"{output} is a folder; give -o a file in it")
-    if output.exists() and any(map(is_run, output.resolve().parents[:2])):
+    if is_part_of_run(output) or (output.exists() and any(map(is_run, output.resolve().parents[:2]))):
         raise RunError(f"{output} is part of a run, which --force does not replace; choose another name")
     if output.exists() and not force:
         raise RunError(f"{output} exists; choose another name, or replace it with --force")

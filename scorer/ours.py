@@ -25,6 +25,13 @@ def is_run(folder: Path) -> bool:
         return False
 
 
+def is_part_of_run(place: Path) -> bool:
+    """Say whether a file, which need not be there yet, is one of those that a run directory is made of."""
+    place = place.resolve()
+    in_scores = _IN_SCORES.fullmatch(place.name) and place.parent.name == SCORES
+    return bool(in_scores and is_run(place.parent.parent)) or bool(_OURS.fullmatch(place.name) and is_run(place.parent))
+
+
 def may_hold_run(path: Path) -> bool:
     """Say whether a path may be written to: nothing there, an empty folder, or a run, if perhaps a damaged one."""
     if not path.is_dir():

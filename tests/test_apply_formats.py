@@ -224,7 +224,8 @@ def test_numbers_of_json_lines_are_numbers(publish: Publish, tmp_path: Path, wri
     ("written", "kind"),
     [
         (("0", "0.5", "1"), "double"),
-        (("0.0", "0.5", "1.0"), "double"),
+        (("0.0", "0.5", "1.0", "1e-7"), "double"),
+        (("0", "0.5", "1e-100"), "double"),
         (("3", "1e-7", "1e-07", "0.00001"), "double"),
         (("1", "1.0", "1.1"), "string"),
         (("1.10", "1.2"), "string"),

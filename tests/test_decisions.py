@@ -285,6 +285,28 @@ def test_what_others_decided_or_elsewhere_is_not_taken_back(
         assert store.add([], {5: said(5, "ben", "cy", "ann")}, "argilla").taken_back == 1
 
 
+def test_what_people_decided_together_they_take_back_together(fresh: RunDirectory) -> None:
+    with DecisionStore(fresh) as store:
+        store.add([replace(elsewhere(row, "2020-01-01"), annotator="ann, ben") for row in (5, 6)])
+        assert store.add([], {5: said(5, "ann, ben"), 6: said(6, "ann")}, "argilla").taken_back == 1
+        assert list(store.current()) == [6]
+
+
+def test_a_decision_dated_later_than_now_is_taken_back_by_what_is_said_since_it_came(fresh: RunDirectory) -> None:
+    with DecisionStore(fresh) as store:
+        store.add([elsewhere(5, "2999-01-01")])
+        assert store.add([], {5: said(5, "ann", moment="2020-01-01")}, "argilla").taken_back == 0
+        assert store.add([], {5: said(5, "ann", moment="2998-01-01")}, "argilla").taken_back == 1
+
+
+def test_of_people_who_answered_only_the_own_answers_take_a_decision_back(fresh: RunDirectory) -> None:
+    with DecisionStore(fresh) as store:
+        store.add([elsewhere(5, "2020-01-02")])
+        answers = [*said(5, "ann", moment="2020-01-01"), *said(5, "ben", moment="2020-01-03")]
+        assert store.add([], {5: answers}, "argilla").taken_back == 0
+        assert store.add([], {5: [*said(5, "ann", moment="2020-01-03"), *answers]}, "argilla").taken_back == 1
+
+
 def test_an_undated_answer_is_as_old_as_when_it_first_came(fresh: RunDirectory) -> None:
     first, second, third = (f"2020-01-0{day}" for day in (1, 2, 3))
     with DecisionStore(fresh) as store:
@@ -294,9 +316,10 @@ def test_an_undated_answer_is_as_old_as_when_it_first_came(fresh: RunDirectory) 
         assert store.first_said(again[:1], "jsonl") == again[:1]
         older = [Answer(5, "ana", "Sports", first)]  # in a copy that was saved before
         assert store.first_said(older, "csv") == older
-        assert store.first_said(again[:1], "csv") == again[:1]  # said once more since
+        assert store.first_said(again[:1], "csv") == [replace(again[0], answered_at=second)]
         newer = [Answer(5, "ana", None, third)]
         assert store.first_said(newer, "csv") == newer
+        assert store.first_said([replace(newer[0], answered_at=first)], "csv", [(5, "ana")]) == newer
         assert store.first_said(again[:1], "csv") == again[:1]
 
 

@@ -227,6 +227,7 @@ def test_what_was_never_logged_is_pulled_by_saying_where(
             ["--from", "rubrix", "--name", "d", "--workspace", "nowhere"],
             "has no workspace 'nowhere' for this key",
         ),
+        (["--data", "moved.parquet"], "--data moved.parquet is of use only where another run is pulled; leave it out"),
         (["--policy", "most"], "the policy is 'most'; it must be one of: majority, unanimous, latest, user=NAME"),
     ],
 )
@@ -237,7 +238,7 @@ def test_errors_are_one_line_and_nothing_is_decided(
     assert result.exit_code == 1
     assert (result.stdout, result.stderr.count("\n")) == ("", 1)
     assert message in result.stderr
-    assert "another" not in result.stderr
+    assert "another" not in result.stderr.replace("another run", "")
     assert decisions(fresh) == {}
     assert server.datasets == {}
 
@@ -252,6 +253,24 @@ def test_a_file_of_disagreements_that_is_there_is_not_replaced(
     assert f"{file} exists; choose another name, or replace it with --force" in result.stderr
     assert lossrank("pull", fresh.path, "--disagreements", file, "--force").exit_code == 0
     assert file.read_text() == ""
+
+
+@pytest.mark.parametrize("option", ["--disagreements", "--log-file"])
+@pytest.mark.parametrize("name", ["review.sqlite", "review.sqlite-wal", "run.json", "scores/part-00099.parquet"])
+def test_no_file_goes_where_the_run_has_its_own(
+    server: FakeRubrix, fresh: RunDirectory, lossrank: Lossrank, option: str, name: str
+) -> None:
+    before = sorted(fresh.path.rglob("*"))
+    result = lossrank("pull", fresh.path, option, fresh.path / name, "--force")
+    assert f"{fresh.path / name} is part of a run" in result.stderr
+    assert (result.exit_code, sorted(fresh.path.rglob("*"))) == (1, before)
+
+
+def test_nor_through_a_link(server: FakeRubrix, fresh: RunDirectory, lossrank: Lossrank, tmp_path: Path) -> None:
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(fresh.path / "review.sqlite")
+    for option in ("--disagreements", "--log-file"):
+        assert f"{link} is part of a run" in lossrank("pull", fresh.path, option, link).stderr
 
 
 def test_it_waits_for_a_server_that_comes_back_and_says_so(

@@ -150,6 +150,26 @@ def test_an_older_copy_of_somebodys_file_does_not_take_their_newer_word_back(
     assert held(fresh) == ("World", "ana")
 
 
+@pytest.mark.parametrize("policy", ["majority", "user=ana"])
+def test_nor_does_it_beside_somebody_elses_newer_file(
+    fresh: RunDirectory, lossrank: Lossrank, files: Callable[..., list[Path]], policy: str
+) -> None:
+    lossrank("pull", fresh.path, *files(ana="World", later=1000))
+    lossrank("pull", fresh.path, *files(ana="Sports"), *files(ben="Sci/Tech", later=2000), "--policy", policy)
+    assert held(fresh) == ("World", "ana")
+
+
+def test_an_older_copy_does_not_make_the_newer_word_new(
+    fresh: RunDirectory, lossrank: Lossrank, files: Callable[..., list[Path]]
+) -> None:
+    lossrank("pull", fresh.path, *files(ana="Sports"))
+    with DecisionStore(fresh) as store:
+        store.decide(1, RELABELLED, "Sci/Tech", annotator="carol")
+    lossrank("pull", fresh.path, *files(ana="World", later=-1000))
+    lossrank("pull", fresh.path, *files(ana="Sports", later=LATER))
+    assert held(fresh) == ("Sci/Tech", "carol")
+
+
 def test_a_person_whose_word_decides_leaves_alone_the_rows_they_did_not_answer(
     fresh: RunDirectory, lossrank: Lossrank, files: Callable[..., list[Path]]
 ) -> None:
@@ -165,6 +185,22 @@ def test_a_file_of_a_clock_that_was_ahead_can_be_corrected(
     for word in ("World", "Sports", "World"):
         lossrank("pull", fresh.path, *files(ana=word, later=int(time.time()) - NAMES["ana"] + 1))
         assert held(fresh) == (word, "ana")
+    with DecisionStore(fresh) as store:
+        store.decide(1, RELABELLED, "Sci/Tech", annotator="carol")
+    lossrank("pull", fresh.path, *files(ana="World", later=LATER))  # what she said before carol
+    assert held(fresh) == ("Sci/Tech", "carol")
+
+
+def test_what_a_clock_that_was_ahead_dated_is_taken_back_as_any_other(
+    fresh: RunDirectory, lossrank: Lossrank, files: Callable[..., list[Path]]
+) -> None:
+    lossrank("pull", fresh.path, *files(ana="Sports", later=2_000_000_000))
+    soon = int(time.time()) - NAMES["ana"] + 2
+    lossrank("pull", fresh.path, *files(ana="Sports", ben="World", later=soon))
+    assert held(fresh) is None
+    lossrank("pull", fresh.path, *files(ana="World", later=soon + 1))
+    lossrank("pull", fresh.path, *files(ana="Sports", ben="Sci/Tech", later=soon + 2))
+    assert held(fresh) is None
 
 
 def test_the_latest_of_answers_that_are_as_old_as_each_other_is_nobodys(

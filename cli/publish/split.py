@@ -60,10 +60,11 @@ def _names(spec: dict[str, Any]) -> list[str]:
 def _nearest(place: PurePosixPath) -> str | None:
     """Return the part of a path or a glob that says what split it means: the last one that names any.
 
-    A folder further up that is called dev need not say so, other than one that is called test: that is better asked.
+    A folder further up may be called dev for another reason.
     """
-    part = next((part for part in reversed(place.parts) if _splits(part)), None)
-    return part if part and (TEST in _splits(part) or part == place.name) else None
+    near = place.parts[-2:]
+    above = [part for part in place.parts[:-2] if part.lower() != "dev"]
+    return next((part for part in reversed([*above, *near]) if _splits(part)), None)
 
 
 def _is_split(folder: str) -> bool:

@@ -22,7 +22,7 @@ _FORMS: tuple[_Form, ...] = (
     (pa.int64(), r"^(0|-?[1-9][0-9]{0,18})$"),
     (pa.bool_(), r"^(?i:true|false)$"),
 )
-# Whole numbers among others are 1 or 1.0, not both in one column, and 1.10 is none: no two values may become one.
+# Whole numbers among others are 1 or 1.0, not both in one column, and 1.10 is none: 1.1 may be another version.
 _CSV_FORMS: tuple[_Form, ...] = (
     *_FORMS,
     (pa.float64(), f"^({_WHOLE}({_FRACTION})?|{_SMALL}|nan|NaN)$"),

@@ -1,6 +1,6 @@
 """What people wrote in a file to decide of rows: a class's name, ``keep`` or ``discard``."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,12 +78,20 @@ def answered(path: Path, said: Iterable[Said], run: RunDirectory, *, strict: boo
     return answers
 
 
+def class_named(word: str, class_names: Collection[str]) -> str | None:
+    """Return the class that a word is the name of, in small or capital letters; None if it is that of none, or several.
+
+    A class of just this name goes before all.
+    """
+    if word in class_names:
+        return word
+    alike = [name for name in class_names if name.strip().casefold() == word.strip().casefold()]
+    return alike[0] if len(alike) == 1 else None
+
+
 def _label(path: Path, said: Said, run: RunDirectory, given: str | None) -> str | None:
-    if said.word in run.class_names:
-        return said.word
-    alike = [name for name in run.class_names if name.strip().casefold() == said.word.casefold()]
-    if len(alike) == 1:
-        return alike[0]
+    if (name := class_named(said.word, run.class_names)) is not None:
+        return name
     if said.word.casefold() == DISCARD:
         return None
     if said.word.casefold() != KEEP:

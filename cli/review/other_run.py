@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cli.publish.decided import Decided, decided_rows
-from cli.publish.matching import BY_ID, matched
-from cli.review.decided import Reading
+from cli.publish.matching import BY_ID, have_ids, matched
+from cli.review.decided import Reading, class_named
 from cli.review.decision import DISCARDED, KEPT, UNREVIEWED, Answer
 from cli.review.given import given_labels
 from scorer import RunDirectory, RunError
@@ -22,8 +22,8 @@ _STATUS = re.compile(r"label_status(_\d+)?")  # the columns of `apply`
 def read_run(path: Path, run: RunDirectory, data: Data | None = None) -> Reading:
     """Read another run's decisions as answers about ``run``'s rows; ``data`` is where its data lies now.
 
-    A kept row has the label that it had there. Rows are the same by number where the data are the same, else by id, and
-    without ids by number where the data are what ``lossrank apply`` made of the other run's with just these decisions.
+    A kept row has the label that it had there. Rows are the same by number where the data are the same, or are what
+    ``lossrank apply`` made of the other run's with just these decisions and every row; else by id.
     Decisions of rows that this run has not, discarded ones aside, and of kept labels that are no class, are counted as
     ``foreign``.
 
@@ -39,6 +39,8 @@ def read_run(path: Path, run: RunDirectory, data: Data | None = None) -> Reading
     answers, foreign = [], 0
     for one, given in zip(decided.decisions, decided.given, strict=True):
         label = given if one.verdict == KEPT else one.label
+        if label is not None:
+            label = class_named(label, run.class_names) or label
         if one.row in rows and (label is not None or one.verdict == DISCARDED):
             answers.append(Answer(rows[one.row], one.annotator, label, one.decided_at))
         else:
@@ -49,16 +51,14 @@ def read_run(path: Path, run: RunDirectory, data: Data | None = None) -> Reading
 def _same_rows(other: RunDirectory, run: RunDirectory, decided: Decided, data: Data | None) -> dict[int, int]:
     """Return the number that each decided row of another run has in this one, of those that it has."""
     by_number = {row: row for row in decided.rows.tolist()}
-    if other.data_fingerprint == run.data_fingerprint:
+    if other.data_fingerprint == run.data_fingerprint or _is_applied(other, run, decided, data):
         return by_number
-    if other.columns["id"] and run.columns["id"]:
-        return _by_id(other, run, decided.rows)
-    if not _is_applied(other, run, decided, data):
+    if not have_ids(other, run):
         raise RunError(
-            f"the data of {run.path} are neither those of {other.path} nor what `lossrank apply` made of them now, so "
-            "their rows can only be matched by an id: score both with --id-column"
+            f"the data of {run.path} are neither those of {other.path} nor all that `lossrank apply` made of them now, "
+            "so their rows can only be matched by an id: score both with --id-column"
         )
-    return by_number
+    return _by_id(other, run, decided.rows)
 
 
 def _by_id(other: RunDirectory, run: RunDirectory, rows: NDArray[np.int64]) -> dict[int, int]:
@@ -75,7 +75,8 @@ def _is_applied(other: RunDirectory, run: RunDirectory, decided: Decided, data: 
         return False
     labels = given_labels(run, decided.rows.tolist())
     pairs = zip(decided.decisions, decided.given, strict=True)
-    if [given if one.label is None else one.label for one, given in pairs] != list(labels.values()):
+    wanted = [given if one.label is None else one.label for one, given in pairs]
+    if [label and class_named(label, run.class_names) for label in wanted] != list(labels.values()):
         return False
     source = reopen_source(run.manifest["data"]["spec"], run.data_fingerprint, data)
     names = [name for name in source.schema.names if _STATUS.fullmatch(name)]

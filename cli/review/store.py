@@ -26,6 +26,7 @@ from cli.review.decision import (
     now_text,
     utc_text,
 )
+from cli.review.said import dated, refuse_name
 from scorer import RunDirectory, RunError
 
 _FIELDS = "row, verdict, label, annotator, source, decided_at, number"  # as Decision has them
@@ -158,29 +159,8 @@ class DecisionStore:
         Raises:
             RunError: the store can't be written.
         """
-        latest = {(one.row, one.annotator): one for one in sorted(answers, key=lambda one: one.answered_at)}
-        dated = []
         with self._writing():
-            for row, annotator in set(emptied) - latest.keys():
-                _refuse_name(annotator)
-                self._db.execute(
-                    "DELETE FROM said WHERE row = ? AND annotator = ? AND source = ?", (row, annotator, source)
-                )
-            for (row, annotator), answer in latest.items():
-                _refuse_name(annotator)
-                known = self._db.execute(
-                    "SELECT label, answered_at FROM said WHERE row = ? AND annotator = ? AND source = ?",
-                    (row, annotator, source),
-                ).fetchone()
-                if known and known[0] == answer.label:
-                    answer = replace(answer, answered_at=known[1])
-                else:
-                    self._db.execute(
-                        "INSERT OR REPLACE INTO said VALUES (?, ?, ?, ?, ?)",
-                        (row, annotator, source, answer.label, answer.answered_at),
-                    )
-                dated.append(answer)
-        return dated
+            return dated(self._db, answers, source, emptied)
 
     def add(
         self,
@@ -190,10 +170,10 @@ class DecisionStore:
     ) -> Added:
         """Add decisions that were made elsewhere, all or none; those that are here already are left as they are.
 
-        ``answers`` are what people said in ``source``, by row. What they alone decided of it until the latest of these
-        is taken back, since the new decision, or that there is none, is what they come to now. A decision dated later
-        than now is taken as made now, lest a wrong clock wins over all that comes after; its own date is kept, so that
-        it is known when it comes again.
+        ``answers`` are what people said in ``source``, by row. What they alone decided of it until they said that is
+        taken back, since the new decision, or that there is none, is what they come to now. A decision dated later than
+        now is taken as made now, lest a wrong clock wins over all that comes after; its own date is kept, so that it is
+        known when it comes again.
 
         Raises:
             RunError: a decision has no such row, verdict or class, or the store can't be written.
@@ -207,7 +187,7 @@ class DecisionStore:
                 taken_back += gone and row not in by_row
             for decision in by_row.values():
                 self._refuse(decision.row, decision.verdict, decision.label)
-                _refuse_name(decision.annotator)
+                refuse_name(decision.annotator)
                 if not self._select(f"{_THE_SAME} AND NOT undone", *_identity(decision)):
                     ahead += decision.decided_at > now
                     moment = min(decision.decided_at, now)
@@ -221,13 +201,16 @@ class DecisionStore:
 
         Returns whether there was any.
         """
-        names = {name for one in answers for name in one.annotator.split(TOGETHER)}
+        said_at: dict[str, str] = {}  # when each person last said something
+        for one in answers:
+            for name in one.annotator.split(TOGETHER):
+                said_at[name] = max(one.answered_at, said_at.get(name, ""))
         stays = {one.number for one in self._select(_THE_SAME, *_identity(but))} if but else set()
         found = self._select(
-            f"SELECT {_FIELDS} FROM decisions WHERE row = ? AND source = ? AND said_at <= ? AND NOT undone",  # noqa: S608
-            *(answers[0].row, source, max(one.answered_at for one in answers)),
+            f"SELECT {_FIELDS} FROM decisions WHERE row = ? AND source = ? AND NOT undone",  # noqa: S608
+            *(answers[0].row, source),
         )
-        theirs = [one for one in found if names.issuperset(one.annotator.split(TOGETHER)) and one.number not in stays]
+        theirs = [one for one in found if one.number not in stays and _is_before(one, said_at)]
         self._db.executemany("UPDATE decisions SET undone = 1 WHERE number = ?", [(one.number,) for one in theirs])
         return bool(theirs)
 
@@ -301,12 +284,10 @@ def _identity(decision: Decision) -> tuple[object, ...]:
     return one.row, one.verdict, one.label, one.annotator, one.source, one.decided_at
 
 
-def _refuse_name(annotator: str) -> None:
-    """Pass a name that can be stored: JSON can hold half a character, which is no text."""
-    try:
-        annotator.encode()
-    except UnicodeEncodeError as error:
-        raise RunError(f"the annotator {annotator!r} holds half a character; write the name anew") from error
+def _is_before(decision: Decision, said_at: Mapping[str, str]) -> bool:
+    """Say whether all who made a decision said something, and one of them since."""
+    people = decision.annotator.split(TOGETHER)
+    return said_at.keys() >= set(people) and decision.decided_at <= max(said_at[name] for name in people)
 
 
 def read_decisions(run: RunDirectory) -> dict[int, Decision] | None:
