@@ -14,7 +14,7 @@ from cli.output import data_option, json_line, json_option, log_file_option, pri
 from cli.ranking import refuse_existing, refuse_own_data
 from cli.review.agree import Disagreement, agree, check_policy, is_verdict
 from cli.review.decided import Reading
-from cli.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place
+from cli.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place, now_text
 from cli.review.exchange import FILES, read_files
 from cli.review.given import given_labels
 from cli.review.options import server_options
@@ -112,6 +112,7 @@ def pull(
             withdrawn = _decided(store, kind) & silent
             if files and kind != RUN and not FILES[kind].dated:
                 answers = store.first_said(answers, kind, reading.undecided)
+            outdated = len({_word(one) for one in answers} - {_word(one) for one in reading.answers})
             given = given_labels(opened, sorted({answer.row for answer in answers}))
             decisions, open_rows = agree(answers, policy, given, opened.class_names, kind)
             strange = _strange(opened, answers)
@@ -130,6 +131,7 @@ def pull(
             **{verdict: verdicts[verdict] for verdict in (KEPT, RELABELLED, DISCARDED)},
             added=added.new,
             older=added.older,
+            outdated=outdated,
             disagreements=open_rows,
             open_rows=[each.row for each in open_rows if each.row not in held],
             taken_back=added.taken_back,
@@ -154,6 +156,7 @@ def pull(
 class Pulled:
     """What a pull brought: decisions by verdict, of which ``added`` are new and ``older`` don't hold.
 
+    ``outdated`` counts the answers of an older copy of a file, of whose people later ones are known, which count.
     ``disagreements`` are the rows that the answers decide nothing of; of them ``open_rows`` have no decision, and the
     others keep theirs; of ``taken_back`` of them it is undone what the same people had decided.
     ``unknown_labels`` counts the answers with labels that the model has no class of, which decide nothing;
@@ -170,6 +173,7 @@ class Pulled:
     discarded: int
     added: int
     older: int
+    outdated: int
     disagreements: list[Disagreement]
     open_rows: list[int]
     taken_back: int
@@ -186,6 +190,9 @@ def _print(done: Pulled) -> None:
     )
     if done.older:
         click.echo(f"{done.older:,} of them are older than what was decided of their row here, which holds.")
+    if done.outdated:
+        which = f"{done.outdated:,} answers are older than what the same people said in an earlier pull"
+        click.echo(f"{which}, which counts in their place.")
     console = stderr()
     if done.taken_back:
         which = f"{done.taken_back:,} decisions of an earlier pull are taken back"
@@ -297,7 +304,11 @@ def _read_server(run: RunDirectory, place: Place, account: Account, decided: Ite
         silent = set(decided) - {answer.row for answer in answers}
         rows = {record_id(run.data_fingerprint, row): row for row in sorted(silent)}
         there = server.listed(place, list(rows))
-    return Reading(answers, 0, frozenset((row, "") for id, row in rows.items() if id in there))
+    return Reading(answers, 0, {(row, ""): now_text() for id, row in rows.items() if id in there})
+
+
+def _word(answer: Answer) -> tuple[int, str, str | None]:
+    return answer.row, answer.annotator, answer.label
 
 
 def _strange(run: RunDirectory, answers: Iterable[Answer]) -> dict[str, int]:

@@ -315,11 +315,11 @@ def test_an_undated_answer_is_as_old_as_when_it_first_came(fresh: RunDirectory) 
         assert store.first_said(again, "csv") == [replace(again[0], answered_at=second), *again[1:]]
         assert store.first_said(again[:1], "jsonl") == again[:1]
         older = [Answer(5, "ana", "Sports", first)]  # in a copy that was saved before
-        assert store.first_said(older, "csv") == older
+        assert store.first_said(older, "csv") == [Answer(5, "ana", "World", second)]
         assert store.first_said(again[:1], "csv") == [replace(again[0], answered_at=second)]
         newer = [Answer(5, "ana", None, third)]
         assert store.first_said(newer, "csv") == newer
-        assert store.first_said([replace(newer[0], answered_at=first)], "csv", [(5, "ana")]) == newer
+        assert store.first_said([replace(newer[0], answered_at=first)], "csv", {(5, "ana"): third}) == newer
         assert store.first_said(again[:1], "csv") == again[:1]
 
 

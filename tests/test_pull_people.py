@@ -140,23 +140,51 @@ def test_another_policy_decides_anew_what_the_same_people_said(
 def test_an_older_copy_of_somebodys_file_does_not_take_their_newer_word_back(
     fresh: RunDirectory, lossrank: Lossrank, files: Callable[..., list[Path]]
 ) -> None:
-    lossrank("pull", fresh.path, *files(ana="World", later=LATER))
+    lossrank("pull", fresh.path, *files(ana="World", later=1000))
     result = lossrank("pull", fresh.path, *files(ana="Sports"))
-    assert "1 of them are older than what was decided of their row here, which holds." in result.stdout
+    assert result.stdout == (
+        "1 answers: 0 rows kept, 1 relabelled, 0 discarded; 0 decisions are new\n"
+        "1 answers are older than what the same people said in an earlier pull, which counts in their place.\n"
+    )
     assert held(fresh) == ("World", "ana")
-    lossrank("pull", fresh.path, *files(ana="Sports", ben="World"))  # who disagree, and did so before
-    assert held(fresh) == ("World", "ana")
-    assert lossrank("pull", fresh.path, *files(ana="World", later=LATER)).stdout.endswith("; 0 decisions are new\n")
+    assert lossrank("pull", fresh.path, *files(ana="World", later=1000)).stdout.endswith("; 0 decisions are new\n")
     assert held(fresh) == ("World", "ana")
 
 
-@pytest.mark.parametrize("policy", ["majority", "user=ana"])
-def test_nor_does_it_beside_somebody_elses_newer_file(
-    fresh: RunDirectory, lossrank: Lossrank, files: Callable[..., list[Path]], policy: str
+def test_nor_does_it_vote_for_what_they_said_before(
+    fresh: RunDirectory, lossrank: Lossrank, files: Callable[..., list[Path]]
+) -> None:
+    lossrank("pull", fresh.path, *files(ana="World"))
+    lossrank("pull", fresh.path, *files(ana="Sports", later=1000))
+    done = lossrank("pull", fresh.path, *files(ana="World", ben="World"), "--json")  # but ana says Sports by now
+    document = json.loads(done.stdout)
+    assert (document["outdated"], document["relabelled"], document["open_rows"]) == (1, 0, [1])
+    assert [answer["label"] for answer in document["disagreements"][0]["answers"]] == ["World", "Sports"]
+    assert held(fresh) is None
+
+
+def test_an_older_copy_that_is_still_empty_makes_no_word_new(
+    fresh: RunDirectory, lossrank: Lossrank, files: Callable[..., list[Path]]
+) -> None:
+    lossrank("pull", fresh.path, *files(ana="World"))
+    with DecisionStore(fresh) as store:
+        store.decide(1, RELABELLED, "Sci/Tech", annotator="carol")
+    lossrank("pull", fresh.path, *files(ana="", later=-1000))
+    lossrank("pull", fresh.path, *files(ana=["World", "discard"], later=LATER))
+    assert held(fresh) == ("Sci/Tech", "carol")
+
+
+@pytest.mark.parametrize(("policy", "holds"), [("majority", None), ("user=ana", ("World", "ana"))])
+def test_beside_somebody_elses_newer_file_it_stands_for_the_newer_word(
+    fresh: RunDirectory,
+    lossrank: Lossrank,
+    files: Callable[..., list[Path]],
+    policy: str,
+    holds: tuple[str, str] | None,
 ) -> None:
     lossrank("pull", fresh.path, *files(ana="World", later=1000))
     lossrank("pull", fresh.path, *files(ana="Sports"), *files(ben="Sci/Tech", later=2000), "--policy", policy)
-    assert held(fresh) == ("World", "ana")
+    assert held(fresh) == holds
 
 
 def test_an_older_copy_does_not_make_the_newer_word_new(

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from cli.review.decided import FileError, Reading, Said, answered, words
+from cli.review.decided import FileError, Reading, Said, answered, words, written_at
 from cli.review.flat import PAIR, RECORD_ID, TEXT, flat, screen, texts
 from cli.review.records import ReviewRecord, row_of
 from cli.review.server import Form
@@ -69,7 +69,7 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
             said.append(Said(row, word, who, f"line {number}"))
         else:
             undecided.add((row, who))
-    return Reading(answered(path, said, run), foreign, frozenset(undecided))
+    return Reading(answered(path, said, run), foreign, dict.fromkeys(undecided, written_at(path)))
 
 
 def _rows(path: Path, run: RunDirectory) -> Iterator[tuple[int, dict[str, str]]]:

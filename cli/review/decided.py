@@ -1,6 +1,6 @@
 """What people wrote in a file to decide of rows: a class's name, ``keep`` or ``discard``."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,12 +34,18 @@ class Said:
 class Reading:
     """What a file or a server holds: answers to rows of the run's data, and how many records are of ``foreign`` data.
 
-    ``undecided`` are rows that are there without a decision, each with the person whose it would be.
+    ``undecided`` are rows that are there without a decision, each with the person whose it would be, and when that
+    was so: of a file, when it was last written.
     """
 
     answers: list[Answer]
     foreign: int
-    undecided: frozenset[tuple[int, str]]
+    undecided: Mapping[tuple[int, str], str]
+
+
+def written_at(path: Path) -> str:
+    """Return when a file was last written, as ``Answer.answered_at`` has it."""
+    return utc_text(datetime.fromtimestamp(path.stat().st_mtime, UTC))
 
 
 def words(run: RunDirectory) -> str:
@@ -57,7 +63,7 @@ def answered(path: Path, said: Iterable[Said], run: RunDirectory, *, strict: boo
             words on a row that differ, and ``strict``; the message has their places.
         RunError: there is no such row.
     """
-    moment = utc_text(datetime.fromtimestamp(path.stat().st_mtime, UTC))
+    moment = written_at(path)
     all_said = list(said)
     given = given_labels(run, sorted({one.row for one in all_said}))
     answers = []

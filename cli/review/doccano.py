@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from cli.review import flat
-from cli.review.decided import DISCARD, FileError, Reading, Said, answered
+from cli.review.decided import DISCARD, FileError, Reading, Said, answered, written_at
 from cli.review.lines import read_lines, write_lines
 from cli.review.records import Refusal, ReviewRecord, parted, row_of
 from cli.review.server import Form
@@ -71,7 +71,7 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
                     undecided.add((row, who))
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:  # so does zipfile
         raise FileError(f"{path} is no zip file as doccano writes it ({error}); export it again") from None
-    return Reading(answered(path, said, run, strict=False), foreign, frozenset(undecided))
+    return Reading(answered(path, said, run, strict=False), foreign, dict.fromkeys(undecided, written_at(path)))
 
 
 def _files(path: Path) -> Iterator[tuple[str, IO[bytes]]]:

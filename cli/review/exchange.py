@@ -91,5 +91,8 @@ def read_files(paths: Sequence[Path], kind: str, run: RunDirectory) -> Reading:
         names[path.stem] = path
     readings = [FILES[kind].read(path, run, name) for name, path in names.items()]
     answers = [answer for each in readings for answer in each.answers]
-    undecided = frozenset[tuple[int, str]]().union(*(each.undecided for each in readings))
+    undecided: dict[tuple[int, str], str] = {}
+    for each in readings:
+        for key, moment in each.undecided.items():
+            undecided[key] = max(moment, undecided.get(key, moment))
     return Reading(answers, sum(each.foreign for each in readings), undecided)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cli.review.decided import FileError, Reading, Said, answered
+from cli.review.decided import FileError, Reading, Said, answered, written_at
 from cli.review.flat import RECORD_ID, flat, screen, texts
 from cli.review.lines import read_lines, write_lines
 from cli.review.records import ReviewRecord, row_of
@@ -48,4 +48,4 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
                 said.append(Said(row, word.strip(), who.strip() or annotator, f"line {number}"))
             else:
                 undecided.add((row, who.strip() or annotator))
-    return Reading(answered(path, said, run), foreign, frozenset(undecided))
+    return Reading(answered(path, said, run), foreign, dict.fromkeys(undecided, written_at(path)))

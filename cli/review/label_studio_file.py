@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cli.review.decided import FileError, Reading
+from cli.review.decided import FileError, Reading, written_at
 from cli.review.decision import Answer
 from cli.review.flat import RECORD_ID
 from cli.review.label_studio_record import answers, encode, label_config, screen
@@ -57,4 +57,4 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
             said.extend(of_task)
         else:
             undecided.add((row, annotator))
-    return Reading(said, foreign, frozenset(undecided))
+    return Reading(said, foreign, dict.fromkeys(undecided, written_at(path)))

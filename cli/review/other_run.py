@@ -45,7 +45,7 @@ def read_run(path: Path, run: RunDirectory, data: Data | None = None) -> Reading
             answers.append(Answer(rows[one.row], one.annotator, label, one.decided_at))
         else:
             foreign += one.verdict != DISCARDED
-    return Reading(answers, foreign, frozenset())
+    return Reading(answers, foreign, {})
 
 
 def _same_rows(other: RunDirectory, run: RunDirectory, decided: Decided, data: Data | None) -> dict[int, int]:

@@ -1,7 +1,7 @@
 """What people said in places that don't date it, such as a file, and when it first came from there."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from cli.review.decision import Answer, now_text
@@ -9,31 +9,34 @@ from scorer import RunError
 
 
 def dated(
-    database: sqlite3.Connection, answers: Iterable[Answer], source: str, emptied: Iterable[tuple[int, str]]
+    database: sqlite3.Connection, answers: Iterable[Answer], source: str, emptied: Mapping[tuple[int, str], str]
 ) -> list[Answer]:
     """Return each person's latest answer to each row, as old as when it first came, and remember it if it is new.
 
-    An older copy of a file changes nothing, unless what is remembered is dated later than now, by a wrong clock. What a
-    person said of a row that they ``emptied`` is forgotten.
+    Of an older copy of a file the newer answer that is remembered is returned, unless that is dated later than now, by
+    a wrong clock. What a person said of a row before they ``emptied`` it, at the moment given, is forgotten.
 
     Raises:
         RunError: a name can't be stored.
     """
     latest = {(one.row, one.annotator): one for one in sorted(answers, key=lambda one: one.answered_at)}
-    for row, annotator in set(emptied) - latest.keys():
+    for _, annotator in {*latest, *emptied}:
         refuse_name(annotator)
-        database.execute("DELETE FROM said WHERE row = ? AND annotator = ? AND source = ?", (row, annotator, source))
     now = now_text()
+    database.executemany(
+        "DELETE FROM said WHERE row = ? AND annotator = ? AND source = ? AND (answered_at < ? OR answered_at > ?)",
+        [(*key, source, moment, now) for key, moment in emptied.items() if key not in latest],
+    )
     found = []
     for (row, annotator), answer in latest.items():
-        refuse_name(annotator)
         known = database.execute(
             "SELECT label, answered_at FROM said WHERE row = ? AND annotator = ? AND source = ?",
             (row, annotator, source),
         ).fetchone()
-        if known and known[0] == answer.label:
-            answer = replace(answer, answered_at=known[1])
-        elif known is None or known[1] < answer.answered_at or known[1] > now:
+        if known and (known[0] == answer.label or answer.answered_at < known[1] <= now):
+            several = answer.several and known[0] == answer.label
+            answer = replace(answer, label=known[0], answered_at=known[1], several=several)
+        else:
             database.execute(
                 "INSERT OR REPLACE INTO said VALUES (?, ?, ?, ?, ?)",
                 (row, annotator, source, answer.label, answer.answered_at),

@@ -149,18 +149,18 @@ class DecisionStore:
             return latest
 
     def first_said(
-        self, answers: Iterable[Answer], source: str, emptied: Iterable[tuple[int, str]] = ()
+        self, answers: Iterable[Answer], source: str, emptied: Mapping[tuple[int, str], str] | None = None
     ) -> list[Answer]:
         """Return each person's latest answer to each row, as old as when it first came, of a source that dates none.
 
         So one that was pulled before does not become newer than what was decided of its row since. What a person said
-        of a row that they ``emptied`` is forgotten: said once more, it is new.
+        of a row before they ``emptied`` it, at the moment given, is forgotten: said once more, it is new.
 
         Raises:
             RunError: the store can't be written.
         """
         with self._writing():
-            return dated(self._db, answers, source, emptied)
+            return dated(self._db, answers, source, emptied or {})
 
     def add(
         self,
