@@ -15,9 +15,10 @@ from cli.publish.rows import corrected_rows
 from cli.publish.saved import require_datasets
 from cli.publish.split import refuse_test_split, split_name
 from cli.publish.write import FORMATS, PARQUET, SAVED, write_file, write_folder
-from cli.ranking import check_output, refuse_own_data, write_table
+from cli.refusals import refuse_own_data
 from cli.review.decision import DISCARDED, KEPT, RELABELLED, UNREVIEWED
 from cli.screen import printable
+from cli.table_file import check_output, write_table
 from scorer import RunDirectory, RunError
 from scorer.ours import SCORES
 from scorer.reopen import reopen_source

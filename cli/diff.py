@@ -9,8 +9,9 @@ from rich.table import Table
 
 from cli.output import json_option, print_json
 from cli.publish.compare import Comparison, Group, Moved, compare
-from cli.ranking import check_output, refuse_own_data, write_table
+from cli.refusals import refuse_own_data
 from cli.screen import printable, safe, stdout
+from cli.table_file import check_output, write_table
 from scorer import RunDirectory
 from scorer.rank import MEASURES, TOP_K
 

@@ -13,7 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cli.codes import NOT_AS_ASKED
 from cli.log_file import logging_to
 from cli.output import json_option, log_file_option, print_json
-from cli.ranking import ranking_options, refuse_existing, refuse_own_data, say_precision
+from cli.ranking import ranking_options, say_precision
+from cli.refusals import refuse_existing, refuse_own_data
 from cli.review.exchange import FILES
 from cli.review.options import server_options
 from cli.review.records import Refusal, ReviewRecord, build_records

@@ -11,7 +11,7 @@ import click
 from cli.codes import NOT_AS_ASKED
 from cli.log_file import logging_to
 from cli.output import data_option, json_line, json_option, log_file_option, print_json
-from cli.ranking import refuse_existing, refuse_own_data
+from cli.refusals import refuse_existing, refuse_own_data
 from cli.review.agree import Disagreement, agree, check_policy, is_verdict
 from cli.review.decided import Reading
 from cli.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place, now_text

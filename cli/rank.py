@@ -7,16 +7,10 @@ import pyarrow as pa
 from rich.table import Table
 
 from cli.output import json_option, print_json
-from cli.ranking import (
-    check_output,
-    ranking_options,
-    ranking_records,
-    ranking_table,
-    refuse_own_data,
-    say_precision,
-    write_table,
-)
+from cli.ranking import ranking_options, ranking_records, ranking_table, say_precision
+from cli.refusals import refuse_own_data
 from cli.screen import opening, safe, stdout
+from cli.table_file import check_output, write_table
 from scorer import RankedRow, RunDirectory, join_source
 from scorer import rank as rank_rows
 

@@ -1,24 +1,15 @@
-"""The options that choose the worst rows, shared by `rank` and `log`, and the file that a command writes."""
+"""The worst rows: the options that choose them, and them as a table and as JSON has them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 
-from cli.output import data_option, json_line
-from scorer import RankedRow, RunDirectory, RunError
-from scorer.address import is_remote
-from scorer.files import write_atomically
-from scorer.find import would_read
-from scorer.formats import format_of
-from scorer.ours import is_part_of_run, is_run
+from cli.output import data_option
+from scorer import RankedRow, RunDirectory
 from scorer.rank import MEASURES
-from scorer.store import local_place
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -125,83 +116,3 @@ def ranking_records(run: RunDirectory, ranked: list[RankedRow], source: pa.Table
         }
         for row, columns in zip(ranked, source.to_pylist(), strict=True)
     ]
-
-
-def check_output(output: Path, force: bool) -> None:
-    """Refuse a file that can't be written, before any work is done.
-
-    Raises:
-        RunError: the ending is not one of .parquet, .csv, .jsonl, its folder is not there, it is a folder itself, or
-            it is there (without ``force``).
-    """
-    if output.suffix.lower() not in _WRITERS:
-        raise RunError(f"{output} must end in {', '.join(_WRITERS)}, which says the format")
-    refuse_existing(output, force)
-
-
-def refuse_existing(output: Path, force: bool) -> None:
-    """Pass a file that may be written.
-
-    Raises:
-        RunError: its folder is not there, it is a folder itself, part of a run, or there (without ``force``).
-    """
-    if not output.parent.is_dir():
-        raise RunError(f"{output.parent} is not a folder; make it first")
-    if output.is_dir():
-        raise RunError(f"{output} is a folder; give -o a file in it")
-    if is_part_of_run(output) or (output.exists() and any(map(is_run, output.resolve().parents[:2]))):
-        raise RunError(f"{output} is part of a run, which --force does not replace; choose another name")
-    if output.exists() and not force:
-        raise RunError(f"{output} exists; choose another name, or replace it with --force")
-
-
-def refuse_own_data(place: Path, run: RunDirectory, data: Iterable[str] = (), *, is_folder: bool = False) -> None:
-    """Pass a place that is neither the run's data nor would be read as part of them the next time.
-
-    ``data`` is where they lie now, if they have moved; of a place that will be a folder nothing in it may be read.
-
-    Raises:
-        RunError: it is; no ``--force`` replaces it.
-    """
-    spec = run.manifest["data"]["spec"]
-    recorded = spec.get("data", [])
-    files = [file["file"] for file in spec.get("files", [])]
-    parent = place.parent.resolve()
-    for given in [*([recorded] if isinstance(recorded, str) else recorded), *files, *data]:
-        if is_remote(given):
-            continue
-        here = Path(local_place(given).path)
-        inside = here.is_dir() and (parent / place.name).is_relative_to(here.resolve())
-        if would_read(given, place) or (inside and (is_folder or format_of(place.name) is not None)):
-            raise RunError(f"{place} is in the data that were scored ({given}); choose another place")
-        if here.resolve().is_relative_to(place.resolve()):
-            raise RunError(f"{place} is where the data lie that were scored ({given}); choose another place")
-
-
-def write_table(table: pa.Table, output: Path) -> None:
-    """Write a table as the format its name ends in, whole or not at all.
-
-    Raises:
-        RunError: the disk is full or the folder can't be written.
-    """
-    write_atomically(output, lambda stream: _WRITERS[output.suffix.lower()](table, stream))
-
-
-def _write_csv(table: pa.Table, stream: IO[bytes]) -> None:
-    for i, column in enumerate(table.schema):
-        if pa.types.is_nested(column.type) or pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-            values = [None if value is None else json_line(value) for value in table.column(i).to_pylist()]
-            table = table.set_column(i, column.name, pa.array(values, pa.string()))
-    pa.csv.write_csv(table, stream)
-
-
-def _write_jsonl(table: pa.Table, stream: IO[bytes]) -> None:
-    for record in table.to_pylist():
-        stream.write(json_line(record).encode() + b"\n")
-
-
-_WRITERS: dict[str, Callable[[pa.Table, IO[bytes]], None]] = {
-    ".parquet": lambda table, stream: pq.write_table(table, stream, compression="zstd"),
-    ".csv": _write_csv,
-    ".jsonl": _write_jsonl,
-}

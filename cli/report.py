@@ -7,7 +7,8 @@ import click
 from click.core import ParameterSource
 
 from cli.output import json_option, print_json
-from cli.ranking import ranking_options, refuse_existing, refuse_own_data, say_precision
+from cli.ranking import ranking_options, say_precision
+from cli.refusals import refuse_existing, refuse_own_data
 from cli.reporting.document import Worst, report_document
 from cli.reporting.markdown import markdown
 from cli.review.store import read_decisions

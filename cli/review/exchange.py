@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cli.ranking import refuse_existing
+from cli.refusals import refuse_existing
 from cli.review import csv_file, doccano, jsonl, label_studio_file
 from cli.review.decided import FileError, Reading
 from cli.review.records import Refusal, ReviewRecord
