@@ -8,6 +8,7 @@ import click
 import pyarrow as pa
 
 from cli.output import data_option
+from cli.values import records
 from scorer import RankedRow, RunDirectory
 from scorer.rank import MEASURES
 
@@ -105,7 +106,11 @@ def precision_note(run: RunDirectory, ranked: list[RankedRow]) -> str | None:
 
 
 def ranking_records(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) -> list[dict[str, Any]]:
-    """Return ranked rows as JSON has them: each ``RankedRow``, the names of its classes and its source columns."""
+    """Return ranked rows as JSON has them: each ``RankedRow``, the names of its classes and its source columns.
+
+    Raises:
+        RunError: a source column is of a type that has no words in JSON.
+    """
     names = run.class_names
     return [
         {
@@ -114,5 +119,5 @@ def ranking_records(run: RunDirectory, ranked: list[RankedRow], source: pa.Table
             "predicted_name": names[row.predicted],
             "source": columns,
         }
-        for row, columns in zip(ranked, source.to_pylist(), strict=True)
+        for row, columns in zip(ranked, records(source), strict=True)
     ]

@@ -1,8 +1,9 @@
 """A table as a file: Parquet, CSV or JSON lines."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 
 from cli.output import json_line
 from cli.refusals import refuse_existing
+from cli.values import UNWRITABLE, column_values, raw_records, unwritable
 from scorer import RunError
 from scorer.files import write_atomically
 
@@ -30,24 +32,41 @@ def write_table(table: pa.Table, output: Path) -> None:
     """Write a table as the format its name ends in, whole or not at all.
 
     Raises:
-        RunError: the disk is full or the folder can't be written.
+        RunError: the disk is full, the folder can't be written, or the format can't hold a column, which is named.
     """
-    write_atomically(output, lambda stream: _WRITERS[output.suffix.lower()](table, stream))
+    write = _WRITERS[output.suffix.lower()]
+    try:
+        write_atomically(output, lambda stream: write(table, stream))
+    except UNWRITABLE as error:
+        raise unwritable(table, lambda part: write(part, io.BytesIO()), f"to {output}", error) from error
 
 
 def _write_csv(table: pa.Table, stream: IO[bytes]) -> None:
     for i, column in enumerate(table.schema):
-        if pa.types.is_nested(column.type) or pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-            values = [None if value is None else json_line(value) for value in table.column(i).to_pylist()]
+        if not any(test(column.type) for test in _AS_THEY_ARE):
+            values = [_cell(value) for value in column_values(table.column(i))]
             table = table.set_column(i, column.name, pa.array(values, pa.string()))
     pa.csv.write_csv(table, stream)
 
 
+def _cell(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json_line(value)
+
+
 def _write_jsonl(table: pa.Table, stream: IO[bytes]) -> None:
-    for record in table.to_pylist():
+    for record in raw_records(table):
         stream.write(json_line(record).encode() + b"\n")
 
 
+_AS_THEY_ARE = (
+    pa.types.is_boolean,
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_decimal,
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_null,
+)
 _WRITERS: dict[str, Callable[[pa.Table, IO[bytes]], None]] = {
     ".parquet": lambda table, stream: pq.write_table(table, stream, compression="zstd"),
     ".csv": _write_csv,

@@ -37,6 +37,11 @@ the report itself as JSON is in [report.md](report.md) |
 `failed_gates` |
 | `bench` | `scorer.bench.BenchResult`, and `roofline_share` |
 
+In JSON, JSON lines and CSV a column of the data has dates and times in ISO 8601 (with a zone: in UTC, `Z`; where no
+calendar goes that far: the data's own number), durations as `PT1.5S`, bytes in base64 and numbers that are none as null
+(CSV: `nan`, `inf`); lists and the like are JSON in a CSV cell. Parquet keeps the types. A column of a type that the
+format can't hold is named.
+
 ## Log files
 
 `--log-file FILE` appends one JSON object a line: `time` (UTC), `level`, `event` and the event's fields; never a text or
