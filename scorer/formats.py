@@ -200,13 +200,35 @@ def text_array(values: list[str | None]) -> pa.Array:
 
 
 def valid_text(array: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Return an array with bytes that aren't UTF-8 replaced by U+FFFD; one that doesn't hold text as it is."""
-    if is_text(array.type) and not pa.types.is_dictionary(array.type):
-        try:
-            array.validate(full=True)
-        except pa.ArrowInvalid:
-            raw = array.cast(pa.large_binary()).to_pylist()
-            return pa.array([None if value is None else value.decode(errors="replace") for value in raw], array.type)
+    """Return an array with bytes of text that aren't UTF-8 replaced by U+FFFD, in dictionaries and nested too.
+
+    One that holds none is returned as it is.
+    """
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid:
+        if isinstance(array, pa.ChunkedArray):
+            return pa.chunked_array([valid_text(chunk) for chunk in array.chunks], array.type)
+        return _mended(array)
+    return array
+
+
+def _mended(array: pa.Array) -> pa.Array:
+    kind = array.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return pa.ExtensionArray.from_storage(kind, valid_text(array.storage))
+    if pa.types.is_dictionary(kind):
+        return pa.DictionaryArray.from_arrays(array.indices, valid_text(array.dictionary), ordered=kind.ordered)
+    if pa.types.is_struct(kind):
+        children = [valid_text(array.field(i)) for i in range(kind.num_fields)]
+        return pa.StructArray.from_arrays(children, fields=list(kind), mask=array.is_null())
+    if pa.types.is_nested(kind) and not pa.types.is_union(kind):  # every kind of list, and maps
+        own = array.buffers()[: kind.num_buffers]
+        children = [valid_text(array.values)]
+        return pa.Array.from_buffers(kind, len(array), own, offset=array.offset, children=children)
+    if is_text(kind):
+        raw = array.cast(pa.large_binary()).to_pylist()
+        return pa.array([None if value is None else value.decode(errors="replace") for value in raw], kind)
     return array
 
 

@@ -506,6 +506,37 @@ def test_valid_text_replaces_them() -> None:
         assert (found.type, found.to_pylist()) == (kind, ["a", "\ufffd"])
 
 
+BAD = text_array(["a", "caf\udce9", None, "\udce9"])
+
+
+@pytest.mark.parametrize(
+    ("array", "values"),
+    [
+        (pa.DictionaryArray.from_arrays(pa.array([3, 1, None, 0]), BAD), ["\ufffd", "caf\ufffd", None, "a"]),
+        (
+            pa.ListArray.from_arrays(pa.array([0, 2, None, 3, 4], pa.int32()), BAD),
+            [["a", "caf\ufffd"], [None], None, ["\ufffd"]],
+        ),
+        (pa.FixedSizeListArray.from_arrays(BAD, 1), [["a"], ["caf\ufffd"], [None], ["\ufffd"]]),
+        (
+            pa.MapArray.from_arrays([0, 1, 1, 2], BAD.take(pa.array([3, 1])), BAD.take(pa.array([1, 3]))),
+            [[("\ufffd", "caf\ufffd")], [], [("caf\ufffd", "\ufffd")]],
+        ),
+        (
+            pa.StructArray.from_arrays([BAD], names=["a"], mask=pa.array([False, False, False, True])),
+            [{"a": "a"}, {"a": "caf\ufffd"}, {"a": None}, None],
+        ),
+        (pa.ExtensionArray.from_storage(pa.opaque(pa.string(), "a", "b"), BAD), ["a", "caf\ufffd", None, "\ufffd"]),
+    ],
+)
+def test_valid_text_replaces_them_in_what_holds_text(array: pa.Array, values: list[object]) -> None:
+    assert array.type == valid_text(array).type
+    assert valid_text(array).to_pylist() == values
+    assert valid_text(array.slice(1)).to_pylist() == values[1:]
+    assert valid_text(pa.chunked_array([array, array.slice(2, 1)])).to_pylist() == [*values, values[2]]
+    assert valid_text(pa.ListArray.from_arrays([0, 1], array)).to_pylist() == [values[:1]]
+
+
 def test_taken_rows_are_always_text_that_can_be_written(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": text_array(["a", "caf\udce9", None])}), tmp_path / "a.parquet")
     write(tmp_path / "b.csv", b"text\na\ncaf\xe9\n")

@@ -17,9 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from cli.output import plain
+from cli.page.rows import page_rows
 from cli.values import column_values
-from scorer import ModelBundle, ScoreOptions, score_dataset
+from scorer import ModelBundle, RunDirectory, ScoreOptions, join_source, rank, score_dataset
+from tests.publishing import decide
 from tests.test_cli import error_line
+from tests.tiny import make_texts
 
 Lossrank = Callable[..., click.testing.Result]
 ID = uuid.UUID(int=7)
@@ -75,8 +78,9 @@ COLUMNS: dict[str, tuple[pa.Array, Any, str | None]] = {
 
 
 def scored(bundle: ModelBundle, folder: Path, columns: dict[str, pa.Array]) -> Path:
-    """Score two rows with these columns beside text and label; return the run."""
-    table = pa.table({"text": ["w1 w2", "w3"], "label": ["World", "Sports"], **columns})
+    """Score rows with these columns beside text and label; return the run."""
+    n = len(next(iter(columns.values())))
+    table = pa.table({"text": make_texts(n), "label": [i % 2 for i in range(n)], **columns})
     with pa.OSFile(str(folder / "data.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
         writer.write_table(table)
     score_dataset(bundle, folder / "data.arrow", folder / "run", ScoreOptions(threads=1))
@@ -143,3 +147,29 @@ def test_a_column_that_a_format_can_not_hold_is_named_and_nothing_is_left(
     assert sorted(tmp_path.iterdir()) == before
     if ending == "jsonl":
         assert "can't be written as JSON" in error_line(lossrank("rank", run, "--json"))
+
+
+def test_bytes_that_are_not_utf8_in_categories_and_lists_end_no_command(
+    tiny_bundle: ModelBundle, tmp_path: Path, lossrank: Lossrank
+) -> None:
+    words = pa.array([b"Sports", b"caf\xe9"], pa.binary()).view(pa.string())
+    columns = {
+        "label": pa.DictionaryArray.from_arrays(pa.array([0] * 29 + [1], pa.int8()), words),
+        "tags": pa.ListArray.from_arrays(pa.array([0] * 30 + [2], pa.int32()), words),
+    }
+    run = RunDirectory.open(scored(tiny_bundle, tmp_path, columns))
+    ranked = rank(run, by="entropy")
+    shown, refused = page_rows(run, ranked, join_source(run, ranked))
+    assert ({each.row: each.given for each in shown}[29], refused) == ("caf\ufffd", [])
+    for command in ("rank --json", "rank -o x.csv", "rank -o x.jsonl", "report -o x.html", "log --to jsonl -o y.jsonl"):
+        name, *options = command.replace("-o ", f"-o {tmp_path}/").split()
+        result = lossrank(name, run.path, *options, "--by", "entropy")
+        assert result.exit_code == 0, result.output
+    rows = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
+    found = {row["row"]: (row["label"], row["tags"]) for row in rows}
+    assert (found[28], found[29]) == (("Sports", []), ("caf\ufffd", ["Sports", "caf\ufffd"]))
+    decide(run.path, {28: "World"})
+    assert lossrank("apply", run.path, "-o", tmp_path / "out.parquet").exit_code == 0
+    corrected = pq.read_table(tmp_path / "out.parquet").slice(28)
+    assert corrected["label"].to_pylist() == ["World", "caf\ufffd"]
+    assert corrected["tags"].to_pylist() == [[], ["Sports", "caf\ufffd"]]

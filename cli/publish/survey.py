@@ -74,7 +74,7 @@ def survey(run: RunDirectory, source: Source) -> Survey:
         if label:
             _count(spellings, batch.column(label), classes.column("label"))
             if dictionary is not None:
-                dictionary = joined_values(dictionary, batch.column(label).dictionary)
+                dictionary = joined_values(dictionary, valid_text(batch.column(label).dictionary))
         for name, left in guesses.items():
             values = batch.column(name).drop_null()
             has_value[name] |= len(values) > 0
