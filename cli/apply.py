@@ -15,12 +15,11 @@ from cli.publish.rows import corrected_rows
 from cli.publish.saved import require_datasets
 from cli.publish.split import refuse_test_split, split_name
 from cli.publish.write import FORMATS, PARQUET, SAVED, write_file, write_folder
-from cli.refusals import refuse_own_data
+from cli.refusals import refuse_own_data, refuse_scores
 from cli.review.decision import DISCARDED, KEPT, RELABELLED, UNREVIEWED
 from cli.screen import printable
 from cli.table_file import check_output, write_table
 from scorer import RunDirectory, RunError
-from scorer.ours import SCORES
 from scorer.reopen import reopen_source
 
 
@@ -108,7 +107,7 @@ def apply(
     for place in (output, diff):
         if place is not None:
             refuse_own_data(place, opened, lie, is_folder=place is output and not is_file_output(place))
-            _refuse_scores(place, opened)
+            refuse_scores(place)
     done = _Done(str(run), opened.num_rows, decided.counts(opened.num_rows))
     if output is not None:
         rows = corrected_rows(opened, source, decided, drop_discarded=drop_discarded, reviewers=reviewers)
@@ -163,16 +162,6 @@ def _check_usage(
         raise click.UsageError("--private goes with --push-to-hub")
     if with_texts and diff is None:
         raise click.UsageError("--with-texts goes with --diff")
-
-
-def _refuse_scores(place: Path, run: RunDirectory) -> None:
-    """Pass a place that is not among a run's shards.
-
-    Raises:
-        RunError: it is.
-    """
-    if place.resolve().is_relative_to((run.path / SCORES).resolve()):
-        raise RunError(f"{place} is among the scores of {run.path}; choose another place")
 
 
 def _print(done: _Done, decided: Decided) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from cli.output import json_line
+from cli.refusals import refuse_scores
 from cli.screen import printable
 from scorer import Plan, Progress, RunError, RunStats
 from scorer.address import scrubbed
@@ -40,6 +41,7 @@ def logging_to(file: Path | None, command: str, **fields: Any) -> Iterator[None]
         return
     if is_part_of_run(file):
         raise RunError(f"--log-file {file} is part of a run; choose another name")
+    refuse_scores(file)
     with reporting(file):
         handler = _Lines(file, mode="a", encoding="utf-8")
     handler.setFormatter(_Json())

@@ -7,7 +7,7 @@ from scorer import RunDirectory, RunError
 from scorer.address import is_remote
 from scorer.find import would_read
 from scorer.formats import format_of
-from scorer.ours import is_part_of_run, is_run
+from scorer.ours import SCORES, is_part_of_run, is_run
 from scorer.store import local_place
 
 
@@ -15,7 +15,8 @@ def refuse_existing(output: Path, force: bool) -> None:
     """Pass a file that may be written.
 
     Raises:
-        RunError: its folder is not there, it is a folder itself, part of a run, or there (without ``force``).
+        RunError: its folder is not there, it is a folder itself, part of a run or among its scores, or there (without
+            ``force``).
     """
     if not output.parent.is_dir():
         raise RunError(f"{output.parent} is not a folder; make it first")
@@ -23,8 +24,21 @@ def refuse_existing(output: Path, force: bool) -> None:
         raise RunError(f"{output} is a folder; give -o a file in it")
     if is_part_of_run(output) or (output.exists() and any(map(is_run, output.resolve().parents[:2]))):
         raise RunError(f"{output} is part of a run, which --force does not replace; choose another name")
+    refuse_scores(output)
     if output.exists() and not force:
         raise RunError(f"{output} exists; choose another name, or replace it with --force")
+
+
+def refuse_scores(place: Path) -> None:
+    """Pass a place that is not among a run's scores, where `verify` and whoever reads the folder take it for a shard.
+
+    Raises:
+        RunError: it is.
+    """
+    for end in (place.resolve(), place.parent.resolve() / place.name):  # a link that is replaced, or written through
+        for folder in (end, *end.parents):
+            if folder.name == SCORES and is_run(folder.parent):
+                raise RunError(f"{place} is among the scores of {folder.parent}; choose another place")
 
 
 def refuse_own_data(place: Path, run: RunDirectory, data: Iterable[str] = (), *, is_folder: bool = False) -> None:

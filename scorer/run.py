@@ -30,6 +30,8 @@ from scorer.reading import open_shard, read_batches, refuse_size, take_rows, unr
 from scorer.resume import differences
 from scorer.shard import score_schema
 
+_SHARD_NAME = re.compile(r"part-\d{5,}\.parquet")
+
 
 @dataclass
 class RunDirectory:
@@ -284,7 +286,8 @@ def _start(path: Path, plan: dict[str, Any], overwrite: bool, same_batches: bool
         manifest["history"] = [*history, run.stint.entry][-MOST:]
     run.save()
     (path / SCORES).mkdir(exist_ok=True)
-    stale = [file for file in (path / SCORES).glob("part-*.parquet") if file.name not in shards]
+    named = [file for file in (path / SCORES).iterdir() if _SHARD_NAME.fullmatch(file.name)]  # others are not ours
+    stale = [file for file in named if file.name not in shards]
     for leftover in [*stale, *path.glob(".*.tmp"), *(path / SCORES).glob(".*.tmp")]:
         leftover.unlink()
     return run

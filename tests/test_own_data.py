@@ -25,6 +25,8 @@ COMMANDS = [
     ["apply", "RUN", "--diff"],
 ]
 
+LOGGING = ["pull", "RUN", "PULLED", "--log-file"]
+
 
 @pytest.fixture
 def scored(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> Path:
@@ -100,3 +102,28 @@ def test_a_folder_that_the_data_have_moved_to_is_not_replaced(
     said = error_line(lossrank("apply", tmp_path / "run", "--data", pattern, "-o", out, "--force"))
     assert said.startswith(f"Error: {out} is where the data lie that were scored ({moved})")
     assert moved.is_file()
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, ["apply", "RUN", "-o"], LOGGING], ids=" ".join)
+@pytest.mark.parametrize("name", ["worst.parquet", "part-worst.parquet", "more/x.parquet", "link.parquet"])
+def test_nothing_is_written_among_the_scores(scored: Path, lossrank: Lossrank, command: list[str], name: str) -> None:
+    place = scored / "scores" / name
+    place.parent.mkdir(exist_ok=True)
+    if name == "link.parquet":
+        place.symlink_to(scored.parent / "elsewhere.parquet")
+    before = sorted(scored.rglob("*"))
+    said = error_line(lossrank(*given(command, scored), place, *([] if command == LOGGING else ["--force"])))
+    assert said == f"Error: {place} is among the scores of {scored}; choose another place" or "is a link to" in said
+    assert sorted(scored.rglob("*")) == before
+
+
+def test_a_file_among_the_scores_that_is_no_shard_is_not_deleted(
+    tiny_bundle: ModelBundle, scored: Path, lossrank: Lossrank
+) -> None:
+    others = [scored / "scores" / name for name in ("part-worst.parquet", "part-1.parquet")]
+    stale = scored / "scores" / "part-00001.parquet"
+    for file in (*others, stale):
+        file.write_text("x")
+    assert lossrank("score", tiny_bundle.path, scored.parent / "in" / "news.csv", "-o", scored).exit_code == 0
+    assert [file.exists() for file in (*others, stale)] == [True, True, False]
+    assert "part-worst.parquet" in lossrank("verify", scored).output  # which it was before, too
