@@ -11,7 +11,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cli.codes import NOT_AS_ASKED
-from cli.log_file import logging_to
+from cli.log_file import logging_to, refuse_files, refuse_run_data
 from cli.output import json_option, log_file_option, print_json
 from cli.ranking import ranking_options, say_precision
 from cli.refusals import refuse_existing, refuse_own_data
@@ -84,6 +84,8 @@ def log(
         takes = [ways[server] for server, kinds in ((True, TOOLS), (False, FILES)) if to in kinds]
         raise click.UsageError(f"--to {to} takes {', or '.join(takes)}")
     bar = _Bar()
+    refuse_files(log_file, [output])
+    refuse_run_data(log_file, [run], data)
     with logging_to(log_file, "log", run=str(run), to=to, name=name):
         server: Server | None = None
         if output is not None:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from typing import Any
 import click
 
 from cli.output import json_line
-from cli.refusals import refuse_scores
+from cli.refusals import refuse_own_data, refuse_scores
 from cli.screen import printable
-from scorer import Plan, Progress, RunError, RunStats
+from scorer import LossrankError, Plan, Progress, RunDirectory, RunError, RunStats
 from scorer.address import scrubbed
 from scorer.columns import KNOWN
 from scorer.errors import recordable
@@ -84,6 +84,32 @@ def refuse_data(log_file: Path | None, data: Sequence[str]) -> None:
     for each in data:
         if log_file is not None and would_read(each, log_file):
             raise RunError(f"--log-file {log_file} would be read as data, being of {each}; put it elsewhere")
+
+
+def refuse_files(log_file: Path | None, files: Iterable[Path | None]) -> None:
+    """Pass a log file that is none of the files that a command reads or writes.
+
+    Raises:
+        RunError: it is one; nothing was written to it.
+    """
+    if log_file is not None and log_file.resolve() in [file.resolve() for file in files if file is not None]:
+        raise RunError(f"--log-file {log_file} is a file that the command reads or writes itself; choose another name")
+
+
+def refuse_run_data(log_file: Path | None, runs: Iterable[Path], data: Iterable[str] = ()) -> None:
+    """Pass a log file that is none of the data that runs were made of; ``data`` is where they lie now, if they moved.
+
+    Raises:
+        RunError: it is; nothing was written to it.
+    """
+    if log_file is None:
+        return
+    for run in runs:
+        try:
+            opened = RunDirectory.open(run)
+        except (LossrankError, OSError):
+            continue  # the command itself says what is wrong with it
+        refuse_own_data(log_file, opened, data)
 
 
 def log_plan(plan: Plan) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from cli.codes import NOT_AS_ASKED
-from cli.log_file import logging_to
+from cli.log_file import logging_to, refuse_files, refuse_run_data
 from cli.output import data_option, json_line, json_option, log_file_option, print_json
 from cli.refusals import refuse_existing, refuse_own_data
 from cli.review.agree import Disagreement, agree, check_policy, is_verdict
@@ -89,6 +89,8 @@ def pull(
       lossrank pull run ana.csv ben.csv cy.csv --policy unanimous
       lossrank pull audited run
     """
+    refuse_files(log_file, [*files, disagreements])
+    refuse_run_data(log_file, [run, *files], data)
     with logging_to(log_file, "pull", run=str(run), source=source):
         if disagreements is not None:
             refuse_existing(disagreements, force)

@@ -1,5 +1,6 @@
 """No command replaces the data that a run scored, whatever is forced."""
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -127,3 +128,42 @@ def test_a_file_among_the_scores_that_is_no_shard_is_not_deleted(
     assert lossrank("score", tiny_bundle.path, scored.parent / "in" / "news.csv", "-o", scored).exit_code == 0
     assert [file.exists() for file in (*others, stale)] == [True, True, False]
     assert "part-worst.parquet" in lossrank("verify", scored).output  # which it was before, too
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["log", "RUN", "--to", "csv", "-o", "OUT"],
+        ["log", "RUN", "--name", "n"],
+        ["pull", "RUN", "PULLED", "--disagreements", "OUT"],
+        ["pull", "RUN", "OTHER"],
+    ],
+    ids=" ".join,
+)
+def test_a_log_file_is_no_file_that_the_command_or_the_run_has_another_use_for(
+    scored: Path, lossrank: Lossrank, command: list[str]
+) -> None:
+    data, out, pulled = scored.parent / "in" / "news.csv", scored.parent / "out.csv", scored.parent / "pulled.csv"
+    shutil.copytree(scored, scored.parent / "other")
+    words = [{"OUT": out, "OTHER": scored.parent / "other"}.get(word, word) for word in given(command, scored)]
+    before = data.read_bytes()
+    said = error_line(lossrank(*words, "--log-file", data))
+    assert said == f"Error: {data} is in the data that were scored ({data}); choose another place"
+    for used in (out, pulled):
+        if used in words:
+            link = scored.parent / f"link-to-{used.name}"
+            link.symlink_to(used)
+            for log_file in (used, link):
+                said = error_line(lossrank(*words, "--log-file", log_file))
+                assert said.startswith(
+                    f"Error: --log-file {log_file} is a file that the command reads or writes itself"
+                )
+    assert (data.read_bytes(), pulled.read_text(), out.exists()) == (before, "row,decision\n", False)
+
+
+def test_a_log_file_of_a_run_that_can_not_be_read_says_so(scored: Path, lossrank: Lossrank) -> None:
+    (scored / "run.json").write_text("{")
+    log_file = scored.parent / "log.jsonl"
+    said = error_line(lossrank("log", scored, "--to", "csv", "-o", scored.parent / "out.csv", "--log-file", log_file))
+    assert "run.json" in said
+    assert json.loads(log_file.read_text().splitlines()[-1])["event"] == "error"
