@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cli.log_file import ProgressLog, log_end, log_plan, logging_to, refuse_data, refuse_inside
+from cli.log_file import ProgressLog, log_end, log_plan, logging_to, refuse_data, refuse_files, refuse_inside
 from cli.output import check_gates, fail_if_option, json_option, log_file_option, print_json
 from cli.progress import ScoreProgress, duration
 from cli.screen import printable
@@ -137,26 +137,27 @@ def score(
       lossrank score bundle reviews.parquet -o run --precision screen
       lossrank score bundle tonight.parquet -o run --fail-if 'mean_loss > 0.5' --log-file night.jsonl
     """
-    options = ScoreOptions(
-        text_column=text_column,
-        text_pair_column=text_pair_column,
-        label_column=label_column,
-        id_column=id_column,
-        label_map=None if label_map is None else read_label_map(label_map),
-        device=device,
-        threads=threads,
-        precision=precision,
-        screen_top=screen_top,
-        max_tokens=max_tokens,
-        long_text=long_text,
-        batch_tokens=batch_tokens,
-        window_rows=window_rows,
-        shard_rows=shard_rows,
-        on_error=on_error,
-    )
     refuse_inside(log_file, run)
     refuse_data(log_file, data)
+    refuse_files(log_file, [label_map])
     with logging_to(log_file, "score", bundle=str(bundle), data=[without_secrets(each) for each in data], run=str(run)):
+        options = ScoreOptions(
+            text_column=text_column,
+            text_pair_column=text_pair_column,
+            label_column=label_column,
+            id_column=id_column,
+            label_map=None if label_map is None else read_label_map(label_map),
+            device=device,
+            threads=threads,
+            precision=precision,
+            screen_top=screen_top,
+            max_tokens=max_tokens,
+            long_text=long_text,
+            batch_tokens=batch_tokens,
+            window_rows=window_rows,
+            shard_rows=shard_rows,
+            on_error=on_error,
+        )
         stats = run_score(
             bundle, data, run, options, config=config, split=split, streaming=streaming, overwrite=overwrite
         )

@@ -264,6 +264,31 @@ def test_a_log_file_that_can_not_be_written_is_said_first(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--window-rows", "5000", "window_rows is 5000, more than shard_rows (4096)"),
+        ("--label-map", "/nope", WITHHELD),
+    ],
+)
+def test_what_is_wrong_with_an_option_is_in_the_log_file(
+    lossrank: Lossrank, tiny_bundle: ModelBundle, data: Path, tmp_path: Path, option: str, value: str, says: str
+) -> None:
+    log = tmp_path / "log.jsonl"
+    result = lossrank("score", tiny_bundle.path, data, "-o", tmp_path / "run", option, value, "--log-file", log)
+    assert result.exit_code == 1
+    assert [line["event"] for line in lines(log)] == ["start", "error"]
+    assert lines(log)[1]["message"].startswith(says)
+
+
+def test_a_label_map_is_no_log_file(lossrank: Lossrank, tiny_bundle: ModelBundle, data: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "map.json"
+    labels.write_text('{"0": "World"}')
+    arguments = ["score", tiny_bundle.path, data, "-o", tmp_path / "run", "--label-map", labels, "--log-file", labels]
+    assert "is a file that the command reads or writes itself" in error_line(lossrank(*arguments))
+    assert labels.read_text() == '{"0": "World"}'
+
+
 def test_a_log_file_on_a_full_disk_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with logging_to(Path("/dev/full"), "score"):
         event("one")
