@@ -72,9 +72,9 @@ def test_several_peoples_answers_come_back_with_their_names(
     assert result.stderr == f"1 rows are open, as people disagree or chose no class: {torn[0]}\n"
     assert pulled(fresh) == {
         keep[0]: ("kept", None, "ana"),
-        relabel[0]: ("relabelled", relabel[3], "ana, ben"),
+        relabel[0]: ("relabelled", relabel[3], "ana; ben"),
         discard[0]: ("discarded", None, "owner"),
-        solved[0]: ("relabelled", solved[3], "ana, owner"),
+        solved[0]: ("relabelled", solved[3], "ana; owner"),
     }
     (line,) = open_file.read_text().splitlines()
     of_row = {"row": torn[0], "several": False}

@@ -60,7 +60,7 @@ def test_several_peoples_files_are_judged_by_one_policy(
     result = lossrank("pull", fresh.path, *files, *sports)
     assert result.stdout == "9 answers: 0 rows kept, 0 relabelled, 2 discarded; 2 decisions are new\n"
     assert result.stderr == "1 rows are open, as people disagree or chose no class: 2\n"
-    assert held(fresh) == {0: ("discarded", None, "ana, ben, cy"), 1: ("discarded", None, "ana, ben")}
+    assert held(fresh) == {0: ("discarded", None, "ana; ben; cy"), 1: ("discarded", None, "ana; ben")}
     assert lossrank("pull", fresh.path, *files, *sports).stdout.endswith("; 0 decisions are new\n")
     assert lossrank("pull", fresh.path, *files, "--policy", "user=ben").exit_code == 0
     assert held(fresh)[1] == ("discarded", None, "ben")
