@@ -11,6 +11,7 @@ import click
 from cli.codes import NOT_AS_ASKED
 from cli.log_file import logging_to
 from cli.output import data_option, json_line, json_option, log_file_option, print_json
+from cli.publish.other_run import RUN, read_run
 from cli.ranking import refuse_existing, refuse_own_data
 from cli.review.agree import Disagreement, agree, check_policy, is_verdict
 from cli.review.bar import Bar
@@ -19,7 +20,6 @@ from cli.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place, now_
 from cli.review.exchange import FILES, read_files
 from cli.review.given import given_labels
 from cli.review.options import server_options
-from cli.review.other_run import RUN, read_run
 from cli.review.records import record_id
 from cli.review.server import TOOLS, Account
 from cli.review.store import DecisionStore
