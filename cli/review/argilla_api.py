@@ -46,7 +46,7 @@ class ArgillaApi(ReviewClient):
     ) -> None:
         super().__init__(url, api_key, max_wait, on_wait)
         self.workspace = workspace
-        self._product = product
+        self._product: Product = product
         self._timeout = timeout
         self._sdk = import_sdk(product)
         self._argilla: Any = None  # the SDK's client asks the server when it is made

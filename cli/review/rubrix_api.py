@@ -48,7 +48,7 @@ class RubrixApi(ReviewClient):
         self.title, self.variables = TOOLS[tool].title, TOOLS[tool].variables
         super().__init__(url, api_key, max_wait, on_wait)
         self.workspace = workspace
-        self._product = Product(self.title, "", self.variables)  # until the server says more
+        self._product: Product = Product(self.title, "", self.variables)  # until the server says more
         headers = {"X-Rubrix-Api-Key": self._key, "X-Argilla-Api-Key": self._key}
         if workspace is not None:
             if not _WORKSPACE_NAME.fullmatch(workspace):
