@@ -1,31 +1,26 @@
 """`lossrank log`."""
 
 import shlex
-import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cli.codes import NOT_AS_ASKED
 from cli.log_file import logging_to, refuse_files, refuse_run_data
 from cli.output import json_option, log_file_option, print_json
 from cli.ranking import ranking_options, say_precision
 from cli.refusals import refuse_existing, refuse_own_data
+from cli.review.bar import Bar
 from cli.review.exchange import FILES
 from cli.review.options import server_options
 from cli.review.records import Refusal, ReviewRecord, build_records
-from cli.review.server import TOOLS, Form, Server, waiting
+from cli.review.server import TOOLS, Form, Server
 from cli.review.store import DecisionStore
-from cli.screen import printable, safe, stderr
+from cli.screen import printable
 from scorer import RunDirectory, join_source, rank
 from scorer.events import event
 from scorer.rank import TOP_K
-
-_EVERY = 5.0  # seconds between plain lines
 
 
 @click.command()
@@ -83,7 +78,7 @@ def log(
         ways = {True: "--name DATA_SET and no -o", False: "-o FILE and no --name"}
         takes = [ways[server] for server, kinds in ((True, TOOLS), (False, FILES)) if to in kinds]
         raise click.UsageError(f"--to {to} takes {', or '.join(takes)}")
-    bar = _Bar()
+    bar = Bar("logging")
     refuse_files(log_file, [output])
     refuse_run_data(log_file, [run], data)
     with logging_to(log_file, "log", run=str(run), to=to, name=name):
@@ -160,7 +155,7 @@ def _send(
     refused: list[Refusal],
     records: list[ReviewRecord],
     by: str,
-    bar: "_Bar",
+    bar: Bar,
     done: _Done,
 ) -> None:
     """Log the records, remember where, and note what came of it."""
@@ -186,50 +181,3 @@ def _send(
 
 def _form(run: RunDirectory, records: list[ReviewRecord]) -> Form:
     return Form(run.class_names, tuple(dict.fromkeys(field for record in records for field in record.inputs)))
-
-
-class _Bar:
-    """How far the logging is, and what happens on the way, on stderr: a bar on a terminal, lines elsewhere."""
-
-    def __init__(self) -> None:
-        self._console = stderr()
-        self._bar: Progress | None = None
-        self._total = self._done = 0
-        self._said = time.monotonic()
-
-    def of(self, total: int) -> Self:
-        """Start a bar of so many rows."""
-        self._total = total
-        if self._console.is_terminal:
-            columns = (TextColumn("logging"), BarColumn(), MofNCompleteColumn(), TextColumn("left"))
-            self._bar = Progress(*columns, TimeRemainingColumn(), console=self._console)
-            self._bar.add_task("logging", total=total)
-        return self
-
-    def __enter__(self) -> None:
-        if self._bar:
-            self._bar.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar:
-            self._bar.stop()
-
-    def advance(self, count: int) -> None:
-        self._done += count
-        if self._bar:
-            self._bar.advance(self._bar.task_ids[0], count)
-        elif time.monotonic() - self._said >= _EVERY:
-            self._said = time.monotonic()
-            self._say(f"{self._done:,} of {self._total:,} rows")
-
-    def refused(self, refusals: list[Refusal]) -> None:
-        for refusal in refusals:
-            self._say(f"row {refusal.row} refused: {refusal.reason}")
-
-    def waiting(self, reason: str, seconds: float) -> None:
-        self._say(waiting(reason, seconds))
-
-    def _say(self, text: str) -> None:
-        self._console.print(safe(text))

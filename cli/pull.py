@@ -11,16 +11,17 @@ import click
 from cli.codes import NOT_AS_ASKED
 from cli.log_file import logging_to, refuse_files, refuse_run_data
 from cli.output import data_option, json_line, json_option, log_file_option, print_json
+from cli.publish.other_run import RUN, read_run
 from cli.refusals import refuse_existing, refuse_own_data
 from cli.review.agree import Disagreement, agree, check_policy, is_verdict
+from cli.review.bar import Bar
 from cli.review.decided import Reading
 from cli.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place, now_text
 from cli.review.exchange import FILES, read_files
 from cli.review.given import given_labels
 from cli.review.options import server_options
-from cli.review.other_run import RUN, read_run
 from cli.review.records import record_id
-from cli.review.server import TOOLS, Account, waiting
+from cli.review.server import TOOLS, Account
 from cli.review.store import DecisionStore
 from cli.screen import safe, stderr
 from scorer import RunDirectory, RunError
@@ -296,13 +297,15 @@ def _decided(store: DecisionStore, source: str) -> frozenset[int]:
 
 def _read_server(run: RunDirectory, place: Place, account: Account, decided: Iterable[int]) -> Reading:
     """Read a server's answers; of the rows ``decided`` before, those that it has without one are ``undecided``."""
-    console = stderr()
-
-    def say(reason: str, seconds: float) -> None:
-        console.print(safe(waiting(reason, seconds)))
-
-    with TOOLS[place.tool].connect(account, say) as server:
-        answers = list(server.answers(place, run))
+    bar = Bar("pulling")
+    inside = f", workspace {place.workspace!r}" if place.workspace else ""
+    bar.say(f"pulling {place.name!r} from {TOOLS[place.tool].title} at {place.url}{inside}")
+    answers = []
+    with TOOLS[place.tool].connect(account, bar.waiting) as server:
+        with bar.of(None):
+            for answer in server.answers(place, run):
+                answers.append(answer)
+                bar.advance(1)
         silent = set(decided) - {answer.row for answer in answers}
         rows = {record_id(run.data_fingerprint, row): row for row in sorted(silent)}
         there = server.listed(place, list(rows))

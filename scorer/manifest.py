@@ -133,6 +133,10 @@ def _count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST
 
 
+def _index(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
+
+
 def _some(value: Any) -> bool:
     return _count(value) and value > 0
 
@@ -198,6 +202,7 @@ _NEEDED: dict[str, _Check] = {
     "bundle": _has({"path": _place, "sha256": _hash, "model": _text, "class_names": _each(_text)}),
     "data": _has({"name": _text, "fingerprint": _hash, "rows": _some, "spec": _spec}),
     "columns": _has({"text": _text, "text_pair": _or_null(_text), "label": _or_null(_text), "id": _or_null(_text)}),
+    "labels": _or_null(_has({"how": _text, "map": _by_name(_index)})),
     "options": _options,
     "shards": _by_name(_shard),
 }

@@ -31,12 +31,12 @@ def test_an_answer_keeps_relabels_or_discards() -> None:
 def test_a_majority_is_more_than_half() -> None:
     two, three = [said("ann", "Sports", 1), said("bob", "World")], said("cy", "Sports")
     assert decided(two, "majority") == []
-    assert decided([*two, three], "majority") == [(1, RELABELLED, "Sports", "ann, cy")]
+    assert decided([*two, three], "majority") == [(1, RELABELLED, "Sports", "ann; cy")]
 
 
 def test_unanimous_wants_all() -> None:
     assert decided([said("ann", "Sports"), said("bob", "Sports")], "unanimous") == [
-        (1, RELABELLED, "Sports", "ann, bob")
+        (1, RELABELLED, "Sports", "ann; bob")
     ]
     assert decided([said("ann", "Sports"), said("bob", "Sports"), said("cy", None)], "unanimous") == []
 
@@ -58,7 +58,7 @@ def test_who_answers_again_is_the_latest() -> None:
 def test_of_answers_that_differ_and_are_as_late_as_each_other_none_is_the_latest() -> None:
     assert decided([said("zoe", "Sports", 1), said("ana", None, 1)], "latest") == []
     assert decided([said("zoe", "Sports", 1), said("ana", "Sports", 1), said("ben", None)], "latest") == [
-        (1, RELABELLED, "Sports", "ana, zoe")
+        (1, RELABELLED, "Sports", "ana; zoe")
     ]
 
 
@@ -68,7 +68,7 @@ def test_several_classes_at_once_are_no_class_whatever_the_classes_are_called(po
     assert agree(answers, policy, GIVEN, (*CLASSES, "World, Sports"), "doccano")[0] == []
     votes = [*answers, said("ben", "World, Sports"), said("cy", "World, Sports")]
     decisions, _ = agree(votes, "majority", GIVEN, (*CLASSES, "World, Sports"), "doccano")
-    assert [one.annotator for one in decisions] == ["ben, cy"]
+    assert [one.annotator for one in decisions] == ["ben; cy"]
 
 
 def test_of_one_person_the_latest_answer_counts() -> None:
@@ -85,7 +85,7 @@ def test_what_is_not_agreed_on_is_named_with_its_answers() -> None:
 def test_a_decision_is_of_the_moment_of_its_latest_answer() -> None:
     decisions, _ = agree([said("ann", "Sports", 2), said("bob", "Sports", 7)], "majority", GIVEN, CLASSES, "argilla")
     moment = "2026-01-01T00:00:07.000000+00:00"
-    assert decisions == [Decision(1, RELABELLED, "Sports", "ann, bob", "argilla", moment)]
+    assert decisions == [Decision(1, RELABELLED, "Sports", "ann; bob", "argilla", moment)]
 
 
 @pytest.mark.parametrize("policy", ["most", "user=", ""])

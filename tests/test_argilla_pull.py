@@ -18,6 +18,7 @@ from tests.tiny import CLASSES
 Lossrank = Callable[..., Result]
 Rows = list[tuple[int, str, str, str]]  # number, record id, given label, another label
 MOMENT = "2026-01-01T10:00:00.5"
+PULLING = f"pulling 'd' from Argilla at {URL}, workspace 'team'"
 
 
 @pytest.fixture
@@ -69,12 +70,12 @@ def test_several_peoples_answers_come_back_with_their_names(
     result = lossrank("pull", fresh.path, "--disagreements", open_file)
     assert result.exit_code == 0, result.output
     assert result.stdout == "9 answers: 1 rows kept, 2 relabelled, 1 discarded; 4 decisions are new\n"
-    assert result.stderr == f"1 rows are open, as people disagree or chose no class: {torn[0]}\n"
+    assert result.stderr == f"{PULLING}\n1 rows are open, as people disagree or chose no class: {torn[0]}\n"
     assert pulled(fresh) == {
         keep[0]: ("kept", None, "ana"),
-        relabel[0]: ("relabelled", relabel[3], "ana, ben"),
+        relabel[0]: ("relabelled", relabel[3], "ana; ben"),
         discard[0]: ("discarded", None, "owner"),
-        solved[0]: ("relabelled", solved[3], "ana, owner"),
+        solved[0]: ("relabelled", solved[3], "ana; owner"),
     }
     (line,) = open_file.read_text().splitlines()
     of_row = {"row": torn[0], "several": False}
@@ -123,6 +124,7 @@ def test_a_response_that_is_not_there_any_more_is_counted_and_holds(
     lossrank("pull", fresh.path)
     server.records[0]["responses"].clear()
     assert lossrank("pull", fresh.path).stderr == (
+        f"{PULLING}\n"
         "1 rows decided by an earlier pull from argilla have no decision there now; what was pulled before holds\n"
     )
     assert pulled(fresh) == {logged[0][0]: ("discarded", None, "ana")}
@@ -152,6 +154,7 @@ def test_a_data_set_that_is_not_there(server: FakeArgilla, fresh: RunDirectory, 
     result = lossrank("pull", fresh.path, "--from", "argilla", "--name", "none")
     assert result.exit_code == 1
     assert result.stderr == (
+        f"pulling 'none' from Argilla at {URL}\n"
         f"Error: Argilla at {URL} has no data set 'none' in the workspace 'team'; see --name and --workspace\n"
     )
     assert server.datasets == []

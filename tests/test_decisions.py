@@ -278,17 +278,17 @@ def test_what_others_decided_or_elsewhere_is_not_taken_back(
     fresh: RunDirectory, people: list[str], source: str, moment: str
 ) -> None:
     with DecisionStore(fresh) as store:
-        together = replace(elsewhere(5, "2020-01-01"), annotator="ann, ben")
+        together = replace(elsewhere(5, "2020-01-01"), annotator="ann; ben")
         store.add([together])
         assert store.add([], {5: said(5, *people, moment=moment)}, source) == NOTHING
-        assert store.current()[5].annotator == "ann, ben"
+        assert store.current()[5].annotator == "ann; ben"
         assert store.add([], {5: said(5, "ben", "cy", "ann")}, "argilla").taken_back == 1
 
 
 def test_what_people_decided_together_they_take_back_together(fresh: RunDirectory) -> None:
     with DecisionStore(fresh) as store:
-        store.add([replace(elsewhere(row, "2020-01-01"), annotator="ann, ben") for row in (5, 6)])
-        assert store.add([], {5: said(5, "ann, ben"), 6: said(6, "ann")}, "argilla").taken_back == 1
+        store.add([replace(elsewhere(row, "2020-01-01"), annotator="ann; ben") for row in (5, 6)])
+        assert store.add([], {5: said(5, "ann; ben"), 6: said(6, "ann")}, "argilla").taken_back == 1
         assert list(store.current()) == [6]
 
 

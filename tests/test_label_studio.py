@@ -342,6 +342,7 @@ def test_the_worst_rows_go_out_once_and_the_answers_come_back(
     pulled = lossrank("pull", run.path)
     assert pulled.stdout == "7 answers: 1 rows kept, 1 relabelled, 1 discarded; 3 decisions are new\n"
     assert pulled.stderr.splitlines() == [
+        "pulling 'AG News' from Label Studio at http://label.test:8080",
         f"2 rows are open, as people disagree or chose no class: {', '.join(map(str, sorted(rows[3:5])))}",
         "1 answers can't decide: the model has no class 'Sprots'",
     ]

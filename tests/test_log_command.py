@@ -323,7 +323,7 @@ def test_a_terminal_gets_a_bar(
 def test_without_a_terminal_there_is_a_line_now_and_then(
     run: RunDirectory, server: FakeRubrix, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.log._EVERY", 0.0)
+    monkeypatch.setattr("cli.review.bar._EVERY", 0.0)
     result = lossrank("log", run.path, "--name", "d", "--chunk-size", 200)
     assert result.stderr.splitlines() == ["200 of 500 rows", "400 of 500 rows", "500 of 500 rows"]
 

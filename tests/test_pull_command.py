@@ -48,6 +48,9 @@ def logged(server: FakeRubrix, fresh: RunDirectory, lossrank: Lossrank) -> list[
     return rows
 
 
+PULLING = "pulling 'd' from Rubrix at http://rubrix.test:6900, workspace 'rubrix'"
+
+
 def decisions(run: RunDirectory) -> dict[int, Decision]:
     with DecisionStore(run) as store:
         return store.current()
@@ -68,7 +71,7 @@ def test_what_a_person_validated_and_discarded_comes_back(
     server.records[edited.id]["status"] = "Edited"
 
     result = lossrank("pull", fresh.path)
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert (result.exit_code, result.stderr) == (0, f"{PULLING}\n")
     assert result.stdout == "4 answers: 1 rows kept, 1 relabelled, 2 discarded; 4 decisions are new\n"
     found = decisions(fresh)
     assert {row: (one.verdict, one.label, one.annotator) for row, one in found.items()} == {
@@ -114,6 +117,7 @@ def test_an_answer_that_is_not_there_any_more_is_counted_and_what_was_pulled_hol
     result = lossrank("pull", fresh.path)
     assert (result.exit_code, result.stdout.split(":")[0]) == (0, "1 answers")
     assert result.stderr == (
+        f"{PULLING}\n"
         "1 rows decided by an earlier pull from rubrix have no decision there now; what was pulled before holds\n"
     )
     assert json.loads(lossrank("pull", fresh.path, "--json").stdout)["withdrawn"] == 1
@@ -149,6 +153,7 @@ def test_an_answer_of_a_clock_that_is_ahead_does_not_win_for_ever(
     first = lossrank("pull", fresh.path)
     assert first.stdout.endswith("; 2 decisions are new\n")
     assert first.stderr == (
+        f"{PULLING}\n"
         "1 new decisions are dated later than now, so they count as made now; set the clock that is wrong, here or "
         "there\n"
     )
@@ -169,6 +174,7 @@ def test_a_label_that_is_no_class_decides_nothing_and_is_counted(
     assert result.exit_code == 3
     assert result.stdout == "2 answers: 1 rows kept, 0 relabelled, 0 discarded; 1 decisions are new\n"
     assert result.stderr == (
+        f"{PULLING}\n"
         f"1 rows are open, as people disagree or chose no class: {logged[0].row}\n"
         "1 answers can't decide: the model has no class 'Weather'\n"
     )
@@ -236,8 +242,9 @@ def test_errors_are_one_line_and_nothing_is_decided(
 ) -> None:
     result = lossrank("pull", fresh.path, *arguments)
     assert result.exit_code == 1
-    assert (result.stdout, result.stderr.count("\n")) == ("", 1)
-    assert message in result.stderr
+    *said, line = result.stderr.splitlines()
+    assert (result.stdout, [each.split()[0] for each in said]) == ("", ["pulling"] if said else [])
+    assert message in line
     assert "another" not in result.stderr.replace("another run", "")
     assert decisions(fresh) == {}
     assert server.datasets == {}
@@ -296,4 +303,4 @@ def test_a_data_set_that_is_closed_is_said_so(
     closed = error(500, "GenericRubrixServerError", type="x.ClosedIndexError", message="d").content
     server.before = lambda request: httpx.Response(200, content=closed) if request.url.path.endswith("/data") else None
     result = lossrank("pull", fresh.path)
-    assert result.stderr == "Error: the data set 'd' is closed; open it on the server and run this again\n"
+    assert result.stderr == f"{PULLING}\nError: the data set 'd' is closed; open it on the server and run this again\n"

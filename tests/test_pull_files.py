@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from cli.review.given import given_labels
 from cli.review.records import record_id
-from cli.review.store import DecisionStore
+from cli.review.store import DecisionStore, read_decisions
 from scorer import RunDirectory
+from tests.test_cli import error_line
 
 Lossrank = Callable[..., Result]
 
@@ -58,7 +60,7 @@ def test_several_peoples_files_are_judged_by_one_policy(
     result = lossrank("pull", fresh.path, *files, *sports)
     assert result.stdout == "9 answers: 0 rows kept, 0 relabelled, 2 discarded; 2 decisions are new\n"
     assert result.stderr == "1 rows are open, as people disagree or chose no class: 2\n"
-    assert held(fresh) == {0: ("discarded", None, "ana, ben, cy"), 1: ("discarded", None, "ana, ben")}
+    assert held(fresh) == {0: ("discarded", None, "ana; ben; cy"), 1: ("discarded", None, "ana; ben")}
     assert lossrank("pull", fresh.path, *files, *sports).stdout.endswith("; 0 decisions are new\n")
     assert lossrank("pull", fresh.path, *files, "--policy", "user=ben").exit_code == 0
     assert held(fresh)[1] == ("discarded", None, "ben")
@@ -139,3 +141,28 @@ def test_a_row_that_one_of_several_files_decides_is_not_emptied(
     assert lossrank("pull", fresh.path, *files).stderr == ""
     write(fresh, files[0], "", "discard")
     assert "1 rows decided by an earlier pull from csv" in lossrank("pull", fresh.path, *files).stderr
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_what_was_kept_of_other_labels_is_not_kept_of_these(
+    fresh: RunDirectory, lossrank: Lossrank, tmp_path: Path, ending: str
+) -> None:
+    """Two runs over one file, by two of its columns, have the same record ids."""
+    file = tmp_path / f"reviewed.{ending}"
+    (given,) = given_labels(fresh, [1]).values()
+    other = next(name for name in fresh.class_names if name != given)
+
+    def write(shown: str, word: str) -> None:
+        record = {"record_id": record_id(fresh.data_fingerprint, 1), "given": shown, "decision": word}
+        csv = f"{','.join(record)}\n{','.join(record.values())}\n"
+        file.write_text(csv if ending == "csv" else json.dumps(record) + "\n")
+
+    write(other, "keep")
+    assert error_line(lossrank("pull", fresh.path, file)) == (
+        f"Error: {file}, line {2 if ending == 'csv' else 1}: it keeps {other!r}, and the label of row 1 in "
+        f"{fresh.path} is {given!r}; write the class that is right"
+    )
+    assert read_decisions(fresh) in (None, {})
+    for shown, word, verdict in ((other, other, "relabelled"), (str(given), "keep", "kept"), ("?", "keep", "kept")):
+        write(shown, word)
+        assert json.loads(lossrank("pull", fresh.path, file, "--json").stdout)[verdict] == 1

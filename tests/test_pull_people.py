@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from cli.review.decision import RELABELLED
+from cli.review.decision import RELABELLED, Decision
 from cli.review.records import record_id
 from cli.review.store import DecisionStore
 from scorer import RunDirectory
 
 Lossrank = Callable[..., Result]
-NAMES = {"ana": 1_600_000_000, "ben": 1_600_000_001, "cy": 1_600_000_002}  # and when their files were saved
+NAMES = {name: 1_600_000_000 + i for i, name in enumerate(("ana", "ben", "cy", "Lee", "Ann"))}  # and when they saved
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_an_old_word_does_not_win_when_its_file_is_saved_again(
     saved = files(ana=["Sports", "discard"], ben=["", "discard"], later=LATER)
     result = lossrank("pull", fresh.path, *saved)
     assert held(fresh) == ("Sci/Tech", "carol")
-    assert held(fresh, 2) == (None, "ana, ben")
+    assert held(fresh, 2) == (None, "ana; ben")
     assert result.stdout.endswith("; 1 decisions are new\n")
 
 
@@ -62,7 +62,7 @@ def test_nor_when_some_of_those_who_agreed_are_pulled_again(
     fresh: RunDirectory, lossrank: Lossrank, files: Callable[..., list[Path]]
 ) -> None:
     lossrank("pull", fresh.path, *files(ana="Sports", ben="Sports", cy="Sports"))
-    assert held(fresh) == ("Sports", "ana, ben, cy")
+    assert held(fresh) == ("Sports", "ana; ben; cy")
     with DecisionStore(fresh) as store:
         store.decide(1, RELABELLED, "Sci/Tech", annotator="carol")
     result = lossrank("pull", fresh.path, *files(ana="Sports", ben="Sports", later=LATER))
@@ -124,13 +124,13 @@ def test_another_policy_decides_anew_what_the_same_people_said(
 ) -> None:
     said = files(ana="Sports", ben="World", cy="World")
     lossrank("pull", fresh.path, *said)
-    assert held(fresh) == ("World", "ben, cy")
+    assert held(fresh) == ("World", "ben; cy")
     arbiter = lossrank("pull", fresh.path, *said, "--policy", "user=ana")
     assert (held(fresh), arbiter.stderr) == (("Sports", "ana"), "")
     assert arbiter.stdout.endswith("; 1 decisions are new\n")
     assert lossrank("pull", fresh.path, *said, "--policy", "user=ana").stdout.endswith("; 0 decisions are new\n")
     lossrank("pull", fresh.path, *said)
-    assert held(fresh) == ("World", "ben, cy")
+    assert held(fresh) == ("World", "ben; cy")
     with DecisionStore(fresh) as store:
         store.decide(1, RELABELLED, "Sci/Tech", annotator="carol")
     lossrank("pull", fresh.path, *said, "--policy", "user=ana")
@@ -242,4 +242,13 @@ def test_the_latest_of_answers_that_are_as_old_as_each_other_is_nobodys(
     result = lossrank("pull", fresh.path, file, "--policy", "latest")
     assert result.stderr == "1 rows are open, as people disagree or chose no class: 1\n"
     assert held(fresh) is None
-    assert held(fresh, 2) == (None, "ana, zoe")
+    assert held(fresh, 2) == (None, "ana; zoe")
+
+
+def test_a_name_with_a_comma_is_one_persons(
+    fresh: RunDirectory, lossrank: Lossrank, files: Callable[..., list[Path]]
+) -> None:
+    with DecisionStore(fresh) as store:
+        store.add([Decision(1, RELABELLED, "Sports", "Lee, Ann", "csv", "2020-01-01T00:00:00.000000+00:00")])
+    lossrank("pull", fresh.path, *files(Lee="World", Ann="discard"))  # who disagree, and are two others
+    assert held(fresh) == ("Sports", "Lee, Ann")

@@ -116,3 +116,31 @@ def test_a_decision_is_synced_to_the_disk_before_the_next_row_is_shown(fresh: Ru
     with DecisionStore(fresh) as store:
         assert store._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"columns": {"label": "topic"}}, "the label column was 'label' and is 'topic'"),
+        ({"columns": {"text": "body"}}, "the text column was 'text' and is 'body'"),
+        ({"labels": {"map": {"world": 1}}}, "'world' was World and is Sports"),
+        ({"labels": {"map": {"world": -2}}}, "'world' was World and is none"),
+    ],
+)
+def test_the_decisions_about_other_columns_or_labels_are_refused(
+    fresh: RunDirectory, change: dict[str, dict[str, object]], says: str
+) -> None:
+    with DecisionStore(fresh) as store:
+        store.decide(1, KEPT, annotator="ann")
+    ((part, new),) = change.items()
+    other = RunDirectory(fresh.path, {**fresh.manifest, part: {**fresh.manifest[part], **new}})
+    for opening in (DecisionStore, read_decisions):
+        with pytest.raises(RunError, match=f"of other labels than the run's: {says}; move .* away") as caught:
+            opening(other)
+        assert caught.value.quotes_data
+
+
+def test_a_label_that_only_one_of_two_models_knows_is_no_other_one(fresh: RunDirectory) -> None:
+    DecisionStore(fresh).close()
+    labels = {"how": "by name", "map": {"world": 0, "weather": 1}}
+    DecisionStore(RunDirectory(fresh.path, {**fresh.manifest, "labels": labels})).close()

@@ -187,7 +187,7 @@ def test_of_a_zipped_export_every_members_file_counts(case: Case, lossrank: Loss
     result = lossrank("pull", case.run.path, file)
     assert result.stdout == "5 answers: 0 rows kept, 1 relabelled, 1 discarded; 2 decisions are new\n"
     assert result.stderr == "1 rows are open, as people disagree or chose no class: 1\n"
-    assert case.held() == {0: ("relabelled", "Sports", "ana, ben"), 2: ("discarded", None, "ana")}
+    assert case.held() == {0: ("relabelled", "Sports", "ana; ben"), 2: ("discarded", None, "ana")}
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("all.jsonl", lines("World"))
     lossrank("pull", case.run.path, file)

@@ -12,7 +12,7 @@ import httpx
 
 from cli.review.argilla_form import check, lacking, settings_of
 from cli.review.argilla_sdk import import_sdk, quiet, response_of
-from cli.review.http import FIRST_WAIT, Fault, Refused, ReviewClient, Unavailable, broken
+from cli.review.http import FIRST_WAIT, Fault, Refused, ReviewClient, Unavailable, broken, storing
 from cli.review.rubrix_answers import Product, raise_for_answer, raise_for_bulk
 from cli.review.server import Form, ReviewError
 
@@ -46,7 +46,7 @@ class ArgillaApi(ReviewClient):
     ) -> None:
         super().__init__(url, api_key, max_wait, on_wait)
         self.workspace = workspace
-        self._product = product
+        self._product: Product = product
         self._timeout = timeout
         self._sdk = import_sdk(product)
         self._argilla: Any = None  # the SDK's client asks the server when it is made
@@ -82,12 +82,10 @@ class ArgillaApi(ReviewClient):
         """Store encoded records; the server refuses those that it has, and then all of them."""
         made = [self._record(json.loads(record)).api_model() for record in records]
         try:
-            with quiet():
+            with storing(), quiet():
                 self._argilla.api.records.bulk_create(self._dataset.id, made)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise Unavailable(broken(error)) from None
-        except httpx.RequestError as error:
-            raise Fault(broken(error)) from None
+        except (Unavailable, Fault):
+            raise
         except Exception as error:
             response = response_of(error)
             if response is None:
@@ -239,8 +237,3 @@ class ArgillaApi(ReviewClient):
         except Unavailable as error:
             return error
         return self._stranger(f"status {response.status_code}")
-
-    def _stranger(self, what: str) -> ReviewError:
-        return ReviewError(
-            f"{self.url} answers, but not as {self._product} does ({what}); check --url or {self.variables}_API_URL"
-        )

@@ -66,7 +66,7 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
         if row is None:
             foreign += 1
         elif word:
-            said.append(Said(row, word, who, f"line {number}"))
+            said.append(Said(row, word, who, f"line {number}", _plain(cells.get("given", "").strip())))
         else:
             undecided.add((row, who))
     return Reading(answered(path, said, run), foreign, dict.fromkeys(undecided, written_at(path)))

@@ -1,10 +1,12 @@
 """review.sqlite in a run directory: what is in it, and how it is opened, to write or to read alone."""
 
 import contextlib
+import json
 import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from cli.review.decision import RELABELLED, VERDICTS
 from scorer import RunDirectory, RunError
@@ -51,7 +53,7 @@ def open_to_write(run: RunDirectory) -> sqlite3.Connection:
 
     Raises:
         RunError: it is damaged, somebody else's, of a newer lossrank, can't be written, or its decisions are of other
-            data or of classes that the run's model doesn't have.
+            data, columns or labels, or of classes that the run's model doesn't have.
     """
     path = run.path / FILE
     with reporting(path), _closed_at_fault(_connected(path)) as db:
@@ -62,7 +64,8 @@ def open_to_write(run: RunDirectory) -> sqlite3.Connection:
             if not _is_made(path, db):
                 for statement in _SCHEMA.split(";\n"):
                     db.execute(statement)
-                db.execute("INSERT INTO about VALUES ('data', ?)", (run.data_fingerprint,))
+                about = [("data", run.data_fingerprint), ("judged", json.dumps(_judged(run)))]
+                db.executemany("INSERT INTO about VALUES (?, ?)", about)
             db.execute("DELETE FROM about WHERE FALSE")  # a database that is only readable begins any transaction
         _refuse_foreign(run, db)
         return db
@@ -191,8 +194,8 @@ def _is_made(path: Path, db: sqlite3.Connection) -> bool:
 def _refuse_foreign(run: RunDirectory, db: sqlite3.Connection) -> None:
     path = run.path / FILE
     aside = f"move {path} away to review anew"
-    data = db.execute("SELECT value FROM about WHERE key = 'data'").fetchone()
-    if data is None or data[0] != run.data_fingerprint:
+    about = dict(db.execute("SELECT key, value FROM about"))
+    if about.get("data") != run.data_fingerprint:
         raise RunError(f"the decisions in {path} are of other data than the run's; {aside}")
     labels = {label for (label,) in db.execute("SELECT DISTINCT label FROM decisions WHERE label NOT NULL")}
     if strange := sorted(labels - set(run.class_names)):
@@ -200,3 +203,30 @@ def _refuse_foreign(run: RunDirectory, db: sqlite3.Connection) -> None:
             f"the decisions in {path} have the labels {', '.join(map(repr, strange))}, and the classes are "
             f"{', '.join(run.class_names)}; {aside}"
         )
+    if "judged" in about and (other := _other(json.loads(about["judged"]), _judged(run))):
+        raise RunError(
+            f"the decisions in {path} are of other labels than the run's: {other}; {aside}", quotes_data=True
+        )
+
+
+def _judged(run: RunDirectory) -> dict[str, Any]:
+    """Return what people judge beside the data: the columns that they see, and the class that each label stands for.
+
+    A row is kept with the label that it has, so with another label column or label map it would be another one.
+    """
+    names = dict(enumerate(run.class_names))
+    meant = (run.manifest["labels"] or {"map": {}})["map"]
+    return {
+        "columns": {role: run.columns[role] for role in ("text", "text_pair", "label")},
+        "labels": {value: names.get(index) for value, index in meant.items()},
+    }
+
+
+def _other(then: dict[str, Any], now: dict[str, Any]) -> str | None:
+    """Say in what two runs' rows are judged otherwise, None if in nothing; labels that only one of them knows don't."""
+    for what, said in (("columns", "the {0} column was {1!r} and is {2!r}"), ("labels", "{0!r} was {1} and is {2}")):
+        for name in sorted(then[what].keys() & now[what].keys()):
+            before, after = then[what][name], now[what][name]
+            if before != after:
+                return said.format(name, before or "none", after or "none")
+    return None

@@ -21,12 +21,16 @@ class FileError(RunError):
 
 @dataclass(frozen=True)
 class Said:
-    """One person's word on one row, and where in the file it is, such as ``line 7``; ``several`` as of ``Answer``."""
+    """One person's word on one row, and where in the file it is, such as ``line 7``.
+
+    ``given`` is the label that the file shows for the row, as far as it does; ``several`` is as of ``Answer``.
+    """
 
     row: int
     word: str
     annotator: str
     where: str
+    given: str | None = None
     several: bool = False
 
 
@@ -59,8 +63,9 @@ def answered(path: Path, said: Iterable[Said], run: RunDirectory, *, strict: boo
     Without ``strict`` a word that means nothing, or several things, stays the answer's label.
 
     Raises:
-        FileError: a word is none of those that may be written, it keeps a row that has no label, or one person has two
-            words on a row that differ, and ``strict``; the message has their places.
+        FileError: a word is none of those that may be written, it keeps a row that has no label, or another one than
+            the file shows, or one person has two words on a row that differ, and ``strict``; the message has their
+            places.
         RunError: there is no such row.
     """
     moment = written_at(path)
@@ -106,4 +111,8 @@ def _label(path: Path, said: Said, run: RunDirectory, given: str | None) -> str 
     if given is None:
         what = f"row {said.row} has no label of the model's classes to keep"
         raise FileError(f"{path}, {said.where}: {what}; write its class, or {DISCARD}")
+    shown = class_named(said.given or "", run.class_names)
+    if shown not in (None, given):
+        what = f"it keeps {shown!r}, and the label of row {said.row} in {run.path} is {given!r}"
+        raise FileError(f"{path}, {said.where}: {what}; write the class that is right")
     return given

@@ -8,7 +8,7 @@ from scorer import RunError
 KEPT, RELABELLED, DISCARDED = "kept", "relabelled", "discarded"
 VERDICTS = (KEPT, RELABELLED, DISCARDED)
 UNREVIEWED = "unreviewed"  # the status of a row without a decision
-TOGETHER = ", "  # between the names of several who decided alike
+TOGETHER = "; "  # between the names of several who decided alike; a name may well be "Lee, Ann"
 HERE = "review"  # the source of a decision that was made on the page of `lossrank review`
 
 

@@ -66,7 +66,7 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
                 if row is None:
                     foreign += 1
                 elif labels:
-                    said.append(Said(row, ", ".join(labels), who, f"{where}line {number}", len(labels) > 1))
+                    said.append(Said(row, ", ".join(labels), who, f"{where}line {number}", several=len(labels) > 1))
                 else:
                     undecided.add((row, who))
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:  # so does zipfile

@@ -4,9 +4,10 @@ The key, and a password in the URL, stay inside the httpx client: no message, re
 """
 
 import abc
+import contextlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import ClassVar, Self, TypeVar
 
@@ -67,6 +68,7 @@ class ReviewClient(abc.ABC):
     title: str
     variables: str  # the environment variables begin with it
     example: ClassVar[str]  # an address
+    _product: object  # the title, and the version where it is known
 
     def __init__(self, url: str, api_key: str, max_wait: float, on_wait: Callable[[str, float], None]) -> None:
         self._address, self._auth = self._parted(url)
@@ -145,6 +147,12 @@ class ReviewClient(abc.ABC):
             ReviewError: the key or the data set is gone.
         """
 
+    def _stranger(self, what: str) -> ReviewError:
+        """Return the error of a server that is not the tool."""
+        return ReviewError(
+            f"{self.url} answers, but not as {self._product} does ({what}); check --url or {self.variables}_API_URL"
+        )
+
     def _parted(self, url: str) -> tuple[httpx.URL, tuple[str, str] | None]:
         """Part an address from the user and password in it."""
         try:
@@ -175,6 +183,22 @@ class ReviewClient(abc.ABC):
         seconds = state.next_action.sleep if state.next_action else 0.0
         error = state.outcome.exception() if state.outcome else None
         self._on_wait(self._safe(error) if isinstance(error, Unavailable) else "", seconds)
+
+
+@contextlib.contextmanager
+def storing() -> Iterator[None]:
+    """Part a request that reached no server from one that may have stored something though no answer came.
+
+    Raises:
+        Unavailable: no connection was made.
+        Fault: the connection broke.
+    """
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        raise Unavailable(broken(error)) from None
+    except httpx.RequestError as error:
+        raise Fault(broken(error)) from None
 
 
 def broken(error: httpx.RequestError) -> str:

@@ -45,7 +45,9 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
             if row is None:
                 foreign += 1
             elif word.strip():
-                said.append(Said(row, word.strip(), who.strip() or annotator, f"line {number}"))
+                given = line.get("given")
+                shown = given if isinstance(given, str) else None
+                said.append(Said(row, word.strip(), who.strip() or annotator, f"line {number}", shown))
             else:
                 undecided.add((row, who.strip() or annotator))
     return Reading(answered(path, said, run), foreign, dict.fromkeys(undecided, written_at(path)))

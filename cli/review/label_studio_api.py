@@ -8,7 +8,18 @@ from typing import Any
 import httpx
 
 from cli.review.flat import RECORD_ID
-from cli.review.http import FIRST_WAIT, LATER, Fault, Refused, ReviewClient, Unavailable, broken, one_line, wished_pause
+from cli.review.http import (
+    FIRST_WAIT,
+    LATER,
+    Fault,
+    Refused,
+    ReviewClient,
+    Unavailable,
+    broken,
+    one_line,
+    storing,
+    wished_pause,
+)
 from cli.review.label_studio_auth import TokenAuth
 from cli.review.label_studio_record import CONTROL, label_config
 from cli.review.server import Form, ReviewError
@@ -24,7 +35,7 @@ class LabelStudioApi(ReviewClient):
         ReviewError: the URL is no http(s) address, or has a password; the token can't stand in a header.
     """
 
-    title = "Label Studio"
+    title = _product = "Label Studio"
     variables = "LABEL_STUDIO"
     example = "http://localhost:8080"
 
@@ -69,17 +80,13 @@ class LabelStudioApi(ReviewClient):
         return self._there & set(ids)
 
     def bulk(self, name: str, records: list[bytes]) -> None:
-        try:
+        with storing():
             response = self._client.post(
                 f"/api/projects/{name}/import",
                 content=b"[" + b",".join(records) + b"]",
                 headers={"Content-Type": "application/json"},
                 timeout=httpx.Timeout(_LONGEST_IMPORT, connect=10.0),
             )
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise Unavailable(broken(error)) from None
-        except httpx.RequestError as error:
-            raise Fault(broken(error)) from None
         if response.status_code in (400, 413):
             reason, positions = _refusal(response)
             raise Refused(self._safe(Exception(reason)), positions)
@@ -192,11 +199,6 @@ class LabelStudioApi(ReviewClient):
 
     def _broken_off(self, what: str) -> ReviewError:
         return ReviewError(f"Label Studio at {self.url}: {self._safe(Exception(what))}")
-
-    def _stranger(self, what: str) -> ReviewError:
-        return ReviewError(
-            f"{self.url} answers, but not as Label Studio does ({what}); check --url or LABEL_STUDIO_API_URL"
-        )
 
 
 class _Tasks(Iterator[dict[str, Any]]):

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from cli.review.http import FIRST_WAIT, Fault, Refused, ReviewClient, Unavailable, broken
+from cli.review.http import FIRST_WAIT, Fault, Refused, ReviewClient, Unavailable, broken, storing
 from cli.review.rubrix_answers import Product, detail_in, object_in, raise_for_answer, raise_for_bulk, reason_in
 from cli.review.server import TOOLS, ReviewError
 
@@ -48,7 +48,7 @@ class RubrixApi(ReviewClient):
         self.title, self.variables = TOOLS[tool].title, TOOLS[tool].variables
         super().__init__(url, api_key, max_wait, on_wait)
         self.workspace = workspace
-        self._product = Product(self.title, "", self.variables)  # until the server says more
+        self._product: Product = Product(self.title, "", self.variables)  # until the server says more
         headers = {"X-Rubrix-Api-Key": self._key, "X-Argilla-Api-Key": self._key}
         if workspace is not None:
             if not _WORKSPACE_NAME.fullmatch(workspace):
@@ -116,14 +116,10 @@ class RubrixApi(ReviewClient):
             ReviewError: the key, the workspace or the data set is gone.
         """
         body = b'{"tags":{},"metadata":{},"records":[' + b",".join(records) + b"]}"
-        try:
+        with storing():
             response = self._client.post(
                 f"/api/datasets/{name}/{_TASK}:bulk", content=body, headers={"Content-Type": "application/json"}
             )
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise Unavailable(broken(error)) from None
-        except httpx.RequestError as error:
-            raise Fault(broken(error)) from None
         try:
             raise_for_bulk(response)
         except Refused as error:
@@ -243,11 +239,6 @@ class RubrixApi(ReviewClient):
             return object_in(content)
         except ValueError:
             raise self._stranger("no JSON object") from None
-
-    def _stranger(self, what: str) -> ReviewError:
-        return ReviewError(
-            f"{self.url} answers, but not as {self._product} does ({what}); check --url or {self.variables}_API_URL"
-        )
 
 
 def _closed(name: str) -> ReviewError:
