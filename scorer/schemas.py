@@ -30,16 +30,26 @@ def hash_rows(digest: Any, rows: pa.Table | pa.RecordBatch) -> None:
     """Add rows to a hash, the same however they are chunked or sliced."""
     bare = rows.replace_schema_metadata(None)
     for start in range(0, len(bare), _HASHED_ROWS):
-        part = bare.slice(start, _HASHED_ROWS).cast(_decoded(bare.schema))
+        # A serialised batch leaves the values of dictionaries out.
+        part = bare.slice(start, _HASHED_ROWS).cast(decoded(bare.schema))
         # Taken rows have buffers of their own.
         taken = part.take(pa.array(np.arange(len(part))))
         for batch in taken.combine_chunks().to_batches() if isinstance(taken, pa.Table) else [taken]:
             digest.update(batch.serialize())
 
 
-def _decoded(schema: pa.Schema) -> pa.Schema:
-    """Return the types that rows are hashed in: a serialised batch leaves the values of dictionaries out."""
-    return pa.schema([(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in schema])
+def decoded(schema: pa.Schema) -> pa.Schema:
+    """Return a schema with dictionary-encoded columns as plain ones."""
+    for i, field in enumerate(schema):
+        if pa.types.is_dictionary(field.type):
+            schema = schema.set(i, field.with_type(field.type.value_type))
+    return schema
+
+
+def without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows that hold no more than their own values: taken of others, they'd keep all of a dictionary's."""
+    plain = [each.dictionary_decode() if pa.types.is_dictionary(each.type) else each for each in batch.columns]
+    return pa.RecordBatch.from_arrays(plain, schema=decoded(batch.schema))
 
 
 def without_views(schema: pa.Schema) -> pa.Schema:

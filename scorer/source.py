@@ -23,7 +23,17 @@ from scorer.failures import at_fault, why
 from scorer.find import find_files, find_several, same_format
 from scorer.formats import PROBLEM, Batches, Wanted, format_of, known_suffixes, valid_text
 from scorer.parts import FilePart, Part, TablePart, inspected
-from scorer.schemas import conform, hash_rows, joined, label_names, refuse_twins, restore_types, without_views
+from scorer.schemas import (
+    conform,
+    decoded,
+    hash_rows,
+    joined,
+    label_names,
+    refuse_twins,
+    restore_types,
+    without_dictionaries,
+    without_views,
+)
 from scorer.store import DataFile, forget_listings
 
 Data: TypeAlias = str | Path | Sequence[str | Path] | pa.Table
@@ -68,7 +78,7 @@ class Source:
     def take(self, rows: NDArray[np.int64]) -> pa.Table:
         """Return all columns of the given rows, in the given order, as a table of ``len(rows)`` rows.
 
-        Bytes of a text that aren't UTF-8 are U+FFFD in it.
+        Bytes of a text that aren't UTF-8 are U+FFFD in it; dictionary-encoded columns are plain ones.
 
         Raises:
             SourceError: a row is not in the data.
@@ -82,10 +92,10 @@ class Source:
         for first, batch in self._batches(None, lambda a, b: bool(np.diff(np.searchsorted(ordered, (a, b)))[0])):
             low, high = np.searchsorted(ordered, (first, first + len(batch)))
             if low < high:
-                picked = batch.take(pa.array(ordered[low:high] - first))
+                picked = without_dictionaries(batch.take(pa.array(ordered[low:high] - first)))
                 taken.append(pa.Table.from_batches([picked]))
         if not taken:
-            return self.schema.empty_table()
+            return decoded(self.schema).empty_table()
         table = pa.concat_tables(taken, promote_options="permissive")
         table = pa.table([valid_text(column) for column in table.columns], schema=table.schema)
         if PROBLEM in table.column_names:

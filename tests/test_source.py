@@ -178,6 +178,22 @@ class TestEveryKind:
             table = sources[kind].take(np.array(rows, dtype=np.int64))
             assert table.schema.types == TABLE.schema.types
 
+    @pytest.mark.parametrize("write", [write_parquet, write_arrow])
+    def test_what_is_taken_holds_no_dictionary_of_its_row_group(
+        self, tmp_path: Path, write: Callable[..., Path]
+    ) -> None:
+        rows = 20_000
+        texts = pa.array([None if i % 100 == 1 else f"text {i} {'long ' * 30}" for i in range(rows)])
+        table = pa.table({"text": texts.dictionary_encode(), "n": np.arange(rows)})
+        source = open_source(write(tmp_path / f"a.{write.__name__[6:]}", table, rows))
+        wanted = np.arange(1, rows, 400)
+        before = pa.total_allocated_bytes()
+        taken = source.take(wanted)
+        assert pa.total_allocated_bytes() - before < 100_000  # 50 rows of 200 bytes, of a dictionary of 3 MB
+        assert taken.to_pylist() == table.take(pa.array(wanted)).to_pylist()
+        assert taken.schema == source.take(np.array([], dtype=np.int64)).schema
+        assert taken.schema.types == [pa.string(), pa.int64()]
+
     @pytest.mark.parametrize("rows", [[N], [-1], [0, 10**12]])
     def test_rows_that_are_not_there(self, sources: dict[str, Source], rows: list[int]) -> None:
         with pytest.raises(
