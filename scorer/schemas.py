@@ -88,16 +88,20 @@ def joined(schema: pa.Schema, found: pa.Schema, file: DataFile, first: DataFile)
                 f"{', '.join(there[name])}",
                 quotes_data=True,
             )
-        try:
-            both = [pa.schema([(name, field.type)]), pa.schema([(name, kind)])]
-            fields.append(pa.unify_schemas(both, promote_options="permissive").field(0))
-        except pa.ArrowException:
-            if not is_text_format(file.name):
-                raise SourceError(
-                    f"{file} holds {kind} in {name!r}; {first.name} holds {field.type}", quotes_data=True
-                ) from None
-            fields.append(pa.field(name, pa.string()))
+        both = _common(name, field.type, kind)
+        if both is None and not is_text_format(file.name):
+            raise SourceError(f"{file} holds {kind} in {name!r}; {first.name} holds {field.type}", quotes_data=True)
+        fields.append(both or pa.field(name, pa.string()))
     return pa.schema(fields, metadata=schema.metadata)
+
+
+def _common(name: str, one: pa.DataType, other: pa.DataType) -> pa.Field | None:
+    """Return a column whose type holds both types, the plain one of a dictionary and another; None if there is none."""
+    both = [pa.schema([(name, one)]), pa.schema([(name, other)])]
+    for schemas in (both, list(map(decoded, both))):
+        with contextlib.suppress(pa.ArrowException):
+            return pa.unify_schemas(schemas, promote_options="permissive").field(0)
+    return None
 
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBatch:

@@ -523,6 +523,38 @@ class TestFilesTogether:
         assert [r["label"] for b in source.read() for r in b.to_pylist()] == ["World", "Sports", "Business", "World"]
         assert source.take(np.array([3, 0, 2, 1]))["label"].to_pylist() == ["World", "World", "Business", "Sports"]
 
+    @pytest.mark.parametrize(
+        ("one", "other", "common"),
+        [
+            (pa.dictionary(pa.int8(), pa.string()), pa.string(), pa.string()),
+            (pa.string(), pa.dictionary(pa.int32(), pa.string()), pa.string()),
+            (pa.dictionary(pa.int32(), pa.string()), pa.large_string(), pa.large_string()),
+            (pa.string_view(), pa.dictionary(pa.int8(), pa.string()), pa.large_string()),
+            (pa.dictionary(pa.int8(), pa.string(), ordered=True), pa.dictionary(pa.int8(), pa.string()), pa.string()),
+        ],
+    )
+    @pytest.mark.parametrize("write", [write_parquet, write_arrow])
+    def test_a_dictionary_beside_plain_values(
+        self, tmp_path: Path, write: Callable[..., Path], one: pa.DataType, other: pa.DataType, common: pa.DataType
+    ) -> None:
+        ending = write.__name__[6:]
+        for name, values, kind in (("a", ["x", None, "y"], one), ("b", ["z", "x", None], other)):
+            encoded = pa.array(values).dictionary_encode()
+            column = encoded.cast(kind) if pa.types.is_dictionary(kind) else pa.array(values, kind)
+            if pa.types.is_dictionary(kind) and kind.ordered:
+                column = pa.DictionaryArray.from_arrays(column.indices, column.dictionary, ordered=True)
+            write(tmp_path / f"{name}.{ending}", pa.table({"text": column, "n": [1, 2, 3]}))
+        source = open_source(tmp_path)
+        assert source.schema.field("text").type == common
+        assert [row["text"] for row in rows_of(source)] == ["x", None, "y", "z", "x", None]
+        assert source.take(np.array([3, 2]))["text"] == pa.chunked_array([pa.array(["z", "y"], common)])
+
+    def test_a_dictionary_of_numbers_beside_text_is_refused(self, tmp_path: Path) -> None:
+        write_arrow(tmp_path / "a.arrow", pa.table({"text": ["a"]}))
+        write_arrow(tmp_path / "b.arrow", pa.table({"text": pa.array([1]).dictionary_encode()}))
+        with pytest.raises(SourceError, match=r"b\.arrow holds dictionary<.*int64.*> in 'text'; a\.arrow holds string"):
+            open_source(tmp_path)
+
     def test_class_names_that_differ(self, tmp_path: Path) -> None:
         write_parquet(tmp_path / "a.parquet", with_names(TABLE))
         write_parquet(tmp_path / "b.parquet", with_names(TABLE, NAMES[::-1]))
