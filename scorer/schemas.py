@@ -52,10 +52,14 @@ def without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(plain, schema=decoded(batch.schema))
 
 
-def without_views(schema: pa.Schema) -> pa.Schema:
-    """Return a schema with Arrow's view types (polars writes them) as plain ones, which all of pyarrow can handle."""
+def readable(schema: pa.Schema) -> pa.Schema:
+    """Return a schema with types that little of pyarrow can handle as plain ones.
+
+    Those are Arrow's views, which polars writes, and run-end encoding.
+    """
     for i, field in enumerate(schema):
-        schema = schema.set(i, field.with_type(_without_views(field.type)))
+        kind = field.type.value_type if pa.types.is_run_end_encoded(field.type) else field.type
+        schema = schema.set(i, field.with_type(_without_views(kind)))
     return schema
 
 
@@ -116,11 +120,20 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBat
     if batch.schema.equals(wanted):
         return batch
     try:
-        return batch.cast(wanted)
+        plain = [_without_runs(each) if pa.types.is_run_end_encoded(each.type) else each for each in batch.columns]
+        return pa.RecordBatch.from_arrays(plain, names=batch.schema.names).cast(wanted)
     except pa.ArrowException as error:
         raise SourceError(
             f"{name} has files whose columns don't go together ({error}); give them one type", quotes_data=True
         ) from error
+
+
+def _without_runs(array: pa.Array) -> pa.Array:
+    """Return a run-end encoded array with each value as often as it stands for."""
+    # pyarrow's own run_end_decode knows neither dictionaries nor views.
+    values = array.values.cast(_without_views(array.type.value_type))
+    places = np.arange(array.offset, array.offset + len(array))
+    return values.take(pa.array(np.searchsorted(array.run_ends.to_numpy(), places, side="right")))
 
 
 def label_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:

@@ -29,10 +29,10 @@ from scorer.schemas import (
     hash_rows,
     joined,
     label_names,
+    readable,
     refuse_twins,
     restore_types,
     without_dictionaries,
-    without_views,
 )
 from scorer.store import DataFile, forget_listings
 
@@ -267,9 +267,9 @@ def _described(file: DataFile, hashed: bool, data: str) -> tuple[FilePart, pa.Sc
     version, schema, rows = inspected(file, kind, data)
     part = FilePart(file, kind, rows, version)
     if file.is_remote and not hashed and len(version) > 1:
-        return part, without_views(schema), {"version": version}
+        return part, readable(schema), {"version": version}
     try:
-        return part, without_views(schema), {"sha256": file.sha256()}
+        return part, readable(schema), {"sha256": file.sha256()}
     except OSError as error:
         raise at_fault(error)(f"{file} can't be read ({why(error, file.path)})") from error
 
@@ -295,8 +295,8 @@ def _from_stream(data: str, config: str | None, split: str | None, where: str) -
 
 def _from_table(table: pa.Table, name: str, spec: dict[str, Any]) -> Source:
     refuse_twins(table.schema, name)
-    if (schema := without_views(table.schema)) != table.schema:
-        table = table.cast(schema)
+    if (schema := readable(table.schema)) != table.schema:
+        table = pa.Table.from_batches([conform(batch, schema, name) for batch in table.to_batches()], schema)
     digest = hashlib.sha256(str(table.schema.remove_metadata()).encode())
     hash_rows(digest, table)
     return Source(

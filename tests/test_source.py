@@ -597,6 +597,35 @@ class TestViews:
         assert source.take(np.array([2, 0])).to_pylist() == [expected[2], expected[0]]
 
 
+class TestRunEndEncoding:
+    VALUES: ClassVar = {
+        "text": pa.array(["a", None, "b"]),
+        "view": pa.array(["a", None, "a text longer than twelve bytes"], pa.string_view()),
+        "kind": pa.array(["x", "y", "x"]).dictionary_encode(),
+        "n": pa.array([1, None, 2]),
+        "tags": pa.array([["p"], None, []]),
+    }
+    TABLE = pa.table({name: pa.RunEndEncodedArray.from_arrays([2, 3, 7], each) for name, each in VALUES.items()})
+
+    @pytest.mark.parametrize("rows", [1, 3, 100])
+    @pytest.mark.parametrize("in_file", [True, False])
+    def test_becomes_plain_values(self, tmp_path: Path, rows: int, in_file: bool) -> None:
+        table = pa.Table.from_batches(self.TABLE.to_batches(max_chunksize=rows))
+        source = open_source(write_arrow(tmp_path / "a.arrow", table) if in_file else table)
+        expected = self.TABLE.to_pylist()
+        assert [row["text"] for row in expected] == ["a", "a", None, "b", "b", "b", "b"]
+        assert source.schema.field("text").type == pa.string()
+        assert source.schema.field("view").type == pa.large_string()
+        assert rows_of(source) == expected
+        assert rows_of(source, 1, 4) == expected[1:4]
+        assert source.take(np.array([6, 0, 2])).to_pylist() == [expected[6], expected[0], expected[2]]
+
+    def test_beside_plain_values(self, tmp_path: Path) -> None:
+        write_arrow(tmp_path / "a.arrow", self.TABLE.select(["text"]))
+        write_arrow(tmp_path / "b.arrow", pa.table({"text": ["c"]}))
+        assert [row["text"] for row in rows_of(open_source(tmp_path))][-2:] == ["b", "c"]
+
+
 class TestClassNames:
     def test_from_parquet_arrow_and_tables(self, tmp_path: Path) -> None:
         table = with_names(TABLE)
