@@ -6,7 +6,6 @@ the data.
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,10 +18,9 @@ from numpy.typing import NDArray
 from scorer import hub
 from scorer.address import is_remote, without_secrets
 from scorer.errors import SourceError
-from scorer.failures import at_fault, why
 from scorer.find import find_files, find_several, same_format
 from scorer.formats import PROBLEM, Batches, Wanted, format_of, known_suffixes, valid_text
-from scorer.parts import FilePart, Part, TablePart, inspected
+from scorer.parts import FilePart, Part, TablePart, at_once, inspected
 from scorer.schemas import (
     conform,
     decoded,
@@ -38,7 +36,6 @@ from scorer.store import DataFile, forget_listings
 
 Data: TypeAlias = str | Path | Sequence[str | Path] | pa.Table
 Find: TypeAlias = Callable[[], list[DataFile]]
-_AT_ONCE = 8  # files that are inspected
 
 
 @dataclass(frozen=True)
@@ -223,13 +220,11 @@ def _from_several(paths: list[str], config: str | None, split: str | None, strea
 def _from_files(
     data: str | list[str], name: str, files: list[DataFile], split: str | None, hashed: bool, find: Find
 ) -> Source:
-    parts: list[Part] = []
-    digest = hashlib.sha256()
+    parts: list[FilePart] = []
     schema: pa.Schema | None = None
-    listed = []
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="inspect") as pool:
-        described = pool.map(lambda file: _described(file, hashed, name), files)
-        for file, (part, found, identity) in zip(files, described, strict=True):
+    with at_once() as pool:
+        # All files are looked at before any is read for its hash, so that what is wrong with one is said at once.
+        for file, (part, found) in zip(files, pool.map(partial(_described, data=name), files), strict=True):
             refuse_twins(found, str(file))
             if schema is not None and set(found.names) != set(schema.names):
                 raise SourceError(
@@ -237,8 +232,7 @@ def _from_files(
                 )
             schema = found if schema is None else joined(schema, found, file, files[0])
             parts.append(part)
-            digest.update(str(identity.get("sha256", identity)).encode())
-            listed.append({"file": _absolute(str(file)), "rows": part.rows, **identity})
+        identities = list(pool.map(partial(FilePart.identity, hashed=hashed), parts))
     if schema is None:
         raise SourceError(f"{name} holds no file of a known kind; these are: {known_suffixes()}")
     given = [data] if isinstance(data, str) else data
@@ -247,6 +241,13 @@ def _from_files(
     relative = [each for each in given if not (is_remote(each) or each.startswith(("/", "file:")))]
     named = {"relative": relative} if relative else {}
     left_out = {"left_out": True} if any(without_secrets(each) != each for each in given) else {}
+    digest = hashlib.sha256()
+    for identity in identities:
+        digest.update(str(identity.get("sha256", identity)).encode())
+    listed = [
+        {"file": _absolute(str(part.file)), "rows": part.rows, **identity}
+        for part, identity in zip(parts, identities, strict=True)
+    ]
     return Source(
         name=name,
         spec={"kind": "files", "data": where, "split": split, **named, **left_out, "files": listed},
@@ -254,24 +255,18 @@ def _from_files(
         num_rows=sum(part.rows for part in parts),
         fingerprint=digest.hexdigest(),
         label_names=label_names(schema),
-        parts=parts,
+        parts=list(parts),
         find=find,
     )
 
 
-def _described(file: DataFile, hashed: bool, data: str) -> tuple[FilePart, pa.Schema, dict[str, Any]]:
-    """Return a file as a part, its schema, and what tells its content from another: a hash, or a store's version."""
+def _described(file: DataFile, data: str) -> tuple[FilePart, pa.Schema]:
+    """Return a file as a part, and its schema."""
     kind = format_of(file.name)
     if kind is None:
         raise SourceError(f"{file} is of no known kind; these are: {known_suffixes()}")
     version, schema, rows = inspected(file, kind, data)
-    part = FilePart(file, kind, rows, version)
-    if file.is_remote and not hashed and len(version) > 1:
-        return part, readable(schema), {"version": version}
-    try:
-        return part, readable(schema), {"sha256": file.sha256()}
-    except OSError as error:
-        raise at_fault(error)(f"{file} can't be read ({why(error, file.path)})") from error
+    return FilePart(file, kind, rows, version), readable(schema)
 
 
 def _absolute(data: str) -> str:
