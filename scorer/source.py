@@ -113,8 +113,8 @@ class Source:
                 looked_at.append(part)
             first += part.rows
         forget_listings(part.file for part in looked_at if isinstance(part, FilePart))
-        for part in looked_at:
-            part.refuse_change()
+        with at_once() as pool:
+            list(pool.map(lambda part: part.refuse_change(), looked_at))
 
     def refuse_added(self) -> None:
         """Make sure that the folders and globs that were opened hold no file that was not there then.

@@ -1,6 +1,7 @@
 """The files of a source: none twice however it is written, none that comes in mid-run."""
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -118,3 +119,19 @@ def test_what_is_wrong_with_a_file_is_said_before_the_others_are_looked_at_and_a
         open_source(folder)
     assert len(looked_at) < 40
     assert read == []
+
+
+def test_files_are_asked_for_their_versions_several_at_a_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = open_source(folder)
+    together = threading.Barrier(2, timeout=10)
+    version = DataFile.version
+
+    def slow(file: DataFile) -> dict[str, object]:
+        together.wait()
+        return version(file)
+
+    monkeypatch.setattr(DataFile, "version", slow)
+    source.refuse_change()
+    (folder / "1.parquet").touch()
+    with pytest.raises(SourceError, match=r"1\.parquet has changed while it was being read"):
+        source.refuse_change()
