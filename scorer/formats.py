@@ -169,7 +169,11 @@ def _jsonl_rows(file: DataFile) -> Iterator[tuple[dict[str, Any], str | None, in
 
 def _jsonl_inspect(file: DataFile) -> tuple[pa.Schema, int]:
     rows = _jsonl_rows(file)
-    sample = [record for record, _, _ in islice(rows, _SAMPLE)]
+    # What a text says tells nothing of its type, and a thousand may be larger than memory.
+    sample = [
+        {name: "" if isinstance(value, str) else value for name, value in record.items()}
+        for record, _, _ in islice(rows, _SAMPLE)
+    ]
     found = dict.fromkeys(name for record in sample for name in record)
     count = len(sample)
     for record, _, _ in rows:  # a name may turn up late, its type is guessed from the sample

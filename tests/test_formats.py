@@ -4,6 +4,7 @@ import bz2
 import csv
 import gzip
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -548,3 +549,14 @@ def test_rows_of_megabytes_are_held_a_few_at_a_time(
     assert len(batches) < 12
     assert column(source, "text") == table["text"].to_pylist()
     assert source.take(np.array([59, 3]))["text"].to_pylist() == [table["text"][i].as_py() for i in (59, 3)]
+
+
+def test_the_texts_of_json_lines_are_not_held_to_guess_their_types(tmp_path: Path) -> None:
+    line = json.dumps({"text": "a" * 1_000_000, "n": 1})
+    (tmp_path / "a.jsonl").write_text(f"{line}\n" * 100)
+    tracemalloc.start()
+    try:
+        assert open_source(tmp_path / "a.jsonl").schema.types == [pa.string(), pa.int64()]
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
