@@ -36,6 +36,7 @@ from scorer.store import DataFile, forget_listings
 
 Data: TypeAlias = str | Path | Sequence[str | Path] | pa.Table
 Find: TypeAlias = Callable[[], list[DataFile]]
+_TOGETHER = 1 << 30  # bytes of rows that are put in order by copying: an Arrow array of text holds 2 GiB at the most
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,10 @@ class Source:
         table = pa.table([valid_text(column) for column in table.columns], schema=table.schema)
         if PROBLEM in table.column_names:
             table = restore_types(table.drop_columns([PROBLEM]), self.schema)
-        return table.select(self.schema.names).take(pa.array(np.searchsorted(ordered, rows)))
+        table, order = table.select(self.schema.names), np.searchsorted(ordered, rows)
+        if table.nbytes < _TOGETHER:
+            return table.take(pa.array(order))
+        return pa.concat_tables([table.slice(i, 1) for i in order])
 
     def refuse_change(self, start: int = 0, stop: int | None = None) -> None:
         """Make sure that what holds the rows from ``start`` up to ``stop`` is still what was opened.

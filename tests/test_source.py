@@ -194,6 +194,18 @@ class TestEveryKind:
         assert taken.schema == source.take(np.array([], dtype=np.int64)).schema
         assert taken.schema.types == [pa.string(), pa.int64()]
 
+    def test_rows_too_large_for_one_array_are_not_copied_into_one(
+        self, sources: dict[str, Source], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rows = np.array([200, 3, 3, 150, 0])
+        for kind in ("parquet, row groups of 33", "jsonl", "table"):
+            with monkeypatch.context() as patched:
+                before = sources[kind].take(rows)
+                patched.setattr("scorer.source._TOGETHER", 100)
+                taken = sources[kind].take(rows)
+            assert taken.equals(before)
+            assert taken["text"].num_chunks == len(rows)
+
     @pytest.mark.parametrize("rows", [[N], [-1], [0, 10**12]])
     def test_rows_that_are_not_there(self, sources: dict[str, Source], rows: list[int]) -> None:
         with pytest.raises(
