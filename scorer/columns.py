@@ -46,8 +46,8 @@ def choose_columns(
 
     Raises:
         SourceError: a named column is not there (the nearest name is given), a text column does not hold text, a
-            label column holds neither text nor numbers, an id column nothing that can be an id, or no text column
-            was named and none could be guessed.
+            label column holds neither text nor numbers, an id column nothing that can be an id or times of a zone
+            that is not known here, or no text column was named and none could be guessed.
     """
     for name in (text, text_pair, label, id):
         if name is not None and name not in schema.names:
@@ -85,6 +85,8 @@ def choose_columns(
             f"column {id!r} holds {schema.field(id).type}; an id is text, a number or a date (--id-column)",
             quotes_data=True,
         )
+    if id is not None:
+        _refuse_unwritable(id, schema.field(id).type)
     return Columns(text, text_pair, label, id, tuple(guessed))
 
 
@@ -110,6 +112,18 @@ def _is_id(kind: pa.DataType) -> bool:
         return False
     tests = (pa.types.is_primitive, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null)
     return is_text(kind) or any(test(kind) for test in tests)
+
+
+def _refuse_unwritable(id: str, kind: pa.DataType) -> None:
+    """Refuse ids that can't be turned into text: times of a zone that this system has no data of."""
+    try:
+        pa.nulls(1, kind.value_type if pa.types.is_dictionary(kind) else kind).cast(pa.string())
+    except pa.ArrowException as error:
+        raise SourceError(
+            f"column {id!r} holds {kind}, which can't be written as text ({error}); name another column, or install "
+            "the system's time zones (--id-column)",
+            quotes_data=True,
+        ) from error
 
 
 def _guess_text(schema: pa.Schema, named: set[str | None]) -> tuple[str, str | None]:

@@ -22,7 +22,7 @@ def find_files(data: str, config: str | None, split: str | None) -> list[DataFil
     """Return the files that a path, an address, a folder or a glob means, in a fixed order; none for a hub's name.
 
     Files come in the order of their names, folder by folder: the same here and in a store. They may be of several
-    kinds. What lies in a run directory below a folder or in the reach of a glob is no data.
+    kinds. What lies in a run directory below a folder or in the reach of a glob, on this machine, is no data.
 
     Raises:
         SourceError: a folder has no file that can be read, or there is no such split.

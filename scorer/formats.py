@@ -10,7 +10,7 @@ a text may be longer than any block.
 import json
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,10 +21,12 @@ from scorer.lines import csv_rows, is_utf8, lines, suffixes
 from scorer.store import COMPRESSION, READ_AHEAD, DataFile
 
 PROBLEM = "__lossrank_problem__"  # a column of text formats: why a row could not be read, else null
-_CHUNK = 4096
+_CHUNK = 4096  # rows that are read at once
+_CHUNK_SIZE = 1 << 26  # bytes of Parquet or characters of text that are: rows of megabytes come a few at a time
 _SAMPLE = 1000
 NO_END = 2**62  # a row past the last of any data
 
+_Record = TypeVar("_Record")
 Wanted = Callable[[int, int], bool]
 Batches = Iterator[tuple[int, pa.RecordBatch]]
 
@@ -66,10 +68,12 @@ def _parquet_batches(file: DataFile, columns: list[str], wanted: Wanted) -> Batc
     with file.open() as stream, pq.ParquetFile(stream, buffer_size=READ_AHEAD, pre_buffer=False) as parquet:
         start = 0
         for group in range(parquet.num_row_groups):
-            stop = start + parquet.metadata.row_group(group).num_rows
+            found = parquet.metadata.row_group(group)
+            stop = start + found.num_rows
             if wanted(start, stop):
                 row = start
-                for batch in parquet.iter_batches(_CHUNK, row_groups=[group], columns=columns, use_threads=False):
+                size = min(_CHUNK, max(1, _CHUNK_SIZE * found.num_rows // max(1, found.total_byte_size)))
+                for batch in parquet.iter_batches(size, row_groups=[group], columns=columns, use_threads=False):
                     yield row, batch
                     row += len(batch)
             start = stop
@@ -118,43 +122,61 @@ def _csv_inspect(file: DataFile) -> tuple[pa.Schema, int]:
 
 
 def _csv_batches(file: DataFile, columns: list[str], wanted: Wanted) -> Batches:
-    rows = csv_rows(file)
-    header, _ = next(rows)
+    records = csv_rows(file)
+    header, _ = next(records)
     picked = [(name, header.index(name)) for name in columns]
+    rows = ((record, problem, sum(map(len, record))) for record, problem in records)
     start = 0
-    while wanted(start, NO_END) and (chunk := list(islice(rows, _CHUNK))):
+    while wanted(start, NO_END) and (chunk := _chunk(rows)):
         if wanted(start, start + len(chunk)):
             arrays = [
-                text_array([None if problem else record[i] or None for record, problem in chunk]) for _, i in picked
+                text_array([None if problem else record[i] or None for record, problem, _ in chunk]) for _, i in picked
             ]
             names = [name for name, _ in picked]
-            yield start, _with_problems(arrays, names, [problem for _, problem in chunk])
+            yield start, _with_problems(arrays, names, [problem for _, problem, _ in chunk])
         start += len(chunk)
 
 
-def _jsonl_rows(file: DataFile) -> Iterator[tuple[dict[str, Any], str | None]]:
+def _chunk(rows: Iterator[tuple[_Record, str | None, int]]) -> list[tuple[_Record, str | None, int]]:
+    """Take the next rows, each with how many characters it has: as many as are held at once."""
+    chunk = []
+    characters = 0
+    for row in rows:
+        chunk.append(row)
+        characters += row[2]
+        if len(chunk) >= _CHUNK or characters >= _CHUNK_SIZE:
+            break
+    return chunk
+
+
+def _jsonl_rows(file: DataFile) -> Iterator[tuple[dict[str, Any], str | None, int]]:
+    """Yield every record with what is wrong with it, or None, and the length of its line."""
     for number, line in enumerate(lines(file), start=1):
         if line.isspace():
             continue
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            yield {}, f"{file.name} line {number}: not JSON ({error})"
+            yield {}, f"{file.name} line {number}: not JSON ({error})", len(line)
             continue
         if isinstance(record, dict):
-            yield record, None
+            yield record, None, len(line)
         elif number == 1:
             raise SourceError(f"{file} is not JSON lines: line 1 is a {type(record).__name__}, not an object")
         else:
-            yield {}, f"{file.name} line {number}: a {type(record).__name__}, not an object"
+            yield {}, f"{file.name} line {number}: a {type(record).__name__}, not an object", len(line)
 
 
 def _jsonl_inspect(file: DataFile) -> tuple[pa.Schema, int]:
     rows = _jsonl_rows(file)
-    sample = [record for record, _ in islice(rows, _SAMPLE)]
+    # What a text says tells nothing of its type, and a thousand may be larger than memory.
+    sample = [
+        {name: "" if isinstance(value, str) else value for name, value in record.items()}
+        for record, _, _ in islice(rows, _SAMPLE)
+    ]
     found = dict.fromkeys(name for record in sample for name in record)
     count = len(sample)
-    for record, _ in rows:  # a name may turn up late, its type is guessed from the sample
+    for record, _, _ in rows:  # a name may turn up late, its type is guessed from the sample
         found.update(dict.fromkeys(record))
         count += 1
     names = [name for name in found if is_utf8(name)]
@@ -180,10 +202,10 @@ def _jsonl_batches(file: DataFile, columns: list[str], wanted: Wanted) -> Batche
     """Yield every column as text: values that aren't strings as their JSON, so that no mix of types can fail."""
     rows = _jsonl_rows(file)
     start = 0
-    while wanted(start, NO_END) and (chunk := list(islice(rows, _CHUNK))):
+    while wanted(start, NO_END) and (chunk := _chunk(rows)):
         if wanted(start, start + len(chunk)):
-            arrays = [text_array([_as_text(record.get(name)) for record, _ in chunk]) for name in columns]
-            yield start, _with_problems(arrays, columns, [problem for _, problem in chunk])
+            arrays = [text_array([_as_text(record.get(name)) for record, _, _ in chunk]) for name in columns]
+            yield start, _with_problems(arrays, columns, [problem for _, problem, _ in chunk])
         start += len(chunk)
 
 

@@ -1,5 +1,8 @@
 """The parts that a source is made of, in order: files, a table, a stream of `datasets`."""
 
+import contextlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,6 +13,7 @@ from scorer.failures import at_fault, why
 from scorer.formats import Batches, Format, Wanted
 from scorer.store import DataFile, forget_listings
 
+_AT_ONCE = 8  # files that are looked at
 GO_ON = "put back what it was and give the same command again, or score it again"
 
 
@@ -67,6 +71,20 @@ class FilePart:
         if version != self.version:
             raise SourceError(f"{self.file} has changed while it was being read; {GO_ON}")
 
+    def identity(self, *, hashed: bool) -> dict[str, Any]:
+        """Return what tells the file's content from another: its hash, or unless ``hashed`` the version in its store.
+
+        Raises:
+            SourceError: it can't be read.
+            UnreachableError: its store failed.
+        """
+        if self.file.is_remote and not hashed and len(self.version) > 1:
+            return {"version": self.version}
+        try:
+            return {"sha256": self.file.sha256()}
+        except OSError as error:
+            raise at_fault(error)(f"{self.file} can't be read ({why(error, self.file.path)})") from error
+
 
 @dataclass(frozen=True)
 class TablePart:
@@ -87,6 +105,16 @@ class TablePart:
 
     def refuse_change(self) -> None:
         """A table can't change."""
+
+
+@contextlib.contextmanager
+def at_once() -> Iterator[ThreadPoolExecutor]:
+    """Yield threads that look at files; what has not begun when the block ends, as by an error, never does."""
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="inspect") as pool:
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def inspected(file: DataFile, kind: Format, data: str) -> tuple[dict[str, Any], pa.Schema, int]:

@@ -129,8 +129,9 @@ def score_dataset(
             if run.begun and options.batch_tokens is None:
                 plan = replace(plan, calibration=Calibration(run.batch_tokens, {}, "as the run began"))
             elif chosen.why == _UNTRIED and source.num_rows >= _CALIBRATED_FROM:
-                window = next(read_windows(source, columns, None, [(0, min(_CALIBRATION_ROWS, source.num_rows))]))
-                tokens = tokenizer.tokenise(window.texts, window.text_pairs)
+                rows = [(0, min(_CALIBRATION_ROWS, source.num_rows))]
+                window = next(read_windows(source, columns, None, rows, tokenizer.shorten))
+                tokens = tokenizer.tokenise_short(window.texts, window.text_pairs)
                 tried = calibrate(session, runners, tokens, bundle.pad_id, len(bundle.class_names), source.num_rows)
                 plan = replace(plan, calibration=tried)
                 run.manifest["options"]["batch_tokens"] = tried.batch_tokens

@@ -30,22 +30,36 @@ def hash_rows(digest: Any, rows: pa.Table | pa.RecordBatch) -> None:
     """Add rows to a hash, the same however they are chunked or sliced."""
     bare = rows.replace_schema_metadata(None)
     for start in range(0, len(bare), _HASHED_ROWS):
-        part = bare.slice(start, _HASHED_ROWS).cast(_decoded(bare.schema))
+        # A serialised batch leaves the values of dictionaries out.
+        part = bare.slice(start, _HASHED_ROWS).cast(decoded(bare.schema))
         # Taken rows have buffers of their own.
         taken = part.take(pa.array(np.arange(len(part))))
         for batch in taken.combine_chunks().to_batches() if isinstance(taken, pa.Table) else [taken]:
             digest.update(batch.serialize())
 
 
-def _decoded(schema: pa.Schema) -> pa.Schema:
-    """Return the types that rows are hashed in: a serialised batch leaves the values of dictionaries out."""
-    return pa.schema([(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in schema])
-
-
-def without_views(schema: pa.Schema) -> pa.Schema:
-    """Return a schema with Arrow's view types (polars writes them) as plain ones, which all of pyarrow can handle."""
+def decoded(schema: pa.Schema) -> pa.Schema:
+    """Return a schema with dictionary-encoded columns as plain ones."""
     for i, field in enumerate(schema):
-        schema = schema.set(i, field.with_type(_without_views(field.type)))
+        if pa.types.is_dictionary(field.type):
+            schema = schema.set(i, field.with_type(field.type.value_type))
+    return schema
+
+
+def without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows that hold no more than their own values: taken of others, they'd keep all of a dictionary's."""
+    plain = [each.dictionary_decode() if pa.types.is_dictionary(each.type) else each for each in batch.columns]
+    return pa.RecordBatch.from_arrays(plain, schema=decoded(batch.schema))
+
+
+def readable(schema: pa.Schema) -> pa.Schema:
+    """Return a schema with types that little of pyarrow can handle as plain ones.
+
+    Those are Arrow's views, which polars writes, and run-end encoding.
+    """
+    for i, field in enumerate(schema):
+        kind = field.type.value_type if pa.types.is_run_end_encoded(field.type) else field.type
+        schema = schema.set(i, field.with_type(_without_views(kind)))
     return schema
 
 
@@ -78,16 +92,20 @@ def joined(schema: pa.Schema, found: pa.Schema, file: DataFile, first: DataFile)
                 f"{', '.join(there[name])}",
                 quotes_data=True,
             )
-        try:
-            both = [pa.schema([(name, field.type)]), pa.schema([(name, kind)])]
-            fields.append(pa.unify_schemas(both, promote_options="permissive").field(0))
-        except pa.ArrowException:
-            if not is_text_format(file.name):
-                raise SourceError(
-                    f"{file} holds {kind} in {name!r}; {first.name} holds {field.type}", quotes_data=True
-                ) from None
-            fields.append(pa.field(name, pa.string()))
+        both = _common(name, field.type, kind)
+        if both is None and not is_text_format(file.name):
+            raise SourceError(f"{file} holds {kind} in {name!r}; {first.name} holds {field.type}", quotes_data=True)
+        fields.append(both or pa.field(name, pa.string()))
     return pa.schema(fields, metadata=schema.metadata)
+
+
+def _common(name: str, one: pa.DataType, other: pa.DataType) -> pa.Field | None:
+    """Return a column whose type holds both types, the plain one of a dictionary and another; None if there is none."""
+    both = [pa.schema([(name, one)]), pa.schema([(name, other)])]
+    for schemas in (both, list(map(decoded, both))):
+        with contextlib.suppress(pa.ArrowException):
+            return pa.unify_schemas(schemas, promote_options="permissive").field(0)
+    return None
 
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBatch:
@@ -102,11 +120,20 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBat
     if batch.schema.equals(wanted):
         return batch
     try:
-        return batch.cast(wanted)
+        plain = [_without_runs(each) if pa.types.is_run_end_encoded(each.type) else each for each in batch.columns]
+        return pa.RecordBatch.from_arrays(plain, names=batch.schema.names).cast(wanted)
     except pa.ArrowException as error:
         raise SourceError(
             f"{name} has files whose columns don't go together ({error}); give them one type", quotes_data=True
         ) from error
+
+
+def _without_runs(array: pa.Array) -> pa.Array:
+    """Return a run-end encoded array with each value as often as it stands for."""
+    # pyarrow's own run_end_decode knows neither dictionaries nor views.
+    values = array.values.cast(_without_views(array.type.value_type))
+    places = np.arange(array.offset, array.offset + len(array))
+    return values.take(pa.array(np.searchsorted(array.run_ends.to_numpy(), places, side="right")))
 
 
 def label_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:

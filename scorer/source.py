@@ -6,7 +6,6 @@ the data.
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,16 +18,25 @@ from numpy.typing import NDArray
 from scorer import hub
 from scorer.address import is_remote, without_secrets
 from scorer.errors import SourceError
-from scorer.failures import at_fault, why
 from scorer.find import find_files, find_several, same_format
 from scorer.formats import PROBLEM, Batches, Wanted, format_of, known_suffixes, valid_text
-from scorer.parts import FilePart, Part, TablePart, inspected
-from scorer.schemas import conform, hash_rows, joined, label_names, refuse_twins, restore_types, without_views
+from scorer.parts import FilePart, Part, TablePart, at_once, inspected
+from scorer.schemas import (
+    conform,
+    decoded,
+    hash_rows,
+    joined,
+    label_names,
+    readable,
+    refuse_twins,
+    restore_types,
+    without_dictionaries,
+)
 from scorer.store import DataFile, forget_listings
 
 Data: TypeAlias = str | Path | Sequence[str | Path] | pa.Table
 Find: TypeAlias = Callable[[], list[DataFile]]
-_AT_ONCE = 8  # files that are inspected
+_TOGETHER = 1 << 30  # bytes of rows that are put in order by copying: an Arrow array of text holds 2 GiB at the most
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,7 @@ class Source:
     def take(self, rows: NDArray[np.int64]) -> pa.Table:
         """Return all columns of the given rows, in the given order, as a table of ``len(rows)`` rows.
 
-        Bytes of a text that aren't UTF-8 are U+FFFD in it.
+        Bytes of a text that aren't UTF-8 are U+FFFD in it; dictionary-encoded columns are plain ones.
 
         Raises:
             SourceError: a row is not in the data.
@@ -82,15 +90,18 @@ class Source:
         for first, batch in self._batches(None, lambda a, b: bool(np.diff(np.searchsorted(ordered, (a, b)))[0])):
             low, high = np.searchsorted(ordered, (first, first + len(batch)))
             if low < high:
-                picked = batch.take(pa.array(ordered[low:high] - first))
+                picked = without_dictionaries(batch.take(pa.array(ordered[low:high] - first)))
                 taken.append(pa.Table.from_batches([picked]))
         if not taken:
-            return self.schema.empty_table()
+            return decoded(self.schema).empty_table()
         table = pa.concat_tables(taken, promote_options="permissive")
         table = pa.table([valid_text(column) for column in table.columns], schema=table.schema)
         if PROBLEM in table.column_names:
             table = restore_types(table.drop_columns([PROBLEM]), self.schema)
-        return table.select(self.schema.names).take(pa.array(np.searchsorted(ordered, rows)))
+        table, order = table.select(self.schema.names), np.searchsorted(ordered, rows)
+        if table.nbytes < _TOGETHER:
+            return table.take(pa.array(order))
+        return pa.concat_tables([table.slice(i, 1) for i in order])
 
     def refuse_change(self, start: int = 0, stop: int | None = None) -> None:
         """Make sure that what holds the rows from ``start`` up to ``stop`` is still what was opened.
@@ -106,8 +117,8 @@ class Source:
                 looked_at.append(part)
             first += part.rows
         forget_listings(part.file for part in looked_at if isinstance(part, FilePart))
-        for part in looked_at:
-            part.refuse_change()
+        with at_once() as pool:
+            list(pool.map(lambda part: part.refuse_change(), looked_at))
 
     def refuse_added(self) -> None:
         """Make sure that the folders and globs that were opened hold no file that was not there then.
@@ -213,13 +224,11 @@ def _from_several(paths: list[str], config: str | None, split: str | None, strea
 def _from_files(
     data: str | list[str], name: str, files: list[DataFile], split: str | None, hashed: bool, find: Find
 ) -> Source:
-    parts: list[Part] = []
-    digest = hashlib.sha256()
+    parts: list[FilePart] = []
     schema: pa.Schema | None = None
-    listed = []
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="inspect") as pool:
-        described = pool.map(lambda file: _described(file, hashed, name), files)
-        for file, (part, found, identity) in zip(files, described, strict=True):
+    with at_once() as pool:
+        # All files are looked at before any is read for its hash, so that what is wrong with one is said at once.
+        for file, (part, found) in zip(files, pool.map(partial(_described, data=name), files), strict=True):
             refuse_twins(found, str(file))
             if schema is not None and set(found.names) != set(schema.names):
                 raise SourceError(
@@ -227,8 +236,7 @@ def _from_files(
                 )
             schema = found if schema is None else joined(schema, found, file, files[0])
             parts.append(part)
-            digest.update(str(identity.get("sha256", identity)).encode())
-            listed.append({"file": _absolute(str(file)), "rows": part.rows, **identity})
+        identities = list(pool.map(partial(FilePart.identity, hashed=hashed), parts))
     if schema is None:
         raise SourceError(f"{name} holds no file of a known kind; these are: {known_suffixes()}")
     given = [data] if isinstance(data, str) else data
@@ -237,6 +245,13 @@ def _from_files(
     relative = [each for each in given if not (is_remote(each) or each.startswith(("/", "file:")))]
     named = {"relative": relative} if relative else {}
     left_out = {"left_out": True} if any(without_secrets(each) != each for each in given) else {}
+    digest = hashlib.sha256()
+    for identity in identities:
+        digest.update(str(identity.get("sha256", identity)).encode())
+    listed = [
+        {"file": _absolute(str(part.file)), "rows": part.rows, **identity}
+        for part, identity in zip(parts, identities, strict=True)
+    ]
     return Source(
         name=name,
         spec={"kind": "files", "data": where, "split": split, **named, **left_out, "files": listed},
@@ -244,24 +259,18 @@ def _from_files(
         num_rows=sum(part.rows for part in parts),
         fingerprint=digest.hexdigest(),
         label_names=label_names(schema),
-        parts=parts,
+        parts=list(parts),
         find=find,
     )
 
 
-def _described(file: DataFile, hashed: bool, data: str) -> tuple[FilePart, pa.Schema, dict[str, Any]]:
-    """Return a file as a part, its schema, and what tells its content from another: a hash, or a store's version."""
+def _described(file: DataFile, data: str) -> tuple[FilePart, pa.Schema]:
+    """Return a file as a part, and its schema."""
     kind = format_of(file.name)
     if kind is None:
         raise SourceError(f"{file} is of no known kind; these are: {known_suffixes()}")
     version, schema, rows = inspected(file, kind, data)
-    part = FilePart(file, kind, rows, version)
-    if file.is_remote and not hashed and len(version) > 1:
-        return part, without_views(schema), {"version": version}
-    try:
-        return part, without_views(schema), {"sha256": file.sha256()}
-    except OSError as error:
-        raise at_fault(error)(f"{file} can't be read ({why(error, file.path)})") from error
+    return FilePart(file, kind, rows, version), readable(schema)
 
 
 def _absolute(data: str) -> str:
@@ -285,8 +294,8 @@ def _from_stream(data: str, config: str | None, split: str | None, where: str) -
 
 def _from_table(table: pa.Table, name: str, spec: dict[str, Any]) -> Source:
     refuse_twins(table.schema, name)
-    if (schema := without_views(table.schema)) != table.schema:
-        table = table.cast(schema)
+    if (schema := readable(table.schema)) != table.schema:
+        table = pa.Table.from_batches([conform(batch, schema, name) for batch in table.to_batches()], schema)
     digest = hashlib.sha256(str(table.schema.remove_metadata()).encode())
     hash_rows(digest, table)
     return Source(

@@ -91,22 +91,29 @@ class BundleTokenizer:
         self._wants_type_ids = "token_type_ids" in bundle.input_names
         self._single_type_ids = self._wants_type_ids and any(self._tokenizer.encode("a").type_ids)
 
+    def shorten(self, texts: Sequence[str]) -> list[str]:
+        """Cut texts of megabytes to what is read of them, as ``Shortener`` says."""
+        return self._shortener.shorten(texts)
+
     def tokenise(self, texts: Sequence[str], text_pairs: Sequence[str] | None = None) -> TokenWindow:
-        """Tokenise texts (or pairs) with special tokens, on all cores.
+        """Tokenise texts (or pairs), of any length, with special tokens, on all cores.
 
         What is past the limit is cut off: at the end for ``head``, at the start for ``tail``. For ``mean`` a text is
         read in pieces of the limit's length, each of which repeats the last quarter of the one before; at most 64.
-        Texts of megabytes are cut before, as ``Shortener`` says.
         """
+        return self.tokenise_short(self.shorten(texts), None if text_pairs is None else self.shorten(text_pairs))
+
+    def tokenise_short(self, texts: Sequence[str], text_pairs: Sequence[str] | None = None) -> TokenWindow:
+        """Tokenise texts that ``shorten`` has returned; the rest is as of ``tokenise``."""
         ids: list[NDArray[np.int32]] = []
         type_ids: list[NDArray[np.int32]] = []
         truncated: list[bool] = []
         of_text: list[int] = []
         with_type_ids = self._single_type_ids or (self._wants_type_ids and text_pairs is not None)
-        inputs: list[Any] = self._shortener.shorten(texts)
+        inputs: list[Any] = list(texts)
         sizes = [len(text) for text in inputs]
         if text_pairs is not None:
-            inputs = list(zip(inputs, self._shortener.shorten(text_pairs), strict=True))
+            inputs = list(zip(texts, text_pairs, strict=True))
             sizes = [len(text) + len(pair) for text, pair in inputs]
         for start, stop in chunks(sizes):
             for encoding in self._tokenizer.encode_batch_fast(inputs[start:stop]):

@@ -1,7 +1,7 @@
 """Window: a fixed range of input rows, with each row's text, label and, where it can't be scored, the reason."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,9 @@ OK = "ok"
 NO_TEXT = "no_text"
 INVALID_TEXT = "invalid_text"
 UNREADABLE = "unreadable"
+Shorten = Callable[[list[str]], list[str]]
 _FIRST_ROWS = 512
+_WHOLE = 1 << 26  # characters of texts that are held before they are shortened
 
 
 @dataclass(frozen=True)
@@ -95,31 +97,34 @@ def join_windows(windows: list[Window]) -> Window:
 
 
 def read_windows(
-    source: Source, columns: Columns, label_map: LabelMap | None, ranges: list[tuple[int, int]]
+    source: Source,
+    columns: Columns,
+    label_map: LabelMap | None,
+    ranges: list[tuple[int, int]],
+    shorten: Shorten = list,
 ) -> Iterator[Window]:
     """Yield one window for each range of rows; ranges ascend and don't overlap.
+
+    ``shorten`` is given the texts as they are read and returns what is kept of each: a window's texts may be larger
+    than memory.
 
     Raises:
         SourceError: the data can't be read, or ends before a range does.
     """
-    names = columns.names()
     for start, stop, cuts in _runs(ranges):
-        batches = source.read(names, start, stop)
-        held: list[pa.RecordBatch] = []
-        rows = 0
+        batches = source.read(columns.names(), start, stop)
+        batch: pa.RecordBatch | None = None
         at = start
         for cut in cuts:
-            while at + rows < cut:
-                batch = next(batches, None)
+            parts = []
+            while at < cut:
+                batch = batch or next(batches, None)
                 if batch is None:
-                    raise SourceError(f"{source.name} ended at row {at + rows} of {source.num_rows}; did it change?")
-                held.append(batch)
-                rows += len(batch)
-            table = pa.Table.from_batches(held)
-            yield _window(table.slice(0, cut - at), at, columns, label_map)
-            held = table.slice(cut - at).to_batches()
-            rows -= cut - at
-            at = cut
+                    raise SourceError(f"{source.name} ended at row {at} of {source.num_rows}; did it change?")
+                parts.append(_window(batch.slice(0, cut - at), at, columns, label_map, shorten))
+                batch = batch.slice(len(parts[-1].rows))
+                at += len(parts[-1].rows)
+            yield join_windows(parts)
 
 
 def refuse_bad(source: Source, window: Window) -> None:
@@ -153,21 +158,23 @@ def _runs(ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int, list[int]]]
         yield start, cuts[-1], cuts
 
 
-def _window(table: pa.Table, first_row: int, columns: Columns, label_map: LabelMap | None) -> Window:
-    n = table.num_rows
+def _window(
+    batch: pa.RecordBatch, first_row: int, columns: Columns, label_map: LabelMap | None, shorten: Shorten
+) -> Window:
+    n = batch.num_rows
     status = np.full(n, OK, dtype=object)
     problems: dict[int, str] = {}
-    if PROBLEM in table.column_names:
-        for i, problem in enumerate(table.column(PROBLEM).to_pylist()):
+    if PROBLEM in batch.schema.names:
+        for i, problem in enumerate(batch.column(PROBLEM).to_pylist()):
             if problem is not None:
                 status[i] = UNREADABLE
                 problems[first_row + i] = problem
-    texts = _texts(table, columns.text, status)
-    pairs = None if columns.text_pair is None else _texts(table, columns.text_pair, status)
+    texts = _texts(batch.column(columns.text), status, shorten)
+    pairs = None if columns.text_pair is None else _texts(batch.column(columns.text_pair), status, shorten)
     scored = np.flatnonzero(status == OK).astype(np.int64)
     labels, unknown = np.full(n, NO_LABEL, dtype=np.int32), Counter[str]()
     if columns.label is not None and label_map is not None:
-        labels, unknown = label_map.indices(_one_array(table, columns.label))
+        labels, unknown = label_map.indices(_decoded(batch.column(columns.label)))
     return Window(
         rows=np.arange(first_row, first_row + n, dtype=np.int64),
         status=status,
@@ -177,33 +184,35 @@ def _window(table: pa.Table, first_row: int, columns: Columns, label_map: LabelM
         labels=labels,
         ids=pa.nulls(n, pa.string())
         if columns.id is None
-        else valid_text(_one_array(table, columns.id)).cast(pa.string()),
+        else valid_text(_decoded(batch.column(columns.id))).cast(pa.string()),
         unknown=unknown,
         problems=problems,
     )
 
 
-def _texts(table: pa.Table, column: str, status: NDArray[np.object_]) -> list[str]:
-    """Return a column's texts, marking in ``status`` the rows that have none or hold bytes that aren't UTF-8."""
-    array = _one_array(table, column)
-    try:
-        values: list[str | None] = array.to_pylist()
-    except UnicodeDecodeError:
-        values = []
-        for i in range(len(array)):
-            try:
-                values.append(array[i].as_py())
-            except UnicodeDecodeError:
-                values.append(None)
-                status[i] = INVALID_TEXT
-    for i, value in enumerate(values):
-        if status[i] == OK and (value is None or not value.strip()):
+def _texts(array: pa.Array, status: NDArray[np.object_], shorten: Shorten) -> list[str]:
+    """Return a column's texts, marking in ``status`` the rows that have none or hold bytes that aren't UTF-8.
+
+    Those of a dictionary may be many more bytes than it, so they are made one by one.
+    """
+    texts: list[str] = []
+    whole: list[str] = []
+    characters = 0
+    for i, value in enumerate(array):
+        try:
+            text = value.as_py() or ""
+        except UnicodeDecodeError:
+            text = ""
+            status[i] = INVALID_TEXT
+        if status[i] == OK and (not text or text.isspace()):
             status[i] = NO_TEXT
-    return [value or "" for value in values]
+        whole.append(text)
+        characters += len(text)
+        if characters >= _WHOLE:
+            texts += shorten(whole)
+            whole, characters = [], 0
+    return texts + shorten(whole)
 
 
-def _one_array(table: pa.Table, column: str) -> pa.Array:
-    array = table.column(column).combine_chunks()
-    if isinstance(array, pa.ChunkedArray):  # older pyarrow keeps an empty or a single chunk wrapped
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+def _decoded(array: pa.Array) -> pa.Array:
     return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array

@@ -90,7 +90,7 @@ class Work:
         watch = LabelWatch(run, self.labels, size)
         notes, tables = ShardNotes(), []
         self.report()
-        windows = read_windows(self.source, self.columns, self.labels, ranges)
+        windows = read_windows(self.source, self.columns, self.labels, ranges, self.tokenizer.shorten)
         for window, tokens, running in self._started(self.first, windows, watch.before):
             if self.on_error == "fail":
                 refuse_bad(self.source, window)
@@ -151,7 +151,7 @@ class Work:
         The data is read once from the start, because text formats have no index.
         """
         ranges = window_ranges(0, self.run.num_rows, self.window_rows)
-        windows = read_windows(self.source, self.columns, self.labels, ranges)
+        windows = read_windows(self.source, self.columns, self.labels, ranges, self.tokenizer.shorten)
         window: Window | None = None
         for rows in self._pieces(wanted):
             if self._in_fp32(rows):
@@ -209,7 +209,7 @@ class Work:
             if window is None:
                 return None
             with _timed(self.seconds, "tokenise"):
-                return window, self.tokenizer.tokenise(window.texts, window.text_pairs)
+                return window, self.tokenizer.tokenise_short(window.texts, window.text_pairs)
 
         with ThreadPoolExecutor(1, thread_name_prefix="tokenise") as executor:
             pending = executor.submit(prepare)

@@ -190,6 +190,16 @@ class TestTypes:
         ):
             choose_columns(schema(text=TEXT, key=kind), id="key")
 
+    @pytest.mark.parametrize(
+        "kind", [pa.timestamp("us", "Foo/Bar"), pa.dictionary(pa.int8(), pa.timestamp("s", "X/Y"))]
+    )
+    def test_times_of_a_zone_that_is_not_known_here(self, kind: pa.DataType) -> None:
+        with pytest.raises(
+            SourceError, match=r"column 'key' holds .*, which can't be written as text \(.*timezone .*\(--id-column\)"
+        ):
+            choose_columns(schema(text=TEXT, key=kind), id="key")
+        assert choose_columns(schema(text=TEXT, key=kind)).id is None
+
 
 def test_the_only_column_of_known_classes_is_the_label() -> None:
     columns = schema(text=TEXT, topic=INT)

@@ -4,10 +4,12 @@ import bz2
 import csv
 import gzip
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
@@ -557,3 +559,35 @@ def test_json_is_the_text_of_values_that_are_no_strings(tmp_path: Path) -> None:
 def test_no_line_of_a_file_is_taken_for_its_end(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('text\na\n\0 end of file\nb\n"c\0 end of file"\n')
     assert open_source(tmp_path / "a.csv").num_rows == 4
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_rows_of_megabytes_are_held_a_few_at_a_time(
+    tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scorer.formats._CHUNK_SIZE", 10_000)
+    table = pa.table({"text": [f"{i}".ljust(3000) if i < 10 else f"{i}" for i in range(60)], "n": range(60)})
+    path = tmp_path / f"a.{ending}"
+    if ending == "csv":
+        pa.csv.write_csv(table, path)
+    elif ending == "jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+    else:
+        pq.write_table(table, path, row_group_size=10, use_dictionary=False)
+    source = open_source(path)
+    batches = list(source.read())
+    assert max(sum(map(len, batch.column("text").to_pylist())) for batch in batches) <= 12_000
+    assert len(batches) < 12
+    assert column(source, "text") == table["text"].to_pylist()
+    assert source.take(np.array([59, 3]))["text"].to_pylist() == [table["text"][i].as_py() for i in (59, 3)]
+
+
+def test_the_texts_of_json_lines_are_not_held_to_guess_their_types(tmp_path: Path) -> None:
+    line = json.dumps({"text": "a" * 1_000_000, "n": 1})
+    (tmp_path / "a.jsonl").write_text(f"{line}\n" * 100)
+    tracemalloc.start()
+    try:
+        assert open_source(tmp_path / "a.jsonl").schema.types == [pa.string(), pa.int64()]
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()

@@ -178,6 +178,34 @@ class TestEveryKind:
             table = sources[kind].take(np.array(rows, dtype=np.int64))
             assert table.schema.types == TABLE.schema.types
 
+    @pytest.mark.parametrize("write", [write_parquet, write_arrow])
+    def test_what_is_taken_holds_no_dictionary_of_its_row_group(
+        self, tmp_path: Path, write: Callable[..., Path]
+    ) -> None:
+        rows = 20_000
+        texts = pa.array([None if i % 100 == 1 else f"text {i} {'long ' * 30}" for i in range(rows)])
+        table = pa.table({"text": texts.dictionary_encode(), "n": np.arange(rows)})
+        source = open_source(write(tmp_path / f"a.{write.__name__[6:]}", table, rows))
+        wanted = np.arange(1, rows, 400)
+        before = pa.total_allocated_bytes()
+        taken = source.take(wanted)
+        assert pa.total_allocated_bytes() - before < 100_000  # 50 rows of 200 bytes, of a dictionary of 3 MB
+        assert taken.to_pylist() == table.take(pa.array(wanted)).to_pylist()
+        assert taken.schema == source.take(np.array([], dtype=np.int64)).schema
+        assert taken.schema.types == [pa.string(), pa.int64()]
+
+    def test_rows_too_large_for_one_array_are_not_copied_into_one(
+        self, sources: dict[str, Source], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rows = np.array([200, 3, 3, 150, 0])
+        for kind in ("parquet, row groups of 33", "jsonl", "table"):
+            with monkeypatch.context() as patched:
+                before = sources[kind].take(rows)
+                patched.setattr("scorer.source._TOGETHER", 100)
+                taken = sources[kind].take(rows)
+            assert taken.equals(before)
+            assert taken["text"].num_chunks == len(rows)
+
     @pytest.mark.parametrize("rows", [[N], [-1], [0, 10**12]])
     def test_rows_that_are_not_there(self, sources: dict[str, Source], rows: list[int]) -> None:
         with pytest.raises(
@@ -507,6 +535,38 @@ class TestFilesTogether:
         assert [r["label"] for b in source.read() for r in b.to_pylist()] == ["World", "Sports", "Business", "World"]
         assert source.take(np.array([3, 0, 2, 1]))["label"].to_pylist() == ["World", "World", "Business", "Sports"]
 
+    @pytest.mark.parametrize(
+        ("one", "other", "common"),
+        [
+            (pa.dictionary(pa.int8(), pa.string()), pa.string(), pa.string()),
+            (pa.string(), pa.dictionary(pa.int32(), pa.string()), pa.string()),
+            (pa.dictionary(pa.int32(), pa.string()), pa.large_string(), pa.large_string()),
+            (pa.string_view(), pa.dictionary(pa.int8(), pa.string()), pa.large_string()),
+            (pa.dictionary(pa.int8(), pa.string(), ordered=True), pa.dictionary(pa.int8(), pa.string()), pa.string()),
+        ],
+    )
+    @pytest.mark.parametrize("write", [write_parquet, write_arrow])
+    def test_a_dictionary_beside_plain_values(
+        self, tmp_path: Path, write: Callable[..., Path], one: pa.DataType, other: pa.DataType, common: pa.DataType
+    ) -> None:
+        ending = write.__name__[6:]
+        for name, values, kind in (("a", ["x", None, "y"], one), ("b", ["z", "x", None], other)):
+            encoded = pa.array(values).dictionary_encode()
+            column = encoded.cast(kind) if pa.types.is_dictionary(kind) else pa.array(values, kind)
+            if pa.types.is_dictionary(kind) and kind.ordered:
+                column = pa.DictionaryArray.from_arrays(column.indices, column.dictionary, ordered=True)
+            write(tmp_path / f"{name}.{ending}", pa.table({"text": column, "n": [1, 2, 3]}))
+        source = open_source(tmp_path)
+        assert source.schema.field("text").type == common
+        assert [row["text"] for row in rows_of(source)] == ["x", None, "y", "z", "x", None]
+        assert source.take(np.array([3, 2]))["text"] == pa.chunked_array([pa.array(["z", "y"], common)])
+
+    def test_a_dictionary_of_numbers_beside_text_is_refused(self, tmp_path: Path) -> None:
+        write_arrow(tmp_path / "a.arrow", pa.table({"text": ["a"]}))
+        write_arrow(tmp_path / "b.arrow", pa.table({"text": pa.array([1]).dictionary_encode()}))
+        with pytest.raises(SourceError, match=r"b\.arrow holds dictionary<.*int64.*> in 'text'; a\.arrow holds string"):
+            open_source(tmp_path)
+
     def test_class_names_that_differ(self, tmp_path: Path) -> None:
         write_parquet(tmp_path / "a.parquet", with_names(TABLE))
         write_parquet(tmp_path / "b.parquet", with_names(TABLE, NAMES[::-1]))
@@ -547,6 +607,35 @@ class TestViews:
         assert source.schema.field("text").type == pa.large_string()
         assert rows_of(source) == expected
         assert source.take(np.array([2, 0])).to_pylist() == [expected[2], expected[0]]
+
+
+class TestRunEndEncoding:
+    VALUES: ClassVar = {
+        "text": pa.array(["a", None, "b"]),
+        "view": pa.array(["a", None, "a text longer than twelve bytes"], pa.string_view()),
+        "kind": pa.array(["x", "y", "x"]).dictionary_encode(),
+        "n": pa.array([1, None, 2]),
+        "tags": pa.array([["p"], None, []]),
+    }
+    TABLE = pa.table({name: pa.RunEndEncodedArray.from_arrays([2, 3, 7], each) for name, each in VALUES.items()})
+
+    @pytest.mark.parametrize("rows", [1, 3, 100])
+    @pytest.mark.parametrize("in_file", [True, False])
+    def test_becomes_plain_values(self, tmp_path: Path, rows: int, in_file: bool) -> None:
+        table = pa.Table.from_batches(self.TABLE.to_batches(max_chunksize=rows))
+        source = open_source(write_arrow(tmp_path / "a.arrow", table) if in_file else table)
+        expected = self.TABLE.to_pylist()
+        assert [row["text"] for row in expected] == ["a", "a", None, "b", "b", "b", "b"]
+        assert source.schema.field("text").type == pa.string()
+        assert source.schema.field("view").type == pa.large_string()
+        assert rows_of(source) == expected
+        assert rows_of(source, 1, 4) == expected[1:4]
+        assert source.take(np.array([6, 0, 2])).to_pylist() == [expected[6], expected[0], expected[2]]
+
+    def test_beside_plain_values(self, tmp_path: Path) -> None:
+        write_arrow(tmp_path / "a.arrow", self.TABLE.select(["text"]))
+        write_arrow(tmp_path / "b.arrow", pa.table({"text": ["c"]}))
+        assert [row["text"] for row in rows_of(open_source(tmp_path))][-2:] == ["b", "c"]
 
 
 class TestClassNames:

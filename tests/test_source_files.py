@@ -1,6 +1,8 @@
 """The files of a source: none twice however it is written, none that comes in mid-run."""
 
 import json
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer import ModelBundle, Progress, RunError, ScoreOptions, SourceError, open_source, score_dataset
+from scorer.store import DataFile
 from scorer.verify import verify
 
 Lossrank = Callable[..., click.testing.Result]
@@ -93,3 +96,42 @@ def test_one_line_of_the_command_says_it(
     monkeypatch.undo()
     (folder / "9.parquet").unlink()
     assert lossrank("score", tiny_bundle.path, folder, "-o", tmp_path / "run").exit_code == 0
+
+
+def test_what_is_wrong_with_a_file_is_said_before_the_others_are_looked_at_and_any_is_read_whole(
+    folder: Path, rows: pa.Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(1, 80):
+        pq.write_table(rows.slice(i, 1), folder / f"{i:02}.parquet")
+    pq.write_table(pa.table({"other": [1]}), folder / "00.parquet")
+    looked_at: list[str] = []
+    read: list[str] = []
+    version = DataFile.version
+
+    def slow(file: DataFile) -> dict[str, object]:
+        looked_at.append(file.name)
+        time.sleep(0.02)
+        return version(file)
+
+    monkeypatch.setattr(DataFile, "version", slow)
+    monkeypatch.setattr(DataFile, "sha256", lambda file: read.append(file.name))
+    with pytest.raises(SourceError, match=r"00\.parquet has the columns other; "):
+        open_source(folder)
+    assert len(looked_at) < 40
+    assert read == []
+
+
+def test_files_are_asked_for_their_versions_several_at_a_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = open_source(folder)
+    together = threading.Barrier(2, timeout=10)
+    version = DataFile.version
+
+    def slow(file: DataFile) -> dict[str, object]:
+        together.wait()
+        return version(file)
+
+    monkeypatch.setattr(DataFile, "version", slow)
+    source.refuse_change()
+    (folder / "1.parquet").touch()
+    with pytest.raises(SourceError, match=r"1\.parquet has changed while it was being read"):
+        source.refuse_change()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scorer import Source, SourceError, open_source
 from scorer.columns import Columns, choose_columns
 from scorer.labels import NO_LABEL, UNKNOWN, LabelMap, make_label_map
+from scorer.parts import TablePart
 from scorer.window import INVALID_TEXT, NO_TEXT, OK, UNREADABLE, Window, join_windows, read_windows
 
 CLASSES = ("World", "Sports", "Business", "Sci/Tech")
@@ -93,6 +94,42 @@ class TestStatus:
         (window,) = windows(pa.concat_tables(chunks))
         assert window.texts == ["a", "b", "c", "a"]
         assert window.status.tolist() == [OK, OK, OK, NO_TEXT, OK]
+
+
+class TestLongTexts:
+    """A window may have more text than an Arrow array, or memory, can hold."""
+
+    N, LONG = 2_200, 1 << 20
+
+    def check(self, source: Source, least_calls: int) -> None:
+        given: list[int] = []
+
+        def shorten(texts: list[str]) -> list[str]:
+            assert pa.total_allocated_bytes() < 250_000_000
+            given.append(sum(map(len, texts)))
+            return [text[: text.find("x")] for text in texts]
+
+        (window,) = read_windows(source, choose_columns(source.schema), None, [(0, source.num_rows)], shorten)
+        assert sum(given) > 2**31
+        assert max(given) <= (1 << 26) + self.LONG
+        assert window.scored.tolist() == list(range(self.N))
+        assert window.texts in ([f"{i} te" for i in range(self.N)], ["te"] * self.N)
+        assert len(given) >= least_calls
+
+    def test_in_parquet(self, tmp_path: Path) -> None:
+        rest = "text " * (self.LONG // 5)
+        with pq.ParquetWriter(
+            tmp_path / "a.parquet", pa.schema([("text", pa.string())]), compression="zstd", use_dictionary=False
+        ) as writer:
+            for start in range(0, self.N, 100):
+                writer.write_table(pa.table({"text": [f"{i} {rest}" for i in range(start, start + 100)]}))
+        self.check(open_source(tmp_path / "a.parquet"), 22)
+
+    def test_of_a_dictionary(self) -> None:
+        values = pa.array(["text " * (self.LONG // 5 + 1)])
+        indices = pa.array([0] * self.N, pa.int8())
+        part = TablePart(pa.table({"text": pa.DictionaryArray.from_arrays(indices, values)}))
+        self.check(Source("table", {}, part.table.schema, self.N, "", {}, [part]), 30)
 
 
 class TestLabels:
