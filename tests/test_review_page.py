@@ -147,6 +147,23 @@ def test_a_tab_that_did_not_see_the_last_decision_does_not_undo_it(page: Client,
     assert len(held(own)) == 2
 
 
+def test_undo_is_offered_of_the_latest_decision_that_nobody_has_replaced(page: Client, own: Path) -> None:
+    rows = worst(own)
+    for row in rows[:2]:
+        page.post("decide", row=row, seen=0, verdict=KEPT)
+    with DecisionStore(RunDirectory.open(own)) as store:
+        replaced = held(own)[rows[1]].number
+        store.decide(rows[1], DISCARDED, annotator="bob")
+    answer = page.post("undo", seen=replaced)
+    assert answer.status_code == 409
+    assert f"the latest decision of ann that holds is that of row {rows[0]}" in words(answer)
+    assert shown(answer) == [rows[0]]
+    assert f"Undo row {rows[0]} kept" in words(answer)
+    assert shown(page.post("undo", seen=held(own)[rows[0]].number)) == [rows[0]]
+    assert list(held(own)) == [rows[1]]
+    assert "Undo row" not in words(page.get())
+
+
 def test_undo_of_a_row_that_is_not_on_this_page_is_said(own: Path) -> None:
     row = worst(own)[-1]
     with DecisionStore(RunDirectory.open(own)) as store:
