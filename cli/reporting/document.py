@@ -14,6 +14,7 @@ from cli.review.decision import UNREVIEWED, VERDICTS, Decision
 from scorer import RankedRow, RunDirectory
 from scorer.columns import KNOWN
 from scorer.health import RunHealth
+from scorer.history import UNKNOWN
 from scorer.packages import installed_versions
 
 FORMAT = 1
@@ -119,7 +120,7 @@ def _how(run: RunDirectory, texts: bool) -> dict[str, Any]:
     summary = manifest.get("summary") or {}
     labels = manifest.get("labels")
     history = [
-        {key: entry.get(key) for key in ("started", "ended", "rows", "seconds", "why")}
+        {key: entry.get(key) for key in ("started", "ended", "rows", "seconds")} | {"why": _ended(entry.get("why"))}
         for entry in manifest.get("history", [])
     ]
     names = ("tokens", "padding", "duplicates", "screen", "model_share", "seconds", "peak_memory_bytes")
@@ -134,6 +135,12 @@ def _how(run: RunDirectory, texts: bool) -> dict[str, Any]:
         **{name: summary.get(name) for name in names},
         **{name: summary.get(name) if texts else None for name in ("unknown_labels", "problems")},
     }
+
+
+def _ended(why: str | None) -> str:
+    """Return why a process ended; of an error only its kind, as its message may name a place of the machine."""
+    kind = (why or UNKNOWN).partition(": ")[0]
+    return kind if kind.isidentifier() else "error"
 
 
 def _machine(entry: dict[str, Any]) -> dict[str, Any]:
