@@ -299,6 +299,21 @@ def test_without_predictions_there_is_still_a_report(
     for form in ("html", "md"):
         result = lossrank("report", tmp_path / "run", "-o", tmp_path / f"report.{form}")
         assert result.exit_code == 0, result.output
+        assert "No row has a prediction." in (tmp_path / f"report.{form}").read_text()
+
+
+def test_where_no_row_matches_it_says_what_was_asked_for(
+    tiny_bundle: ModelBundle, tmp_path: Path, lossrank: Lossrank
+) -> None:
+    pq.write_table(pa.table({"text": make_texts(20), "label": ["World"] * 20}), tmp_path / "news.parquet")
+    score_dataset(tiny_bundle, tmp_path / "news.parquet", tmp_path / "run", ScoreOptions(threads=1))
+    said = "By loss, the highest first; only Sports:Business (given:predicted): no row matches."
+    for form in ("html", "md"):
+        result = lossrank("report", tmp_path / "run", "--pair", "Sports:Business", "-o", tmp_path / f"report.{form}")
+        assert result.exit_code == 0, result.output
+        content = (tmp_path / f"report.{form}").read_text()
+        assert said in content
+        assert "No row has a prediction" not in content
 
 
 def test_numbers_in_int8_are_said_to_be(tmp_path: Path, lossrank: Lossrank) -> None:
