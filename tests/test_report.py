@@ -252,6 +252,9 @@ def test_decisions_are_counted_and_shown_with_their_rows(own: Path, lossrank: Lo
     opened = RunDirectory.open(own)
     assert read_json(lossrank, own, "--top", 3)["review"] is None
     worst = [row["row"] for row in read_json(lossrank, own, "--top", 3)["worst"]["rows"]]
+    DecisionStore(opened).close()  # as `log` leaves it
+    assert read_json(lossrank, own, "--top", 3)["review"] is None
+    assert "## Review" not in lossrank("report", own, "--top", 3, "--format", "md").stdout
     with DecisionStore(opened) as store:
         store.decide(worst[0], "relabelled", "Sports", annotator="ann")
         store.decide(worst[1], "kept", annotator="ann")

@@ -35,9 +35,9 @@ class Worst:
 
 
 def report_document(
-    run: RunDirectory, health: RunHealth, worst: Worst, decisions: Mapping[int, Decision] | None
+    run: RunDirectory, health: RunHealth, worst: Worst, decisions: Mapping[int, Decision]
 ) -> dict[str, Any]:
-    """Return the whole report; ``decisions`` are those that hold, by row, None where nobody has reviewed.
+    """Return the whole report; ``decisions`` are those that hold, by row; none where nobody has reviewed.
 
     Neither the machine's name nor the place of a file is in it, and without ``worst.source`` no value of the data but
     the rows' ids.
@@ -69,14 +69,14 @@ def report_document(
         "classes": [asdict(each) for each in health.classes()] if labelled else None,
         "pairs": [asdict(each) for each in health.pairs(_PAIRS)] if labelled else None,
         "worst": _worst(run, worst, decisions),
-        "review": None if decisions is None else _review(health.rows, decisions),
+        "review": _review(health.rows, decisions) if decisions else None,
         "how": _how(run, texts=worst.source is not None),
     }
     result: dict[str, Any] = plain(document)
     return result
 
 
-def _worst(run: RunDirectory, worst: Worst, decisions: Mapping[int, Decision] | None) -> dict[str, Any]:
+def _worst(run: RunDirectory, worst: Worst, decisions: Mapping[int, Decision]) -> dict[str, Any]:
     none = pa.table({"none": pa.nulls(len(worst.rows))})
     records = ranking_records(run, worst.rows, none if worst.source is None else worst.source)
     texts = worst.source is not None
@@ -84,7 +84,7 @@ def _worst(run: RunDirectory, worst: Worst, decisions: Mapping[int, Decision] | 
     for record in records:
         if not texts:
             record["source"] = None
-        decision = (decisions or {}).get(record["row"])
+        decision = decisions.get(record["row"])
         record["decision"] = None if decision is None else {"verdict": decision.verdict, "label": decision.label}
     return {
         "by": worst.by,
@@ -102,7 +102,7 @@ def _review(rows: int, decisions: Mapping[int, Decision]) -> dict[str, Any]:
     return {
         **{verdict: counts[verdict] for verdict in VERDICTS},
         UNREVIEWED: rows - len(decisions),
-        "latest": max((decision.decided_at for decision in decisions.values()), default=None),
+        "latest": max(decision.decided_at for decision in decisions.values()),
     }
 
 
