@@ -2,6 +2,7 @@
 
 import html
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cli.page.view import MOST
-from cli.review.decision import DISCARDED, KEPT, RELABELLED, Decision
+from cli.review.decision import DISCARDED, KEPT, RELABELLED, Decision, utc_text
 from cli.review.store import DecisionStore
 from scorer import ModelBundle, RunDirectory, ScoreOptions, rank, score_dataset
 from tests.pages import Client, page_of, shown, words, worst
@@ -122,6 +123,29 @@ def test_a_decision_on_what_somebody_else_decided_meanwhile_is_not_stored_and_bo
         assert f'name="seen" value="{seen}"' in answer.text
         assert ann.post("decide", row=row, seen=seen, verdict=KEPT).status_code == 200
     assert (held(own)[row].annotator, held(own)[row].verdict) == ("ann", KEPT)
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment"), [("America/New_York", "0001-01-01T00:00:00"), ("Asia/Tokyo", "9999-12-31T23:59:59")]
+)
+def test_a_date_of_a_year_that_the_time_zone_does_not_have_is_shown_as_it_is_stored(
+    own: Path, monkeypatch: pytest.MonkeyPatch, zone: str, moment: str
+) -> None:
+    row = worst(own)[0]
+    decision = Decision(row, DISCARDED, None, "ben", "argilla", utc_text(moment))
+    monkeypatch.setattr("cli.review.store.now_text", lambda: decision.decided_at)  # else a later date than now is now
+    with DecisionStore(RunDirectory.open(own)) as store:
+        store.add([decision])
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        with page_of(own) as page:
+            answer = page.get(f"./?at={row}")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert answer.status_code == 200
+    assert f"by ben in argilla, {decision.decided_at}" in words(answer)
 
 
 def test_undo_takes_back_the_last_decision_and_goes_to_its_row(page: Client, own: Path) -> None:
