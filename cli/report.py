@@ -71,7 +71,8 @@ def report(
     if health.by_precision:  # else no row has predictions: there is nothing to rank
         ranked = rank(opened, top if top or per_class else _TOP, by=by, per_class=per_class, pair=pair)
     source = None if no_texts else join_source(opened, ranked, data or None)
-    document = report_document(opened, health, Worst(ranked, source, by, per_class, pair), read_decisions(opened))
+    decisions = read_decisions(opened) or {}
+    document = report_document(opened, health, Worst(ranked, source, by, per_class, pair), decisions)
     content = _write(document, form)
     if output is None:
         click.echo(content, nl=False)

@@ -84,13 +84,29 @@ def test_undo_goes_back_one_decision_after_the_other_and_only_over_ones_own(fres
         assert store.undo("ann") is None
 
 
-def test_undo_does_not_take_back_what_somebody_else_decided_since(fresh: RunDirectory) -> None:
+def test_undo_passes_over_what_somebody_else_or_a_pull_has_replaced_since(fresh: RunDirectory) -> None:
     with DecisionStore(fresh) as store:
-        store.decide(1, KEPT, annotator="ann")
-        store.decide(1, DISCARDED, annotator="bob")
-        with pytest.raises(ConflictError, match="row 1 was decided by bob since"):
-            store.undo("ann")
-        assert store.current()[1].verdict == DISCARDED
+        first = store.decide(1, KEPT, annotator="ann")
+        replaced = store.decide(2, KEPT, annotator="ann")
+        store.decide(3, KEPT, annotator="ann")
+        store.decide(2, DISCARDED, annotator="bob")
+        store.add([elsewhere(3, now_text())])
+        assert store.last("ann") == store.undo("ann") == first
+        assert store.last("ann") is store.undo("ann") is None
+        assert {row: one.annotator for row, one in store.current().items()} == {2: "bob", 3: "ann"}
+        store.undo("bob")
+        assert store.last("ann") == replaced
+
+
+def test_undo_of_what_somebody_else_has_replaced_meanwhile_is_refused(fresh: RunDirectory) -> None:
+    with DecisionStore(fresh) as store:
+        first = store.decide(1, KEPT, annotator="ann")
+        second = store.decide(2, KEPT, annotator="ann")
+        store.decide(2, DISCARDED, annotator="bob")
+        with pytest.raises(ConflictError, match="the latest decision of ann that holds is that of row 1") as caught:
+            store.undo("ann", seen=second.number)
+        assert caught.value.current == first
+        assert {row: one.verdict for row, one in store.current().items()} == {1: KEPT, 2: DISCARDED}
 
 
 def test_a_decision_on_a_row_that_changed_since_it_was_seen_is_refused(fresh: RunDirectory) -> None:
@@ -230,15 +246,15 @@ def test_undo_takes_back_only_the_decision_that_was_seen_to_be_the_last(fresh: R
         store.decide(2, KEPT, annotator="bob")
         assert store.last("ann") == first
         second = store.decide(3, DISCARDED, annotator="ann")
-        with pytest.raises(ConflictError, match="row 3 is what ann decided last by now") as caught:
+        with pytest.raises(ConflictError, match="of ann that holds is that of row 3") as caught:
             store.undo("ann", seen=first.number)
         assert caught.value.current == second
         assert sorted(store.current()) == [1, 2, 3]
         assert store.undo("ann", seen=second.number) == second
-        with pytest.raises(ConflictError, match="row 1 is what"):
+        with pytest.raises(ConflictError, match="is that of row 1"):
             store.undo("ann", seen=second.number)
         store.undo("ann", seen=first.number)
-        with pytest.raises(ConflictError, match="nothing is what"):
+        with pytest.raises(ConflictError, match="is none"):
             store.undo("ann", seen=first.number)
 
 

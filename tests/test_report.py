@@ -224,10 +224,37 @@ def test_no_machine_and_no_place_is_in_a_report(own: Path, data: Path, lossrank:
     assert f'"{host}"' not in text
 
 
+@pytest.mark.parametrize(
+    ("why", "shown"),
+    [
+        ("SourceError: /home/ann/data/b.csv was added to the data", "SourceError"),
+        ("OSError: [Errno 28] No space left: '/home/ann/run'", "OSError"),
+        ("/home/ann/data was there: an older lossrank's words", "error"),
+        (None, "unknown"),
+        ("interrupted", "interrupted"),
+    ],
+)
+def test_of_a_process_that_failed_only_the_errors_kind_is_in_a_report(
+    tmp_path: Path, lossrank: Lossrank, why: str | None, shown: str
+) -> None:
+    run = make_run(tmp_path / "run", 100, 100)
+    done = {"started": "2026-01-01T00:00:00+00:00", "updated": "2026-01-01T00:00:00+00:00", "rows": 50, "seconds": 1.0}
+    run.manifest["history"] = [done | {"ended": done["updated"], "why": why, "pid": 1, "host": "h"}]
+    run.save()
+    for form in ("html", "md", "json"):
+        assert lossrank("report", run.path, "--no-texts", "-o", tmp_path / f"report.{form}").exit_code == 0
+        content = (tmp_path / f"report.{form}").read_text()
+        assert "/home" not in content
+        assert (f'"why": "{shown}"' if form == "json" else f"50 rows in 1.0 s, {shown}") in content
+
+
 def test_decisions_are_counted_and_shown_with_their_rows(own: Path, lossrank: Lossrank, tmp_path: Path) -> None:
     opened = RunDirectory.open(own)
     assert read_json(lossrank, own, "--top", 3)["review"] is None
     worst = [row["row"] for row in read_json(lossrank, own, "--top", 3)["worst"]["rows"]]
+    DecisionStore(opened).close()  # as `log` leaves it
+    assert read_json(lossrank, own, "--top", 3)["review"] is None
+    assert "## Review" not in lossrank("report", own, "--top", 3, "--format", "md").stdout
     with DecisionStore(opened) as store:
         store.decide(worst[0], "relabelled", "Sports", annotator="ann")
         store.decide(worst[1], "kept", annotator="ann")
@@ -275,6 +302,21 @@ def test_without_predictions_there_is_still_a_report(
     for form in ("html", "md"):
         result = lossrank("report", tmp_path / "run", "-o", tmp_path / f"report.{form}")
         assert result.exit_code == 0, result.output
+        assert "No row has a prediction." in (tmp_path / f"report.{form}").read_text()
+
+
+def test_where_no_row_matches_it_says_what_was_asked_for(
+    tiny_bundle: ModelBundle, tmp_path: Path, lossrank: Lossrank
+) -> None:
+    pq.write_table(pa.table({"text": make_texts(20), "label": ["World"] * 20}), tmp_path / "news.parquet")
+    score_dataset(tiny_bundle, tmp_path / "news.parquet", tmp_path / "run", ScoreOptions(threads=1))
+    said = "By loss, the highest first; only Sports:Business (given:predicted): no row matches."
+    for form in ("html", "md"):
+        result = lossrank("report", tmp_path / "run", "--pair", "Sports:Business", "-o", tmp_path / f"report.{form}")
+        assert result.exit_code == 0, result.output
+        content = (tmp_path / f"report.{form}").read_text()
+        assert said in content
+        assert "No row has a prediction" not in content
 
 
 def test_numbers_in_int8_are_said_to_be(tmp_path: Path, lossrank: Lossrank) -> None:

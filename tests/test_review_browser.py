@@ -177,6 +177,16 @@ def test_choosing_a_filter_is_enough(hostile: Path, tab: Page) -> None:
         assert tab.locator(".list > li").count() == 50
 
 
+def test_on_a_phone_filters_can_be_cleared_without_scrolling_to_where(hostile: Path, tab: Page) -> None:
+    with page_of(hostile, top=80) as review:
+        tab.set_viewport_size({"width": 390, "height": 844})
+        tab.goto(f"{review.address}?given=2")
+        clear = tab.locator(".filters .clear").bounding_box()
+        assert clear is not None
+        assert clear["x"] + clear["width"] < 390
+        assert tab.evaluate("document.documentElement.scrollWidth") == 390
+
+
 def test_in_the_list_keys_are_for_the_row_that_has_the_focus(hostile: Path, tab: Page) -> None:
     rows = rank(hostile, 4)
     with page_of(hostile, top=80) as review:

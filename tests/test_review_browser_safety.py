@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from cli.page.browser import browser_at
-from cli.review.decision import DISCARDED, RELABELLED
+from cli.review.decision import DISCARDED, KEPT, RELABELLED
 from scorer import rank
 from tests.browser import SCRIPT, SCRIPT_ROW, held, other_key, press, reviewing, row_on
 from tests.pages import page_of
@@ -83,6 +83,27 @@ def test_a_key_that_is_hit_twice_decides_of_one_row(hostile: Path, tab: Page) ->
             )
         assert list(held(hostile)) == [first]
         assert tab.locator(".notice").count() == 0
+
+
+@pytest.mark.parametrize("then", ["Escape", "wait"])
+def test_after_a_decision_that_was_stopped_on_its_way_the_page_takes_keys_again(
+    hostile: Path, tab: Page, then: str
+) -> None:
+    with page_of(hostile) as review:
+        tab.clock.install()
+        tab.goto(review.address)
+        first = row_on(tab)
+        tab.route("**/decide*", lambda route: route.fulfill(status=204), times=1)  # leads nowhere, as a stop does
+        with tab.expect_response("**/decide*"):
+            tab.keyboard.press("x")
+        tab.keyboard.press("k")  # it may still come
+        assert held(hostile) == {}
+        if then == "wait":
+            tab.clock.fast_forward(15_000)
+        else:
+            tab.keyboard.press(then)
+        press(tab, "k")
+        assert held(hostile)[first].verdict == KEPT
 
 
 def test_a_page_of_another_origin_can_neither_read_nor_write(hostile: Path, tab: Page, browser: Browser) -> None:

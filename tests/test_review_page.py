@@ -2,6 +2,7 @@
 
 import html
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cli.page.view import MOST
-from cli.review.decision import DISCARDED, KEPT, RELABELLED, Decision
+from cli.review.decision import DISCARDED, KEPT, RELABELLED, Decision, utc_text
 from cli.review.store import DecisionStore
 from scorer import ModelBundle, RunDirectory, ScoreOptions, rank, score_dataset
 from tests.pages import Client, page_of, shown, words, worst
@@ -124,6 +125,29 @@ def test_a_decision_on_what_somebody_else_decided_meanwhile_is_not_stored_and_bo
     assert (held(own)[row].annotator, held(own)[row].verdict) == ("ann", KEPT)
 
 
+@pytest.mark.parametrize(
+    ("zone", "moment"), [("America/New_York", "0001-01-01T00:00:00"), ("Asia/Tokyo", "9999-12-31T23:59:59")]
+)
+def test_a_date_of_a_year_that_the_time_zone_does_not_have_is_shown_as_it_is_stored(
+    own: Path, monkeypatch: pytest.MonkeyPatch, zone: str, moment: str
+) -> None:
+    row = worst(own)[0]
+    decision = Decision(row, DISCARDED, None, "ben", "argilla", utc_text(moment))
+    monkeypatch.setattr("cli.review.store.now_text", lambda: decision.decided_at)  # else a later date than now is now
+    with DecisionStore(RunDirectory.open(own)) as store:
+        store.add([decision])
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        with page_of(own) as page:
+            answer = page.get(f"./?at={row}")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert answer.status_code == 200
+    assert f"by ben in argilla, {decision.decided_at}" in words(answer)
+
+
 def test_undo_takes_back_the_last_decision_and_goes_to_its_row(page: Client, own: Path) -> None:
     rows = worst(own)
     page.post("decide", row=rows[0], seen=0, verdict=KEPT)
@@ -145,6 +169,23 @@ def test_a_tab_that_did_not_see_the_last_decision_does_not_undo_it(page: Client,
     assert "Nothing was undone" in words(answer)
     assert shown(answer) == [rows[1]]
     assert len(held(own)) == 2
+
+
+def test_undo_is_offered_of_the_latest_decision_that_nobody_has_replaced(page: Client, own: Path) -> None:
+    rows = worst(own)
+    for row in rows[:2]:
+        page.post("decide", row=row, seen=0, verdict=KEPT)
+    with DecisionStore(RunDirectory.open(own)) as store:
+        replaced = held(own)[rows[1]].number
+        store.decide(rows[1], DISCARDED, annotator="bob")
+    answer = page.post("undo", seen=replaced)
+    assert answer.status_code == 409
+    assert f"the latest decision of ann that holds is that of row {rows[0]}" in words(answer)
+    assert shown(answer) == [rows[0]]
+    assert f"Undo row {rows[0]} kept" in words(answer)
+    assert shown(page.post("undo", seen=held(own)[rows[0]].number)) == [rows[0]]
+    assert list(held(own)) == [rows[1]]
+    assert "Undo row" not in words(page.get())
 
 
 def test_undo_of_a_row_that_is_not_on_this_page_is_said(own: Path) -> None:

@@ -85,8 +85,11 @@ def verdict(decision: Decision) -> str:
 
 
 def when(decision: Decision) -> str:
-    """Return when it was decided, in this machine's time zone."""
-    return datetime.fromisoformat(decision.decided_at).astimezone().strftime("%Y-%m-%d %H:%M")
+    """Return when it was decided, in this machine's time zone if that has such a year."""
+    try:
+        return datetime.fromisoformat(decision.decided_at).astimezone().strftime("%Y-%m-%d %H:%M")
+    except OverflowError:  # what comes from elsewhere may be dated in the year 1 or 9999
+        return decision.decided_at
 
 
 def parts(text: str, search: str) -> Parts:

@@ -14,6 +14,7 @@ from cli.review.decision import UNREVIEWED, VERDICTS, Decision
 from scorer import RankedRow, RunDirectory
 from scorer.columns import KNOWN
 from scorer.health import RunHealth
+from scorer.history import UNKNOWN
 from scorer.packages import installed_versions
 
 FORMAT = 1
@@ -34,9 +35,9 @@ class Worst:
 
 
 def report_document(
-    run: RunDirectory, health: RunHealth, worst: Worst, decisions: Mapping[int, Decision] | None
+    run: RunDirectory, health: RunHealth, worst: Worst, decisions: Mapping[int, Decision]
 ) -> dict[str, Any]:
-    """Return the whole report; ``decisions`` are those that hold, by row, None where nobody has reviewed.
+    """Return the whole report; ``decisions`` are those that hold, by row; none where nobody has reviewed.
 
     Neither the machine's name nor the place of a file is in it, and without ``worst.source`` no value of the data but
     the rows' ids.
@@ -68,14 +69,14 @@ def report_document(
         "classes": [asdict(each) for each in health.classes()] if labelled else None,
         "pairs": [asdict(each) for each in health.pairs(_PAIRS)] if labelled else None,
         "worst": _worst(run, worst, decisions),
-        "review": None if decisions is None else _review(health.rows, decisions),
+        "review": _review(health.rows, decisions) if decisions else None,
         "how": _how(run, texts=worst.source is not None),
     }
     result: dict[str, Any] = plain(document)
     return result
 
 
-def _worst(run: RunDirectory, worst: Worst, decisions: Mapping[int, Decision] | None) -> dict[str, Any]:
+def _worst(run: RunDirectory, worst: Worst, decisions: Mapping[int, Decision]) -> dict[str, Any]:
     none = pa.table({"none": pa.nulls(len(worst.rows))})
     records = ranking_records(run, worst.rows, none if worst.source is None else worst.source)
     texts = worst.source is not None
@@ -83,7 +84,7 @@ def _worst(run: RunDirectory, worst: Worst, decisions: Mapping[int, Decision] | 
     for record in records:
         if not texts:
             record["source"] = None
-        decision = (decisions or {}).get(record["row"])
+        decision = decisions.get(record["row"])
         record["decision"] = None if decision is None else {"verdict": decision.verdict, "label": decision.label}
     return {
         "by": worst.by,
@@ -101,7 +102,7 @@ def _review(rows: int, decisions: Mapping[int, Decision]) -> dict[str, Any]:
     return {
         **{verdict: counts[verdict] for verdict in VERDICTS},
         UNREVIEWED: rows - len(decisions),
-        "latest": max((decision.decided_at for decision in decisions.values()), default=None),
+        "latest": max(decision.decided_at for decision in decisions.values()),
     }
 
 
@@ -119,7 +120,7 @@ def _how(run: RunDirectory, texts: bool) -> dict[str, Any]:
     summary = manifest.get("summary") or {}
     labels = manifest.get("labels")
     history = [
-        {key: entry.get(key) for key in ("started", "ended", "rows", "seconds", "why")}
+        {key: entry.get(key) for key in ("started", "ended", "rows", "seconds")} | {"why": _ended(entry.get("why"))}
         for entry in manifest.get("history", [])
     ]
     names = ("tokens", "padding", "duplicates", "screen", "model_share", "seconds", "peak_memory_bytes")
@@ -134,6 +135,12 @@ def _how(run: RunDirectory, texts: bool) -> dict[str, Any]:
         **{name: summary.get(name) for name in names},
         **{name: summary.get(name) if texts else None for name in ("unknown_labels", "problems")},
     }
+
+
+def _ended(why: str | None) -> str:
+    """Return why a process ended; of an error only its kind, as its message may name a place of the machine."""
+    kind = (why or UNKNOWN).partition(": ")[0]
+    return kind if kind.isidentifier() else "error"
 
 
 def _machine(entry: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,19 @@
 import re
 from typing import Any
 
-from cli.reporting.words import chosen, count, decided, facts, measured, moment, number, percent, status, text
+from cli.reporting.words import (
+    chosen,
+    count,
+    decided,
+    facts,
+    measured,
+    moment,
+    number,
+    percent,
+    status,
+    text,
+    unmatched,
+)
 
 _SPECIAL = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _ADDRESS = re.compile(r"(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
@@ -93,6 +105,8 @@ def _pairs(pairs: list[dict[str, Any]]) -> str:
 
 def _worst(document: dict[str, Any]) -> str:
     worst, by = document["worst"], measured(document["worst"])
+    if not worst["rows"]:
+        return f"## The worst 0 rows\n\n{escape(unmatched(worst, document['by_precision']))}\n"
     labelled, reviewed = not document["no_labels"], bool(document["review"])
     texts = worst["text_columns"] if worst["texts"] else []
     ids = any(row["id"] is not None for row in worst["rows"])

@@ -62,6 +62,11 @@ def chosen(worst: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
+def unmatched(worst: dict[str, Any], by_precision: dict[str, int]) -> str:
+    """Return why there is no row among the worst; ``by_precision`` are the run's rows that have predictions."""
+    return f"{chosen(worst)}: no row matches." if by_precision else "No row has a prediction."
+
+
 def text(row: dict[str, Any], column: str) -> str:
     """Return a row's text, cut where it is very long."""
     value = str(row["source"][column])
@@ -130,6 +135,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "status": status,
     "measured": measured,
     "chosen": chosen,
+    "unmatched": unmatched,
     "text": text,
     "decided": decided,
 }

@@ -114,38 +114,29 @@ class DecisionStore:
             return self._insert(Decision(row, verdict, label, annotator, HERE, moment))
 
     def last(self, annotator: str) -> Decision | None:
-        """Return the person's latest decision that was made here and not undone."""
-        found = self._select(
-            f"SELECT {_FIELDS} FROM decisions WHERE annotator = ? AND source = ? AND NOT undone "  # noqa: S608
-            "ORDER BY number DESC LIMIT 1",
-            annotator,
-            HERE,
-        )
+        """Return the person's latest decision that was made here and holds, whatever has replaced later ones."""
+        query = f"{_CURRENT} AND annotator = ? AND source = ? ORDER BY number DESC LIMIT 1"
+        found = self._select(query, annotator, HERE)
         return found[0] if found else None
 
     def undo(self, annotator: str, *, seen: int | None = None) -> Decision | None:
-        """Take back the person's latest decision that was made here; return it, None if there is none to take back.
+        """Take back the decision that is the person's ``last``; return it, None if there is none to take back.
 
         What the row's decision was before holds again. ``seen`` is the ``number`` of the decision that the person wants
         to take back, 0 for none; None for whatever is the latest.
 
         Raises:
-            ConflictError: the person has decided once more since, or somebody else has decided of the row; nothing is
+            ConflictError: the person has decided once more since, or somebody else has decided of that row; nothing is
                 written.
             RunError: the store can't be written.
         """
         with self._writing():
             latest = self.last(annotator)
             if seen is not None and seen != (latest.number if latest else 0):
-                what = f"row {latest.row} is" if latest else "nothing is"
-                raise ConflictError(f"{what} what {annotator} decided last by now; look at it again", latest)
-            if latest is None:
-                return None
-            current = self.get(latest.row)
-            if current != latest:
-                by = current.annotator if current else "somebody"
-                raise ConflictError(f"row {latest.row} was decided by {by} since; decide of it again", current)
-            self._db.execute("UPDATE decisions SET undone = 1 WHERE number = ?", (latest.number,))
+                which = f"that of row {latest.row}; look at it again" if latest else "none"
+                raise ConflictError(f"by now the latest decision of {annotator} that holds is {which}", latest)
+            if latest:
+                self._db.execute("UPDATE decisions SET undone = 1 WHERE number = ?", (latest.number,))
             return latest
 
     def first_said(

@@ -6,16 +6,23 @@ const address = document.body.dataset.address;
 // After a refused POST the browser's address is the form's: a reload must ask for the row, not send the form again.
 if (/\/(decide|undo)$/.test(location.pathname)) history.replaceState(null, "", address);
 
-// A press while another page is on its way would be about a row that was not looked at, or not any more.
+// A press while another page is on its way would be about a row that was not looked at, or not any more. That page may
+// never come, if it is stopped: then this one takes keys again after Esc, or after more than a locked database is waited
+// for. What was sent twice by then is stored once, since the form says what was seen.
+const PATIENCE = 15000;  // milliseconds
 let leaving = false;
+function leave() {
+  leaving = true;
+  setTimeout(() => { leaving = false; }, PATIENCE);
+}
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
-  leaving = true;
+  leave();
   location.reload();  // Back took the page as it was left, without what was decided since
 });
 addEventListener("submit", (event) => {
   if (leaving) event.preventDefault();
-  leaving = true;
+  else leave();
 });
 
 for (const select of document.querySelectorAll(".filters select")) {
@@ -49,6 +56,7 @@ function keyOf({ key, code, shiftKey }) {
 
 addEventListener("keydown", (event) => {
   const target = event.target;
+  if (event.key === "Escape") leaving = false;
   if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || event.repeat || leaving) return;
   if (target.matches("input, select, textarea")) {
     if (event.key === "Escape") target.blur();
@@ -71,6 +79,6 @@ addEventListener("keydown", (event) => {
     found.select?.();
   } else {
     found.click();
-    leaving ||= found.matches("a");
+    if (found.matches("a")) leave();
   }
 });
