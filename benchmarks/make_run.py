@@ -77,6 +77,7 @@ def _manifest(rows: int, shard_rows: int) -> dict[str, Any]:
         "bundle": {"path": "/nowhere", "sha256": "0" * 64, "model": "synthetic", "class_names": list(CLASSES)},
         "data": {"name": "synthetic", "fingerprint": "0" * 64, "rows": rows, "spec": {"kind": "table"}},
         "columns": {"text": "text", "text_pair": None, "label": "label", "id": None},
+        "labels": {"how": "by class name", "map": {name.casefold(): index for index, name in enumerate(CLASSES)}},
         "options": {"precision": "fp32", "shard_rows": shard_rows, "batch_tokens": 512},
         "shards": {},
         "history": [],
