@@ -71,7 +71,6 @@ class Screened:
             "data": {"name": "d", "fingerprint": "f" * 64, "rows": len(self.int8), "spec": {"kind": "table"}},
             "columns": {"text": "text", "text_pair": None, "label": "label", "id": None},
             "labels": None,
-            "labels": None,
             "options": {"shard_rows": self.shard_rows, "batch_tokens": 512, "precision": "screen", "screen_top": 10},
             "machine": {},
         }
