@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from scorer.health import run_health
+from scorer.labels import short
 from scorer.packages import installed_versions
 from scorer.reading import count_words
 from scorer.run import RunDirectory
@@ -31,7 +32,7 @@ class ShardNotes:
     """What is noted of a shard while it is made, and can't be read back from its rows.
 
     ``padded_tokens`` is what the model was fed; ``duplicates`` are texts of which nothing was run because others of
-    their window have the same tokens; ``unknown_labels`` counts the rows of each, and past so many
+    their window have the same tokens; ``unknown_labels`` counts the rows of each, long ones cut short, and past so many
     labels all others as ``UNTOLD``; ``problems`` are the first few. ``by_status`` counts the rows as they were scored,
     for the shard to be held against.
     """
@@ -49,7 +50,10 @@ class ShardNotes:
         self.tokens += tokens
         self.padded_tokens += padded_tokens
         self.duplicates += duplicates
-        self.unknown_labels = _most_common(Counter(self.unknown_labels) + window.unknown, _COUNTED, UNTOLD)
+        unknown = Counter(self.unknown_labels)
+        for label, count in window.unknown.items():
+            unknown[short(label)] += count
+        self.unknown_labels = _most_common(unknown, _COUNTED, UNTOLD)
         problems = [f"row {row} ({why})" for row, why in window.problems.items()]
         self.problems = [*self.problems, *problems][:_MOST]
 
@@ -63,7 +67,7 @@ class RunStats:
     one's run served; ``screen`` is what ``scorer.screen.screen`` says. ``kept_rows`` were scored before this process,
     whose ``seconds`` are by stage (reading and tokenising go on while the model runs), and ``model_share`` is the
     share, 0..1, of its threads' time that was spent in the model. ``unknown_labels`` counts the rows of the most
-    common, of all ``OTHERS``, and ``UNTOLD`` ones, without which the counts are exact;
+    common, long ones cut short, of all ``OTHERS``, and ``UNTOLD`` ones, without which the counts are exact;
     ``problems`` names the first few unreadable lines.
     """
 

@@ -363,6 +363,14 @@ def test_past_a_thousand_unknown_labels_of_a_shard_no_count_is_said_to_be_exact(
     assert len(shard) == 1001
 
 
+def test_long_unknown_labels_are_cut_short(tiny_bundle: ModelBundle, tmp_path: Path) -> None:
+    labels = [f"{i} " + "a text that is no label " * 1000 for i in range(40)]
+    found = unknown_in(tiny_bundle, tmp_path / "run", [*labels, "x" * 60, "y" * 61, "y" * 62])
+    assert max(map(len, found)) <= 60
+    assert found["y" * 57 + "..."] == 2
+    assert (tmp_path / "run" / "run.json").stat().st_size < 20_000
+
+
 def test_data_that_changes_during_the_run_stop_it(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:
     file = tmp_path / "data.parquet"
     pq.write_table(rows, file)
