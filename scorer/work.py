@@ -47,6 +47,26 @@ class Progress:
     seconds: float = 0.0
 
     @property
+    def done(self) -> int:
+        """The rows that have been scored, those of an earlier process too."""
+        return self.kept + self.rows
+
+    @property
+    def left(self) -> int:
+        """The rows that are still to be scored."""
+        return self.total_rows - self.done
+
+    @property
+    def rows_per_second(self) -> float:
+        """This process's rows per second of it."""
+        return self.rows / max(self.seconds, 1e-9)
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the rows that are left take at that speed."""
+        return self.left * self.seconds / max(self.rows, 1)
+
+    @property
     def padding(self) -> float:
         """The share of the model's input that is padding, 0..1."""
         return 1.0 - self.tokens / self.padded_tokens if self.padded_tokens else 0.0
