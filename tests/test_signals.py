@@ -83,12 +83,14 @@ def test_a_second_signal_does_not_cut_the_tidying_up(first: signal.Signals) -> N
 
 # Reads five batches, and then nothing for a minute, like a store that has stopped to answer.
 STALLING = """
+import atexit
 import time
 from scorer.parts import FilePart
 
 def stalling(self, columns, want, read=FilePart.batches):
     for number, batch in enumerate(read(self, columns, want)):
         if number == 5:
+            atexit.register(time.sleep, 60)  # as pyarrow waits at its end for a request to S3
             print("stalled", flush=True)
             time.sleep(60)
         yield batch
