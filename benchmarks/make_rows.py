@@ -6,6 +6,7 @@ and classes are the demo's and hardly a row is there twice. The same seed gives 
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -40,8 +41,8 @@ def make_rows(folder: Path, rows: int = ROWS, files: int = FILES, seed: int = SE
         pq.write_table(table.cast(schema), folder / f"part-{i:03}.parquet")
 
 
-def _column(table: pa.Table, name: str) -> list[str]:
-    values: list[str] = table[name].to_pylist()
+def _column(table: pa.Table, name: str) -> list[Any]:
+    values: list[Any] = table[name].to_pylist()
     return values
 
 

@@ -18,7 +18,7 @@ from scorer.labels import read_label_map
 # The options that `score` has too: the same words mean the same.
 _OF_SCORE = (
     "text_column", "text_pair_column", "label_column", "label_map", "config", "split", "streaming", "device", "threads",
-    "precision", "screen_top", "max_tokens", "batch_tokens",
+    "precision", "screen_top", "max_tokens", "long_text", "batch_tokens", "window_rows",
 )  # fmt: skip
 _ROOFLINE = "2 x weights x tokens / (seconds x peak); past 100% is possible, as lossrank leaves out work"
 

@@ -1,11 +1,14 @@
 """Where the installed command starts: Ctrl-C while Python is still importing is one too, as SIGTERM and SIGHUP are."""
 
+import contextlib
 import os
 import signal
 import sys
+import threading
 from typing import NoReturn
 
 HUNG_UP, INTERRUPTED, TERMINATED = 129, 130, 143  # exit codes
+_READER = "tokenise"  # the thread of scorer.work.Reader, which is not imported for an answer in a moment
 _CODES = {signal.SIGHUP: HUNG_UP, signal.SIGTERM: TERMINATED}
 
 
@@ -45,6 +48,18 @@ def _silence(stream: int) -> None:
     os.close(nowhere)
 
 
+def _leave_behind(code: object) -> None:
+    """End the process at once if a read of the data still stalls.
+
+    Python would wait for one in native code (a store's client has minutes of patience), and then abort.
+    """
+    if isinstance(code, int) and any(thread.name == _READER for thread in threading.enumerate()):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+
+
 def main() -> None:
     """Run the `lossrank` command."""
     try:
@@ -55,3 +70,6 @@ def main() -> None:
     except KeyboardInterrupt as error:
         print("Stopped.", file=sys.stderr)
         sys.exit(exit_code(error))
+    except SystemExit as end:
+        _leave_behind(end.code)
+        raise

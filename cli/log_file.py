@@ -169,13 +169,11 @@ class ProgressLog:
 
 
 def _counts(progress: Progress) -> dict[str, Any]:
-    done = progress.kept + progress.rows
-    speed = progress.rows / max(progress.seconds, 1e-9)
     return {
-        "done": done,
-        "left": progress.total_rows - done,
+        "done": progress.done,
+        "left": progress.left,
         "rescored": progress.rescored,
-        "rows_per_second": round(speed, 3),
+        "rows_per_second": round(progress.rows_per_second, 3),
         "seconds": round(progress.seconds, 3),
     }
 

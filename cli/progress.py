@@ -45,8 +45,7 @@ class ScoreProgress:
         if self._bar:
             if not self._bar.live.is_started:
                 self._bar.start()
-            done = progress.kept + progress.rows
-            self._bar.update(self._task, total=progress.total_rows, completed=done, speed=_speed(progress))
+            self._bar.update(self._task, total=progress.total_rows, completed=progress.done, speed=_speed(progress))
         elif time.monotonic() - self._said >= _EVERY:
             self._said = time.monotonic()
             self._console.print(_line(progress), markup=False)
@@ -55,19 +54,14 @@ class ScoreProgress:
 def _speed(progress: Progress) -> str:
     if progress.rescored:
         return f"{progress.rescored:,} rows scored again in fp32"
-    seconds = max(progress.seconds, 1e-9)
-    return (
-        f"{progress.rows / seconds:,.0f} rows/s  {progress.tokens / seconds:,.0f} tokens/s  "
-        f"{progress.padding:.1%} padding"
-    )
+    tokens_per_second = progress.tokens / max(progress.seconds, 1e-9)
+    return f"{progress.rows_per_second:,.0f} rows/s  {tokens_per_second:,.0f} tokens/s  {progress.padding:.1%} padding"
 
 
 def _line(progress: Progress) -> str:
-    done = progress.kept + progress.rows
-    left = (progress.total_rows - done) * progress.seconds / max(progress.rows, 1)
     return (
-        f"{done:,} of {progress.total_rows:,} rows ({done / progress.total_rows:.0%})  {_speed(progress)}  "
-        f"{duration(left)} left"
+        f"{progress.done:,} of {progress.total_rows:,} rows ({progress.done / progress.total_rows:.0%})  "
+        f"{_speed(progress)}  {duration(progress.seconds_left)} left"
     )
 
 

@@ -7,9 +7,8 @@ _WEB = r"(?i:https?)://"
 _PART = r"(?:[^\s'\"<>?#]|['\"](?=\w))"  # of an address in a text; a quote as in it's.csv is no end
 # A web address' query may hold anything but a blank.
 _IN_TEXT = re.compile(rf"{_WEB}{_PART}+(?:[?#]\S*)?|{_SCHEME}(?:(?!{_WEB})(?:{_PART}|[?#]))+")
-_NEARLY = re.compile(
-    r"((?:[A-Za-z][A-Za-z0-9+.-]{1,30}:/|//)[^\s?]*)\?[\w.-]+=\S*"
-)  # an address, mistyped or as a path
+_BEGINS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,30}:/|//")  # an address, mistyped or as a path
+_ASKED = re.compile(r"\?[\w.-]+=\S*")  # a query; a blank may stand between it and where its address begins
 _BEHIND = ".,;:)]}'\"<>"  # may stand behind an address
 _CHAINED = re.compile(rf"::(?={_SCHEME})")  # as fsspec writes zip://a.csv::https://host/all.zip
 # Elsewhere than on the web a lone ? is part of a glob, which ends as a file does or has another wildcard.
@@ -81,7 +80,10 @@ def _after_password(address: str) -> str | None:
 
 def scrubbed(text: str) -> str:
     """Return a text, such as a library's message, with every address in it as ``without_secrets`` has it."""
-    return _NEARLY.sub(_without_query, _IN_TEXT.sub(_scrubbed, text))
+    text = _IN_TEXT.sub(_scrubbed, text)
+    if (found := _BEGINS.search(text)) is None:
+        return text
+    return text[: found.start()] + _ASKED.sub(_without_query, text[found.start() :])
 
 
 def _scrubbed(found: re.Match[str]) -> str:
@@ -90,4 +92,5 @@ def _scrubbed(found: re.Match[str]) -> str:
 
 
 def _without_query(found: re.Match[str]) -> str:
-    return found[1] if _QUERY.search(found[0]) else found[0]
+    query = found[0].rstrip(_BEHIND)
+    return found[0][len(query) :] if _QUERY.search(query) else found[0]

@@ -212,6 +212,11 @@ def fold(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
+def short(name: str) -> str:
+    """Return a label as it is told; one of more than 60 characters, which may be a whole text, is cut."""
+    return name if len(name) <= 60 else name[:57] + "..."
+
+
 def _target(value: str, target: Any, class_names: tuple[str, ...]) -> int:
     if target is None:
         return UNKNOWN
@@ -227,5 +232,5 @@ def _target(value: str, target: Any, class_names: tuple[str, ...]) -> int:
 
 
 def _names(names: Any, most: int = 20) -> str:
-    listed = [repr(name if len(name) <= 60 else name[:57] + "...") for name in names]
+    listed = [repr(short(name)) for name in names]
     return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")

@@ -26,7 +26,7 @@ from scorer.summary import RunStats, recount, summarise, versions
 from scorer.tokens import BundleTokenizer
 from scorer.verify import require_whole
 from scorer.window import read_windows
-from scorer.work import Progress, Work
+from scorer.work import Progress, Reader, Work
 
 _CUDA_BATCH_TOKENS = 16384  # a GPU wants large batches
 _CALIBRATED_FROM = 10_000  # rows; fewer are not worth a try
@@ -123,6 +123,7 @@ def score_dataset(
     with (
         locked_run(Path(output), manifest, overwrite=overwrite, same_batches=options.batch_tokens is None) as run,
         ThreadPoolExecutor(session.threads, thread_name_prefix="model") as runners,
+        Reader() as reader,
     ):
         missing = run.missing_shards()
         try:
@@ -146,6 +147,7 @@ def score_dataset(
                 columns=columns,
                 labels=labels,
                 tokenizer=tokenizer,
+                reader=reader,
                 window_rows=options.window,
                 precision=precision,
                 first=Engine(session, runners, plan.batch_tokens, bundle.pad_id),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scorer.errors import RunError
 
-_BATCH_ROWS = 65_536
+BATCH_ROWS = 65_536  # of a shard, held at a time
 _AGAIN = "run the same `lossrank score` command again to have it made anew"
 
 
@@ -32,7 +32,7 @@ def read_batches(file: Path, rows: int, columns: list[str]) -> Iterator[pa.Recor
     found = 0
     try:
         with open_shard(file) as shard:
-            for batch in shard.iter_batches(_BATCH_ROWS, columns=columns, use_threads=False):
+            for batch in shard.iter_batches(BATCH_ROWS, columns=columns, use_threads=False):
                 found += len(batch)
                 yield batch
     except (OSError, pa.ArrowException) as error:
@@ -53,7 +53,7 @@ def take_rows(file: Path, places: NDArray[np.int64]) -> pa.Table:
             ends = np.cumsum(sizes)
             for group in np.unique(np.searchsorted(ends, places, side="right")).tolist():
                 at = int(ends[group]) - sizes[group]
-                for batch in shard.iter_batches(_BATCH_ROWS, row_groups=[group], use_threads=False):
+                for batch in shard.iter_batches(BATCH_ROWS, row_groups=[group], use_threads=False):
                     low, high = np.searchsorted(places, (at, at + len(batch)))
                     if low < high:
                         taken.append(pa.Table.from_batches([batch.take(pa.array(places[low:high] - at))]))

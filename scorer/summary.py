@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from scorer.health import run_health
+from scorer.labels import short
 from scorer.packages import installed_versions
 from scorer.reading import count_words
 from scorer.run import RunDirectory
@@ -21,6 +22,9 @@ from scorer.window import Window
 _PACKAGES = ("lossrank", "numpy", "pyarrow", "tokenizers", "onnxruntime", "onnxruntime-gpu")
 OF_THE_PROCESS = ("kept_rows", "model_share", "seconds", "peak_memory_bytes")  # the rest follows from the shards
 _MOST = 10  # unknown labels and unreadable lines that are named
+_COUNTED = 1000  # unknown labels of a shard that are counted: more of them are no labels, and run.json must stay small
+OTHERS = "(others)"  # counts the rows of labels that are not named
+UNTOLD = "(not told apart)"  # counts rows past ``_COUNTED``, whose labels may be named or not
 
 
 @dataclass
@@ -28,8 +32,9 @@ class ShardNotes:
     """What is noted of a shard while it is made, and can't be read back from its rows.
 
     ``padded_tokens`` is what the model was fed; ``duplicates`` are texts of which nothing was run because others of
-    their window have the same tokens; ``unknown_labels`` and ``problems`` are the first few of each. ``by_status``
-    counts the rows as they were scored, for the shard to be held against.
+    their window have the same tokens; ``unknown_labels`` counts the rows of each, long ones cut short, and past so many
+    labels all others as ``UNTOLD``; ``problems`` are the first few. ``by_status`` counts the rows as they were scored,
+    for the shard to be held against.
     """
 
     by_status: dict[str, int] = field(default_factory=dict)
@@ -45,7 +50,10 @@ class ShardNotes:
         self.tokens += tokens
         self.padded_tokens += padded_tokens
         self.duplicates += duplicates
-        self.unknown_labels = _most_common(Counter(self.unknown_labels) + window.unknown)
+        unknown = Counter(self.unknown_labels)
+        for label, count in window.unknown.items():
+            unknown[short(label)] += count
+        self.unknown_labels = _most_common(unknown, _COUNTED, UNTOLD)
         problems = [f"row {row} ({why})" for row, why in window.problems.items()]
         self.problems = [*self.problems, *problems][:_MOST]
 
@@ -58,8 +66,9 @@ class RunStats:
     is a share 0..1; ``by_precision`` counts the rows that have predictions, ``duplicates`` the texts that another
     one's run served; ``screen`` is what ``scorer.screen.screen`` says. ``kept_rows`` were scored before this process,
     whose ``seconds`` are by stage (reading and tokenising go on while the model runs), and ``model_share`` is the
-    share, 0..1, of its threads' time that was spent in the model. ``unknown_labels`` and ``problems``, the unreadable
-    lines, name the first few.
+    share, 0..1, of its threads' time that was spent in the model. ``unknown_labels`` counts the rows of the most
+    common, long ones cut short, of all ``OTHERS``, and ``UNTOLD`` ones, without which the counts are exact;
+    ``problems`` names the first few unreadable lines.
     """
 
     rows: int
@@ -107,7 +116,7 @@ def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], m
         tokens += notes["tokens"]
         padded += notes["padded_tokens"]
         duplicates += notes["duplicates"]
-        unknown = Counter(_most_common(unknown + Counter(notes["unknown_labels"])))
+        unknown.update(notes["unknown_labels"])
         problems = [*problems, *notes["problems"]][:_MOST]
     return RunStats(
         rows=run.num_rows,
@@ -124,7 +133,7 @@ def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], m
         model_share=model_share,
         seconds=seconds,
         peak_memory_bytes=peak_memory_bytes(),
-        unknown_labels=dict(unknown),
+        unknown_labels=_most_common(unknown, _MOST, OTHERS),
         problems=problems,
     )
 
@@ -145,8 +154,12 @@ def recount(run: RunDirectory) -> RunStats:
     return replace(stats, peak_memory_bytes=said["peak_memory_bytes"])
 
 
-def _most_common(counts: Counter[str]) -> dict[str, int]:
-    return dict(counts.most_common(_MOST))
+def _most_common(counts: Counter[str], most: int, rest: str) -> dict[str, int]:
+    """Return the counts of the most common labels, all others' as ``rest``, and at the end what was not told apart."""
+    untold = Counter({UNTOLD: counts[UNTOLD]})
+    labels = counts - untold
+    named = Counter(dict(labels.most_common(most)))
+    return dict(named + Counter({rest: labels.total() - named.total()}) + untold)
 
 
 def peak_memory_bytes() -> int:

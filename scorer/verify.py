@@ -19,7 +19,7 @@ from scorer.errors import BundleError, NotThereError, RunError, SourceError, Unr
 from scorer.lock import writer
 from scorer.manifest import MANIFEST
 from scorer.ours import SCORES
-from scorer.reading import count_words, open_shard
+from scorer.reading import BATCH_ROWS, count_words, open_shard
 from scorer.reopen import refuse_columns, refuse_edited, reopen_source
 from scorer.run import RunDirectory, shard_name
 from scorer.screen import screen_again
@@ -28,7 +28,6 @@ from scorer.source import Data
 from scorer.summary import OF_THE_PROCESS, recount
 
 OK, WRONG, UNFINISHED, ABSENT = "ok", "wrong", "unfinished", "absent"
-_BATCH_ROWS = 65_536
 _AGAIN = "the same `lossrank score` command makes it anew"
 _REMOVE = f"remove it, and {_AGAIN}"
 _CUT_OFF = f"was being scored again in fp32 when the run was cut off; {_AGAIN}"
@@ -176,7 +175,7 @@ def _content_fault(run: RunDirectory, index: int) -> str | None:
     with open_shard(file) as shard:
         if shard.schema_arrow != schema or shard.schema_arrow.metadata != schema.metadata:
             return f"has not the columns and classes of this run; {_REMOVE}"
-        for batch in shard.iter_batches(_BATCH_ROWS, columns=["row", "status"]):
+        for batch in shard.iter_batches(BATCH_ROWS, columns=["row", "status"]):
             if not np.array_equal(batch["row"].to_numpy(zero_copy_only=False), np.arange(at, at + len(batch))):
                 return f"does not hold the rows from {at:,} on in order; {_REMOVE}"
             at += len(batch)

@@ -1,11 +1,13 @@
 """Work: a run's parts at work, one window ahead of themselves: tokenise, run, score, write."""
 
 import contextlib
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
+from types import TracebackType
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +26,9 @@ from scorer.tokens import BundleTokenizer, TokenWindow
 from scorer.watch import LabelWatch
 from scorer.window import INVALID_TEXT, UNREADABLE, Window, join_windows, read_windows, refuse_bad, window_ranges
 
+Prepared = tuple[Window, TokenWindow] | None  # None behind the last window
 Started = tuple[Window, TokenWindow, Running]
+_PATIENCE = 2.0  # seconds for the reader to end, when the run does
 
 
 @dataclass
@@ -43,9 +47,64 @@ class Progress:
     seconds: float = 0.0
 
     @property
+    def done(self) -> int:
+        """The rows that have been scored, those of an earlier process too."""
+        return self.kept + self.rows
+
+    @property
+    def left(self) -> int:
+        """The rows that are still to be scored."""
+        return self.total_rows - self.done
+
+    @property
+    def rows_per_second(self) -> float:
+        """This process's rows per second of it."""
+        return self.rows / max(self.seconds, 1e-9)
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the rows that are left take at that speed."""
+        return self.left * self.seconds / max(self.rows, 1)
+
+    @property
     def padding(self) -> float:
         """The share of the model's input that is padding, 0..1."""
         return 1.0 - self.tokens / self.padded_tokens if self.padded_tokens else 0.0
+
+
+class Reader:
+    """Prepares windows, one after the other, in a thread that may be left behind.
+
+    A read may stall for as long as its store likes, and Ctrl-C must end the run meanwhile: Python waits at its end for
+    the threads of an executor, and not for a daemon.
+    """
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # One that is not stalled is soon done, and Python may abort if it ends while a thread is in native code.
+        if self._thread is not None:
+            self._thread.join(_PATIENCE)
+
+    def start(self, prepare: Callable[[], Prepared]) -> Future[Prepared]:
+        """Begin with a window; the one before it is done."""
+        prepared: Future[Prepared] = Future()
+
+        def run() -> None:
+            try:
+                prepared.set_result(prepare())
+            except BaseException as error:  # it is the main thread's to raise
+                prepared.set_exception(error)
+
+        self._thread = threading.Thread(target=run, name="tokenise", daemon=True)
+        self._thread.start()
+        return prepared
 
 
 @dataclass
@@ -61,6 +120,7 @@ class Work:
     columns: Columns
     labels: LabelMap | None
     tokenizer: BundleTokenizer
+    reader: Reader
     window_rows: int
     precision: str
     first: Engine
@@ -201,9 +261,9 @@ class Work:
             yield ahead
 
     def _tokenised(self, windows: Iterator[Window]) -> Iterator[tuple[Window, TokenWindow]]:
-        """Read and tokenise one window ahead, in a thread of its own."""
+        """Read and tokenise one window ahead, in the reader's thread."""
 
-        def prepare() -> tuple[Window, TokenWindow] | None:
+        def prepare() -> Prepared:
             with _timed(self.seconds, "read"):
                 window = next(windows, None)
             if window is None:
@@ -211,15 +271,14 @@ class Work:
             with _timed(self.seconds, "tokenise"):
                 return window, self.tokenizer.tokenise_short(window.texts, window.text_pairs)
 
-        with ThreadPoolExecutor(1, thread_name_prefix="tokenise") as executor:
-            pending = executor.submit(prepare)
-            while True:
-                with _timed(self.seconds, "wait"):
-                    prepared = pending.result()
-                if prepared is None:
-                    return
-                pending = executor.submit(prepare)
-                yield prepared
+        pending = self.reader.start(prepare)
+        while True:
+            with _timed(self.seconds, "wait"):
+                prepared = pending.result()
+            if prepared is None:
+                return
+            pending = self.reader.start(prepare)
+            yield prepared
 
     def _logits(self, running: Running) -> NDArray[np.float32]:
         def count(done: BatchDone) -> None:

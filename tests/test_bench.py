@@ -256,6 +256,7 @@ class TestCommand:
         given = {
             "--text-column": "note", "--text-pair-column": "text", "--label-column": "label", "--threads": 2,
             "--label-map": tmp_path / "map.json", "--max-tokens": 30, "--batch-tokens": 100, "--device": "cpu",
+            "--long-text": "tail", "--window-rows": 20,
         }  # fmt: skip
         result = lossrank(
             "bench", tiny_bundle.path, data, "--rows", 30, *(word for pair in given.items() for word in pair)
@@ -263,7 +264,8 @@ class TestCommand:
         assert result.exit_code == 0, result.output
         assert scored[-1]["options"] == ScoreOptions(
             text_column="note", text_pair_column="text", label_column="label", threads=2, max_tokens=30,
-            batch_tokens=100, device="cpu", label_map={"0": "World", "1": None, "2": "Business", "3": "Sci/Tech"},
+            batch_tokens=100, device="cpu", long_text="tail", window_rows=20,
+            label_map={"0": "World", "1": None, "2": "Business", "3": "Sci/Tech"},
         )  # fmt: skip
         refused = lossrank("bench", tiny_bundle.path, data, "--split", "test")
         assert refused.exit_code == 1

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorer import LabelError, ModelBundle, Progress, RunDirectory, RunError, ScoreOptions, SourceError, score_dataset
+from scorer.verify import verify
 from tests.tiny import CLASSES, MAX_TOKENS, WORDS, expected_logits, expected_loss, make_bundle, weights
 
 SMALL = ScoreOptions(batch_tokens=300, window_rows=64, shard_rows=150, device="cpu", threads=1)
@@ -328,6 +329,46 @@ def test_a_finished_run_keeps_its_summary_and_a_resumed_one_counts_all(
     assert resumed.kept_rows == 200
     for name in ("unknown_labels", "tokens", "padding", "by_status", "mean_loss", "accuracy"):
         assert getattr(resumed, name) == getattr(first, name)
+
+
+def unknown_in(tiny_bundle: ModelBundle, run: Path, labels: list[str]) -> dict[str, int]:
+    """Score rows of which a few at the start have a class, and return the unknown labels as they are counted."""
+    labels = [CLASSES[i % 4] for i in range(50)] + labels
+    texts = [f"w{i % 9}" for i in range(len(labels))]
+    data = pa.table({"text": texts, "label": labels})
+    stats = score_dataset(tiny_bundle, data, run, ScoreOptions(window_rows=50, shard_rows=1500, threads=1))
+    findings = {finding.what: finding.state for finding in verify(run).findings}
+    assert (findings["summary"], findings["shards"]) == ("ok", "ok")
+    assert sum(stats.unknown_labels.values()) == stats.by_status["unknown_label"]
+    return stats.unknown_labels
+
+
+def test_an_unknown_label_that_is_rare_in_every_window_is_counted(tiny_bundle: ModelBundle, tmp_path: Path) -> None:
+    labels = []
+    for window in range(40):  # of two shards
+        labels += [*[f"typo {window} {i}" for i in range(12)] * 2, "zz", *["World"] * 25]
+    found = unknown_in(tiny_bundle, tmp_path / "run", labels)
+    assert (found.pop("zz"), found.pop("(others)")) == (40, 40 * 24 - 9 * 2)
+    assert list(found.values()) == [2] * 9
+
+
+def test_past_a_thousand_unknown_labels_of_a_shard_no_count_is_said_to_be_exact(
+    tiny_bundle: ModelBundle, tmp_path: Path
+) -> None:
+    labels = [f"a text {i}" for i in range(1440)] + ["zz"] * 10
+    found = unknown_in(tiny_bundle, tmp_path / "run", labels)
+    assert found["(others)"] + found["(not told apart)"] >= 1440 - 9
+    assert found["(not told apart)"] >= 440
+    shard = RunDirectory.open(tmp_path / "run").notes(0)["unknown_labels"]
+    assert len(shard) == 1001
+
+
+def test_long_unknown_labels_are_cut_short(tiny_bundle: ModelBundle, tmp_path: Path) -> None:
+    labels = [f"{i} " + "a text that is no label " * 1000 for i in range(40)]
+    found = unknown_in(tiny_bundle, tmp_path / "run", [*labels, "x" * 60, "y" * 61, "y" * 62])
+    assert max(map(len, found)) <= 60
+    assert found["y" * 57 + "..."] == 2
+    assert (tmp_path / "run" / "run.json").stat().st_size < 20_000
 
 
 def test_data_that_changes_during_the_run_stop_it(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:

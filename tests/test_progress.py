@@ -49,3 +49,9 @@ def test_a_screens_second_part_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_durations_read_at_a_glance(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_what_is_done_and_left_is_counted_from_both_processes_and_the_speed_from_this_one() -> None:
+    assert (HALF.done, HALF.left, HALF.rows_per_second, HALF.seconds_left) == (2000, 2000, 100.0, 20.0)
+    begun = Progress(total_rows=4000, kept=1000)
+    assert (begun.done, begun.left, begun.rows_per_second, begun.seconds_left) == (1000, 3000, 0.0, 0.0)

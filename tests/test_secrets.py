@@ -182,6 +182,9 @@ def test_what_may_be_secret_of_an_address(address: str, safe: str) -> None:
         ("403, url='https://h/a.csv?sig=x', y", "403, url='https://h/a.csv', y"),
         ("no https://t@h/a?b; try https://h/c.", "no https://h/a; try https://h/c."),
         ("what? a:b@c 'x?y=1'", "what? a:b@c 'x?y=1'"),
+        ("error in https://h/a b?sig=x: bad", "error in https://h/a b: bad"),
+        ("'https://h/a\n b c.csv?sig=x&se=y' or s3://b/k l?sig=x", "'https://h/a\n b c.csv' or s3://b/k l"),
+        ("https://h/a b.csv? s3://b/a k?x=*.csv", "https://h/a b.csv? s3://b/a k?x=*.csv"),
     ],
 )
 def test_addresses_in_a_text(text: str, safe: str) -> None:
@@ -199,6 +202,7 @@ def test_a_query_is_no_glob() -> None:
     "data",
     [
         f"simplecache::http://127.0.0.1:9/a.csv?sig={FIRST}",
+        f"http://127.0.0.1:9/my a.csv?sig={FIRST}",
         f" http://127.0.0.1:9/a.csv?sig={FIRST}",
         f"http:/127.0.0.1:9/a.csv?sig={FIRST}",
         f"//127.0.0.1:9/a.csv?sig={FIRST}",

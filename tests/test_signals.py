@@ -1,4 +1,4 @@
-"""A terminal that is closed under a run: it ends in order, or goes on under nohup."""
+"""What ends a run from outside, in order: a closed terminal, and a signal while its data stalls."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scorer import ModelBundle
+from scorer import ModelBundle, Progress, ScoreOptions, SourceError, score_dataset
 from scorer.status import run_status
+from scorer.tokens import BundleTokenizer, TokenWindow
 from tests.test_cli import ROOT, command_line, listed_shards
 
 # With the terminal as its own, as a shell's job has it.
@@ -77,3 +79,79 @@ def test_a_second_signal_does_not_cut_the_tidying_up(first: signal.Signals) -> N
         "    sys.exit(entry.exit_code(error))\n"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 128 + first
+
+
+# Reads five batches, and then nothing for a minute, like a store that has stopped to answer.
+STALLING = """
+import atexit
+import time
+from scorer.parts import FilePart
+
+def stalling(self, columns, want, read=FilePart.batches):
+    for number, batch in enumerate(read(self, columns, want)):
+        if number == 5:
+            atexit.register(time.sleep, 60)  # as pyarrow waits at its end for a request to S3
+            print("stalled", flush=True)
+            time.sleep(60)
+        yield batch
+
+FilePart.batches = stalling
+from cli.entry import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_read_that_stalls_holds_up_no_end(
+    tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, sent: signal.Signals, code: int
+) -> None:
+    pq.write_table(pa.concat_tables([rows] * 8), tmp_path / "many.parquet", row_group_size=1000)
+    given = ["score", tiny_bundle.path, tmp_path / "many.parquet", "-o", tmp_path / "run", "--shard-rows", 1000]
+    process = subprocess.Popen(
+        [sys.executable, "-c", STALLING, *map(str, given), "--threads", "1"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "stalled\n"
+    deadline = time.monotonic() + 60
+    while listed_shards(tmp_path / "run") < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    sent_at = time.monotonic()
+    process.send_signal(sent)
+    _, stderr = process.communicate(timeout=120)
+    assert time.monotonic() - sent_at < 20
+    assert process.returncode == code, stderr
+    assert f"Finished shards are kept in {tmp_path / 'run'}; give the same command again to go on." in stderr
+    assert "Traceback" not in stderr
+    status = run_status(tmp_path / "run")
+    assert (status.state, status.why) == ("interrupted", "interrupted")
+    assert status.shards_done >= 4
+
+
+def test_what_reads_ahead_is_gone_after_a_run(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:
+    before = threading.active_count()
+    options = ScoreOptions(shard_rows=100, threads=1)
+    score_dataset(tiny_bundle, rows, tmp_path / "whole", options)
+    assert threading.active_count() == before
+
+    def stop(progress: Progress) -> None:
+        if progress.rows > 300:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_dataset(tiny_bundle, rows, tmp_path / "cut", options, on_progress=stop)
+    assert threading.active_count() == before
+
+
+def test_what_a_read_raises_is_the_runs_own_error(
+    tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: BundleTokenizer, texts: list[str], pairs: list[str] | None = None) -> TokenWindow:
+        raise SourceError(f"{len(texts)} texts in {threading.current_thread().name}")
+
+    monkeypatch.setattr(BundleTokenizer, "tokenise", fails)
+    with pytest.raises(SourceError, match="100 texts in tokenise"):
+        score_dataset(tiny_bundle, rows, tmp_path / "run", ScoreOptions(shard_rows=100, threads=1))
