@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A hub cache that holds org/tiny at one commit, and no network."""
     require()
     from huggingface_hub import constants
+    from huggingface_hub.utils import reset_sessions
 
     cache = tmp_path / "cache"
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
@@ -28,7 +30,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(COMMIT)
     (repository / "refs" / "v1").write_text(COMMIT)
-    return cache
+    reset_sessions()
+    yield cache
+    reset_sessions()  # one that was made offline stays so, for every test of this process
 
 
 @pytest.mark.parametrize("revision", [None, "main", "v1", COMMIT])

@@ -152,6 +152,6 @@ def test_what_a_read_raises_is_the_runs_own_error(
     def fails(self: BundleTokenizer, texts: list[str], pairs: list[str] | None = None) -> TokenWindow:
         raise SourceError(f"{len(texts)} texts in {threading.current_thread().name}")
 
-    monkeypatch.setattr(BundleTokenizer, "tokenise", fails)
+    monkeypatch.setattr(BundleTokenizer, "tokenise_short", fails)
     with pytest.raises(SourceError, match="100 texts in tokenise"):
         score_dataset(tiny_bundle, rows, tmp_path / "run", ScoreOptions(shard_rows=100, threads=1))
