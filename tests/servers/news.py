@@ -50,9 +50,13 @@ def decisions(run: RunDirectory) -> Decisions:
 
 
 def refusal(result: Result) -> str:
-    """Return the one line that a command said before it did anything."""
-    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1), result.output
-    return result.stderr
+    """Return the one line that a command said before it did anything, but for where it was to pull from."""
+    *said, line = result.stderr.splitlines(keepends=True)
+    assert (result.exit_code, result.stdout, [each.split()[0] for each in said]) in (
+        (1, "", []),
+        (1, "", ["pulling"]),
+    ), result.output
+    return line
 
 
 def crash_in_mid_log(server: RealServer, run: RunDirectory, name: str, chunk: int) -> None:
