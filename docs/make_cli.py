@@ -15,7 +15,7 @@ _JSON = """## JSON
 
 With `--json`, stdout is one JSON document and stderr has the rest. The exit code says how it ended, and there is a
 document whenever there is something to tell: also of a run that `verify` finds wrong or unfinished (exit code 1), of
-one that fails a gate, and of rows that a review tool refused (3). Where an error left nothing to tell, stdout is empty.
+one that fails a gate, and of rows that a review tool refused or `pull` left out (3). Where an error left nothing to tell, stdout is empty.
 `failed_gates` has a line for each `--fail-if` that failed, whatever the exit code, and is null where the run has no
 summary yet. The other keys are those of the Python dataclasses, whose docstrings say what they mean.
 
@@ -28,6 +28,7 @@ its `source` columns; null with `-o` |
 | `report` | `run`, `output`, `format`, `bytes`, `rows`, `mean_loss`, `accuracy`, `by`, `count` (ranked rows); \
 the report itself as JSON is in [report.md](report.md) |
 | `log` | `run`, `rows`, `to`, `written`, `already_there`, `refused` (`row`, `reason`), `url`; `output` and `advice` |
+| `pull` | `cli.pull.Pulled` |
 | `export` | `scorer.ModelBundle`, and `sha256`, `seconds` |
 | `demo` | as `score`, and `worst`: rows as `rank` has them |
 | `apply` | `run`, `rows`, `by_status`, `written`, `output`, `diff`, `url`, `notes` |
@@ -49,7 +50,7 @@ a label of the data.
 
 | event | of |
 |---|---|
-| `start` | `score`, `export`, `log`: what was asked for, `pid` |
+| `start` | `score`, `export`, `log`, `pull`: what was asked for, `pid` |
 | `plan` | `score`: columns, device, precision, batches |
 | `shard written` | `score`: `file`, `first_row`, `rows`, `again` (its worst rows in fp32) |
 | `progress` | `score`, every 30 s: `done`, `left`, `rows_per_second`, `seconds` |
