@@ -15,9 +15,10 @@ _JSON = """## JSON
 
 With `--json`, stdout is one JSON document and stderr has the rest. The exit code says how it ended, and there is a
 document whenever there is something to tell: also of a run that `verify` finds wrong or unfinished (exit code 1), of
-one that fails a gate, and of rows that a review tool refused or `pull` left out (3). Where an error left nothing to tell,
-stdout is empty. `failed_gates` has a line for each `--fail-if` that failed, whatever the exit code, and is null where the run has no
-summary yet. The other keys are those of the Python dataclasses, whose docstrings say what they mean.
+one that fails a gate, and of rows that a review tool refused or `pull` left out (3). Where an error left nothing to
+tell, stdout is empty. `failed_gates` has a line for each `--fail-if` that failed, whatever the exit code, and is null
+where the run has no summary yet. The other keys are those of the Python dataclasses, whose docstrings say what they
+mean.
 
 | command | document |
 |---|---|
