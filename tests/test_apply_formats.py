@@ -155,7 +155,7 @@ def test_datasets_reads_columns_of_every_simple_type_as_the_card_says_them(
     score_dataset(tiny_bundle, tmp_path / "news.parquet", tmp_path / "run", ScoreOptions(threads=1))
     decide(tmp_path / "run", {0: "World"})
     assert lossrank("apply", tmp_path / "run", "-o", tmp_path / "out", "--reviewers").exit_code == 0
-    assert "dataset_info:" in (tmp_path / "out" / "README.md").read_text()
+    assert '"features":' in (tmp_path / "out" / "README.md").read_text()
     loaded = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
     read = pq.read_table(tmp_path / "news.parquet")
     for name in columns:

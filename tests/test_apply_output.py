@@ -63,6 +63,26 @@ def test_a_folder_is_laid_out_as_the_hub_has_it_and_datasets_reads_it(
     assert loaded[3]["original_label"] == rows["label"][3].as_py()
 
 
+def test_datasets_reads_what_is_in_a_folder_now_not_what_it_has_cached_of_its_name(
+    lossrank: Lossrank, scored: Path, tmp_path: Path
+) -> None:
+    def statuses(out: Path) -> dict[int, str]:
+        loaded = datasets.load_dataset(str(out), split="train", cache_dir=str(tmp_path / "cache"))
+        return {i: status for i, status in enumerate(loaded["label_status"][:10]) if status != "unreviewed"}
+
+    first = tmp_path / "first" / "corrected"
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+    assert lossrank("apply", scored, "-o", first).exit_code == 0
+    assert statuses(first) == {3: "relabelled", 4: "kept", 5: "discarded"}
+    decide(scored, {4: DISCARDED, 6: KEPT})
+    assert lossrank("apply", scored, "-o", first, "--force").exit_code == 0
+    assert statuses(first) == {3: "relabelled", 4: "discarded", 5: "discarded", 6: "kept"}
+    decide(scored, {7: KEPT})
+    assert lossrank("apply", scored, "-o", tmp_path / "second" / "corrected").exit_code == 0
+    assert statuses(tmp_path / "second" / "corrected")[7] == "kept"
+
+
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_save_to_disk_is_what_datasets_loads_from_disk_and_lossrank_scores_again(
     lossrank: Lossrank, tiny_bundle: ModelBundle, scored: Path, rows: pa.Table, tmp_path: Path

@@ -1,5 +1,6 @@
 """The data set card: what was done to the labels, for whoever uses them next, with the head that the hub reads."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from cli.publish.schema import NewColumns, dtype_of
 from cli.reporting.markdown import escape
 from cli.review.decision import DISCARDED, KEPT, RELABELLED, UNREVIEWED
 from scorer.address import without_secrets
+from scorer.bundle import file_sha256
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
           (10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"))  # fmt: skip
@@ -27,16 +29,18 @@ _MEANS = {
 
 
 def write_card(rows: CorrectedRows, file: Path, split: str, form: str, there: Any) -> None:
-    """Write the card of a corrected data set that has been written, as a part of the one ``there``, if not None."""
-    text = card_text(rows, split, form)
+    """Write the card of a corrected data set that lies beside it, as a part of the one ``there``, if not None."""
+    text = card_text(rows, split, form, _content(file.parent / "data"))
     file.write_text(text if there is None else merged_card(text, there, is_whole=True), encoding="utf-8")
 
 
-def card_text(rows: CorrectedRows, split: str, form: str) -> str:
-    """Return the card: a YAML head, of which every value is JSON (so it needs no YAML library), and a text."""
-    head = "".join(
-        f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in _head(rows, split, form).items()
-    )
+def card_text(rows: CorrectedRows, split: str, form: str, content: str) -> str:
+    """Return the card: a YAML head, of which every value is JSON (so it needs no YAML library), and a text.
+
+    ``content`` is another one for other files.
+    """
+    values = _head(rows, split, form, content)
+    head = "".join(f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items())
     run, columns = rows.run, rows.columns
     counts = rows.decided.counts(run.num_rows)
     name = escape(without_secrets(run.data_name))
@@ -87,7 +91,15 @@ def troubles(rows: CorrectedRows) -> list[str]:
     return found
 
 
-def _head(rows: CorrectedRows, split: str, form: str) -> dict[str, Any]:
+def _content(folder: Path) -> str:
+    """Return the SHA-256 of a folder's files, one after the other; of none where there is no folder."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.parquet")):
+        digest.update(bytes.fromhex(file_sha256(file)))
+    return digest.hexdigest()
+
+
+def _head(rows: CorrectedRows, split: str, form: str, content: str) -> dict[str, Any]:
     size = next((name for limit, name in _SIZES if rows.num_rows < limit), "n>100M")
     head: dict[str, Any] = {
         "task_categories": ["text-classification"],
@@ -96,8 +108,11 @@ def _head(rows: CorrectedRows, split: str, form: str) -> dict[str, Any]:
     }
     if form == "parquet":
         head["configs"] = [{"config_name": "default", "data_files": [{"split": split, "path": f"data/{split}-*"}]}]
+        # `datasets` knows what it has cached of a folder by its name and its card: without this it would give the rows
+        # that were there before, or those of another folder of the name.
+        head["dataset_info"] = {"description": f"SHA-256 of the files: {content}"}
         if features := _features(rows.schema):
-            head["dataset_info"] = {"features": features}
+            head["dataset_info"]["features"] = features
     return head
 
 
