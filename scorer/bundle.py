@@ -6,11 +6,13 @@ unpickled: JSON, and a graph that onnxruntime reads.
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scorer.errors import BundleError
+from scorer.labels import fold
 
 FORMAT = 1
 MANIFEST = "bundle.json"
@@ -99,7 +101,7 @@ class ModelBundle:
 
         Raises:
             BundleError: no such directory, no or unreadable ``bundle.json``, a format newer than this version of
-                lossrank, a missing file or one whose hash differs.
+                lossrank, class names that labels can't be told apart by, a missing file or one whose hash differs.
         """
         path = Path(path)
         manifest = _read_manifest(path)
@@ -134,6 +136,12 @@ class ModelBundle:
         return bundle
 
     def _verify(self) -> None:
+        folded = Counter(map(fold, self.class_names))
+        if twice := [repr(name) for name in self.class_names if folded[fold(name)] > 1]:
+            raise BundleError(
+                f"{self.path / MANIFEST} names different classes alike: {', '.join(twice)}; rename them in the model's "
+                "id2label and export it again"
+            )
         for required in (TOKENIZER, *(str(variant["file"]) for variant in self.variants.values())):
             if required not in self.files:
                 raise BundleError(f"{self.path / MANIFEST} does not list {required}; export the model again")

@@ -185,6 +185,13 @@ class TestManifest:
         with pytest.raises(BundleError, match=r"bundle\.json can't be read \(.*directory.*\)"):
             ModelBundle.load(bundle.path)
 
+    def test_class_names_that_labels_can_not_be_told_apart_by(self, bundle: ModelBundle) -> None:
+        edit(bundle, class_names=["World", "us", "Sports", "US "])
+        with pytest.raises(
+            BundleError, match=r"names different classes alike: 'us', 'US '; rename them in"
+        ):
+            ModelBundle.load(bundle.path)
+
     @pytest.mark.parametrize("content", ["[]", "null", '"bundle"', "1"])
     def test_no_object(self, bundle: ModelBundle, content: str) -> None:
         (bundle.path / "bundle.json").write_text(content)
