@@ -187,9 +187,7 @@ class TestManifest:
 
     def test_class_names_that_labels_can_not_be_told_apart_by(self, bundle: ModelBundle) -> None:
         edit(bundle, class_names=["World", "us", "Sports", "US "])
-        with pytest.raises(
-            BundleError, match=r"names different classes alike: 'us', 'US '; rename them in"
-        ):
+        with pytest.raises(BundleError, match=r"names different classes alike: 'us', 'US '; rename them in"):
             ModelBundle.load(bundle.path)
 
     @pytest.mark.parametrize("content", ["[]", "null", '"bundle"', "1"])

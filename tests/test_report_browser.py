@@ -14,6 +14,7 @@ from scorer import ScoreOptions, score_dataset
 from tests.tiny import make_bundle
 
 EVIL = "<script>document.title = 'broken'</script>"
+LONG = "balance_not_updated_after_cheque_or_cash_deposit"
 TEXTS = [
     f"w1 {EVIL}",
     "w2 <img src=x onerror=\"document.title='broken'\">",
@@ -27,7 +28,7 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
-    bundle = make_bundle(folder / "bundle", (EVIL, "b", "c", "d"))
+    bundle = make_bundle(folder / "bundle", (EVIL, "b", LONG, "d"))
     labels = [bundle.class_names[i % 4] for i in range(len(TEXTS))]
     pq.write_table(pa.table({"text": TEXTS, "label": labels}), folder / "news.parquet")
     score_dataset(bundle, folder / "news.parquet", folder / "run", ScoreOptions(threads=1))
@@ -104,6 +105,11 @@ def test_nothing_hangs_over_the_page_and_the_colours_follow(page: Any, colours: 
     page.emulate_media(color_scheme=colours)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator(".chart:visible svg").count() == 3
+    for text in page.locator(
+        "#rows td.text"
+    ).all():  # none is beside the screen, as a table scrolls in a box of its own
+        box = text.bounding_box()
+        assert box["x"] + box["width"] <= width
     red = int(page.evaluate("getComputedStyle(document.body).backgroundColor").split("(")[1].split(",")[0])
     assert (red < 60) == (colours == "dark")
 

@@ -1,12 +1,13 @@
 """Which split data are is known by the names of splits, files and folders."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli.publish.split import refuse_test_split, split_name
-from scorer import RunError
+from cli.publish.split import apply_command, refuse_test_split, split_name
+from scorer import RunDirectory, RunError
 
 
 @pytest.mark.parametrize(
@@ -98,3 +99,17 @@ def test_all_splits_joined_may_hold_a_test_split(split: str) -> None:
     with pytest.raises(RunError, match=re.escape(f"{split} may hold a test split: ")):
         refuse_test_split(spec)
     assert split_name(spec) == "train"
+
+
+@pytest.mark.parametrize(
+    ("scored", "data", "command"),
+    [
+        ("/x/reviews.csv", [], "lossrank apply 'a run' -o OUT"),
+        ("/x/reviews_test.csv", [], "lossrank apply 'a run' -o OUT --allow-test-split"),
+        ("/x/reviews.csv", ["/y/a.csv", "/y/b.csv"], "lossrank apply 'a run' -o OUT --data /y/a.csv --data /y/b.csv"),
+        ("/x/reviews.csv", ["/y/test.csv"], "lossrank apply 'a run' -o OUT --data /y/test.csv --allow-test-split"),
+    ],
+)
+def test_the_command_that_publishes_a_run_is_one_that_works(scored: str, data: list[str], command: str) -> None:
+    run = RunDirectory(Path("a run"), {"data": {"spec": {"kind": "files", "data": scored}}})
+    assert apply_command(run, data) == command

@@ -35,10 +35,20 @@ _SEE_OTHER, _WRONG, _CONFLICT, _FAILED = 303, 400, 409, 500
 
 
 def make_app(
-    run: RunDirectory, rows: Sequence[PageRow], store: DecisionStore, user: str, *, token: str, by: str = "loss"
+    run: RunDirectory,
+    rows: Sequence[PageRow],
+    store: DecisionStore,
+    user: str,
+    *,
+    token: str,
+    by: str = "loss",
+    data: Sequence[str] = (),
 ) -> ASGIApp:
-    """Return the page of ``rows``, ranked ``by``, on which ``user`` decides; it answers below ``/TOKEN/`` only."""
-    page = _Page(run, rows, store, user, by)
+    """Return the page of ``rows``, ranked ``by``, on which ``user`` decides; it answers below ``/TOKEN/`` only.
+
+    ``data`` is where the run's data lie now, if they have moved.
+    """
+    page = _Page(rows, store, user, run.class_names, Html(run, rows, user, by, data))
     routes = [
         Route("/", page.show),
         Route("/decide", page.decide, methods=["POST"]),
@@ -55,13 +65,15 @@ def new_token() -> str:
 
 
 class _Page:
-    def __init__(self, run: RunDirectory, rows: Sequence[PageRow], store: DecisionStore, user: str, by: str) -> None:
-        self._classes = run.class_names
+    def __init__(
+        self, rows: Sequence[PageRow], store: DecisionStore, user: str, class_names: Sequence[str], html: Html
+    ) -> None:
+        self._classes = class_names
         self._rows = rows
         self._by_row = {row.row: row for row in rows}
         self._store = store
         self._user = user
-        self._html = Html(run, rows, user, by)
+        self._html = html
 
     def show(self, request: Request) -> Response:
         return self._answer(Selection.of(request.query_params))

@@ -1,6 +1,5 @@
 """Html: the page as HTML, made of its templates, in which every text is escaped."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from cli.page import view
 from cli.page.rows import PageRow
 from cli.page.selection import LIST, Selection
+from cli.publish.split import apply_command
 from cli.review.decision import Decision
 from scorer import RunDirectory
 
@@ -29,7 +29,9 @@ class Notice:
 class Html:
     """The page of one run's ranked rows."""
 
-    def __init__(self, run: RunDirectory, rows: Sequence[PageRow], user: str, by: str) -> None:
+    def __init__(
+        self, run: RunDirectory, rows: Sequence[PageRow], user: str, by: str, data: Sequence[str] = ()
+    ) -> None:
         self._rows = rows
         self._templates = Environment(
             loader=FileSystemLoader(_TEMPLATES),
@@ -39,6 +41,7 @@ class Html:
             lstrip_blocks=True,
         )
         self._templates.globals |= {
+            "apply_command": apply_command(run, data),
             "choices": view.choices,
             "excerpt": view.excerpt,
             "parts": view.parts,
@@ -52,7 +55,6 @@ class Html:
             "pair_options": view.pair_options(rows, run.class_names),
             "predicted_options": view.class_options((row.scores.predicted for row in rows), run.class_names),
             "run_name": run.path.resolve().name,
-            "run_path": shlex.quote(str(run.path)),
             "user": user,
         }
 

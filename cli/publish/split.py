@@ -1,10 +1,12 @@
 """Which split of a data set the data are, by their names: a test split is not corrected without being asked."""
 
 import re
+import shlex
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any
 
-from scorer import RunError
+from scorer import RunDirectory, RunError
 
 TRAIN, TEST = "train", "test"
 _ALL = "all"  # what `datasets` calls every split, joined
@@ -40,6 +42,16 @@ def refuse_test_split(*specs: dict[str, Any]) -> None:
                     "it means, and scores on the corrected one can't be compared with those published; if that is what "
                     "you want, give --allow-test-split"
                 )
+
+
+def apply_command(run: RunDirectory, data: Iterable[str] = ()) -> str:
+    """Return the command that publishes a run's data, which lie at ``data`` now if they have moved."""
+    words = ["lossrank", "apply", str(run.path), "-o", "OUT", *(word for place in data for word in ("--data", place))]
+    try:
+        refuse_test_split(run.manifest["data"]["spec"], *({"kind": "files", "data": place} for place in data))
+    except RunError:
+        words.append("--allow-test-split")
+    return shlex.join(words)
 
 
 def _names(spec: dict[str, Any]) -> list[str]:

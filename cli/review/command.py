@@ -2,7 +2,6 @@
 
 import contextlib
 import getpass
-import shlex
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from cli.page.browser import browser_at
 from cli.page.rows import page_rows
 from cli.page.serve import HOST, listen, serve
 from cli.page.view import tally
+from cli.publish.split import apply_command
 from cli.ranking import ranking_options, say_precision
 from cli.review.decision import VERDICTS, Decision
 from cli.review.store import DecisionStore
@@ -100,19 +100,19 @@ def review(
                 click.echo(f"{len(rows):,} rows to look at, by {user}; Ctrl-C to stop.", err=True)
                 click.echo(address, err=as_json)
                 with contextlib.nullcontext() if no_browser else browser_at(address):
-                    serve(make_app(opened, rows, store, user, token=token, by=by), listening)
+                    serve(make_app(opened, rows, store, user, token=token, by=by, data=data), listening)
             except KeyboardInterrupt as error:
-                _say_end(run, len(rows), store.current(), as_json)
+                _say_end(opened, len(rows), store.current(), data, as_json)
                 if isinstance(error, Terminated):
                     raise
 
 
-def _say_end(run: Path, rows: int, held: dict[int, Decision], as_json: bool) -> None:
+def _say_end(run: RunDirectory, rows: int, held: dict[int, Decision], data: tuple[str, ...], as_json: bool) -> None:
     """Print what the store has by now, and what to do with it."""
     if as_json:
         kinds = Counter(decision.verdict for decision in held.values())
-        print_json({"run": str(run), "rows": rows, **{kind: kinds[kind] for kind in VERDICTS}})
+        print_json({"run": str(run.path), "rows": rows, **{kind: kinds[kind] for kind in VERDICTS}})
         return
-    click.echo(f"\n{run} has {tally(held)}.")
+    click.echo(f"\n{run.path} has {tally(held)}.")
     if held:
-        click.echo(f"Write the corrected data:\n  lossrank apply {shlex.quote(str(run))} -o OUT")
+        click.echo(f"Write the corrected data:\n  {apply_command(run, data)}")

@@ -110,7 +110,8 @@ def reporting(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise RunError(f"{path} can't be used: {error}") from error
+        mend = "; is the run's folder there, and may it be written?" if _is(error, sqlite3.SQLITE_CANTOPEN) else ""
+        raise RunError(f"{path} can't be used: {error}{mend}") from error
 
 
 def _connected(path: Path, how: str = "mode=rwc") -> sqlite3.Connection:
@@ -136,7 +137,7 @@ def _readable(path: Path) -> sqlite3.Connection:
         return db
     except sqlite3.OperationalError as error:
         db.close()
-        if _is_busy(error):
+        if _is(error, sqlite3.SQLITE_BUSY):
             raise
         journals = [path.with_name(f"{path.name}-{kind}") for kind in ("wal", "journal")]
         if left := [file.name for file in journals if file.is_file() and file.stat().st_size]:
@@ -167,13 +168,13 @@ def _write_ahead(db: sqlite3.Connection) -> None:
             db.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            if not _is_busy(error) or time.monotonic() > until:
+            if not _is(error, sqlite3.SQLITE_BUSY) or time.monotonic() > until:
                 raise
         time.sleep(0.01)
 
 
-def _is_busy(error: sqlite3.OperationalError) -> bool:
-    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+def _is(error: sqlite3.Error, code: int) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == code  # of what sqlite3 itself refuses there is none
 
 
 def _is_made(path: Path, db: sqlite3.Connection) -> bool:
