@@ -278,9 +278,9 @@ def test_nothing_is_logged_that_the_run_can_not_remember(
     copy = shutil.copytree(run.path, tmp_path / "run", ignore=shutil.ignore_patterns("review.sqlite*"))
     freeze(copy)
     result = lossrank("log", copy, "--name", "d", "--top", 3)
-    assert (
-        result.stderr
-        == f"Error: {copy / 'review.sqlite'} can't be used: unable to open database file; is the run's folder there, and may it be written?\n"
+    assert result.stderr == (
+        f"Error: {copy / 'review.sqlite'} can't be used: unable to open database file; is the run's folder there, and "
+        "may it be written?\n"
     )
     assert (server.datasets, server.records) == ({}, {})
 
