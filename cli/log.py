@@ -94,7 +94,7 @@ def log(
             refuse_own_data(output, opened, data)
         ranked = rank(opened, top, by=by, per_class=per_class, pair=pair)
         say_precision(opened, ranked)
-        built, textless = build_records(opened, ranked, join_source(opened, ranked, data or None))
+        built, textless = build_records(opened, ranked, join_source(opened, ranked, data or None, scored_only=True))
         records, unfit = (server or FILES[to]).screen(built)
         refused = [*textless, *unfit]
         bar.refused(refused)

@@ -43,6 +43,7 @@ def logging_to(file: Path | None, command: str, **fields: Any) -> Iterator[None]
         raise RunError(f"--log-file {file} is part of a run; choose another name")
     refuse_scores(file)
     with reporting(file):
+        _end_line(file)
         handler = _Lines(file, mode="a", encoding="utf-8")
     handler.setFormatter(_Json())
     before = LOG.level, LOG.propagate
@@ -63,6 +64,15 @@ def logging_to(file: Path | None, command: str, **fields: Any) -> Iterator[None]
         LOG.setLevel(before[0])
         LOG.propagate = before[1]
         handler.close()
+
+
+def _end_line(file: Path) -> None:
+    """End the last line of a log file that a full disk cut off, so that the next one is whole."""
+    if file.is_file() and file.stat().st_size:
+        with file.open("r+b") as stream:
+            stream.seek(-1, os.SEEK_END)
+            if stream.read() != b"\n":
+                stream.write(b"\n")
 
 
 def refuse_inside(log_file: Path | None, folder: Path) -> None:

@@ -56,7 +56,7 @@ def rank(
     if output is not None:
         refuse_own_data(output, opened, data)
     ranked = rank_rows(opened, top if top or per_class else _TOP, by=by, per_class=per_class, pair=pair)
-    source = join_source(opened, ranked, data or None)
+    source = join_source(opened, ranked, data or None, scored_only=output is None and not as_json)
     if output is not None:
         write_table(ranking_table(opened, ranked, source), output)
     if as_json:

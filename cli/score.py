@@ -139,7 +139,7 @@ def score(
     """
     refuse_inside(log_file, run)
     refuse_data(log_file, data)
-    refuse_files(log_file, [label_map])
+    refuse_files(log_file, [label_map, *(bundle.iterdir() if bundle.is_dir() else ())])
     with logging_to(log_file, "score", bundle=str(bundle), data=[without_secrets(each) for each in data], run=str(run)):
         options = ScoreOptions(
             text_column=text_column,

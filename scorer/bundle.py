@@ -13,6 +13,7 @@ from typing import Any
 
 from scorer.errors import BundleError
 from scorer.labels import fold
+from scorer.lines import is_utf8
 
 FORMAT = 1
 MANIFEST = "bundle.json"
@@ -104,6 +105,8 @@ class ModelBundle:
                 lossrank, class names that labels can't be told apart by, a missing file or one whose hash differs.
         """
         path = Path(path)
+        if not is_utf8(str(path.absolute())):
+            raise BundleError(f"{str(path.absolute())!r} is not UTF-8; rename the folder")
         manifest = _read_manifest(path)
         found = manifest.get("format")
         if not isinstance(found, int) or found < 1:

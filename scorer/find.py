@@ -1,6 +1,5 @@
 """Which files a data argument means: a file, a glob, a folder, or one that ``datasets.save_to_disk`` wrote."""
 
-import glob
 import json
 from collections.abc import Iterable
 from itertools import takewhile
@@ -14,8 +13,10 @@ from scorer.address import has_magic, is_remote, is_web, without_secrets
 from scorer.errors import NotThereError, SourceError, UnreachableError, nearest
 from scorer.failures import why
 from scorer.formats import format_of, known_suffixes
+from scorer.lines import is_utf8
 from scorer.ours import is_run
-from scorer.store import DataFile, Place, local_place, remote_place
+from scorer.store import DataFile, Place, local_place, matches, remote_place
+from scorer.walk import Enter, below, sound
 
 
 def find_files(data: str, config: str | None, split: str | None) -> list[DataFile]:
@@ -30,6 +31,8 @@ def find_files(data: str, config: str | None, split: str | None) -> list[DataFil
         UnreachableError: the store failed.
     """
     shown = without_secrets(data)
+    if not is_remote(data) and not is_utf8(str(Path(data).absolute())):
+        raise SourceError(f"{str(Path(data).absolute())!r} is not UTF-8; rename the file or its folders")
     if config is not None and (is_remote(data) or Path(data).exists() or has_magic(data)):
         raise SourceError(f"--config {config} goes with the name of a data set on the hub, and {shown} is a path")
     if not is_remote(data):
@@ -110,11 +113,13 @@ def _local_files(place: Place, split: str | None) -> list[DataFile]:
         return _one(place, split)
     if has_magic(data):
         _refuse_split(data, split)
-        names = glob.glob(data, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
-        found = _of_no_run((file for file in map(Path, names) if file.is_file()), _fixed(path))
-        if not found:
+        folder = _fixed(path)
+        pattern = list(path.parts[len(folder.parts) :])
+        there = below(folder, _reach(pattern)) if folder.is_dir() else []
+        found = [file for file in there if matches(list(file.relative_to(folder).parts), pattern)]
+        if not (kept := _of_no_run(found, folder)):
             raise NotThereError(f"no file matches {data}")
-        return [place.file(str(file)) for file in sorted(found)]
+        return [place.file(str(file)) for file in sound(kept)]
     if path.suffix or path.is_absolute() or data.startswith(("./", "../", "~")) or data.count("/") > 1:
         siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise NotThereError(f"{data} does not exist{nearest(path.name, siblings)}")
@@ -188,11 +193,13 @@ def _folder(place: Place, folder: str, split: str | None) -> list[DataFile]:
             f"{address} is a damaged save_to_disk folder ({repr(error)[:200]}); save the data set again"
         ) from error
     _refuse_split(address, split)
-    found = [path for path in place.below(folder) if not _is_hidden(path.removeprefix(folder))]
+    if is_remote(address):
+        found = [path for path in place.below(folder) if not _is_hidden(path.removeprefix(folder))]
+    else:
+        here = below(Path(folder), lambda parts: not _is_hidden(parts[-1]))
+        named = [file for file in here if not _is_hidden(file.name) and format_of(file.name)]
+        found = list(map(str, sound(_of_no_run(named, Path(folder)))))
     files = [file for file in map(place.file, found) if format_of(file.name)]
-    if files and not files[0].is_remote:
-        kept = set(_of_no_run((Path(file.path) for file in files), Path(folder)))
-        files = [file for file in files if Path(file.path) in kept]
     if not files:
         raise SourceError(f"{address} holds no file of a known kind; these are: {known_suffixes()}")
     return files
@@ -201,6 +208,19 @@ def _folder(place: Place, folder: str, split: str | None) -> list[DataFile]:
 def _fixed(pattern: Path) -> Path:
     """Return the folder that a glob begins with."""
     return Path(*takewhile(lambda part: not has_magic(part), pattern.parts))
+
+
+def _reach(pattern: list[str]) -> Enter:
+    """Return which folders below that in which a glob begins can hold what it matches."""
+    first = list(takewhile(lambda part: part != "**", pattern))
+    deep = len(first) < len(pattern)
+
+    def enter(parts: list[str]) -> bool:
+        if len(parts) > len(first):
+            return deep and not parts[-1].startswith(".")
+        return (deep or len(parts) < len(pattern)) and matches(parts, first[: len(parts)])
+
+    return enter
 
 
 def _of_no_run(files: Iterable[Path], folder: Path) -> list[Path]:

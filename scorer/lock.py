@@ -42,9 +42,8 @@ def locked(path: Path) -> Iterator[None]:
                 raise RunError(f"{path} is being written by {_named(path)}; wait for it or stop it")
             time.sleep(_PAUSE)
         with reporting(path):
-            lock.truncate(0)
-            lock.write(f"{os.getpid()}\n")
-            lock.flush()
+            os.ftruncate(lock.fileno(), 0)
+            os.write(lock.fileno(), f"{os.getpid()}\n".encode())  # what is in no buffer can't fail once more at its end
         yield
 
 

@@ -96,10 +96,13 @@ def rank(
     return _read_rows(run, rows)
 
 
-def join_source(run: RunDirectory, ranked: list[RankedRow], data: Data | None = None) -> pa.Table:
+def join_source(
+    run: RunDirectory, ranked: list[RankedRow], data: Data | None = None, *, scored_only: bool = False
+) -> pa.Table:
     """Return every source column of ranked rows, in their order, a table of ``len(ranked)`` rows.
 
-    ``data`` is where the data lies now, if it has moved.
+    ``data`` is where the data lies now, if it has moved. With ``scored_only`` no column is read but those that were
+    scored: text, the other text of a pair, label and id.
 
     Raises:
         SourceError: the data is gone, or its content is not what was scored.
@@ -107,7 +110,8 @@ def join_source(run: RunDirectory, ranked: list[RankedRow], data: Data | None = 
     """
     source = reopen_source(run.manifest["data"]["spec"], run.data_fingerprint, data)
     refuse_columns(run, source)
-    return source.take(np.array([row.row for row in ranked], dtype=np.int64))
+    scored = list(dict.fromkeys(name for name in run.columns.values() if name is not None))
+    return source.take(np.array([row.row for row in ranked], dtype=np.int64), scored if scored_only else None)
 
 
 def _worst(

@@ -23,6 +23,7 @@ from scorer.errors import RunError
 from scorer.events import event
 from scorer.files import reporting, write_atomically
 from scorer.history import FINISHED, MOST, Stint, closed, reason
+from scorer.lines import is_utf8
 from scorer.lock import locked
 from scorer.manifest import FORMAT, MANIFEST, read_manifest, refuse_many_shards
 from scorer.ours import SCORES, may_hold_run
@@ -240,6 +241,8 @@ def locked_run(
     """
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
         raise RunError(f"{path} is an address; a run is written to a folder of this machine, named with -o")
+    if not is_utf8(str(path.absolute())):
+        raise RunError(f"{str(path.absolute())!r} is not UTF-8; choose another place with -o")
     with reporting(path):
         if not may_hold_run(path):
             raise RunError(f"{path} exists and is not a run directory; choose another place with -o")

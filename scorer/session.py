@@ -112,6 +112,8 @@ def import_onnxruntime() -> ModuleType:
     try:
         import onnxruntime
     except ImportError as error:
+        if (stopped := _interrupt(error)) is not None:
+            raise stopped from None
         if installed:
             raise DeviceError(f"{installed[0]} is installed but does not load ({error})") from error
         raise DeviceError(
@@ -119,6 +121,14 @@ def import_onnxruntime() -> ModuleType:
             "on a machine with an NVIDIA GPU"
         ) from None
     return onnxruntime  # type: ignore[no-any-return]
+
+
+def _interrupt(error: BaseException) -> KeyboardInterrupt | None:
+    """Return the Ctrl-C or signal that broke an import off: of native code it is only the cause of another error."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause
 
 
 def available_cores() -> int:

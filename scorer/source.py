@@ -73,8 +73,8 @@ class Source:
             if low < high:
                 yield batch.slice(low - first, high - low)
 
-    def take(self, rows: NDArray[np.int64]) -> pa.Table:
-        """Return all columns of the given rows, in the given order, as a table of ``len(rows)`` rows.
+    def take(self, rows: NDArray[np.int64], columns: list[str] | None = None) -> pa.Table:
+        """Return all columns, or some, of the given rows, in the given order, as a table of ``len(rows)`` rows.
 
         Bytes of a text that aren't UTF-8 are U+FFFD in it; dictionary-encoded columns are plain ones.
 
@@ -87,18 +87,18 @@ class Source:
             )
         ordered = np.unique(rows)
         taken = []
-        for first, batch in self._batches(None, lambda a, b: bool(np.diff(np.searchsorted(ordered, (a, b)))[0])):
+        for first, batch in self._batches(columns, lambda a, b: bool(np.diff(np.searchsorted(ordered, (a, b)))[0])):
             low, high = np.searchsorted(ordered, (first, first + len(batch)))
             if low < high:
                 picked = without_dictionaries(batch.take(pa.array(ordered[low:high] - first)))
                 taken.append(pa.Table.from_batches([picked]))
         if not taken:
-            return decoded(self.schema).empty_table()
+            return decoded(self.schema).empty_table().select(columns or self.schema.names)
         table = pa.concat_tables(taken, promote_options="permissive")
         table = pa.table([valid_text(column) for column in table.columns], schema=table.schema)
         if PROBLEM in table.column_names:
             table = restore_types(table.drop_columns([PROBLEM]), self.schema)
-        table, order = table.select(self.schema.names), np.searchsorted(ordered, rows)
+        table, order = table.select(columns or self.schema.names), np.searchsorted(ordered, rows)
         if table.nbytes < _TOGETHER:
             return table.take(pa.array(order))
         return pa.concat_tables([table.slice(i, 1) for i in order])

@@ -150,11 +150,11 @@ class Place:
             )
         pattern, folder = parts[first:], "/".join(parts[:first])
         found = self.below(folder, recursive=len(pattern) > 1 or "**" in pattern)
-        return [path for path in found if _matches(without_secrets(path).split("/")[first:], pattern)]
+        return [path for path in found if matches(without_secrets(path).split("/")[first:], pattern)]
 
     def means(self, path: str) -> bool:
         """Say whether a glob means a path, which need not be there."""
-        return _matches(path.split("/"), self.path.split("/"))
+        return matches(path.split("/"), self.path.split("/"))
 
 
 def forget_listings(files: Iterable[DataFile]) -> None:
@@ -227,7 +227,7 @@ def _linked(web: Any, page: str) -> list[str]:
         return []
 
 
-def _matches(parts: list[str], pattern: list[str]) -> bool:
+def matches(parts: list[str], pattern: list[str]) -> bool:
     """Say whether a path matches a glob, part by part, as ``glob.glob`` would have it."""
     if not pattern:
         return not parts
@@ -235,9 +235,9 @@ def _matches(parts: list[str], pattern: list[str]) -> bool:
         return bool(parts) and not any(part.startswith(".") for part in parts)
     if pattern[0] == "**":
         visible = next((i for i, part in enumerate(parts) if part.startswith(".")), len(parts))
-        return any(_matches(parts[i:], pattern[1:]) for i in range(visible + 1))
+        return any(matches(parts[i:], pattern[1:]) for i in range(visible + 1))
     hidden = bool(parts) and parts[0].startswith(".") and not pattern[0].startswith(".")
-    return bool(parts) and not hidden and fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
+    return bool(parts) and not hidden and fnmatchcase(parts[0], pattern[0]) and matches(parts[1:], pattern[1:])
 
 
 @cache

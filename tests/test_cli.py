@@ -280,6 +280,15 @@ def test_a_full_disk_is_one_line(
     assert ranked.exit_code == 1
     assert "no space left on the disk" in error_line(ranked)
     assert not (small_disk / "worst.jsonl").exists()
+    new = lossrank("score", tiny_bundle.path, data, "-o", small_disk / "new")
+    assert f"no space left on the disk of {small_disk}" in error_line(new)
+    kept = len(list(small_disk.glob("run/scores/*.parquet")))
+    subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
+    call = ("score", tiny_bundle.path, data, "--shard-rows", 50, "--json", "-o")
+    assert json.loads(lossrank(*call, small_disk / "run").stdout)["kept_rows"] == 50 * kept > 0
+    lossrank(*call, small_disk / "whole")
+    for file in (small_disk / "whole" / "scores").iterdir():
+        assert (small_disk / "run" / "scores" / file.name).read_bytes() == file.read_bytes()
 
 
 def test_a_run_without_labels_says_so_and_what_ranks_it(

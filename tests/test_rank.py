@@ -2,16 +2,20 @@
 
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
 
 from cli.screen import opening, safe
 from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, SourceError, join_source, rank, score_dataset
+from scorer.source import Source
 from tests.tiny import CLASSES, make_bundle
 
 SMALL = ScoreOptions(batch_tokens=300, shard_rows=128, threads=1)
@@ -116,6 +120,29 @@ def test_source_rows_are_joined_by_row_not_by_rank(run: RunDirectory, rows: pa.T
     for row, note, label in zip(ranked, joined["note"].to_pylist(), joined["label"].to_pylist(), strict=True):
         assert note == f"note {row.row % 1000}"
         assert label == row.label
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_only_the_columns_that_were_scored_are_read_for_a_person(
+    tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    data = tmp_path / f"news.{kind}"
+    (pq.write_table if kind == "parquet" else pa.csv.write_csv)(rows, data)
+    score_dataset(tiny_bundle, data, tmp_path / "run", replace(SMALL, id_column="label"))
+    opened = RunDirectory.open(tmp_path / "run")
+    read: list[object] = []
+    batches = Source._batches
+
+    def spied(source: Source, names: list[str] | None, wanted: Any) -> Any:
+        read.append(names)
+        return batches(source, names, wanted)
+
+    monkeypatch.setattr(Source, "_batches", spied)
+    ranked = rank(opened, 300)
+    few, whole = join_source(opened, ranked, scored_only=True), join_source(opened, ranked)
+    assert read == [["text", "label"], None]
+    assert whole.column_names == ["text", "label", "note"]
+    assert few.equals(whole.select(["text", "label"]))
 
 
 def test_changed_data_is_not_joined(run: RunDirectory, rows: pa.Table) -> None:

@@ -259,9 +259,23 @@ def test_a_log_file_that_can_not_be_written_is_said_first(
     nowhere = lossrank(*arguments, tmp_path / "no" / "log.jsonl")
     assert nowhere.exit_code == 1
     assert "log.jsonl can't be written" in error_line(nowhere)
+    model = tiny_bundle.path / "model.onnx"
+    before = model.read_bytes()
+    assert "is a file that the command reads or writes itself" in error_line(lossrank(*arguments, model))
+    assert model.read_bytes() == before
     inside = lossrank(*arguments, tmp_path / "run" / "log.jsonl")
     assert "which is to hold nothing else; put it beside that" in error_line(inside)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_line_that_a_full_disk_cut_off_takes_no_other_with_it(tmp_path: Path) -> None:
+    for there in ("", '{"event": "start"}\n', '{"event": "st'):
+        (tmp_path / "log.jsonl").write_text(there)
+        with logging_to(tmp_path / "log.jsonl", "score"):
+            pass
+        lines = (tmp_path / "log.jsonl").read_text().splitlines()
+        assert lines[:-1] == there.splitlines()
+        assert json.loads(lines[-1])["event"] == "start"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import builtins
 import os
+import signal
 import sys
 from collections.abc import Callable
 from importlib import metadata
@@ -15,6 +16,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
+from cli.entry import Terminated
 from scorer import BundleError, DeviceError, ModelBundle
 from scorer.buckets import Bucket, make_buckets
 from scorer.session import OrtSession, _cgroup_cores, available_cores, import_onnxruntime
@@ -280,6 +282,20 @@ class TestWheels:
             r"`pip install 'lossrank\[cpu\]'` or `pip install 'lossrank\[gpu\]'`",
         ):
             OrtSession(tiny_bundle.model_file(), "cpu")
+
+    def test_a_signal_in_the_middle_of_it_is_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As native code puts it: an ImportError that the signal is the cause of."""
+        self.install(monkeypatch, "onnxruntime")
+        imported = builtins.__import__
+
+        def stopped(name: str, *arguments: Any, **named: Any) -> Any:
+            if name == "onnxruntime":
+                raise ImportError("initialization failed") from Terminated(signal.SIGHUP)
+            return imported(name, *arguments, **named)
+
+        monkeypatch.setattr(builtins, "__import__", stopped)
+        with pytest.raises(Terminated):
+            import_onnxruntime()
 
     def test_one_that_does_not_load(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.install(monkeypatch, "onnxruntime-gpu")

@@ -29,7 +29,7 @@ from scorer import (
 from scorer.address import is_remote, without_secrets
 from scorer.failures import why
 from scorer.reopen import reopen_source
-from scorer.store import DataFile, _matches, remote_place
+from scorer.store import DataFile, matches, remote_place
 from tests.stores import WebHandler, s3_server, web_server
 
 pytest.importorskip("moto")
@@ -511,7 +511,7 @@ class TestGlobs:
             (folder / name).write_text("")
         parts = st.sampled_from(["**", "*", "a*", "?.csv", "[ab].csv", "b", ".*", "*.csv", "c"])
         pattern = data.draw(st.lists(parts, min_size=1, max_size=4))
-        found = {name for name in names if _matches(name.split("/"), pattern)}
+        found = {name for name in names if matches(name.split("/"), pattern)}
         expected = {
             name
             for name in glob.glob("/".join(pattern), root_dir=folder, recursive=True)  # noqa: PTH207

@@ -85,7 +85,7 @@ def review(
     opened = RunDirectory.open(run)
     with listen(port) as listening:
         ranked = rank(opened, top if top or per_class else TOP_K, by=by, per_class=per_class, pair=pair)
-        rows, refused = page_rows(opened, ranked, join_source(opened, ranked, data or None))
+        rows, refused = page_rows(opened, ranked, join_source(opened, ranked, data or None, scored_only=True))
         say_precision(opened, ranked)
         for refusal in refused:
             click.echo(f"row {refusal.row} can't be shown: {refusal.reason}", err=True)
