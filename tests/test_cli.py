@@ -282,7 +282,7 @@ def test_a_full_disk_is_one_line(
     assert not (small_disk / "worst.jsonl").exists()
     new = lossrank("score", tiny_bundle.path, data, "-o", small_disk / "new")
     assert f"no space left on the disk of {small_disk}" in error_line(new)
-    kept = len(list(small_disk.glob("run/scores/*.parquet")))
+    kept = listed_shards(small_disk / "run")
     subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
     call = ("score", tiny_bundle.path, data, "--shard-rows", 50, "--json", "-o")
     assert json.loads(lossrank(*call, small_disk / "run").stdout)["kept_rows"] == 50 * kept > 0
