@@ -194,12 +194,12 @@ def _folder(place: Place, folder: str, split: str | None) -> list[DataFile]:
         ) from error
     _refuse_split(address, split)
     if is_remote(address):
-        found = [path for path in place.below(folder) if not _is_hidden(path.removeprefix(folder))]
+        there = [path for path in place.below(folder) if not _is_hidden(path.removeprefix(folder))]
+        files = [file for file in map(place.file, there) if format_of(file.name)]
     else:
         here = below(Path(folder), lambda parts: not _is_hidden(parts[-1]))
         named = [file for file in here if not _is_hidden(file.name) and format_of(file.name)]
-        found = list(map(str, sound(_of_no_run(named, Path(folder)))))
-    files = [file for file in map(place.file, found) if format_of(file.name)]
+        files = [place.file(str(file)) for file in sound(_of_no_run(named, Path(folder)))]
     if not files:
         raise SourceError(f"{address} holds no file of a known kind; these are: {known_suffixes()}")
     return files

@@ -10,7 +10,7 @@ from scorer.manifest import MANIFEST
 SCORES = "scores"
 # What a run directory and its scores hold, whatever is in it; reviewing a run leaves a database there.
 _OURS = re.compile(rf"{re.escape(LOCK)}|{re.escape(MANIFEST)}|{SCORES}|review\.sqlite(-\w+)?")
-_IN_SCORES = re.compile(r"part-\d{5,}\.parquet")
+SHARD = re.compile(r"part-\d{5,}\.parquet")
 _PARTS = {"format", "bundle", "data", "options", "shards"}
 
 
@@ -28,7 +28,7 @@ def is_run(folder: Path) -> bool:
 def is_part_of_run(place: Path) -> bool:
     """Say whether a file, which need not be there yet, is one of those that a run directory is made of."""
     place = place.resolve()
-    in_scores = _IN_SCORES.fullmatch(place.name) and place.parent.name == SCORES
+    in_scores = SHARD.fullmatch(place.name) and place.parent.name == SCORES
     return bool(in_scores and is_run(place.parent.parent)) or bool(_OURS.fullmatch(place.name) and is_run(place.parent))
 
 
@@ -39,7 +39,7 @@ def may_hold_run(path: Path) -> bool:
     names = _names(path)
     if MANIFEST not in names:
         return names <= {LOCK}
-    if all(map(_OURS.fullmatch, names)) and all(map(_IN_SCORES.fullmatch, _names(path / SCORES))):
+    if all(map(_OURS.fullmatch, names)) and all(map(SHARD.fullmatch, _names(path / SCORES))):
         return True
     try:
         return _is_manifest(path / MANIFEST)

@@ -26,12 +26,10 @@ from scorer.history import FINISHED, MOST, Stint, closed, reason
 from scorer.lines import is_utf8
 from scorer.lock import locked
 from scorer.manifest import FORMAT, MANIFEST, read_manifest, refuse_many_shards
-from scorer.ours import SCORES, may_hold_run
+from scorer.ours import SCORES, SHARD, may_hold_run
 from scorer.reading import open_shard, read_batches, refuse_size, take_rows, unreadable
 from scorer.resume import differences
 from scorer.shard import score_schema
-
-_SHARD_NAME = re.compile(r"part-\d{5,}\.parquet")
 
 
 @dataclass
@@ -289,7 +287,7 @@ def _start(path: Path, plan: dict[str, Any], overwrite: bool, same_batches: bool
         manifest["history"] = [*history, run.stint.entry][-MOST:]
     run.save()
     (path / SCORES).mkdir(exist_ok=True)
-    named = [file for file in (path / SCORES).iterdir() if _SHARD_NAME.fullmatch(file.name)]  # others are not ours
+    named = [file for file in (path / SCORES).iterdir() if SHARD.fullmatch(file.name)]  # others are not ours
     stale = [file for file in named if file.name not in shards]
     for leftover in [*stale, *path.glob(".*.tmp"), *(path / SCORES).glob(".*.tmp")]:
         leftover.unlink()
