@@ -8,7 +8,7 @@ import threading
 from typing import NoReturn
 
 HUNG_UP, INTERRUPTED, TERMINATED = 129, 130, 143  # exit codes
-_READER = "tokenise"  # the thread of scorer.work.Reader, which is not imported for an answer in a moment
+_READER = "tokenise"  # the thread of scorer.reader.Reader, which is not imported for an answer in a moment
 _CODES = {signal.SIGHUP: HUNG_UP, signal.SIGTERM: TERMINATED}
 
 
@@ -48,7 +48,7 @@ def _silence(stream: int) -> None:
     os.close(nowhere)
 
 
-def _leave_behind(code: object) -> None:
+def _leave_behind(code: str | int | None) -> None:
     """End the process at once if a read of the data still stalls.
 
     Python would wait for one in native code (a store's client has minutes of patience), and then abort.
@@ -67,9 +67,12 @@ def main() -> None:
         from cli.main import run
 
         run()
-    except KeyboardInterrupt as error:
+    except KeyboardInterrupt as error:  # while Python was importing, or a second one while the first was dealt with
         print("Stopped.", file=sys.stderr)
-        sys.exit(exit_code(error))
+        code: str | int | None = exit_code(error)
     except SystemExit as end:
-        _leave_behind(end.code)
-        raise
+        code = end.code
+    else:
+        code = 0
+    _leave_behind(code)
+    sys.exit(code)

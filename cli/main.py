@@ -30,6 +30,7 @@ COMMANDS = {
     "bench": "Measure how fast this machine scores your rows, and how fast it could.",
 }
 
+_KEPT = "what was finished is kept: give the same command again when there is more"
 _MODULES = {"review": "cli.review.command"}  # cli.review is the package of all review tools
 
 
@@ -66,16 +67,30 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except LossrankError as error:
-            raise OneLineError(error) from error
-        except OSError as error:
-            if error.errno == errno.EPIPE:
-                raise  # click ends quietly when the reader of its output has gone
-            reason = error.strerror or type(error).__name__
-            raise OneLineError(LossrankError(f"{error.filename or 'the system'}: {reason}")) from error
         except KeyboardInterrupt as error:
             click.echo("Stopped.", err=True)
             ctx.exit(exit_code(error))
+        except Exception as error:
+            if (said := _for_users(error)) is None:
+                raise
+            raise OneLineError(said) from error
+
+
+def _for_users(error: Exception) -> LossrankError | None:
+    """Return an error that is the user's to mend, or nothing where it is a fault of the program.
+
+    A pipe whose reader has gone is neither: click ends quietly then.
+    """
+    match error:
+        case LossrankError():
+            return error
+        case OSError() if error.errno != errno.EPIPE:
+            return LossrankError(f"{error.filename or 'the system'}: {error.strerror or type(error).__name__}")
+        case MemoryError():
+            return LossrankError(f"not enough memory{f' ({error})' if str(error) else ''}; {_KEPT}")
+        case RuntimeError() if str(error) == "can't start new thread":
+            return LossrankError(f"the system allows no more threads, or has no memory for one; {_KEPT}")
+    return None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

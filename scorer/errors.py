@@ -68,9 +68,9 @@ class RunError(LossrankError):
 def recordable(error: BaseException) -> str:
     """Return an error's message in one line for a file that is kept: without it, where it may quote the data.
 
-    Of errors that are not ours only the system's are known to quote none.
+    Of errors that are not ours only the system's, and of too little memory, are known to quote none.
     """
-    if getattr(error, "quotes_data", not isinstance(error, OSError)):
+    if getattr(error, "quotes_data", not isinstance(error, OSError | MemoryError)):
         return WITHHELD if str(error) else ""
     return scrubbed(" ".join(str(error).split()))
 

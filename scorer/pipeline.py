@@ -18,6 +18,7 @@ from scorer.engine import Engine
 from scorer.errors import RunError
 from scorer.labels import LabelMap, make_label_map
 from scorer.options import ScoreOptions
+from scorer.reader import Reader
 from scorer.run import locked_run
 from scorer.screen import control_rows, control_seed, screen
 from scorer.session import OrtSession
@@ -26,7 +27,7 @@ from scorer.summary import RunStats, recount, summarise, versions
 from scorer.tokens import BundleTokenizer
 from scorer.verify import require_whole
 from scorer.window import read_windows
-from scorer.work import Progress, Reader, Work
+from scorer.work import Progress, Work
 
 _CUDA_BATCH_TOKENS = 16384  # a GPU wants large batches
 _CALIBRATED_FROM = 10_000  # rows; fewer are not worth a try

@@ -1,13 +1,10 @@
 """Work: a run's parts at work, one window ahead of themselves: tokenise, run, score, write."""
 
 import contextlib
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
-from types import TracebackType
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +14,7 @@ from numpy.typing import NDArray
 from scorer.columns import Columns
 from scorer.engine import BatchDone, Engine, Running
 from scorer.labels import LabelMap
+from scorer.reader import Reader
 from scorer.reading import count_words
 from scorer.run import RunDirectory
 from scorer.shard import replace_rows, score_table
@@ -28,7 +26,6 @@ from scorer.window import INVALID_TEXT, UNREADABLE, Window, join_windows, read_w
 
 Prepared = tuple[Window, TokenWindow] | None  # None behind the last window
 Started = tuple[Window, TokenWindow, Running]
-_PATIENCE = 2.0  # seconds for the reader to end, when the run does
 
 
 @dataclass
@@ -70,41 +67,6 @@ class Progress:
     def padding(self) -> float:
         """The share of the model's input that is padding, 0..1."""
         return 1.0 - self.tokens / self.padded_tokens if self.padded_tokens else 0.0
-
-
-class Reader:
-    """Prepares windows, one after the other, in a thread that may be left behind.
-
-    A read may stall for as long as its store likes, and Ctrl-C must end the run meanwhile: Python waits at its end for
-    the threads of an executor, and not for a daemon.
-    """
-
-    def __init__(self) -> None:
-        self._thread: threading.Thread | None = None
-
-    def __enter__(self) -> "Reader":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # One that is not stalled is soon done, and Python may abort if it ends while a thread is in native code.
-        if self._thread is not None:
-            self._thread.join(_PATIENCE)
-
-    def start(self, prepare: Callable[[], Prepared]) -> Future[Prepared]:
-        """Begin with a window; the one before it is done."""
-        prepared: Future[Prepared] = Future()
-
-        def run() -> None:
-            try:
-                prepared.set_result(prepare())
-            except BaseException as error:  # it is the main thread's to raise
-                prepared.set_exception(error)
-
-        self._thread = threading.Thread(target=run, name="tokenise", daemon=True)
-        self._thread.start()
-        return prepared
 
 
 @dataclass

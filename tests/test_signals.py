@@ -101,9 +101,11 @@ main()
 """
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("sent", "times", "code"), [(signal.SIGINT, 1, 130), (signal.SIGINT, 2, 130), (signal.SIGTERM, 1, 143)]
+)
 def test_a_read_that_stalls_holds_up_no_end(
-    tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, sent: signal.Signals, code: int
+    tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, sent: signal.Signals, times: int, code: int
 ) -> None:
     pq.write_table(pa.concat_tables([rows] * 8), tmp_path / "many.parquet", row_group_size=1000)
     given = ["score", tiny_bundle.path, tmp_path / "many.parquet", "-o", tmp_path / "run", "--shard-rows", 1000]
@@ -120,7 +122,9 @@ def test_a_read_that_stalls_holds_up_no_end(
     while listed_shards(tmp_path / "run") < 4 and time.monotonic() < deadline:
         time.sleep(0.01)
     sent_at = time.monotonic()
-    process.send_signal(sent)
+    for _ in range(times):
+        process.send_signal(sent)
+        time.sleep(0.5)
     _, stderr = process.communicate(timeout=120)
     assert time.monotonic() - sent_at < 20
     assert process.returncode == code, stderr
@@ -129,6 +133,34 @@ def test_a_read_that_stalls_holds_up_no_end(
     status = run_status(tmp_path / "run")
     assert (status.state, status.why) == ("interrupted", "interrupted")
     assert status.shards_done >= 4
+
+
+# SIGTERM just when a thread of the run starts, as it happens by chance.
+WHILE_STARTING = """
+import signal, sys, threading
+
+def start_and_stop(bootstrap, arguments, start=threading._start_new_thread):
+    started = start(bootstrap, arguments)
+    if bootstrap.__self__.name.startswith(wanted):
+        signal.raise_signal(signal.SIGTERM)
+    return started
+
+wanted = sys.argv.pop(1)
+threading._start_new_thread = start_and_stop
+from cli.entry import main
+main()
+"""
+
+
+@pytest.mark.parametrize("thread", ["tokenise", "model"])
+def test_a_signal_while_a_thread_starts_ends_a_run_in_order(arguments: list[str], tmp_path: Path, thread: str) -> None:
+    command = [sys.executable, "-c", WHILE_STARTING, thread, *arguments]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 143, ended.stderr
+    assert ended.stderr.splitlines()[-1] == "Stopped."
+    assert "Traceback" not in ended.stderr
+    assert run_status(tmp_path / "run").why == "interrupted"
+    assert json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])["event"] == "interrupted"
 
 
 def test_what_reads_ahead_is_gone_after_a_run(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+"""Too little memory, and no more threads, are one line; what was finished is kept."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click.testing
+import numpy as np
+import pytest
+
+from scorer import ModelBundle
+from scorer.status import run_status
+from scorer.tokens import BundleTokenizer, TokenWindow
+from tests.test_cli import error_line, listed_shards
+from tests.test_disk_faults import shards
+
+Lossrank = Callable[..., click.testing.Result]
+Score = Callable[..., click.testing.Result]
+KEPT = "what was finished is kept: give the same command again when there is more"
+
+
+@pytest.fixture
+def score(lossrank: Lossrank, tiny_bundle: ModelBundle, data: Path, tmp_path: Path) -> Score:
+    """Score into a run of that name, one shard after the other."""
+
+    def call(run: str) -> click.testing.Result:
+        options = ["--shard-rows", 100, "--threads", 1, "--log-file", tmp_path / "log.jsonl"]
+        return lossrank("score", tiny_bundle.path, data, "-o", tmp_path / run, *options)
+
+    return call
+
+
+def check_resumed(score: Score, folder: Path, kept: int) -> None:
+    assert listed_shards(folder / "run") == kept
+    assert score("run").exit_code == 0
+    assert score("whole").exit_code == 0
+    assert shards(folder / "run") == shards(folder / "whole")
+
+
+def test_too_little_memory_in_mid_run(score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: Iterator[int] = iter(range(100))
+
+    def greedy(self: BundleTokenizer, texts: list[str], pairs: list[str] | None = None) -> TokenWindow:
+        if next(calls) == 5:
+            np.ones((1 << 25, 1 << 25))
+        return real(self, texts, pairs)
+
+    real = BundleTokenizer.tokenise_short
+    with monkeypatch.context() as patched:
+        patched.setattr(BundleTokenizer, "tokenise_short", greedy)
+        failed = score("run")
+    assert failed.exit_code == 1
+    reason = "Unable to allocate 8.00 PiB for an array with shape (33554432, 33554432) and data type float64"
+    assert error_line(failed) == f"Error: not enough memory ({reason}); {KEPT}"
+    assert reason in (run_status(tmp_path / "run").why or "")
+    told = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    assert told["event"] == "error"
+    assert reason in told["message"]
+    check_resumed(score, tmp_path, kept=4)  # the fifth was with the model
+
+
+def test_no_more_threads(score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        failed = score("run")
+    assert failed.exit_code == 1
+    assert error_line(failed) == f"Error: the system allows no more threads, or has no memory for one; {KEPT}"
+    check_resumed(score, tmp_path, kept=0)
+
+
+def test_what_is_a_fault_of_the_program_is_not_the_users(score: Score, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: BundleTokenizer, texts: list[str], pairs: list[str] | None = None) -> TokenWindow:
+        raise RuntimeError("not a line for users")
+
+    monkeypatch.setattr(BundleTokenizer, "tokenise_short", broken)
+    with pytest.raises(RuntimeError, match="not a line for users"):
+        score("run")
