@@ -12,7 +12,7 @@ import pyarrow.fs as pafs
 from scorer.address import has_magic, is_remote, is_web, without_secrets
 from scorer.errors import NotThereError, SourceError, UnreachableError, nearest
 from scorer.failures import why
-from scorer.formats import format_of, known_suffixes
+from scorer.formats import format_of, is_packed, known_suffixes
 from scorer.lines import is_utf8
 from scorer.ours import is_run
 from scorer.store import DataFile, Place, local_place, matches, remote_place
@@ -195,14 +195,28 @@ def _folder(place: Place, folder: str, split: str | None) -> list[DataFile]:
     _refuse_split(address, split)
     if is_remote(address):
         there = [path for path in place.below(folder) if not _is_hidden(path.removeprefix(folder))]
-        files = [file for file in map(place.file, there) if format_of(file.name)]
+        files = [file for file in map(place.file, there) if _is_data(file)]
     else:
         here = below(Path(folder), lambda parts: not _is_hidden(parts[-1]))
-        named = [file for file in here if not _is_hidden(file.name) and format_of(file.name)]
+        named = [file for file in here if not _is_hidden(file.name) and _is_data(file)]
         files = [place.file(str(file)) for file in sound(_of_no_run(named, Path(folder)))]
     if not files:
         raise SourceError(f"{address} holds no file of a known kind; these are: {known_suffixes()}")
     return files
+
+
+def _is_data(file: DataFile | Path) -> bool:
+    """Say whether a file in a folder is of a known kind.
+
+    Raises:
+        SourceError: it is, in a compression that can't be read: its rows would be missing.
+    """
+    if is_packed(file.name):
+        raise SourceError(
+            f"{file} is compressed in a way that can't be read; decompress it, take it out, or name the files; known: "
+            f"{known_suffixes()}"
+        )
+    return format_of(file.name) is not None
 
 
 def _fixed(pattern: Path) -> Path:

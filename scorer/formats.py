@@ -24,6 +24,7 @@ PROBLEM = "__lossrank_problem__"  # a column of text formats: why a row could no
 _CHUNK = 4096  # rows that are read at once
 _CHUNK_SIZE = 1 << 26  # bytes of Parquet or characters of text that are: rows of megabytes come a few at a time
 _SAMPLE = 1000
+_UNREAD = (".xz", ".lzma", ".zip", ".7z", ".br", ".sz", ".snappy", ".z")  # compressions that pyarrow does not read
 NO_END = 2**62  # a row past the last of any data
 
 _Record = TypeVar("_Record")
@@ -46,6 +47,12 @@ def format_of(name: str) -> Format | None:
         found.pop()
         return _TEXT_FORMATS.get(found[-1]) if found else None
     return _FORMATS.get(found[-1]) if found else None
+
+
+def is_packed(name: str) -> bool:
+    """Say whether a file is of a known kind, in a compression that can't be read."""
+    inner, outer = ["", "", *suffixes(name)][-2:]
+    return inner in _FORMATS and (outer in COMPRESSION or outer in _UNREAD) and format_of(name) is None
 
 
 def is_text_format(name: str) -> bool:

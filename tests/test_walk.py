@@ -86,9 +86,19 @@ def test_a_folder_that_may_not_be_listed_is_named(data: Path, folder: Path, monk
 
 def test_what_is_no_data_may_be_anything(data: Path, folder: Path) -> None:
     (folder / "notes.txt").symlink_to("/nowhere")
+    for name in ("a.csv.sha256", "notes.txt.gz", ".d.csv.xz", "xz", "csv.xz"):
+        (folder / name).touch()
     (folder / ".loop").symlink_to(".")
     Path(os.fsdecode(bytes(folder / "\udce9.txt"))).touch()
     assert texts(data) == ["a.csv", "b.csv", "sub/c.csv"]
+
+
+@pytest.mark.parametrize("name", ["d.csv.xz", "D.JSONL.Zip", "sub/d.parquet.gz"])
+def test_data_in_a_compression_that_can_not_be_read_is_refused(folder: Path, name: str) -> None:
+    (folder / name).touch()
+    with pytest.raises(SourceError, match=rf"data/{name} is compressed in a way that can't be read; decompress it, take"):
+        open_source(folder)
+    assert texts(folder / "*.csv") == ["a.csv", "b.csv"]
 
 
 def test_a_place_that_is_not_utf8_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
