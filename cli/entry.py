@@ -8,7 +8,7 @@ import threading
 from typing import NoReturn
 
 HUNG_UP, INTERRUPTED, TERMINATED = 129, 130, 143  # exit codes
-_READER = "tokenise"  # the thread of scorer.reader.Reader, which is not imported for an answer in a moment
+_THREADS = ("tokenise", "model")  # a run's, by scorer.reader and scorer.pipeline, which take a moment to import
 _CODES = {signal.SIGHUP: HUNG_UP, signal.SIGTERM: TERMINATED}
 
 
@@ -49,11 +49,12 @@ def _silence(stream: int) -> None:
 
 
 def _leave_behind(code: str | int | None) -> None:
-    """End the process at once if a read of the data still stalls.
+    """End the process at once if a thread of a run is still in native code.
 
-    Python would wait for one in native code (a store's client has minutes of patience), and then abort.
+    A read of the data may stall there (a store's client has minutes of patience), and after a second Ctrl-C nothing has
+    waited for the model. Python would abort when one comes back from there to find it ending.
     """
-    if isinstance(code, int) and any(thread.name == _READER for thread in threading.enumerate()):
+    if isinstance(code, int) and any(thread.name.startswith(_THREADS) for thread in threading.enumerate()):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
@@ -67,7 +68,7 @@ def main() -> None:
         from cli.main import run
 
         run()
-    except KeyboardInterrupt as error:  # while Python was importing, or a second one while the first was dealt with
+    except KeyboardInterrupt as error:  # while Python was importing
         print("Stopped.", file=sys.stderr)
         code: str | int | None = exit_code(error)
     except SystemExit as end:

@@ -11,7 +11,7 @@ import click
 
 from cli.entry import exit_code
 from cli.screen import printable
-from scorer.errors import LossrankError
+from scorer.errors import LossrankError, shortage
 
 # Each command's module, its help's first line (so that `lossrank --help` imports none of them) and its order.
 COMMANDS = {
@@ -30,7 +30,6 @@ COMMANDS = {
     "bench": "Measure how fast this machine scores your rows, and how fast it could.",
 }
 
-_KEPT = "what was finished is kept: give the same command again when there is more"
 _MODULES = {"review": "cli.review.command"}  # cli.review is the package of all review tools
 
 
@@ -86,10 +85,8 @@ def _for_users(error: Exception) -> LossrankError | None:
             return error
         case OSError() if error.errno != errno.EPIPE:
             return LossrankError(f"{error.filename or 'the system'}: {error.strerror or type(error).__name__}")
-        case MemoryError():
-            return LossrankError(f"not enough memory{f' ({error})' if str(error) else ''}; {_KEPT}")
-        case RuntimeError() if str(error) == "can't start new thread":
-            return LossrankError(f"the system allows no more threads, or has no memory for one; {_KEPT}")
+    if lacking := shortage(error):
+        return LossrankError(f"{lacking}; close other programs, or use a machine or a limit with more")
     return None
 
 

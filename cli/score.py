@@ -13,6 +13,7 @@ from cli.progress import ScoreProgress, duration
 from cli.screen import printable
 from scorer import Plan, Progress, RunStats, ScoreOptions, score_dataset
 from scorer.address import without_secrets
+from scorer.errors import shortage
 from scorer.gates import Gate, failures
 from scorer.labels import read_label_map
 from scorer.options import ON_ERROR, PRECISIONS
@@ -210,9 +211,10 @@ def run_score(
                 on_plan=on_plan,
                 on_progress=on_progress,
             )
-        except KeyboardInterrupt:
-            if progress.last is not None:
-                click.echo(f"\nFinished shards are kept in {run}; give the same command again to go on.", err=True)
+        except BaseException as error:
+            if progress.last is not None and (isinstance(error, KeyboardInterrupt) or shortage(error)):
+                again = "the same command without --overwrite" if overwrite else "the same command again"
+                click.echo(f"\nFinished shards are kept in {run}; give {again} to go on.", err=True)
             raise
 
 

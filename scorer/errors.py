@@ -65,12 +65,21 @@ class RunError(LossrankError):
     """The run directory can't be written, resumed or read as asked."""
 
 
+def shortage(error: BaseException) -> str | None:
+    """Return what the machine has too little of, in one line, if that is what an error says."""
+    if isinstance(error, MemoryError):
+        return f"not enough memory{f' ({error})' if str(error) else ''}"
+    if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
+        return "the system allows no more threads, or has no memory for one"
+    return None
+
+
 def recordable(error: BaseException) -> str:
     """Return an error's message in one line for a file that is kept: without it, where it may quote the data.
 
-    Of errors that are not ours only the system's, and of too little memory, are known to quote none.
+    Of errors that are not ours only the system's, and those of a shortage, are known to quote none.
     """
-    if getattr(error, "quotes_data", not isinstance(error, OSError | MemoryError)):
+    if getattr(error, "quotes_data", not isinstance(error, OSError) and shortage(error) is None):
         return WITHHELD if str(error) else ""
     return scrubbed(" ".join(str(error).split()))
 

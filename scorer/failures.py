@@ -61,11 +61,11 @@ class Asked:
 
 @contextlib.contextmanager
 def asking() -> Iterator[None]:
-    """Have what a store's library raises as a ``StoreError``, but for a file that is not there."""
+    """Have what a store's library raises as a ``StoreError``, but for a lost file and too little memory."""
     try:
         yield
     except Exception as error:  # the errors of the stores' libraries have no common root
-        if is_missing(error):
+        if is_missing(error) or isinstance(error, MemoryError):
             raise
         raise StoreError(first_line(error)) from error
 

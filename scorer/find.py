@@ -40,7 +40,7 @@ def find_files(data: str, config: str | None, split: str | None) -> list[DataFil
     place = remote_place(data)
     try:
         return _remote_files(place, shown, split)
-    except SourceError:
+    except (SourceError, MemoryError):
         raise
     except Exception as error:  # the errors of the stores' libraries have no common root
         kind = SourceError if isinstance(error, pa.ArrowInvalid) else UnreachableError  # of a path that can be none

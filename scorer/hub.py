@@ -135,7 +135,7 @@ def _batches(rows: Any, name: str) -> Iterator[pa.RecordBatch]:
     try:
         for table in rows.with_format("arrow").iter(batch_size=_CHUNK):
             yield from table.replace_schema_metadata(None).combine_chunks().to_batches()
-    except SourceError:
+    except (SourceError, MemoryError):
         raise
     except Exception as error:  # the library's errors have no common root
         raise _at_fault(name, error)(
@@ -161,6 +161,8 @@ def _library(name: str, split: str | None) -> Iterator[Any]:
     logging.disable(logging.ERROR)
     try:
         yield datasets
+    except MemoryError:
+        raise
     except Exception as error:  # the library's errors have no common root
         raise _at_fault(name, error)(
             f"{name} is no file or folder here, and `datasets` can't load it by name ({first_line(error)})",

@@ -144,6 +144,6 @@ def _unreadable(file: DataFile, kind: Format, error: Exception) -> SourceError:
 
 
 def _not_ours(file: DataFile, error: Exception) -> None:
-    """Pass an error on as it is that reading a local file doesn't give: it is a mistake of the program."""
-    if not file.is_remote and not isinstance(error, OSError | pa.ArrowException):
+    """Pass an error on as it is that isn't the file's: too little memory, or a mistake of the program."""
+    if isinstance(error, MemoryError) or not (file.is_remote or isinstance(error, OSError | pa.ArrowException)):
         raise error

@@ -23,8 +23,12 @@ class Reader:
         self._thread = threading.Thread(target=self._work, name="tokenise", daemon=True)
 
     def __enter__(self) -> "Reader":
-        # Once for all windows: a thread that Ctrl-C catches while it starts can't be waited for.
-        self._thread.start()
+        # Once for all windows: a thread that Ctrl-C catches while it starts can be told to end, and not be waited for.
+        try:
+            self._thread.start()
+        except BaseException:
+            self._jobs.put(None)
+            raise
         return self
 
     def __exit__(

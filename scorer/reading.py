@@ -35,6 +35,8 @@ def read_batches(file: Path, rows: int, columns: list[str]) -> Iterator[pa.Recor
             for batch in shard.iter_batches(BATCH_ROWS, columns=columns, use_threads=False):
                 found += len(batch)
                 yield batch
+    except MemoryError:
+        raise  # pyarrow's is an ArrowException too
     except (OSError, pa.ArrowException) as error:
         raise unreadable(file, error) from error
     refuse_size(file, found, rows)
@@ -58,6 +60,8 @@ def take_rows(file: Path, places: NDArray[np.int64]) -> pa.Table:
                     if low < high:
                         taken.append(pa.Table.from_batches([batch.take(pa.array(places[low:high] - at))]))
                     at += len(batch)
+    except MemoryError:
+        raise
     except (OSError, IndexError, pa.ArrowException) as error:
         raise unreadable(file, error) from error
     return pa.concat_tables(taken)

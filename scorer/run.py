@@ -213,6 +213,8 @@ class RunDirectory:
         try:
             with open_shard(file) as shard:
                 table = shard.read(columns)
+        except MemoryError:
+            raise
         except (OSError, pa.ArrowException) as error:
             raise unreadable(file, error) from error
         start, stop = self.shard_range(index)

@@ -90,10 +90,14 @@ class OrtSession:
         try:
             (logits,) = self._session.run([self._output], feeds)
         except Exception as error:  # onnxruntime's own exception classes are not exported
-            if any(sign in str(error) for sign in _OUT_OF_MEMORY):
+            if _of_memory(error):
                 raise MemoryError(str(error).strip().splitlines()[0]) from error
             raise
         return np.asarray(logits, dtype=np.float32)
+
+
+def _of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in _OUT_OF_MEMORY)
 
 
 def import_onnxruntime() -> ModuleType:
@@ -208,6 +212,8 @@ def _open(ort: ModuleType, model_file: Path, options: Any, device: str) -> Any:
         session = ort.InferenceSession(str(model_file), options, providers=[provider], disabled_optimizers=off)
     except Exception as error:  # onnxruntime's own exception classes are not exported
         reason = str(error).strip().splitlines()[0]
+        if _of_memory(error):
+            raise MemoryError(reason) from error
         if device == "cuda":
             raise DeviceError(f"device cuda could not be started ({reason}); use --device cpu") from error
         raise BundleError(f"{model_file} can't be loaded by onnxruntime ({reason})") from error

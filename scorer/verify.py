@@ -160,6 +160,8 @@ def _fault(run: RunDirectory, index: int) -> str | None:
         return f"has the SHA-256 {actual[:12]}..., not {expected[:12]}...; {_AGAIN}"
     except FileNotFoundError:
         return f"is listed and not there; {_AGAIN}"
+    except MemoryError:
+        raise
     except (OSError, pa.ArrowException) as error:
         # pyarrow's own errors about a file's content have no number of the system's.
         of_content = error.errno is None if isinstance(error, OSError) else isinstance(error, pa.ArrowInvalid)

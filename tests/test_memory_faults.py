@@ -4,9 +4,12 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import click.testing
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from scorer import ModelBundle
@@ -17,16 +20,16 @@ from tests.test_disk_faults import shards
 
 Lossrank = Callable[..., click.testing.Result]
 Score = Callable[..., click.testing.Result]
-KEPT = "what was finished is kept: give the same command again when there is more"
+MEND = "close other programs, or use a machine or a limit with more"
 
 
 @pytest.fixture
 def score(lossrank: Lossrank, tiny_bundle: ModelBundle, data: Path, tmp_path: Path) -> Score:
     """Score into a run of that name, one shard after the other."""
 
-    def call(run: str) -> click.testing.Result:
+    def call(run: str, *more: str) -> click.testing.Result:
         options = ["--shard-rows", 100, "--threads", 1, "--log-file", tmp_path / "log.jsonl"]
-        return lossrank("score", tiny_bundle.path, data, "-o", tmp_path / run, *options)
+        return lossrank("score", tiny_bundle.path, data, "-o", tmp_path / run, *options, *more)
 
     return call
 
@@ -52,7 +55,8 @@ def test_too_little_memory_in_mid_run(score: Score, tmp_path: Path, monkeypatch:
         failed = score("run")
     assert failed.exit_code == 1
     reason = "Unable to allocate 8.00 PiB for an array with shape (33554432, 33554432) and data type float64"
-    assert error_line(failed) == f"Error: not enough memory ({reason}); {KEPT}"
+    assert error_line(failed) == f"Error: not enough memory ({reason}); {MEND}"
+    assert f"Finished shards are kept in {tmp_path / 'run'}; give the same command again to go on." in failed.stderr
     assert reason in (run_status(tmp_path / "run").why or "")
     told = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
     assert told["event"] == "error"
@@ -62,14 +66,61 @@ def test_too_little_memory_in_mid_run(score: Score, tmp_path: Path, monkeypatch:
 
 def test_no_more_threads(score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+        if self.name.startswith("model"):
+            raise RuntimeError("can't start new thread")
+        real(self)
+
+    real = threading.Thread.start
 
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", refuse)
         failed = score("run")
     assert failed.exit_code == 1
-    assert error_line(failed) == f"Error: the system allows no more threads, or has no memory for one; {KEPT}"
+    assert error_line(failed) == f"Error: the system allows no more threads, or has no memory for one; {MEND}"
+    assert run_status(tmp_path / "run").why == "RuntimeError: can't start new thread"
+    assert json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])["message"] == "can't start new thread"
     check_resumed(score, tmp_path, kept=0)
+
+
+SIZE = "malloc of size 1080000256 failed"
+
+
+def test_too_little_memory_to_read_is_no_fault_of_the_data(score: Score, monkeypatch: pytest.MonkeyPatch) -> None:
+    def greedy(self: pq.ParquetFile, *args: object, **kwargs: object) -> NoReturn:
+        raise pa.lib.ArrowMemoryError(SIZE)
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", greedy)
+    assert error_line(score("run")) == f"Error: not enough memory ({SIZE}); {MEND}"
+
+
+@pytest.mark.parametrize("call", ["rank RUN -o OUT/worst.csv", "report RUN -o OUT/report.html", "verify RUN"])
+def test_too_little_memory_to_read_is_no_fault_of_a_shard(
+    lossrank: Lossrank, run: Path, tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def greedy(self: pq.ParquetFile, *args: object, **kwargs: object) -> NoReturn:
+        raise pa.lib.ArrowMemoryError(SIZE)
+
+    for name in ("read", "iter_batches", "read_row_group"):
+        monkeypatch.setattr(pq.ParquetFile, name, greedy)
+    failed = lossrank(*call.replace("RUN", str(run)).replace("OUT", str(tmp_path)).split())
+    assert failed.exit_code == 1
+    assert error_line(failed) == f"Error: not enough memory ({SIZE}); {MEND}"
+    assert not list(tmp_path.iterdir())
+
+
+def test_overwrite_is_not_advised_to_go_on(score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = iter(range(100))
+
+    def greedy(self: BundleTokenizer, texts: list[str], pairs: list[str] | None = None) -> TokenWindow:
+        if next(calls) == 5:
+            raise KeyboardInterrupt
+        return real(self, texts, pairs)
+
+    real = BundleTokenizer.tokenise_short
+    monkeypatch.setattr(BundleTokenizer, "tokenise_short", greedy)
+    stopped = score("run", "--overwrite")
+    assert stopped.exit_code == 130
+    assert f"kept in {tmp_path / 'run'}; give the same command without --overwrite to go on." in stopped.stderr
 
 
 def test_what_is_a_fault_of_the_program_is_not_the_users(score: Score, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,9 @@ def test_what_is_no_data_may_be_anything(data: Path, folder: Path) -> None:
 @pytest.mark.parametrize("name", ["d.csv.xz", "D.JSONL.Zip", "sub/d.parquet.gz"])
 def test_data_in_a_compression_that_can_not_be_read_is_refused(folder: Path, name: str) -> None:
     (folder / name).touch()
-    with pytest.raises(SourceError, match=rf"data/{name} is compressed in a way that can't be read; decompress it, take"):
+    with pytest.raises(
+        SourceError, match=rf"data/{name} is compressed in a way that can't be read; decompress it, take"
+    ):
         open_source(folder)
     assert texts(folder / "*.csv") == ["a.csv", "b.csv"]
 

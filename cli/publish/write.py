@@ -95,6 +95,8 @@ def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 def _of_parquet(out: Path) -> Iterator[None]:
     try:
         yield
+    except MemoryError:
+        raise  # pyarrow's is an ArrowException too
     except pa.ArrowException as error:
         reason = str(error).splitlines()[0]
         raise RunError(f"{out}: the data can't be written as Parquet ({reason}); drop or cast that column") from error
