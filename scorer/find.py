@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -17,6 +17,8 @@ from scorer.lines import is_utf8
 from scorer.ours import is_run
 from scorer.store import DataFile, Place, local_place, matches, remote_place
 from scorer.walk import Enter, below, sound
+
+_File = TypeVar("_File", DataFile, Path)
 
 
 def find_files(data: str, config: str | None, split: str | None) -> list[DataFile]:
@@ -195,28 +197,30 @@ def _folder(place: Place, folder: str, split: str | None) -> list[DataFile]:
     _refuse_split(address, split)
     if is_remote(address):
         there = [path for path in place.below(folder) if not _is_hidden(path.removeprefix(folder))]
-        files = [file for file in map(place.file, there) if _is_data(file)]
+        files = _data([place.file(path) for path in there])
     else:
         here = below(Path(folder), lambda parts: not _is_hidden(parts[-1]))
-        named = [file for file in here if not _is_hidden(file.name) and _is_data(file)]
-        files = [place.file(str(file)) for file in sound(_of_no_run(named, Path(folder)))]
+        named = _of_no_run([file for file in here if not _is_hidden(file.name)], Path(folder))
+        files = [place.file(str(file)) for file in sound(_data(named))]
     if not files:
         raise SourceError(f"{address} holds no file of a known kind; these are: {known_suffixes()}")
     return files
 
 
-def _is_data(file: DataFile | Path) -> bool:
-    """Say whether a file in a folder is of a known kind.
+def _data(files: list[_File]) -> list[_File]:
+    """Return the files of a folder that are of a known kind.
 
     Raises:
-        SourceError: it is, in a compression that can't be read: its rows would be missing.
+        SourceError: one is, in a compression that can't be read, and not there unpacked: its rows would be missing.
     """
-    if is_packed(file.name):
-        raise SourceError(
-            f"{file} is compressed in a way that can't be read; decompress it, take it out, or name the files; known: "
-            f"{known_suffixes()}"
-        )
-    return format_of(file.name) is not None
+    names = {str(file) for file in files}
+    for file in files:
+        if is_packed(file.name) and str(file).rpartition(".")[0] not in names:
+            raise SourceError(
+                f"{file} is compressed in a way that can't be read; decompress it, take it out, or name the files; "
+                f"known: {known_suffixes()}"
+            )
+    return [file for file in files if format_of(file.name)]
 
 
 def _fixed(pattern: Path) -> Path:

@@ -86,7 +86,7 @@ def test_a_folder_that_may_not_be_listed_is_named(data: Path, folder: Path, monk
 
 def test_what_is_no_data_may_be_anything(data: Path, folder: Path) -> None:
     (folder / "notes.txt").symlink_to("/nowhere")
-    for name in ("a.csv.sha256", "notes.txt.gz", ".d.csv.xz", "xz", "csv.xz"):
+    for name in ("a.csv.sha256", "a.csv.zip", "notes.txt.gz", ".d.csv.xz", "xz", "csv.xz"):
         (folder / name).touch()
     (folder / ".loop").symlink_to(".")
     Path(os.fsdecode(bytes(folder / "\udce9.txt"))).touch()
