@@ -48,6 +48,12 @@ def _silence(stream: int) -> None:
     os.close(nowhere)
 
 
+def ignore_signals() -> None:
+    """Let nothing cut off what is left to do at a command's end, nor change the exit code that is decided by now."""
+    for number in (signal.SIGINT, *_CODES):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _leave_behind(code: str | int | None) -> None:
     """End the process at once if a thread of a run is still in native code.
 
@@ -69,11 +75,13 @@ def main() -> None:
 
         run()
     except KeyboardInterrupt as error:  # while Python was importing
+        ignore_signals()
         print("Stopped.", file=sys.stderr)
         code: str | int | None = exit_code(error)
     except SystemExit as end:
         code = end.code
     else:
         code = 0
+    ignore_signals()
     _leave_behind(code)
     sys.exit(code)

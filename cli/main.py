@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import click
 
-from cli.entry import exit_code
+from cli.entry import exit_code, ignore_signals
 from cli.screen import printable
 from scorer.errors import LossrankError, shortage
 
@@ -67,6 +67,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
+            ignore_signals()
             click.echo("Stopped.", err=True)
             ctx.exit(exit_code(error))
         except Exception as error:

@@ -17,6 +17,8 @@ with ``exit_code``; no traceback is shown. No message holds a secret of an addre
 from scorer.address import scrubbed
 
 WITHHELD = "the message was only shown on the screen, as it may quote the data"
+_NO_THREAD = ("can't start new thread", "Unknown error: Failed to launch worker thread")  # Python's, pyarrow's
+_UNMAPPED = "failed to map segment from shared object"  # the loader's, of a library
 
 
 class LossrankError(Exception):
@@ -66,12 +68,11 @@ class RunError(LossrankError):
 
 
 def shortage(error: BaseException) -> str | None:
-    """Return what the machine has too little of, in one line, if that is what an error says."""
-    if isinstance(error, MemoryError):
-        return f"not enough memory{f' ({error})' if str(error) else ''}"
-    if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
-        return "the system allows no more threads, or has no memory for one"
-    return None
+    """Return what the machine has too little of, in one line, if that is what an error says, whichever library's."""
+    said = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or (isinstance(error, ImportError) and _UNMAPPED in said):
+        return f"not enough memory{f' ({said})' if said else ''}"
+    return "the system allows no more threads, or has no memory for one" if said.startswith(_NO_THREAD) else None
 
 
 def recordable(error: BaseException) -> str:

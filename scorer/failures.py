@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 
 from scorer.address import without_secrets
-from scorer.errors import SourceError, UnreachableError
+from scorer.errors import SourceError, UnreachableError, shortage
 
 _REASONS = (
     (
@@ -61,11 +61,11 @@ class Asked:
 
 @contextlib.contextmanager
 def asking() -> Iterator[None]:
-    """Have what a store's library raises as a ``StoreError``, but for a lost file and too little memory."""
+    """Have what a store's library raises as a ``StoreError``, but for a lost file and a shortage."""
     try:
         yield
     except Exception as error:  # the errors of the stores' libraries have no common root
-        if is_missing(error) or isinstance(error, MemoryError):
+        if is_missing(error) or shortage(error):
             raise
         raise StoreError(first_line(error)) from error
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from scorer.errors import LossrankError, SourceError
+from scorer.errors import LossrankError, SourceError, shortage
 from scorer.failures import at_fault, why
 from scorer.formats import Batches, Format, Wanted
 from scorer.store import DataFile, forget_listings
@@ -144,6 +144,6 @@ def _unreadable(file: DataFile, kind: Format, error: Exception) -> SourceError:
 
 
 def _not_ours(file: DataFile, error: Exception) -> None:
-    """Pass an error on as it is that isn't the file's: too little memory, or a mistake of the program."""
-    if isinstance(error, MemoryError) or not (file.is_remote or isinstance(error, OSError | pa.ArrowException)):
+    """Pass an error on as it is that isn't the file's: a shortage, or a mistake of the program."""
+    if shortage(error) or not (file.is_remote or isinstance(error, OSError | pa.ArrowException)):
         raise error

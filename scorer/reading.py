@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from scorer.errors import RunError
+from scorer.errors import RunError, shortage
 
 BATCH_ROWS = 65_536  # of a shard, held at a time
 _AGAIN = "run the same `lossrank score` command again to have it made anew"
@@ -23,6 +23,22 @@ def open_shard(file: Path) -> Iterator[pq.ParquetFile]:
         yield shard
 
 
+@contextlib.contextmanager
+def reading(file: Path) -> Iterator[pq.ParquetFile]:
+    """Open a shard, and say in one line why it can't be read.
+
+    Raises:
+        RunError: the shard is missing, can't be read or hasn't the rows that were asked for.
+    """
+    try:
+        with open_shard(file) as shard:
+            yield shard
+    except (OSError, IndexError, pa.ArrowException) as error:
+        if shortage(error):
+            raise  # the shard is whole
+        raise unreadable(file, error) from error
+
+
 def read_batches(file: Path, rows: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """Yield the columns of a shard of so many rows, in order.
 
@@ -30,15 +46,10 @@ def read_batches(file: Path, rows: int, columns: list[str]) -> Iterator[pa.Recor
         RunError: the shard is missing, can't be read or hasn't the rows it should have.
     """
     found = 0
-    try:
-        with open_shard(file) as shard:
-            for batch in shard.iter_batches(BATCH_ROWS, columns=columns, use_threads=False):
-                found += len(batch)
-                yield batch
-    except MemoryError:
-        raise  # pyarrow's is an ArrowException too
-    except (OSError, pa.ArrowException) as error:
-        raise unreadable(file, error) from error
+    with reading(file) as shard:
+        for batch in shard.iter_batches(BATCH_ROWS, columns=columns, use_threads=False):
+            found += len(batch)
+            yield batch
     refuse_size(file, found, rows)
 
 
@@ -49,21 +60,16 @@ def take_rows(file: Path, places: NDArray[np.int64]) -> pa.Table:
         RunError: the shard is missing, can't be read or hasn't the rows.
     """
     taken = []
-    try:
-        with open_shard(file) as shard:
-            sizes = [shard.metadata.row_group(group).num_rows for group in range(shard.num_row_groups)]
-            ends = np.cumsum(sizes)
-            for group in np.unique(np.searchsorted(ends, places, side="right")).tolist():
-                at = int(ends[group]) - sizes[group]
-                for batch in shard.iter_batches(BATCH_ROWS, row_groups=[group], use_threads=False):
-                    low, high = np.searchsorted(places, (at, at + len(batch)))
-                    if low < high:
-                        taken.append(pa.Table.from_batches([batch.take(pa.array(places[low:high] - at))]))
-                    at += len(batch)
-    except MemoryError:
-        raise
-    except (OSError, IndexError, pa.ArrowException) as error:
-        raise unreadable(file, error) from error
+    with reading(file) as shard:
+        sizes = [shard.metadata.row_group(group).num_rows for group in range(shard.num_row_groups)]
+        ends = np.cumsum(sizes)
+        for group in np.unique(np.searchsorted(ends, places, side="right")).tolist():
+            at = int(ends[group]) - sizes[group]
+            for batch in shard.iter_batches(BATCH_ROWS, row_groups=[group], use_threads=False):
+                low, high = np.searchsorted(places, (at, at + len(batch)))
+                if low < high:
+                    taken.append(pa.Table.from_batches([batch.take(pa.array(places[low:high] - at))]))
+                at += len(batch)
     return pa.concat_tables(taken)
 
 

@@ -27,7 +27,7 @@ from scorer.lines import is_utf8
 from scorer.lock import locked
 from scorer.manifest import FORMAT, MANIFEST, read_manifest, refuse_many_shards
 from scorer.ours import SCORES, SHARD, may_hold_run
-from scorer.reading import open_shard, read_batches, refuse_size, take_rows, unreadable
+from scorer.reading import read_batches, reading, refuse_size, take_rows, unreadable
 from scorer.resume import differences
 from scorer.shard import score_schema
 
@@ -210,13 +210,8 @@ class RunDirectory:
             RunError: the shard is missing, has changed, can't be read or hasn't the rows it should have.
         """
         file = self.sound_shard(index)
-        try:
-            with open_shard(file) as shard:
-                table = shard.read(columns)
-        except MemoryError:
-            raise
-        except (OSError, pa.ArrowException) as error:
-            raise unreadable(file, error) from error
+        with reading(file) as shard:
+            table = shard.read(columns)
         start, stop = self.shard_range(index)
         refuse_size(file, table.num_rows, stop - start)
         return table

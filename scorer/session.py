@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.buckets import Bucket
-from scorer.errors import BundleError, DeviceError
+from scorer.errors import BundleError, DeviceError, shortage
 from scorer.packages import installed_versions
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -118,6 +118,8 @@ def import_onnxruntime() -> ModuleType:
     except ImportError as error:
         if (stopped := _interrupt(error)) is not None:
             raise stopped from None
+        if shortage(error) or _of_memory(error):
+            raise MemoryError(f"onnxruntime does not load: {error}") from error
         if installed:
             raise DeviceError(f"{installed[0]} is installed but does not load ({error})") from error
         raise DeviceError(

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorer.bundle import ModelBundle, file_sha256
-from scorer.errors import BundleError, NotThereError, RunError, SourceError, UnreachableError
+from scorer.errors import BundleError, NotThereError, RunError, SourceError, UnreachableError, shortage
 from scorer.lock import writer
 from scorer.manifest import MANIFEST
 from scorer.ours import SCORES
@@ -160,9 +160,9 @@ def _fault(run: RunDirectory, index: int) -> str | None:
         return f"has the SHA-256 {actual[:12]}..., not {expected[:12]}...; {_AGAIN}"
     except FileNotFoundError:
         return f"is listed and not there; {_AGAIN}"
-    except MemoryError:
-        raise
     except (OSError, pa.ArrowException) as error:
+        if shortage(error):
+            raise  # nothing is known of the shard
         # pyarrow's own errors about a file's content have no number of the system's.
         of_content = error.errno is None if isinstance(error, OSError) else isinstance(error, pa.ArrowInvalid)
         mend = _REMOVE if of_content else "mend that, and verify again"

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -131,7 +132,12 @@ def lossrank(monkeypatch: pytest.MonkeyPatch) -> Callable[..., click.testing.Res
     monkeypatch.setenv("COLUMNS", "120")
 
     def call(*arguments: object) -> click.testing.Result:
-        result = click.testing.CliRunner().invoke(main.run, [str(argument) for argument in arguments])
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        try:
+            result = click.testing.CliRunner().invoke(main.run, [str(argument) for argument in arguments])
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result

@@ -1,10 +1,11 @@
 """Too little memory, and no more threads, are one line; what was finished is kept."""
 
+import builtins
 import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click.testing
 import numpy as np
@@ -82,30 +83,52 @@ def test_no_more_threads(score: Score, tmp_path: Path, monkeypatch: pytest.Monke
     check_resumed(score, tmp_path, kept=0)
 
 
-SIZE = "malloc of size 1080000256 failed"
+@pytest.fixture(
+    params=[
+        (pa.ArrowMemoryError("malloc of size 64 failed"), "not enough memory (malloc of size 64 failed)"),
+        (
+            pa.ArrowException("Unknown error: Failed to launch worker thread: Resource temporarily unavailable"),
+            "the system allows no more threads, or has no memory for one",
+        ),
+    ],
+    ids=["memory", "threads"],
+)
+def unread(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """No Parquet file can be read for a shortage; how that is told."""
+    error, told = request.param
+
+    def fail(self: pq.ParquetFile, *args: object, **kwargs: object) -> NoReturn:
+        raise error
+
+    for name in ("read", "iter_batches", "read_row_group"):
+        monkeypatch.setattr(pq.ParquetFile, name, fail)
+    return f"Error: {told}; {MEND}"
 
 
-def test_too_little_memory_to_read_is_no_fault_of_the_data(score: Score, monkeypatch: pytest.MonkeyPatch) -> None:
-    def greedy(self: pq.ParquetFile, *args: object, **kwargs: object) -> NoReturn:
-        raise pa.lib.ArrowMemoryError(SIZE)
-
-    monkeypatch.setattr(pq.ParquetFile, "iter_batches", greedy)
-    assert error_line(score("run")) == f"Error: not enough memory ({SIZE}); {MEND}"
+def test_a_shortage_is_no_fault_of_the_data(score: Score, unread: str) -> None:
+    assert error_line(score("run")) == unread
 
 
 @pytest.mark.parametrize("call", ["rank RUN -o OUT/worst.csv", "report RUN -o OUT/report.html", "verify RUN"])
-def test_too_little_memory_to_read_is_no_fault_of_a_shard(
-    lossrank: Lossrank, run: Path, tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch
+def test_a_shortage_is_no_fault_of_a_shard(
+    lossrank: Lossrank, run: Path, tmp_path: Path, call: str, unread: str
 ) -> None:
-    def greedy(self: pq.ParquetFile, *args: object, **kwargs: object) -> NoReturn:
-        raise pa.lib.ArrowMemoryError(SIZE)
-
-    for name in ("read", "iter_batches", "read_row_group"):
-        monkeypatch.setattr(pq.ParquetFile, name, greedy)
     failed = lossrank(*call.replace("RUN", str(run)).replace("OUT", str(tmp_path)).split())
     assert failed.exit_code == 1
-    assert error_line(failed) == f"Error: not enough memory ({SIZE}); {MEND}"
+    assert error_line(failed) == unread
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("said", ["std::bad_alloc", "libx.so: failed to map segment from shared object"])
+def test_too_little_memory_to_load_onnxruntime(score: Score, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(name: str, *args: Any) -> Any:
+        if name == "onnxruntime":
+            raise ImportError(said)
+        return real(name, *args)
+
+    real = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", fail)
+    assert error_line(score("run")) == f"Error: not enough memory (onnxruntime does not load: {said}); {MEND}"
 
 
 def test_overwrite_is_not_advised_to_go_on(score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

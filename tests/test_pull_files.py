@@ -1,7 +1,11 @@
 """`lossrank pull` from several files, and what it says of decisions that are not there any more."""
 
+import contextlib
 import json
 import os
+import re
+import shutil
+import subprocess
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -166,3 +170,26 @@ def test_what_was_kept_of_other_labels_is_not_kept_of_these(
     for shown, word, verdict in ((other, other, "relabelled"), (str(given), "keep", "kept"), ("?", "keep", "kept")):
         write(shown, word)
         assert json.loads(lossrank("pull", fresh.path, file, "--json").stdout)[verdict] == 1
+
+
+def test_a_full_disk_is_named_and_loses_no_decision(
+    fresh: RunDirectory, lossrank: Lossrank, tmp_path: Path, small_disk: Path
+) -> None:
+    subprocess.run(["mount", "-o", "remount,size=1m", str(small_disk)], check=True)
+    run = RunDirectory.read(Path(shutil.copytree(fresh.path, small_disk / "run")))
+    assert lossrank("pull", run.path, write(run, tmp_path / "ana.csv", "discard")).exit_code == 0
+    filler = small_disk / "filler"
+    with filler.open("ab", buffering=0) as stream, contextlib.suppress(OSError):
+        while stream.write(b"x" * 4096):
+            pass
+    many = write(run, tmp_path / "ben.csv", *["keep", "Sports"] * 500)
+    full = lossrank("pull", run.path, many)
+    assert full.exit_code == 1
+    assert re.search(
+        r"review\.sqlite can't be used: (disk I/O error; is its disk full\?|.* disk is full; free some)",
+        error_line(full),
+    )
+    filler.unlink()
+    assert held(run) == {0: ("discarded", None, "ana")}
+    assert lossrank("pull", run.path, many).exit_code == 0
+    assert len(held(run)) == 1000

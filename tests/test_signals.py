@@ -198,6 +198,41 @@ def test_a_second_ctrl_c_does_not_wait_for_the_model(arguments: list[str], tmp_p
     assert 0 < run_status(tmp_path / "run").shards_done < 200
 
 
+# A signal when the end has begun: while it is told, and when Python has given its handlers up.
+AT_THE_END = """
+import os, signal, sys
+
+class Late:
+    def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGTERM):
+        kill(pid, number)
+
+late = Late()
+import cli.main
+
+def echo(message, real=cli.main.click.echo, **options):
+    if message == "Stopped.":
+        signal.raise_signal(signal.SIGINT)
+    real(message, **options)
+
+def interrupted(name):
+    raise KeyboardInterrupt
+
+cli.main.click.echo = echo
+if sys.argv.pop(1) == "interrupted":
+    cli.main.load_command = interrupted
+from cli.entry import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("end", "code"), [("interrupted", 130), ("finished", 0)])
+def test_a_signal_at_the_end_does_not_change_it(run: Path, end: str, code: int) -> None:
+    command = [sys.executable, "-c", AT_THE_END, end, "status", str(run)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == code
+    assert ended.stderr == ("Stopped.\n" if end == "interrupted" else "")
+
+
 def interrupted(self: threading.Thread, start: Callable[[threading.Thread], None] = threading.Thread.start) -> None:
     start(self)
     raise KeyboardInterrupt

@@ -13,6 +13,7 @@ from cli.publish.folder import CARD, card_there, folder_written
 from cli.publish.rows import CorrectedRows
 from cli.publish.saved import save_to_disk
 from scorer import RunError
+from scorer.errors import shortage
 from scorer.files import write_atomically
 
 PARQUET, SAVED = "parquet", "save_to_disk"
@@ -95,8 +96,8 @@ def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 def _of_parquet(out: Path) -> Iterator[None]:
     try:
         yield
-    except MemoryError:
-        raise  # pyarrow's is an ArrowException too
     except pa.ArrowException as error:
+        if shortage(error):
+            raise
         reason = str(error).splitlines()[0]
         raise RunError(f"{out}: the data can't be written as Parquet ({reason}); drop or cast that column") from error

@@ -100,6 +100,13 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+_HINTS = {
+    sqlite3.SQLITE_CANTOPEN: "; is the run's folder there, and may it be written?",
+    sqlite3.SQLITE_IOERR: "; is its disk full?",
+    sqlite3.SQLITE_FULL: "; free some space and try again: no decision that was stored is lost",
+}
+
+
 @contextlib.contextmanager
 def reporting(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into one line.
@@ -110,7 +117,7 @@ def reporting(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        mend = "; is the run's folder there, and may it be written?" if _is(error, sqlite3.SQLITE_CANTOPEN) else ""
+        mend = next((hint for code, hint in _HINTS.items() if _is(error, code)), "")
         raise RunError(f"{path} can't be used: {error}{mend}") from error
 
 
