@@ -69,6 +69,7 @@ def _leave_behind(code: str | int | None) -> None:
 
 def main() -> None:
     """Run the `lossrank` command."""
+    code: str | int | None = 0
     try:
         stop_on_signals()
         from cli.main import run
@@ -77,11 +78,9 @@ def main() -> None:
     except KeyboardInterrupt as error:  # while Python was importing
         ignore_signals()
         print("Stopped.", file=sys.stderr)
-        code: str | int | None = exit_code(error)
+        code = exit_code(error)
     except SystemExit as end:
         code = end.code
-    else:
-        code = 0
     ignore_signals()
     _leave_behind(code)
     sys.exit(code)

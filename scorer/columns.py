@@ -97,6 +97,11 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type of a column's values, which of a dictionary-encoded one is that of its dictionary."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
 def _is_label(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         return _is_label(kind.value_type)
@@ -117,7 +122,7 @@ def _is_id(kind: pa.DataType) -> bool:
 def _refuse_unwritable(id: str, kind: pa.DataType) -> None:
     """Refuse ids that can't be turned into text: times of a zone that this system has no data of."""
     try:
-        pa.nulls(1, kind.value_type if pa.types.is_dictionary(kind) else kind).cast(pa.string())
+        pa.nulls(1, plain_type(kind)).cast(pa.string())
     except pa.ArrowException as error:
         raise SourceError(
             f"column {id!r} holds {kind}, which can't be written as text ({error}); name another column, or install "

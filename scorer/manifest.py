@@ -129,12 +129,12 @@ def _flag(value: Any) -> bool:
     return isinstance(value, bool)
 
 
-def _count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST
-
-
 def _index(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
+
+
+def _count(value: Any) -> bool:
+    return _index(value) and value >= 0
 
 
 def _some(value: Any) -> bool:

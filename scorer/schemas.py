@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from scorer.columns import plain_type
 from scorer.errors import SourceError
 from scorer.formats import PROBLEM, is_text_format
 from scorer.store import DataFile
@@ -41,15 +42,18 @@ def hash_rows(digest: Any, rows: pa.Table | pa.RecordBatch) -> None:
 def decoded(schema: pa.Schema) -> pa.Schema:
     """Return a schema with dictionary-encoded columns as plain ones."""
     for i, field in enumerate(schema):
-        if pa.types.is_dictionary(field.type):
-            schema = schema.set(i, field.with_type(field.type.value_type))
+        schema = schema.set(i, field.with_type(plain_type(field.type)))
     return schema
+
+
+def plain_array(array: pa.Array) -> pa.Array:
+    """Return an array's values [n] without a dictionary."""
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
 def without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return rows that hold no more than their own values: taken of others, they'd keep all of a dictionary's."""
-    plain = [each.dictionary_decode() if pa.types.is_dictionary(each.type) else each for each in batch.columns]
-    return pa.RecordBatch.from_arrays(plain, schema=decoded(batch.schema))
+    return pa.RecordBatch.from_arrays(list(map(plain_array, batch.columns)), schema=decoded(batch.schema))
 
 
 def readable(schema: pa.Schema) -> pa.Schema:

@@ -97,7 +97,7 @@ class OrtSession:
 
 
 def _of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or any(sign in str(error) for sign in _OUT_OF_MEMORY)
+    return shortage(error) is not None or any(sign in str(error) for sign in _OUT_OF_MEMORY)
 
 
 def import_onnxruntime() -> ModuleType:
@@ -118,7 +118,7 @@ def import_onnxruntime() -> ModuleType:
     except ImportError as error:
         if (stopped := _interrupt(error)) is not None:
             raise stopped from None
-        if shortage(error) or _of_memory(error):
+        if _of_memory(error):
             raise MemoryError(f"onnxruntime does not load: {error}") from error
         if installed:
             raise DeviceError(f"{installed[0]} is installed but does not load ({error})") from error

@@ -12,6 +12,7 @@ from scorer.columns import Columns
 from scorer.errors import SourceError
 from scorer.formats import PROBLEM, valid_text
 from scorer.labels import NO_LABEL, LabelMap
+from scorer.schemas import plain_array
 from scorer.source import Source
 
 OK = "ok"
@@ -174,7 +175,7 @@ def _window(
     scored = np.flatnonzero(status == OK).astype(np.int64)
     labels, unknown = np.full(n, NO_LABEL, dtype=np.int32), Counter[str]()
     if columns.label is not None and label_map is not None:
-        labels, unknown = label_map.indices(_decoded(batch.column(columns.label)))
+        labels, unknown = label_map.indices(plain_array(batch.column(columns.label)))
     return Window(
         rows=np.arange(first_row, first_row + n, dtype=np.int64),
         status=status,
@@ -184,7 +185,7 @@ def _window(
         labels=labels,
         ids=pa.nulls(n, pa.string())
         if columns.id is None
-        else valid_text(_decoded(batch.column(columns.id))).cast(pa.string()),
+        else valid_text(plain_array(batch.column(columns.id))).cast(pa.string()),
         unknown=unknown,
         problems=problems,
     )
@@ -212,7 +213,3 @@ def _texts(array: pa.Array, status: NDArray[np.object_], shorten: Shorten) -> li
             texts += shorten(whole)
             whole, characters = [], 0
     return texts + shorten(whole)
-
-
-def _decoded(array: pa.Array) -> pa.Array:
-    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array

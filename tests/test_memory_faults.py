@@ -1,6 +1,7 @@
 """Too little memory, and no more threads, are one line; what was finished is kept."""
 
 import builtins
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -42,17 +43,32 @@ def check_resumed(score: Score, folder: Path, kept: int) -> None:
     assert shards(folder / "run") == shards(folder / "whole")
 
 
-def test_too_little_memory_in_mid_run(score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: Iterator[int] = iter(range(100))
+@contextlib.contextmanager
+def harmed(harm: Callable[[], object]) -> Iterator[None]:
+    """Have the sixth window that is tokenised come to harm."""
+    calls = iter(range(100))
 
-    def greedy(self: BundleTokenizer, texts: list[str], pairs: list[str] | None = None) -> TokenWindow:
+    def tokenise(self: BundleTokenizer, texts: list[str], pairs: list[str] | None = None) -> TokenWindow:
         if next(calls) == 5:
-            np.ones((1 << 25, 1 << 25))
+            harm()
         return real(self, texts, pairs)
 
     real = BundleTokenizer.tokenise_short
-    with monkeypatch.context() as patched:
-        patched.setattr(BundleTokenizer, "tokenise_short", greedy)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(BundleTokenizer, "tokenise_short", tokenise)
+        yield
+
+
+def stop() -> None:
+    raise KeyboardInterrupt
+
+
+def fail() -> None:
+    raise RuntimeError("not a line for users")
+
+
+def test_too_little_memory_in_mid_run(score: Score, tmp_path: Path) -> None:
+    with harmed(lambda: np.ones((1 << 25, 1 << 25))):
         failed = score("run")
     assert failed.exit_code == 1
     reason = "Unable to allocate 8.00 PiB for an array with shape (33554432, 33554432) and data type float64"
@@ -131,25 +147,13 @@ def test_too_little_memory_to_load_onnxruntime(score: Score, said: str, monkeypa
     assert error_line(score("run")) == f"Error: not enough memory (onnxruntime does not load: {said}); {MEND}"
 
 
-def test_overwrite_is_not_advised_to_go_on(score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = iter(range(100))
-
-    def greedy(self: BundleTokenizer, texts: list[str], pairs: list[str] | None = None) -> TokenWindow:
-        if next(calls) == 5:
-            raise KeyboardInterrupt
-        return real(self, texts, pairs)
-
-    real = BundleTokenizer.tokenise_short
-    monkeypatch.setattr(BundleTokenizer, "tokenise_short", greedy)
-    stopped = score("run", "--overwrite")
+def test_overwrite_is_not_advised_to_go_on(score: Score, tmp_path: Path) -> None:
+    with harmed(stop):
+        stopped = score("run", "--overwrite")
     assert stopped.exit_code == 130
     assert f"kept in {tmp_path / 'run'}; give the same command without --overwrite to go on." in stopped.stderr
 
 
-def test_what_is_a_fault_of_the_program_is_not_the_users(score: Score, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: BundleTokenizer, texts: list[str], pairs: list[str] | None = None) -> TokenWindow:
-        raise RuntimeError("not a line for users")
-
-    monkeypatch.setattr(BundleTokenizer, "tokenise_short", broken)
-    with pytest.raises(RuntimeError, match="not a line for users"):
+def test_what_is_a_fault_of_the_program_is_not_the_users(score: Score) -> None:
+    with harmed(fail), pytest.raises(RuntimeError, match="not a line for users"):
         score("run")

@@ -133,6 +133,11 @@ def test_a_read_that_stalls_holds_up_no_end(
     assert status.shards_done >= 4
 
 
+def run_to_its_end(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
 # SIGTERM while a thread of the run starts, and before it has begun: a matter of luck otherwise.
 WHILE_STARTING = """
 import signal, sys, threading, time
@@ -157,8 +162,7 @@ main()
 
 @pytest.mark.parametrize("thread", ["tokenise", "model"])
 def test_a_signal_while_a_thread_starts_ends_a_run_in_order(arguments: list[str], tmp_path: Path, thread: str) -> None:
-    command = [sys.executable, "-c", WHILE_STARTING, thread, *arguments]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    ended = run_to_its_end(WHILE_STARTING, thread, *arguments)
     assert ended.returncode == 143, ended.stderr
     assert ended.stderr.splitlines()[-1] == "Stopped."
     assert "Traceback" not in ended.stderr
@@ -191,8 +195,7 @@ main()
 
 
 def test_a_second_ctrl_c_does_not_wait_for_the_model(arguments: list[str], tmp_path: Path) -> None:
-    command = [sys.executable, "-c", BUSY, *arguments]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    ended = run_to_its_end(BUSY, *arguments)
     assert ended.returncode == 130, ended.stderr
     assert ended.stderr.splitlines()[-1] == "Stopped."
     assert 0 < run_status(tmp_path / "run").shards_done < 200
@@ -227,8 +230,7 @@ main()
 
 @pytest.mark.parametrize(("end", "code"), [("interrupted", 130), ("finished", 0)])
 def test_a_signal_at_the_end_does_not_change_it(run: Path, end: str, code: int) -> None:
-    command = [sys.executable, "-c", AT_THE_END, end, "status", str(run)]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    ended = run_to_its_end(AT_THE_END, end, "status", str(run))
     assert ended.returncode == code
     assert ended.stderr == ("Stopped.\n" if end == "interrupted" else "")
 

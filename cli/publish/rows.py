@@ -17,6 +17,7 @@ from cli.publish.survey import is_text_source, survey
 from cli.review.decision import DISCARDED
 from scorer import RunDirectory, Source
 from scorer.formats import PROBLEM, valid_text
+from scorer.schemas import plain_array
 
 
 @dataclass
@@ -151,6 +152,5 @@ def _cast(array: pa.Array, kind: pa.DataType) -> pa.Array:
 
 def _encoded(array: pa.Array, kind: pa.DataType, values: pa.Array) -> pa.Array:
     """Return an array as one of a dictionary's type whose dictionary is ``values``."""
-    plain = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
-    indices = pc.index_in(plain, value_set=values, skip_nulls=True).cast(kind.index_type)
+    indices = pc.index_in(plain_array(array), value_set=values, skip_nulls=True).cast(kind.index_type)
     return pa.DictionaryArray.from_arrays(indices, values, ordered=kind.ordered)

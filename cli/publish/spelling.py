@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from cli.publish.survey import Survey, dictionary_type, is_text_source, joined_values
 from scorer import RunDirectory, RunError, Source
-from scorer.columns import is_text
+from scorer.columns import is_text, plain_type
 from scorer.labels import fold
 
 _NUMBER = re.compile(r"-?\d+(\.0)?")
@@ -49,9 +49,9 @@ def spell(run: RunDirectory, source: Source, survey: Survey, wanted: Iterable[st
     if column is None or pa.types.is_null(source.schema.field(column).type):
         return Spelling(pa.string(), pa.string(), {name: name for name in wanted}, None)
     kind = survey.types[column]
-    read_type = pa.string() if is_text_source(source) else _plain(kind)
-    names = None if is_text(_plain(kind)) else source.label_names.get(column)
-    speller = _Speller(run, column, _plain(kind), survey.spellings, names)
+    read_type = pa.string() if is_text_source(source) else plain_type(kind)
+    names = None if is_text(plain_type(kind)) else source.label_names.get(column)
+    speller = _Speller(run, column, plain_type(kind), survey.spellings, names)
     values = {name: _as_read(speller.value(name), read_type, column, name) for name in wanted}
     dictionary = survey.dictionary
     if dictionary is not None:
@@ -117,10 +117,6 @@ class _Speller:
         if numbers:
             return next((number for number, to in numbers.items() if to == index), None)
         return index
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _as_read(value: object, kind: pa.DataType, column: str, name: str) -> object:

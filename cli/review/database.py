@@ -14,6 +14,11 @@ from scorer import RunDirectory, RunError
 FILE = "review.sqlite"
 _FORMAT = 1
 _PATIENCE = 10.0  # seconds that another writer is waited for
+_HINTS = {
+    sqlite3.SQLITE_CANTOPEN: "; is the run's folder there, and may it be written?",
+    sqlite3.SQLITE_IOERR: "; is its disk full?",
+    sqlite3.SQLITE_FULL: "; free some space and try again: no decision that was stored is lost",
+}
 _SCHEMA = f"""
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE decisions (
@@ -98,13 +103,6 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
     except BaseException:
         db.rollback()  # of a COMMIT that failed, too: what is on no disk would be read as held
         raise
-
-
-_HINTS = {
-    sqlite3.SQLITE_CANTOPEN: "; is the run's folder there, and may it be written?",
-    sqlite3.SQLITE_IOERR: "; is its disk full?",
-    sqlite3.SQLITE_FULL: "; free some space and try again: no decision that was stored is lost",
-}
 
 
 @contextlib.contextmanager
