@@ -19,7 +19,7 @@ from benchmarks.rows import make_rows
 from benchmarks.runner import ROOT
 from benchmarks.sweeps import sweep
 from benchmarks.workloads import QUICK, WORKLOADS, Workload
-from scorer.peak import matrix_peak
+from scorer.bench.peak import matrix_peak
 
 _SWEEP_SHARE = 1.6
 _LEAST_SECONDS = 15  # below which a workload is not begun

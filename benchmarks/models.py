@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.demo_weights import demo_model
+from benchmarks.demo.demo_weights import demo_model
 from scorer import ModelBundle
 
 DEMO = Path(__file__).parents[1] / "cli" / "demo_files"

@@ -27,10 +27,10 @@ def main() -> None:
 
     torch.set_num_threads(cores)
     sample = make_rows("news").texts[-_CALIBRATION:]
-    folder = build(name, cache / f"{name}-{_digest('benchmarks/models.py', 'benchmarks/demo_weights.py')}", sample)
+    folder = build(name, cache / f"{name}-{_digest('benchmarks/models.py', 'benchmarks/demo/demo_weights.py')}", sample)
     graph = export_plain(folder, folder / "onnx" / "model.onnx")
     # A bundle is as good as the exporter that made it.
-    bundle = folder / f"bundle-{_digest('exporter/*.py', 'scorer/bundle.py')}"
+    bundle = folder / f"bundle-{_digest('exporter/*.py', 'scorer/model/bundle.py')}"
     if not bundle.exists():
         export_model(folder, bundle)
     content = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))

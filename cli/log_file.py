@@ -14,17 +14,17 @@ from typing import Any
 
 import click
 
-from cli.output import json_line
-from cli.refusals import refuse_own_data, refuse_scores
-from cli.screen import printable
+from cli.console import printable
+from lossrank.tables.json_values import json_line
 from scorer import LossrankError, Plan, Progress, RunDirectory, RunError, RunStats
 from scorer.address import scrubbed
-from scorer.columns import KNOWN
+from scorer.data.columns import KNOWN
+from scorer.data.find import would_read
 from scorer.errors import recordable
 from scorer.events import LOG, event
 from scorer.files import reporting
-from scorer.find import would_read
-from scorer.ours import is_part_of_run
+from scorer.layout import is_part_of_run
+from scorer.run.protect import refuse_own_data, refuse_scores
 
 _EVERY = 30.0  # seconds between lines of progress
 

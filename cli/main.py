@@ -1,6 +1,6 @@
 """The `lossrank` command group: commands load when they are called, errors print on one line.
 
-Exit codes are in ``cli.codes``.
+Exit codes are in ``cli.exit_codes``.
 """
 
 import errno
@@ -9,8 +9,8 @@ from typing import IO, Any
 
 import click
 
-from cli.entry import exit_code, ignore_signals
-from cli.screen import printable
+from cli.console import printable
+from cli.signals import exit_code, ignore_signals
 from scorer.errors import LossrankError, shortage
 
 # Each command's module, its help's first line (so that `lossrank --help` imports none of them) and its order.
@@ -30,8 +30,6 @@ COMMANDS = {
     "bench": "Measure how fast this machine scores your rows, and how fast it could.",
 }
 
-_MODULES = {"review": "cli.review.command"}  # cli.review is the package of all review tools
-
 
 class OneLineError(click.ClickException):
     """An error that is the user's to mend, printed as one line."""
@@ -46,7 +44,7 @@ class OneLineError(click.ClickException):
 
 def load_command(name: str) -> click.Command:
     """Return one of ``COMMANDS``, importing what it needs."""
-    command: click.Command = getattr(importlib.import_module(_MODULES.get(name, f"cli.{name}")), name)
+    command: click.Command = getattr(importlib.import_module(f"cli.commands.{name}"), name)
     return command
 
 

@@ -1,13 +1,17 @@
-"""How far a run is: a bar on a terminal, a plain line now and then elsewhere."""
+"""Show progress: a bar on a terminal, a plain line every few seconds elsewhere."""
 
 import time
 from types import TracebackType
+from typing import Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from rich.progress import Progress as RichProgress
 
-from cli.screen import stderr
+from cli.console import safe, stderr
+from lossrank.review.records import Refusal
+from lossrank.review.servers.server import waiting
 from scorer import Progress
+from scorer.text import duration
 
 _EVERY = 10.0  # seconds between plain lines
 
@@ -17,11 +21,11 @@ class ScoreProgress:
 
     def __init__(self) -> None:
         self._console = stderr()
-        self._bar: Bar | None = None
+        self._bar: RichProgress | None = None
         self._said = time.monotonic()
         self.last: Progress | None = None
         if self._console.is_terminal:
-            self._bar = Bar(
+            self._bar = RichProgress(
                 BarColumn(bar_width=12),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[speed]}"),
@@ -65,11 +69,51 @@ def _line(progress: Progress) -> str:
     )
 
 
-def duration(seconds: float) -> str:
-    """Return seconds in words a person reads at a glance: 4.2 s, 3 min 20 s, 2 h 5 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
+class Bar:
+    """Says how far what is ``doing`` is, and what happens on the way; ``of`` starts it."""
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+        self._console = stderr()
+        self._bar: RichProgress | None = None
+        self._total: int | None = None
+        self._done = 0
+        self._said = time.monotonic()
+
+    def of(self, total: int | None) -> Self:
+        """Start a bar of so many records, or of nobody knows how many."""
+        self._total = total
+        if self._console.is_terminal:
+            columns = (TextColumn(self._doing), BarColumn(), MofNCompleteColumn())
+            left = () if total is None else (TextColumn("left"), TimeRemainingColumn())
+            self._bar = RichProgress(*columns, *left, console=self._console)
+            self._bar.add_task(self._doing, total=total)
+        return self
+
+    def __enter__(self) -> None:
+        if self._bar:
+            self._bar.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def advance(self, count: int) -> None:
+        self._done += count
+        if self._bar:
+            self._bar.advance(self._bar.task_ids[0], count)
+        elif time.monotonic() - self._said >= _EVERY:
+            self._said = time.monotonic()
+            self.say(f"{self._done:,} so far" if self._total is None else f"{self._done:,} of {self._total:,} rows")
+
+    def refused(self, refusals: list[Refusal]) -> None:
+        for refusal in refusals:
+            self.say(f"row {refusal.row} refused: {refusal.reason}")
+
+    def waiting(self, reason: str, seconds: float) -> None:
+        self.say(waiting(reason, seconds))
+
+    def say(self, text: str) -> None:
+        self._console.print(safe(text))

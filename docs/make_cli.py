@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from cli.codes import EXIT_CODES
+from cli.exit_codes import EXIT_CODES
 from cli.main import COMMANDS, load_command, run
-from scorer.gates import NUMBERS, STATUSES
+from scorer.audit.gates import NUMBERS, STATUSES
 
 TARGET = Path(__file__).parent / "cli.md"
 
@@ -29,15 +29,15 @@ its `source` columns; null with `-o` |
 | `report` | `run`, `output`, `format`, `bytes`, `rows`, `mean_loss`, `accuracy`, `by`, `count` (ranked rows); \
 the report itself as JSON is in [report.md](report.md) |
 | `log` | `run`, `rows`, `to`, `written`, `already_there`, `refused` (`row`, `reason`), `url`; `output` and `advice` |
-| `pull` | `cli.pull.Pulled` |
+| `pull` | `lossrank.review.pull.Pulled` |
 | `export` | `scorer.ModelBundle`, and `sha256`, `seconds` |
 | `demo` | as `score`, and `worst`: rows as `rank` has them |
 | `apply` | `run`, `rows`, `by_status`, `written`, `output`, `diff`, `url`, `notes` |
-| `diff` | `cli.publish.compare.Comparison`, and `output` |
+| `diff` | `lossrank.review.compare.Comparison`, and `output` |
 | `status` | `scorer.RunStatus`, and `failed_gates` |
 | `verify` | `scorer.Verification`, and `sound` (nothing is wrong), `complete` (and nothing unfinished), \
 `failed_gates` |
-| `bench` | `scorer.bench.BenchResult`, and `roofline_share` |
+| `bench` | `scorer.bench.bench.BenchResult`, and `roofline_share` |
 
 In JSON, JSON lines and CSV a column of the data has dates and times in ISO 8601 (with a zone: in UTC, `Z`; where no
 calendar goes that far: the data's own number), durations as `PT1.5S`, bytes in base64 and numbers that are none as null

@@ -9,10 +9,10 @@ from typing import Literal
 from click.testing import CliRunner
 from playwright.sync_api import Browser, Page
 
-from cli.demo import BUNDLE, DATA
+from cli.commands.demo import BUNDLE, DATA
 from cli.main import run as lossrank
 from scorer import score_dataset
-from tests.browser import chromium, reviewing
+from tests.support.browser import chromium, reviewing
 
 DOCS = Path(__file__).parent
 DESK, PHONE = (1200, 760), (390, 844)

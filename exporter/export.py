@@ -13,9 +13,10 @@ from exporter.libraries import captured
 from exporter.load import Classifier, load
 from exporter.output import replacing
 from exporter.parity import Logits, Parity, measure_parity, reference_logits, require_parity
-from exporter.texts import Text, parity_texts
+from exporter.parity_texts import Text, parity_texts
 from exporter.tokenizer import Encoding, encode, require_same_ids, save_tokenizer
-from scorer.bundle import ModelBundle, file_sha256
+from scorer.files import file_sha256
+from scorer.model.bundle import ModelBundle
 
 _GRAPH, _INT8_GRAPH = "model.onnx", "model.int8.onnx"
 
@@ -96,7 +97,7 @@ def export_model(
 def _token_parameters(draft: ModelBundle) -> int | None:
     import onnx
 
-    from exporter.count import count_token_parameters
+    from exporter.graph.parameters import count_token_parameters
 
     with captured("counting the weights of the graph"):
         return count_token_parameters(onnx.load(draft.model_file(), load_external_data=False))
@@ -109,8 +110,8 @@ def _rewrite(draft: ModelBundle, texts: list[Text], reference: Logits) -> tuple[
     """
     import onnx
 
-    from exporter.graph import keep_first_token
-    from exporter.graph_fold import fold_keys_and_values
+    from exporter.graph.first_token import keep_first_token
+    from exporter.graph.fold import fold_keys_and_values
 
     file = draft.model_file()
     plain = file.read_bytes()
@@ -134,7 +135,7 @@ def _int8(
     """Write the int8 graph and return what is known of it; nothing if the model can't be run in int8."""
     import onnx
 
-    from exporter.quantize import quantize
+    from exporter.graph.quantize import quantize
 
     variant = {"int8": {"file": _INT8_GRAPH}}
     file = draft.path / _INT8_GRAPH

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from exporter.errors import ModelError
-from exporter.libraries import captured, one_line, require
-from scorer.errors import nearest
+from exporter.libraries import captured, require
+from scorer.text import nearest, one_line
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 _SMALL_FILES = ["*.json", "*.txt", "*.model", "*.tiktoken"]  # configuration and tokenizer

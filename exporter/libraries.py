@@ -11,8 +11,9 @@ from importlib import import_module
 
 from exporter.errors import ConversionError, MissingExtraError
 from scorer.errors import LossrankError
-from scorer.packages import installed_versions
-from scorer.session import import_onnxruntime
+from scorer.machine import installed_versions
+from scorer.model.session import import_onnxruntime
+from scorer.text import one_line
 
 _NEEDED = ("torch", "transformers", "onnx", "optimum.exporters.onnx.model_configs", "huggingface_hub", "safetensors")
 _LOGGERS = ("huggingface_hub", "onnx", "onnxruntime", "optimum", "py.warnings", "torch", "transformers")
@@ -78,12 +79,6 @@ def captured(doing: str) -> Iterator[None]:
     finally:
         for logger, (handlers, propagate) in zip(loggers, before, strict=True):
             logger.handlers, logger.propagate = handlers, propagate
-
-
-def one_line(error: BaseException, most: int = 300) -> str:
-    """Return an exception's type and message as one short line."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:most]}{'...' if len(text) > most else ''}" if text else type(error).__name__
 
 
 def is_disk_full(error: BaseException | None) -> bool:

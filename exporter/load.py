@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from exporter import refusals
+from exporter import config_faults as refusals
 from exporter import tokenizer as tokenizers
 from exporter.errors import ExportError, ModelError
 from exporter.fetch import ModelFiles
-from exporter.libraries import captured, one_line
+from exporter.libraries import captured
+from scorer.text import one_line
 
 _FALLBACK_TOKENS = 512  # for a model of relative positions that names no limit
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from exporter.errors import OutputError
 from exporter.libraries import is_disk_full
-from scorer.bundle import MANIFEST
+from scorer.model.bundle import MANIFEST
 
 
 @contextmanager

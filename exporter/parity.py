@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from exporter.errors import ConversionError, ParityError
 from exporter.libraries import captured
-from exporter.texts import Text
+from exporter.parity_texts import Text
 from exporter.tokenizer import Encoding
-from scorer.buckets import make_buckets
-from scorer.bundle import ModelBundle
 from scorer.errors import BundleError
-from scorer.losses import cross_entropy, log_softmax
-from scorer.session import OrtSession
-from scorer.tokens import BundleTokenizer
+from scorer.model.buckets import make_buckets
+from scorer.model.bundle import ModelBundle
+from scorer.model.losses import cross_entropy, log_softmax
+from scorer.model.session import OrtSession
+from scorer.model.tokenizer import BundleTokenizer
 
 TOLERANCE = 1e-4  # of logits and losses, fp32 against fp32
 # Texts a window and tokens a batch: once as in scoring, sorted with next to no padding; once with neighbours as they

@@ -10,10 +10,11 @@ from typing import Any
 
 from exporter.errors import ModelError
 from exporter.fetch import ModelFiles
-from exporter.libraries import captured, one_line
-from exporter.texts import Text
-from scorer.bundle import TOKENIZER, ModelBundle
-from scorer.tokens import BundleTokenizer
+from exporter.libraries import captured
+from exporter.parity_texts import Text
+from scorer.model.bundle import TOKENIZER, ModelBundle
+from scorer.model.tokenizer import BundleTokenizer
+from scorer.text import one_line
 
 Encoding = dict[str, list[int]]  # input_ids, attention_mask and, from some tokenizers, token_type_ids
 

@@ -3,17 +3,17 @@
 Needs numpy, pyarrow, tokenizers and onnxruntime, nothing heavier; importing it loads no torch.
 """
 
-from scorer.bundle import ModelBundle
+from scorer.audit.rank import RankedRow, join_source, rank
+from scorer.audit.verify import Verification, verify
+from scorer.data.source import Source, open_source
 from scorer.errors import BundleError, DeviceError, LabelError, LossrankError, RunError, SourceError
-from scorer.options import ScoreOptions
-from scorer.pipeline import Plan, score_dataset
-from scorer.rank import RankedRow, join_source, rank
-from scorer.run import RunDirectory
-from scorer.source import Source, open_source
-from scorer.status import RunStatus, run_status
-from scorer.summary import RunStats
-from scorer.verify import Verification, verify
-from scorer.work import Progress
+from scorer.model.bundle import ModelBundle
+from scorer.pipeline.loop import Progress
+from scorer.pipeline.options import ScoreOptions
+from scorer.pipeline.score import Plan, score_dataset
+from scorer.pipeline.summary import RunStats
+from scorer.run.directory import RunDirectory
+from scorer.run.status import RunStatus, run_status
 
 __all__ = [
     "BundleError",

@@ -85,13 +85,5 @@ def recordable(error: BaseException) -> str:
     return scrubbed(" ".join(str(error).split()))
 
 
-def nearest(name: str, allowed: list[str]) -> str:
-    """Say which of the allowed names is closest to a mistyped one, as a clause for an error message.
-
-    Returns an empty string when nothing is close.
-    """
-    import difflib
-
-    folded = {candidate.casefold(): candidate for candidate in allowed}
-    match = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.5)
-    return f" (did you mean {folded[match[0]]!r}?)" if match else ""
+def first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -2,13 +2,18 @@
 
 import contextlib
 import errno
+import hashlib
 import os
+import re
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from scorer.errors import RunError
+
+_UNFINISHED, _OLD = ".tmp", ".old"  # endings: of what may be deleted, and of an output until another is in its place
 
 
 def write_atomically(file: Path, write: Callable[[IO[bytes]], Any]) -> None:
@@ -59,3 +64,78 @@ def reporting(path: Path) -> Iterator[None]:
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
             raise RunError(f"{path} can't be written ({error.strerror}); choose another place with -o") from error
         raise
+
+
+def put_back(out: Path) -> Path | None:
+    """Put an output back that an `apply` was to replace when it was killed; return where it was, None without one.
+
+    Raises:
+        RunError: it can't be renamed.
+    """
+    if out.exists() or out.is_symlink() or not out.parent.is_dir():
+        return None
+    aside = re.compile(rf"\.{re.escape(out.name)}\.[0-9a-f]{{32}}{re.escape(_OLD)}")
+    left = [entry for entry in out.parent.iterdir() if aside.fullmatch(entry.name) and entry.is_dir()]
+    if not left:
+        return None
+    latest = max(left, key=lambda entry: entry.stat().st_ctime_ns)
+    with reporting(out):
+        latest.rename(out)
+    return latest
+
+
+@contextlib.contextmanager
+def folder_written(out: Path) -> Iterator[Path]:
+    """Give an empty folder to write into; it takes the place of ``out`` when all is well and goes when it is not.
+
+    Raises:
+        RunError: the disk is full or the place can't be written; what was at ``out`` is as it was.
+    """
+    out = out.parent.resolve() / out.name  # which may lead through the folder that is renamed
+    beside = _beside(out, _UNFINISHED)
+    with reporting(out):
+        try:
+            beside.mkdir()
+            yield beside
+            for folder, _, names in os.walk(beside, topdown=False):
+                for name in names:
+                    _flush(Path(folder) / name)
+                _flush(Path(folder))
+            _take_place(beside, out)
+            _flush(out.parent)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def _take_place(beside: Path, out: Path) -> None:
+    if not out.exists():
+        beside.rename(out)
+        return
+    old = _beside(out, _OLD)
+    out.rename(old)
+    try:
+        beside.rename(out)
+    except BaseException:
+        if not out.exists():
+            old.rename(out)
+        raise
+    leftover = old.rename(old.with_suffix(_UNFINISHED))  # first, so that what is called old is whole
+    shutil.rmtree(leftover)
+
+
+def _beside(out: Path, ending: str) -> Path:
+    return out.with_name(f".{out.name}.{uuid.uuid4().hex}{ending}")
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

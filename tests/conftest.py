@@ -16,19 +16,18 @@ import pytest
 
 from cli import main
 from scorer import ModelBundle, RunDirectory, ScoreOptions, score_dataset
-from tests.tiny import CLASSES, make_bundle, make_texts
+from tests.support import SHARED
+from tests.support.tiny import CLASSES, make_bundle, make_texts
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-    from tests.cases import Case
-
-SHARED = Path(__file__).parents[2] / "shared"
+    from tests.support.cases import Case
 
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
-    """A real bundle whose numbers tests/tiny.py can compute by hand."""
+    """A real bundle whose numbers tests/support/tiny.py can compute by hand."""
     return make_bundle(tmp_path_factory.mktemp("tiny") / "bundle")
 
 
@@ -59,7 +58,7 @@ def run(tiny_bundle: ModelBundle, data: Path, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="session")
 def browser() -> "Iterator[Browser]":
     """A headless Chromium; skips where there is none, but not in CI, which installs one."""
-    from tests.browser import chromium, find_browser
+    from tests.support.browser import chromium, find_browser
 
     if find_browser() is None and os.environ.get("CI") != "true":
         pytest.skip("no Chromium here; `make browser` installs it on Debian")
@@ -99,7 +98,7 @@ def tab(window: "Page") -> "Iterator[Page]":
 @pytest.fixture(scope="session")
 def undecided(tiny_bundle: ModelBundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of 80 rows, one of which is a script; for ``hostile`` to copy."""
-    from tests.browser import hostile_run
+    from tests.support.browser import hostile_run
 
     return hostile_run(tiny_bundle, tmp_path_factory.mktemp("hostile"))
 
@@ -113,7 +112,7 @@ def hostile(undecided: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def case(tiny_bundle: ModelBundle, tmp_path: Path) -> "Case":
     """A run of sixty rows, whose worst go out in files."""
-    from tests.cases import make_case
+    from tests.support.cases import make_case
 
     return make_case(tiny_bundle, tmp_path)
 

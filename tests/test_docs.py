@@ -15,12 +15,12 @@ import click.testing
 import pytest
 
 from cli.main import COMMANDS
-from cli.page.serve import listen
-from cli.review.rubrix_api import RubrixApi
-from tests.fake_rubrix import KEY, FakeRubrix
-from tests.publishing import decide
+from lossrank.page.serve import listen
+from lossrank.review.servers.rubrix.api import RubrixApi
+from tests.support import ROOT
+from tests.support.fake_rubrix import KEY, FakeRubrix
+from tests.support.publishing import decide
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 
@@ -40,8 +40,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which the hub's names of the README are folders: a small model and a saved data set."""
     import datasets
 
-    from cli.demo import DATA
-    from tests.tiny_models import build
+    from cli.commands.demo import DATA
+    from tests.support.tiny_models import build
 
     monkeypatch.chdir(tmp_path)
     build("distilbert", tmp_path / "andi611" / "distilbert-base-uncased-ner-agnews")
@@ -61,10 +61,12 @@ def test_every_lossrank_command_of_the_readme_runs(
 ) -> None:
     server = FakeRubrix()
     monkeypatch.setenv("RUBRIX_API_KEY", KEY)
-    monkeypatch.setattr("cli.review.rubrix_server.RubrixApi", functools.partial(RubrixApi, transport=server))
-    monkeypatch.setattr("cli.review.command.serve", stopped)
-    monkeypatch.setattr("cli.review.command.listen", lambda port: listen(0))
-    monkeypatch.setattr("cli.review.command.browser_at", contextlib.nullcontext)
+    monkeypatch.setattr(
+        "lossrank.review.servers.rubrix.server.RubrixApi", functools.partial(RubrixApi, transport=server)
+    )
+    monkeypatch.setattr("cli.commands.review.serve", stopped)
+    monkeypatch.setattr("cli.commands.review.listen", lambda port: listen(0))
+    monkeypatch.setattr("cli.commands.review.browser_at", contextlib.nullcontext)
     ran = [words for words in commands(README) if words[0] == "lossrank"]
     assert [words[1] for words in ran[:4]] == ["export", "score", "rank", "log"]
     for words in ran:
@@ -109,9 +111,10 @@ def test_cli_md_is_what_the_commands_say() -> None:
 
 def test_every_file_and_test_that_the_docs_name_is_there() -> None:
     text = (ROOT / "docs" / "design.md").read_text() + README + CONTRIBUTING
-    named = re.findall(r"`((?:scorer|exporter|cli|tests|benchmarks)/[\w/]+\.(?:py|md))`", text)
-    tests = {f"tests/{name}" for name in re.findall(r"`(test_\w+\.py)`", text)}
+    named = re.findall(r"`((?:scorer|exporter|lossrank|cli|tests|benchmarks)/[\w/]+\.(?:py|md))`", text)
+    tests = set(re.findall(r"`(test_\w+\.py)`", text))
     assert len(named) > 10
     assert len(tests) > 5
-    for name in [*named, *tests]:
+    for name in named:
         assert (ROOT / name).is_file(), name
+    assert not tests - {file.name for file in (ROOT / "tests").rglob("test_*.py")}

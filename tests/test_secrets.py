@@ -12,7 +12,7 @@ import pytest
 
 from scorer import ModelBundle, ScoreOptions, SourceError, open_source, score_dataset
 from scorer.address import has_magic, is_web, scrubbed, without_secrets
-from tests.stores import WebHandler, web_server
+from tests.support.stores import WebHandler, web_server
 
 pytest.importorskip("fsspec")
 pytest.importorskip("aiohttp")

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cli.review.rubrix_api import RubrixApi
+from lossrank.review.servers.rubrix.api import RubrixApi
 from scorer import ModelBundle
-from tests.fake_rubrix import KEY, FakeRubrix
-from tests.publishing import decide, with_features
-from tests.tiny import CLASSES, expected_loss, make_texts
+from tests.support.fake_rubrix import KEY, FakeRubrix
+from tests.support.publishing import decide, with_features
+from tests.support.tiny import CLASSES, expected_loss, make_texts
 
 Lossrank = Callable[..., click.testing.Result]
 N = 700
@@ -47,7 +47,9 @@ def rubrix(audit: Path, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch) -> 
     """A server that `lossrank log --top 500` has logged to."""
     server = FakeRubrix()
     monkeypatch.setenv("RUBRIX_API_KEY", KEY)
-    monkeypatch.setattr("cli.review.rubrix_server.RubrixApi", functools.partial(RubrixApi, transport=server))
+    monkeypatch.setattr(
+        "lossrank.review.servers.rubrix.server.RubrixApi", functools.partial(RubrixApi, transport=server)
+    )
     assert lossrank("log", audit, "--to", "rubrix", "--name", "news", "--top", 500).exit_code == 0
     return server
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.review.server import TOOLS
+from lossrank.review.servers.server import TOOLS
 from scorer import ModelBundle, RunDirectory
 from tests.servers.argilla_people import Argilla
 from tests.servers.label_studio import KEY as LABEL_STUDIO_KEY

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from cli.review.records import record_id
+from lossrank.review.records import record_id
 from scorer import RunDirectory
 from tests.servers.process import RealServer
 

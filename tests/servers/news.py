@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from click.testing import Result
 
-from cli.review.records import record_id
-from cli.review.store import DecisionStore
+from lossrank.review.records import record_id
+from lossrank.review.store import DecisionStore
 from scorer import ModelBundle, RunDirectory, ScoreOptions, score_dataset
 from tests.servers.process import RealServer
-from tests.tiny import CLASSES, make_texts
+from tests.support import ROOT
+from tests.support.tiny import CLASSES, make_texts
 
-ROOT = Path(__file__).parents[2]
 Decisions = dict[int, tuple[str, str | None, str]]
 
 

@@ -18,7 +18,7 @@ Lossrank = Callable[..., Result]
 def test_the_worst_500_arrive_whole_sort_by_loss_and_are_there_once(
     argilla1: Rubrix, name: str, run: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.review.bar._EVERY", 1e9)  # no line now and then
+    monkeypatch.setattr("cli.progress._EVERY", 1e9)  # no line now and then
     started = time.perf_counter()
     result = lossrank("log", run.path, "--to", "argilla", "--name", name, "--top", 500)
     print(f"{500 / (time.perf_counter() - started):.0f} records/s")

@@ -11,16 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
 
-from cli.review.argilla2 import Argilla2Server
-from cli.review.argilla_server import connect
-from cli.review.decision import TOGETHER, Place
-from cli.review.server import Account, Form
+from lossrank.review.decision import TOGETHER, Place
+from lossrank.review.servers.argilla.server import Argilla2Server, connect
+from lossrank.review.servers.server import Account, Form
 from scorer import ModelBundle, RunDirectory, ScoreOptions, join_source, rank, score_dataset
-from tests.fake_rubrix import make_record
 from tests.servers.argilla_people import KEY, OWNER, Argilla
 from tests.servers.news import decisions, given, id_of, other, refusal
 from tests.servers.process import on
-from tests.tiny import CLASSES
+from tests.support.fake_rubrix import make_record
+from tests.support.tiny import CLASSES
 
 pytestmark = [pytest.mark.servers, on("argilla")]
 Lossrank = Callable[..., Result]
@@ -35,7 +34,7 @@ def connected(argilla: Argilla, name: str, form: Form) -> tuple[Argilla2Server, 
 def test_the_worst_500_arrive_whole_and_are_there_once(
     argilla: Argilla, name: str, run: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.review.bar._EVERY", 1e9)  # no line now and then
+    monkeypatch.setattr("cli.progress._EVERY", 1e9)  # no line now and then
     started = time.perf_counter()
     result = lossrank("log", run.path, "--to", "argilla", "--name", name, "--top", 500)
     print(f"{500 / (time.perf_counter() - started):.0f} records/s")

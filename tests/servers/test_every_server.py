@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from cli.review.store import DecisionStore
+from lossrank.review.store import DecisionStore
 from scorer import RunDirectory, rank
 from tests.servers.news import crash_in_mid_log, decisions, given, kill_in_mid_log, other, refusal
 from tests.servers.process import RealServer, on
@@ -124,5 +124,5 @@ def test_more_than_a_page_of_decisions_is_read(
     lossrank("log", run.path, "--to", server.tool, "--name", name, "--top", 30)
     rows = [row.row for row in rank(run, 30)]
     server.answer(name, run, {row: given(row) for row in rows[:21]})
-    monkeypatch.setattr("cli.review.rubrix_api._PAGE", 7)
+    monkeypatch.setattr("lossrank.review.servers.rubrix.api._PAGE", 7)
     assert lossrank("pull", run.path).stdout.startswith("21 answers: 21 rows kept")

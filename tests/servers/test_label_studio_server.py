@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from cli.review.chunks import ChunkedLog
-from cli.review.decision import TOGETHER
-from cli.review.label_studio_api import LabelStudioApi
-from cli.review.label_studio_record import encode
-from cli.review.records import record_id
-from cli.review.server import Form
+from lossrank.review.decision import TOGETHER
+from lossrank.review.records import record_id
+from lossrank.review.servers.bulk import ChunkedLog
+from lossrank.review.servers.label_studio.api import LabelStudioApi
+from lossrank.review.servers.label_studio.record import encode
+from lossrank.review.servers.server import Form
 from scorer import RunDirectory, join_source, rank
-from tests.fake_rubrix import make_record
 from tests.servers.label_studio import ADMIN, KEY, LabelStudio
 from tests.servers.news import Decisions, decisions, given, other, refusal
 from tests.servers.process import on
-from tests.tiny import CLASSES
+from tests.support.fake_rubrix import make_record
+from tests.support.tiny import CLASSES
 
 pytestmark = [pytest.mark.servers, on("label_studio")]
 Lossrank = Callable[..., Result]

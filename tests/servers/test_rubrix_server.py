@@ -12,15 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
 
-from cli.review.chunks import ChunkedLog
-from cli.review.rubrix_api import RubrixApi
-from cli.review.rubrix_record import encode
+from lossrank.review.servers.bulk import ChunkedLog
+from lossrank.review.servers.rubrix.api import RubrixApi
+from lossrank.review.servers.rubrix.record import encode
 from scorer import ModelBundle, RunDirectory, ScoreOptions, join_source, rank, score_dataset
-from tests.fake_rubrix import make_record
 from tests.servers.news import crash_in_mid_log, refusal
 from tests.servers.process import on
 from tests.servers.rubrix_people import KEY, Rubrix
-from tests.tiny import CLASSES, make_bundle, make_texts, weights
+from tests.support.fake_rubrix import make_record
+from tests.support.tiny import CLASSES, make_bundle, make_texts, weights
 
 pytestmark = [pytest.mark.servers, on("rubrix")]
 Lossrank = Callable[..., Result]
@@ -226,7 +226,7 @@ def test_an_unlabelled_ranking_has_no_annotations(
 def test_other_servers_and_none(
     rubrix: Rubrix, name: str, run: RunDirectory, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.review.rubrix_api.FIRST_WAIT", 0.5)
+    monkeypatch.setattr("lossrank.review.servers.rubrix.api.FIRST_WAIT", 0.5)
     none = lossrank("log", run.path, "--name", name, "--url", "http://127.0.0.1:9")
     assert none.exit_code == 1
     assert "can't be used: [Errno 111] Connection refused; tried for" in none.stderr.splitlines()[-1]

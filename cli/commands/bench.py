@@ -1,0 +1,136 @@
+"""`lossrank bench`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from cli.commands.score import score
+from cli.console import printable, safe, stdout
+from cli.options import json_option
+from cli.output import print_json
+from scorer import ScoreOptions
+from scorer.bench.bench import ROWS, BenchResult
+from scorer.bench.bench import bench as bench_rows
+from scorer.data.labels import read_label_map
+from scorer.text import duration
+
+# The options that `score` has too: the same words mean the same.
+_OF_SCORE = (
+    "text_column", "text_pair_column", "label_column", "label_map", "config", "split", "streaming", "device", "threads",
+    "precision", "screen_top", "max_tokens", "long_text", "batch_tokens", "window_rows",
+)  # fmt: skip
+_ROOFLINE = "2 x weights x tokens / (seconds x peak); past 100% is possible, as lossrank leaves out work"
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("data", nargs=-1, required=True)
+@click.option(
+    "--rows", type=click.IntRange(min=1), default=ROWS, show_default=True, help="Rows to draw from DATA, at random."
+)
+@json_option
+def bench(
+    bundle: Path,
+    data: tuple[str, ...],
+    rows: int,
+    as_json: bool,
+    label_map: Path | None,
+    config: str | None,
+    split: str | None,
+    streaming: bool,
+    **options: Any,
+) -> None:
+    """Measure how fast this machine scores rows of DATA with the model in BUNDLE, and how fast it could.
+
+    Scores a random sample as `lossrank score` would and keeps nothing of it. The share of the fp32 roofline is the
+    time that the model's matrix products, none of them left out, would take at the best rate that the same cores
+    reach in fp32, of the time that scoring took: 2 x weights per token x tokens / (seconds x peak). Above 100% is
+    possible, because lossrank leaves out work that the unpruned model does.
+
+    \b
+    Examples:
+      lossrank bench bundle reviews.parquet
+      lossrank bench bundle ag_news --split test --rows 500
+      lossrank bench bundle reviews.parquet --threads 1 --json > bench.json
+      lossrank bench bundle reviews.parquet --rows 5000 --precision screen --screen-top 50
+    """
+    result = bench_rows(
+        bundle,
+        data,
+        ScoreOptions(label_map=None if label_map is None else read_label_map(label_map), **options),
+        config=config,
+        split=split,
+        streaming=streaming,
+        rows=rows,
+        progress=_say,
+    )
+    if as_json:
+        print_json(result.as_dict())
+    else:
+        print_result(result)
+
+
+bench.params.extend(param for param in score.params if param.name in _OF_SCORE)
+
+
+def _say(doing: str) -> None:
+    click.echo(printable(doing), err=True)
+
+
+def print_result(result: BenchResult) -> None:
+    """Print a result as a table of what was run, how fast it was, and what this machine could do."""
+    hardware = result.hardware
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column()
+
+    def add(what: str, value: str) -> None:
+        table.add_row(what, safe(value))
+
+    add("model", result.model)
+    add("data", f"{result.rows:,} of {result.data_rows:,} rows of {result.data}")
+    add("columns", ", ".join(f"{role} {name}" for role, name in result.columns.items() if name is not None))
+    flags = f" ({' '.join(hardware['flags'])})" if hardware["flags"] else ""
+    memory = "" if hardware["memory_bytes"] is None else f", {_bytes(hardware['memory_bytes'])}"
+    add("machine", f"{hardware['cpu']}, {hardware['cores']} core(s) available{memory}{flags}")
+    threads = f", {result.threads} thread(s)" if result.device == "cpu" else ""
+    precision = result.options["precision"]
+    add("device", f"{result.device}{threads}, {precision}, batches of {result.batch_tokens:,} tokens")
+    add("versions", ", ".join(f"{name} {version}" for name, version in result.versions.items()))
+    table.add_section()
+    add("rows/s", f"{result.rows_per_second:,.1f}")
+    add("tokens/s", f"{result.tokens_per_second:,.0f} (without padding)")
+    add(
+        "tokens",
+        f"{result.tokens:,}; {result.truncated:,} texts were cut, {result.duplicates:,} were repeats",
+    )
+    add("padding", f"{result.padding:.2%} of the model's input")
+    stages = ", ".join(f"{name} {_seconds(spent)}" for name, spent in result.seconds.items() if name != "total")
+    add("time", f"{_seconds(result.seconds['total'])} ({stages})")
+    add("in onnxruntime", f"{result.model_share:.1%} of the threads' time")
+    add("peak memory", _bytes(result.peak_memory_bytes))
+    table.add_section()
+    if result.token_parameters is not None:
+        add("weights per token", f"{result.token_parameters:,} in the unpruned model")
+    if result.matrix_peak_flops is not None:
+        add("fp32 matrix peak", f"{result.matrix_peak_flops / 1e9:,.1f} GFLOP/s on {result.threads} core(s)")
+    add("fp32 roofline", _roofline(result))
+    stdout().print(table)
+
+
+def _roofline(result: BenchResult) -> str:
+    if result.roofline_share is not None:
+        return f"{result.roofline_share:.1%} = {_ROOFLINE}"
+    if result.device != "cpu":
+        return "not known on a GPU: its matrix peak is not measured"
+    return "not known: the bundle does not say how many weights each token meets; run `lossrank export` again"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds < 10 else duration(seconds)
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{count / 2**20:,.0f} MiB"

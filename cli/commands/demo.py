@@ -1,0 +1,71 @@
+"""`lossrank demo`."""
+
+import shlex
+from pathlib import Path
+
+import click
+
+from cli.commands.rank import print_ranking
+from cli.commands.score import print_summary, run_score, score_document
+from cli.options import json_option
+from cli.output import print_json
+from lossrank.tables.ranking import ranking_records
+from scorer import RunDirectory, ScoreOptions, join_source
+from scorer import rank as rank_rows
+
+FILES = Path(__file__).parent / "demo_files"
+BUNDLE = FILES / "bundle"
+DATA = FILES / "ag_news_test.parquet"
+
+_NEXT = (
+    ("review {run}", "look at the worst 500 in the browser, and relabel them"),
+    ("rank {run} --pair Sci/Tech:World", "one kind of confusion"),
+    ("rank {run} --top 500 -o worst.csv", "the worst rows with all their columns"),
+    ("log {run} --to rubrix --name ag_news_demo", "the worst 500 into a Rubrix server"),
+    ("apply {run} -o corrected --allow-test-split", "all rows with the labels you decided on (they are a test split)"),
+    ("export MODEL bundle", "your own classifier"),
+    ("score bundle DATA -o run", "your own data"),
+)
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--output",
+    "run",
+    type=click.Path(path_type=Path),
+    default=Path("lossrank-demo"),
+    show_default=True,
+    help="The run directory to write.",
+)
+@click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="How many rows to show.")
+@click.option("--overwrite", is_flag=True, help="Score anew even if the run is there.")
+@json_option
+def demo(run: Path, top: int, overwrite: bool, as_json: bool) -> None:
+    """Find wrong labels in a real news data set, right now.
+
+    Scores the test split of AG News with a small classifier, both of which are part of lossrank: no network, a few
+    seconds on two cores. What it writes is an ordinary run directory for the other commands to work on.
+
+    \b
+    Examples:
+      lossrank demo
+      lossrank demo -o /tmp/demo --top 50
+    """
+    click.echo("The test split of AG News, scored by a small classifier that never saw it:\n", err=True)
+    stats = run_score(BUNDLE, str(DATA), run, ScoreOptions(), overwrite=overwrite)
+    opened = RunDirectory.open(run)
+    ranked = rank_rows(opened, top)
+    source = join_source(opened, ranked)
+    if as_json:
+        print_json({**score_document(run, stats, []), "worst": ranking_records(opened, ranked, source)})
+        return
+    print_summary(stats, run)
+    click.echo(
+        f"\nThe {len(ranked)} rows whose given label the model finds hardest to believe.\n"
+        "Wrong labels gather here, next to rows that are only hard: a person decides.\n"
+    )
+    print_ranking(opened, ranked, source)
+    click.echo("\nNext:")
+    for command, does in _NEXT:
+        click.echo(f"  {does}:\n    lossrank {command.format(run=shlex.quote(str(run)))}")

@@ -1,0 +1,110 @@
+"""`lossrank diff`."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import pyarrow as pa
+from rich.table import Table
+
+from cli.console import printable, safe, stdout
+from cli.options import json_option
+from cli.output import print_json
+from lossrank.review.compare import Comparison, Group, Moved, compare
+from lossrank.tables.write import check_output, write_table
+from scorer import RunDirectory
+from scorer.audit.rank import MEASURES, TOP_K
+from scorer.run.protect import refuse_own_data
+
+_SCHEMA = pa.schema(
+    [
+        ("what", pa.string()),
+        ("row_a", pa.int64()),
+        ("row_b", pa.int64()),
+        ("id", pa.string()),
+        ("status", pa.string()),
+        ("loss_a", pa.float64()),
+        ("loss_b", pa.float64()),
+        ("rank_a", pa.int64()),
+        ("rank_b", pa.int64()),
+    ]
+)
+
+
+@click.command()
+@click.argument("run_a", type=click.Path(path_type=Path))
+@click.argument("run_b", type=click.Path(path_type=Path))
+@click.option(
+    "--top", type=click.IntRange(min=1), default=TOP_K, show_default=True, help="How many rows are the worst."
+)
+@click.option("--by", type=click.Choice(MEASURES), default="loss", show_default=True, help="The measure of the worst.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write the worst rows of either run as .parquet, .csv or .jsonl.",
+)
+@click.option("--force", is_flag=True, help="Replace the output file if it is there.")
+@json_option
+def diff(run_a: Path, run_b: Path, top: int, by: str, output: Path | None, force: bool, as_json: bool) -> None:
+    """Compare RUN_A with RUN_B: which rows entered, left or stayed among the worst, and whose loss fell.
+
+    Made for the runs before and after `apply`, or of two models over the same data. Rows are matched by their number
+    where both runs have as many, else by the id column; what people decided is taken from RUN_A.
+
+    \b
+    Examples:
+      lossrank diff before after
+      lossrank diff before after --top 1000 -o moved.csv
+    """
+    if output is not None:
+        check_output(output, force)
+    runs = RunDirectory.open(run_a), RunDirectory.open(run_b)
+    for run in runs:
+        if output is not None:
+            refuse_own_data(output, run)
+    found = compare(*runs, top, by)
+    if output is not None:
+        write_table(pa.Table.from_pylist([asdict(row) for row in found.worst], schema=_SCHEMA), output)
+    if as_json:
+        print_json({**asdict(found), "output": None if output is None else str(output)})
+        return
+    for note in found.notes:
+        click.echo(f"Note: {printable(note)}.", err=True)
+    _print(found)
+    if output is not None:
+        click.echo(f"{len(found.worst):,} rows written to {output}")
+
+
+def _print(found: Comparison) -> None:
+    click.echo(
+        f"{found.matched:,} rows are in both runs, {found.only_a:,} only in the first, {found.only_b:,} only in the "
+        f"second\nof the worst {found.top:,} by {found.by}: {found.entered:,} entered, {found.left:,} left, "
+        f"{found.stayed:,} stayed\n"
+    )
+    groups = Table(box=None, pad_edge=False, header_style="bold")
+    groups.add_column("decided")
+    for heading in ("rows", "mean loss before", "after", "fell"):
+        groups.add_column(heading, justify="right")
+    for name, group in found.groups.items():
+        groups.add_row(name, f"{group.rows:,}", *_means(group), f"{group.fell:,}")
+    stdout().print(groups)
+    if found.moved:
+        click.echo("\nThe rows whose loss changed most:")
+        stdout().print(_most_moved(found.moved))
+
+
+def _means(group: Group) -> tuple[str, str]:
+    before, after = group.mean_loss_before, group.mean_loss_after
+    return "" if before is None else f"{before:.4f}", "" if after is None else f"{after:.4f}"
+
+
+def _most_moved(moved: tuple[Moved, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("row", "in the second", "loss before", "after"):
+        table.add_column(heading, justify="right")
+    table.add_column("decided")
+    for one in moved:
+        losses = ("" if loss is None else f"{loss:.3f}" for loss in (one.loss_a, one.loss_b))
+        table.add_row(f"{one.row_a}", f"{one.row_b}", *losses, safe(one.status))
+    return table

@@ -1,0 +1,132 @@
+"""`lossrank export`."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from cli.console import printable, safe, stdout
+from cli.log_file import logging_to, refuse_inside
+from cli.options import json_option, log_file_option
+from cli.output import print_json
+from exporter import ConversionError, export_model
+from scorer import ModelBundle
+from scorer.events import event
+from scorer.model.bundle import MANIFEST
+
+_MOST_CLASSES = 30
+
+
+@click.command()
+@click.argument("model")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--revision", help="Branch, tag or commit of a model on the Hugging Face hub.")
+@click.option("--force", is_flag=True, help="Replace BUNDLE if it is a bundle; it stays until the new one is whole.")
+@click.option("--int8/--no-int8", default=True, show_default=True, help="Make the graph for --precision screen too.")
+@log_file_option
+@json_option
+def export(
+    model: str, bundle: Path, revision: str | None, force: bool, int8: bool, log_file: Path | None, as_json: bool
+) -> None:
+    """Turn a Hugging Face classifier into a bundle that scores without torch.
+
+    MODEL is a folder or a name on the Hugging Face hub. BUNDLE is the folder to write: the model as an ONNX graph,
+    its tokenizer and class names. Texts of all kinds are run through both torch and the bundle; if their logits or
+    losses are not the same, nothing is written.
+
+    \b
+    Examples:
+      lossrank export andi611/distilbert-base-uncased-ner-agnews bundle
+      lossrank export ./my-classifier bundle --force
+      lossrank export org/classifier bundle --revision v2 --no-int8
+    """
+    started = time.monotonic()
+    refuse_inside(log_file, bundle)
+    with logging_to(log_file, "export", model=model, bundle=str(bundle)):
+        exported = _export(model, bundle, revision, force, int8)
+        seconds = time.monotonic() - started
+        event("end", seconds=round(seconds, 3), sha256=exported.sha256, parity=exported.variants["fp32"]["parity"])
+    if as_json:
+        print_json({**asdict(exported), "sha256": exported.sha256, "seconds": seconds})
+        return
+    _print_summary(exported, seconds)
+    click.echo(f"\nNext: lossrank score {bundle} DATA -o run")
+
+
+def _export(model: str, bundle: Path, revision: str | None, force: bool, int8: bool) -> ModelBundle:
+    with _status() as say:
+
+        def progress(doing: str) -> None:
+            event("step", doing=doing)
+            say(doing)
+
+        try:
+            return export_model(model, bundle, revision=revision, force=force, int8=int8, progress=progress)
+        except ConversionError as error:
+            say.stop()
+            for line in error.log.rstrip().splitlines():
+                click.echo(printable(line), err=True)
+            raise
+
+
+class _Status:
+    """Says what is being done: a spinner on a terminal, else a line each."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._spinner = console.status("") if console.is_terminal else None
+
+    def __call__(self, doing: str) -> None:
+        if self._spinner is None:
+            self._console.print(safe(doing), soft_wrap=True)
+        else:
+            self._spinner.update(safe(doing))
+            self._spinner.start()
+
+    def stop(self) -> None:
+        if self._spinner is not None:
+            self._spinner.stop()
+
+
+@contextmanager
+def _status() -> Iterator[_Status]:
+    # Bound to the stderr of now: the exporter diverts what its libraries print, which must not catch the spinner.
+    status = _Status(Console(file=sys.stderr, highlight=False))
+    try:
+        yield status
+    finally:
+        status.stop()
+
+
+def _print_summary(bundle: ModelBundle, seconds: float) -> None:
+    variant = bundle.variants["fp32"]
+    parity = variant["parity"]
+    names = ", ".join(bundle.class_names[:_MOST_CLASSES])
+    more = len(bundle.class_names) - _MOST_CLASSES
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_row("bundle", safe(f"{bundle.path} ({bundle.model_type}, {seconds:.0f} s)"))
+    table.add_row("classes", safe(f"{len(bundle.class_names)}: {names}{f' and {more} more' if more > 0 else ''}"))
+    table.add_row("max tokens", f"{bundle.max_tokens:,}")
+    for name in (*bundle.files, MANIFEST):
+        table.add_row(name, _size((bundle.path / name).stat().st_size))
+    table.add_row("graph", safe(variant["graph"]))
+    table.add_row("parity", f"{parity['texts']} texts through torch and through {variant['file']}")
+    table.add_row("  logits", f"at most {parity['max_logit_difference']:.1e} apart")
+    table.add_row("  losses", f"at most {parity['max_loss_difference']:.1e} nats apart")
+    table.add_row("  predictions", f"{parity['label_agreement']:.1%} the same")
+    table.add_row(f"  worst {parity['top_k']}", f"{parity['top_k_overlap']:.1%} the same")
+    if "int8" in bundle.variants:
+        int8 = bundle.variants["int8"]["parity"]
+        apart, same = int8["mean_loss_difference"], int8["label_agreement"]
+        table.add_row("int8", f"losses {apart:.3f} nats apart on average, {same:.1%} of the predictions the same")
+    stdout().print(table)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count / 1e3:,.1f} kB"

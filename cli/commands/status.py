@@ -1,0 +1,92 @@
+"""`lossrank status`."""
+
+import time
+from pathlib import Path
+
+import click
+
+from cli.console import printable
+from cli.options import fail_if_option, json_option
+from cli.output import check_gates, failed_gates, print_json
+from scorer import RunError
+from scorer.audit.gates import Gate
+from scorer.run.history import UNKNOWN
+from scorer.run.status import RUNNING, RunStatus, run_status
+from scorer.text import duration
+
+_EVERY = 2.0  # seconds between looks
+_KILLED = "was killed, or the machine stopped"
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--watch", is_flag=True, help="Look every 2 s, a line for each change, until nobody works on the run.")
+@fail_if_option
+@json_option
+def status(run: Path, watch: bool, fail_if: tuple[Gate, ...], as_json: bool) -> None:
+    """Show how far RUN is, how fast, and who works on it.
+
+    Reads the manifest and asks for the lock: nothing that a running `lossrank score` would notice. Progress is counted
+    in whole shards.
+
+    \b
+    Examples:
+      lossrank status run
+      lossrank status run --watch
+      lossrank status run --json
+    """
+    found = run_status(run)
+    said = ""
+    while watch and found.state == RUNNING:
+        if (line := _line(found)) != said:
+            said = line
+            click.echo(line, err=True)
+        time.sleep(_EVERY)
+        found = run_status(run)
+    failed = failed_gates(fail_if, found.summary)
+    if as_json:
+        print_json({**found.as_dict(), "failed_gates": failed})
+    else:
+        _print(found)
+    if fail_if and failed is None:
+        raise RunError(f"{run} has no summary to hold against --fail-if, as it is not finished: {found.state}")
+    check_gates(failed)
+
+
+def _print(found: RunStatus) -> None:
+    def say(what: str, value: str) -> None:
+        click.echo(f"{what:<17}{printable(value)}")
+
+    by = f", {found.doing} (pid {found.pid})" if found.doing else ""
+    say("run", found.run)
+    say("state", f"{found.state}{by}{_ended(found)}")
+    say("rows", f"{found.done:,} of {found.rows:,} ({found.done / found.rows:.0%}); {found.left:,} left")
+    say("shards", f"{found.shards_done:,} of {found.shards:,}")
+    if found.rows_per_second is not None:
+        say("speed", f"{found.rows_per_second:,.1f} rows/s")
+    if found.seconds_left is not None:
+        say("estimated end", f"{found.estimated_end}, in {duration(found.seconds_left)}")
+    if found.updated is not None:
+        say("last shard", found.updated)
+    for entry in found.history:
+        why = entry["why"] or (RUNNING if found.state == RUNNING else UNKNOWN)
+        ended = _KILLED if why == UNKNOWN else why
+        say("  start", f"{entry['started']}: {entry['rows']:,} rows in {duration(entry['seconds'])}, {ended}")
+    if found.left and found.state != RUNNING:
+        click.echo("\nThe same `lossrank score` command goes on.")
+
+
+def _ended(found: RunStatus) -> str:
+    """Say how the last process ended, as a clause, where the state alone does not."""
+    if found.why is None or found.why == found.state:
+        return ""
+    if found.why != UNKNOWN:
+        return f" ({found.why})"
+    last = found.history[-1]
+    return f": its process (pid {last['pid']} on {last['host']}) {_KILLED}"
+
+
+def _line(found: RunStatus) -> str:
+    speed = "" if found.rows_per_second is None else f"  {found.rows_per_second:,.1f} rows/s"
+    left = "" if found.estimated_end is None else f"  ends about {found.estimated_end}"
+    return f"{found.doing}: {found.done:,} of {found.rows:,} rows ({found.done / found.rows:.0%}){speed}{left}"

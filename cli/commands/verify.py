@@ -1,0 +1,51 @@
+"""`lossrank verify`."""
+
+from pathlib import Path
+
+import click
+
+from cli.console import printable
+from cli.options import data_option, fail_if_option, json_option
+from cli.output import check_gates, failed_gates, gates_line, print_json
+from scorer import RunError
+from scorer.audit.gates import Gate
+from scorer.audit.verify import verify as verify_run
+from scorer.run.integrity import ABSENT, OK
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--bundle", type=click.Path(path_type=Path), help="Where the bundle lies now, if it has moved.")
+@data_option
+@fail_if_option
+@json_option
+def verify(run: Path, bundle: Path | None, data: tuple[str, ...], fail_if: tuple[Gate, ...], as_json: bool) -> None:
+    """Check that RUN holds every row of its data once, as it was scored.
+
+    Compares the shards with their hashes, their rows with the data's, the summary with what the shards give when they
+    are counted again, and the bundle and the data with those that were scored, if they are still there and can be
+    reached. Exits with 1 if anything is wrong or unfinished.
+
+    \b
+    Examples:
+      lossrank verify run
+      lossrank verify run --data /mnt/new-place/reviews.parquet
+      lossrank verify run --fail-if 'no_text > 0.01' --json
+    """
+    found = verify_run(run, bundle=bundle, data=data or None)
+    failed = failed_gates(fail_if, found.summary)
+    if as_json:
+        print_json({**found.as_dict(), "failed_gates": failed})
+    else:
+        for finding in found.findings:
+            click.echo(f"{finding.state:<11}{finding.what:<20}{printable(finding.says)}")
+    if not found.complete:
+        if failed:
+            click.echo(printable(gates_line(failed)), err=True)
+        faults = [finding.what for finding in found.findings if finding.state not in (OK, ABSENT)]
+        raise RunError(f"{run} {'is not finished' if found.sound else 'is not as it was scored'}: {_few(faults)}")
+    check_gates(failed)
+
+
+def _few(names: list[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

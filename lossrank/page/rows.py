@@ -1,0 +1,59 @@
+"""PageRow: a ranked row with what the page shows of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from lossrank.review.records import Refusal, build_records
+from scorer import RankedRow, RunDirectory
+from scorer.run.schema import UNKNOWN_LABEL_STATUS
+
+
+@dataclass(frozen=True)
+class PageRow:
+    """One row to decide of: its scores, its texts by column, and its label in the data.
+
+    ``given`` is the label's class name, or what the data has where that is none of the model's classes; None without.
+    """
+
+    scores: RankedRow
+    texts: dict[str, str]
+    given: str | None
+
+    @property
+    def row(self) -> int:
+        return self.scores.row
+
+    @property
+    def rank(self) -> int:
+        return self.scores.rank
+
+
+def page_rows(run: RunDirectory, ranked: Sequence[RankedRow], source: pa.Table) -> tuple[list[PageRow], list[Refusal]]:
+    """Return the ranked rows that can be shown, and those that can't, with the reason.
+
+    ``source`` holds the rows' source columns, one line per ranked row and in the same order.
+    """
+    records, refused = build_records(run, ranked, source)
+    shown = {record.row: record for record in records}
+    text_columns = [str(run.columns[name]) for name in ("text", "text_pair") if run.columns.get(name)]
+    column = run.columns["label"]
+    labels = source.column(column).to_pylist() if column else [None] * len(ranked)
+    unknown = _with_unknown_label(run, ranked)
+    rows = []
+    for scores, label in zip(ranked, labels, strict=True):
+        if scores.row in shown:
+            record = shown[scores.row]
+            given = str(label) if scores.row in unknown else record.given
+            texts = dict(zip(text_columns, record.inputs.values(), strict=True))
+            rows.append(PageRow(scores, texts, given))
+    return rows, refused
+
+
+def _with_unknown_label(run: RunDirectory, ranked: Sequence[RankedRow]) -> set[int]:
+    """Return the rows that were found to have a label which is none of the model's classes; a blank is no label."""
+    rows = np.sort(np.array([scores.row for scores in ranked if scores.label is None], dtype=np.int64))
+    status = run.take(rows)["status"].to_pylist()
+    return {row for row, each in zip(rows.tolist(), status, strict=True) if each == UNKNOWN_LABEL_STATUS}

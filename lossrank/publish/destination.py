@@ -1,0 +1,83 @@
+"""Whole folders or none: written beside their place and renamed, as `scorer.files` does it for a file."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from lossrank.publish.card_merge import MARK, read_card
+from scorer import RunError
+
+CARD = "README.md"
+_SAVED = r"data-\d{5,}-of-\d{5,}\.arrow|dataset_info\.json|state\.json"
+_OF_THE_SYSTEM = (".DS_Store", "Thumbs.db", "desktop.ini")
+
+
+def refuse_output(out: Path, split: str, *, force: bool) -> None:
+    """Pass a place that may be written to: a .parquet file, or a folder for that ``split``.
+
+    Raises:
+        RunError: it is of another kind, a link or without a name, its folder is not there, it is there (without
+            ``force``), or it is a folder that ``lossrank apply`` has not written, that holds something else as well, or
+            whose card can't be read.
+    """
+    if out.suffix.lower() in (".csv", ".tsv", ".jsonl", ".json", ".arrow", ".gz", ".zst", ".xlsx", ".sqlite"):
+        raise RunError(f"-o {out} must end in .parquet, for one file, or be a folder, for the hub's layout")
+    if out.name in ("", ".."):
+        raise RunError(f"-o {out} has no name of its own; give the name of a folder, or of a .parquet file")
+    if out.is_symlink():
+        raise RunError(f"{out} is a link to {out.readlink()}; give that place itself with -o")
+    if not out.parent.is_dir():
+        raise RunError(f"{out.parent} is not a folder; make it first")
+    if not out.exists():
+        return
+    if is_file_output(out) != out.is_file():
+        what = "a folder, and a name that ends in .parquet is a file's" if out.is_dir() else "a file"
+        raise RunError(f"{out} is {what}; choose another place with -o")
+    if not force:
+        raise RunError(f"{out} exists; choose another place with -o, or replace it with --force")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if not _is_ours(out):
+        raise RunError(f"{out} is no folder that `lossrank apply` wrote, so it is not replaced; choose another place")
+    if others := _others(out, split):
+        more = f" and {len(others) - 1:,} more" if len(others) > 1 else ""
+        raise RunError(
+            f"{out} holds {others[0]}{more}, which `lossrank apply` does not write for the split {split}, so it is not "
+            "replaced; move that away, or choose another place"
+        )
+    card_there(out)
+
+
+def card_there(out: Path) -> Any:
+    """Return the card of a folder that is to be replaced, None where there is none.
+
+    Raises:
+        RunError: it can't be read.
+    """
+    card = out / CARD
+    return read_card(card.read_bytes(), str(card)) if card.is_file() else None
+
+
+def is_file_output(out: Path) -> bool:
+    """Say whether an output is one file rather than a folder."""
+    return out.suffix.lower() in (".parquet", ".pq")
+
+
+def _is_ours(out: Path) -> bool:
+    try:
+        return MARK in (out / CARD).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+
+
+def _others(out: Path, split: str) -> list[str]:
+    """Return what lies in a folder beside what ``apply`` writes there for a split."""
+    written = re.compile(rf"{re.escape(CARD)}|data/{re.escape(split)}-\d{{5,}}-of-\d{{5,}}\.parquet|{_SAVED}")
+    found = []
+    for folder in (out, out / "data"):
+        for entry in folder.iterdir() if folder.is_dir() else ():
+            name = entry.relative_to(out).as_posix()
+            is_ours = name == "data" if entry.is_dir() else written.fullmatch(name) or entry.name in _OF_THE_SYSTEM
+            if not is_ours:
+                found.append(name)
+    return sorted(found)

@@ -1,0 +1,140 @@
+"""A corrected data set to the hub, through `datasets.push_to_hub`, its card first."""
+
+import contextlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lossrank.publish.card_merge import merged_card, read_card
+from lossrank.publish.destination import CARD
+from lossrank.publish.save_to_disk import load_shards, quiet_datasets, require_datasets
+from scorer import RunError
+from scorer.errors import first_line
+
+_NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
+_CHANGED = 412  # the status of a commit whose parent is no longer the latest
+TOKEN = "HF_TOKEN"  # noqa: S105  # the variable's name
+
+
+def refuse_push(name: str, *, private: bool, force: bool) -> None:
+    """Ask the hub whether a data set may be pushed, before any work is done.
+
+    Raises:
+        RunError: the name is none, there is no token, `datasets` is not installed, the hub can't be asked, the data set
+            is there (without ``force``), it is there for everybody to see and should be ``private``, or its card can't
+            be read.
+    """
+    require_datasets("--push-to-hub")
+    if not _NAME.fullmatch(name):
+        raise RunError(f"--push-to-hub {name}: a data set on the hub is named OWNER/NAME")
+    if not os.environ.get(TOKEN):
+        raise RunError(f"--push-to-hub needs a token that may write, in the variable {TOKEN}")
+    found = _existing(name)
+    if found is None:
+        return
+    if not force:
+        raise RunError(f"{name} is on the hub already; choose another name, or replace its split with --force")
+    if private and not found.private:
+        raise RunError(
+            f"{name} is on the hub for everybody to see, and --private was given; make it private there first"
+        )
+    with _reporting(f"the card of {name} can't be read", f"check the network and {TOKEN}"):
+        _card_on_hub(name, found.sha)
+
+
+def push(out: Path, name: str, split: str, *, private: bool) -> str:
+    """Push a folder that was written, and return its address on the hub.
+
+    The card goes first, so that the data never are there without it. What people wrote into the one on the hub stays,
+    and so does what it says of other splits.
+
+    Raises:
+        RunError: the hub refused, can't be reached, or somebody changed the data set meanwhile; the folder stays, and
+            the card may be there already.
+    """
+    import datasets
+    from huggingface_hub.errors import HfHubHTTPError
+
+    api = _client()
+    again = f"{out} is written; the same command with --force pushes it again"
+    with _reporting(f"{name} could not be pushed", again), quiet_datasets():
+        if _existing(name) is None:
+            api.create_repo(name, repo_type="dataset", private=private)
+        commit = api.repo_info(name, repo_type="dataset").sha
+        card = merged_card((out / CARD).read_text(encoding="utf-8"), _card_on_hub(name, commit), is_whole=False)
+        try:
+            api.upload_file(
+                path_or_fileobj=card.encode(),
+                path_in_repo=CARD,
+                repo_id=name,
+                repo_type="dataset",
+                commit_message="The card of corrected labels",
+                parent_commit=commit,
+            )
+        except HfHubHTTPError as error:
+            if error.response is not None and error.response.status_code == _CHANGED:
+                raise RunError(f"{name} was changed on the hub meanwhile, so it was left as it is; {again}") from error
+            raise
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as cache:
+            is_saved = (out / "state.json").is_file()
+            loaded = datasets.load_from_disk(str(out)) if is_saved else load_shards(out / "data", split, Path(cache))
+            loaded.push_to_hub(name, split=split, token=api.token, commit_message="Labels corrected with lossrank")
+            del loaded
+    return f"{api.endpoint}/datasets/{name}"
+
+
+def _client() -> Any:
+    """Return the hub's client, which draws no progress bars where nobody watches."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    return HfApi(token=os.environ[TOKEN])
+
+
+def _card_on_hub(name: str, commit: str) -> Any:
+    """Return a data set's card as it is at a commit, an empty one where it has none.
+
+    Without the commit the client would give an older card from its cache when the hub is slow to answer.
+
+    Raises:
+        RunError: it can't be read.
+    """
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    place = f"{CARD} of {name} on the hub"
+    try:
+        file = Path(_client().hf_hub_download(name, CARD, repo_type="dataset", revision=commit))
+    except LocalEntryNotFoundError:  # the hub has not said that there is none
+        raise
+    except EntryNotFoundError:
+        return read_card(b"", place)
+    return read_card(file.read_bytes(), place)
+
+
+def _existing(name: str) -> Any:
+    """Return what the hub knows of a data set, None if it is not there."""
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    with _reporting(f"the hub can't be asked for {name}", f"check the network and {TOKEN}"):
+        try:
+            return _client().repo_info(name, repo_type="dataset")
+        except RepositoryNotFoundError as error:
+            if error.response is not None and error.response.status_code == 401:
+                raise RunError(f"the hub does not take the token in {TOKEN}; it must be one that may write") from error
+            return None
+
+
+@contextlib.contextmanager
+def _reporting(what: str, then: str) -> Iterator[None]:
+    try:
+        yield
+    except RunError:
+        raise
+    except Exception as error:  # the errors of the hub's client have no common root
+        raise RunError(f"{what} ({first_line(error)}); {then}") from error

@@ -1,0 +1,129 @@
+"""How the data's label column spells the model's classes: its own numbers and words, never the model's order."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from lossrank.publish.survey import Survey, dictionary_type, is_text_source, joined_values
+from scorer import RunDirectory, RunError, Source
+from scorer.data.arrow import is_text, plain_type
+from scorer.text import fold
+
+_NUMBER = re.compile(r"-?\d+(\.0)?")
+_TRUTH = {0: False, 1: True}
+_BOOLEANS = {"false": "0", "true": "1"}  # as a label map spells them
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """The label column of the corrected data set.
+
+    ``type`` is its type there, ``read_type`` the one that it is read in. ``values`` has, for each class that rows were
+    relabelled to, the value of ``read_type`` that means it. ``class_labels`` are the names behind the numbers, in the
+    data's own order with what had to be added at the end; None where the numbers have none. ``dictionary`` has the
+    values of a dictionary-encoded column, in the data's own order with the added ones at the end. ``notes`` say what
+    was added.
+    """
+
+    type: pa.DataType
+    read_type: pa.DataType
+    values: Mapping[str, object]
+    class_labels: tuple[str, ...] | None
+    dictionary: pa.Array | None = None
+    notes: tuple[str, ...] = ()
+
+
+def spell(run: RunDirectory, source: Source, survey: Survey, wanted: Iterable[str]) -> Spelling:
+    """Find how the data spell the ``wanted`` classes.
+
+    As the data have them, the most frequent spelling first; a class that the data never use gets its own name, or its
+    number where the data have numbers.
+
+    Raises:
+        RunError: the data never use a class, and its column has no way to say it.
+    """
+    column = run.columns["label"]
+    if column is None or pa.types.is_null(source.schema.field(column).type):
+        return Spelling(pa.string(), pa.string(), {name: name for name in wanted}, None)
+    kind = survey.types[column]
+    read_type = pa.string() if is_text_source(source) else plain_type(kind)
+    names = None if is_text(plain_type(kind)) else source.label_names.get(column)
+    speller = _Speller(run, column, plain_type(kind), survey.spellings, names)
+    values = {name: _as_read(speller.value(name), read_type, column, name) for name in wanted}
+    dictionary = survey.dictionary
+    if dictionary is not None:
+        dictionary = joined_values(dictionary, pa.array(values.values(), read_type))
+        kind = dictionary_type(kind, dictionary)
+    class_labels = None if names is None else tuple(speller.names)
+    return Spelling(kind, read_type, values, class_labels, dictionary, tuple(speller.notes))
+
+
+class _Speller:
+    """Spells one class after the other; ``names`` grows by those that a ClassLabel lacks."""
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        column: str,
+        kind: pa.DataType,
+        found: Mapping[int, Counter[object]],
+        names: tuple[str, ...] | None,
+    ) -> None:
+        self._column, self._kind, self._found = column, kind, found
+        self._map: dict[str, int] = (run.manifest["labels"] or {}).get("map", {})
+        self._index = {name: i for i, name in enumerate(run.class_names)}
+        self._has_names = names is not None
+        self.names = list(names or ())
+        self.notes: list[str] = []
+
+    def value(self, name: str) -> object:
+        index = self._index[name]
+        if index in self._found:
+            return self._found[index].most_common(1)[0][0]
+        if self._has_names:
+            return self._position(name, index)
+        words = [str(word) for counted in self._found.values() for word in counted]
+        if is_text(self._kind) and not (words and all(map(_NUMBER.fullmatch, words))):
+            return name
+        number = self._number(index)
+        if number is None or (pa.types.is_boolean(self._kind) and number not in _TRUTH):
+            raise RunError(
+                f"rows were relabelled to {name!r}, which no row of the data has, and no value of column "
+                f"{self._column!r} ({self._kind}) is known to mean it: score with a --label-map that names one"
+            )
+        return _TRUTH[number] if pa.types.is_boolean(self._kind) else number
+
+    def _position(self, name: str, index: int) -> int:
+        """Return the number of a class that no row has, by the data's own names, or of a name added to them."""
+        for place, known in enumerate(self.names):
+            if self._map.get(str(place), self._map.get(fold(known))) == index:
+                return place
+        if name in self.names:
+            raise RunError(
+                f"rows were relabelled to {name!r}, and the label map gives the data's own class of that name to "
+                "another one: score with a --label-map that names a label for it"
+            )
+        self.names.append(name)
+        self.notes.append(f"{name!r} is no class of the data: added to the names of {self._column!r}, as the last")
+        return len(self.names) - 1
+
+    def _number(self, index: int) -> int | None:
+        """Return the number that means a class: the label map's, else the model's own where the map has none."""
+        words = {_BOOLEANS.get(word, word): to for word, to in self._map.items()}
+        numbers = {int(float(word)): to for word, to in words.items() if _NUMBER.fullmatch(word)}
+        if numbers:
+            return next((number for number, to in numbers.items() if to == index), None)
+        return index
+
+
+def _as_read(value: object, kind: pa.DataType, column: str, name: str) -> object:
+    """Return a value as the type has it that the column is read in."""
+    if is_text(kind):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    try:
+        return pa.scalar(value, kind).as_py()
+    except (pa.ArrowException, OverflowError, ValueError) as error:
+        raise RunError(f"column {column!r} ({kind}) can't hold {value!r}, the number of class {name!r}") from error

@@ -1,0 +1,85 @@
+"""Which split of a data set the data are, by their names: a test split is not corrected without being asked."""
+
+import re
+from pathlib import PurePosixPath
+from typing import Any
+
+from scorer import RunError
+
+TRAIN, TEST = "train", "test"
+_ALL = "all"  # what `datasets` calls every split, joined
+_KNOWN = {"train": TRAIN, "training": TRAIN, "validation": "validation", "valid": "validation", "val": "validation",
+          "dev": "validation"}  # fmt: skip
+_TEST_WORD = re.compile(r"test(s|ing|sets?|data)?\d*")
+_TEST_FOLDER = re.compile(r"(.* )?test(ing| ?set)?")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def split_name(spec: dict[str, Any]) -> str:
+    """Return the name of the split that a source is, as its ``spec`` has it: by the names of its files, else train."""
+    chosen = re.sub(r"\[.*?\]", "", spec.get("split") or "")
+    if re.fullmatch(r"\w+(\.\w+)*", chosen) and chosen != _ALL:
+        return chosen
+    found = [split for name in _names(spec) for split in _splits(name)]
+    return found[0] if found and len(set(found)) == 1 else TRAIN
+
+
+def refuse_test_split(*specs: dict[str, Any]) -> None:
+    """Pass data that are not a test split, by any of their ``specs``.
+
+    Raises:
+        RunError: a split, a file or a folder is named ``test``, or all splits were joined; it says which and why that
+            matters.
+    """
+    for spec in specs:
+        joined = spec.get("kind") != "files" and _ALL in _words(spec.get("split") or "")
+        for name in _names(spec):
+            if joined or TEST in _splits(name):
+                raise RunError(
+                    f"{name} {'may hold' if joined else 'is'} a test split: correcting it changes what every score on "
+                    "it means, and scores on the corrected one can't be compared with those published; if that is what "
+                    "you want, give --allow-test-split"
+                )
+
+
+def _names(spec: dict[str, Any]) -> list[str]:
+    """Return what may name the split: its own name, else the files' names, or what the user wrote and the folders'."""
+    if spec.get("split"):
+        return [str(spec["split"])]
+    files = [PurePosixPath(file["file"]) for file in spec.get("files", [])]
+    names = [file.name for file in files]
+    if not names or not all(map(_splits, names)):
+        data = spec.get("data", [])
+        given = [PurePosixPath(place).name for place in ([data] if isinstance(data, str) else data)]
+        relative = [_nearest(PurePosixPath(place)) for place in spec.get("relative", [])]
+        folders = [file.parent.name for file in files if not _splits(file.name) and _is_split(file.parent.name)]
+        names = [*given, *filter(None, relative), *names, *folders]
+    return list(dict.fromkeys(names))
+
+
+def _nearest(place: PurePosixPath) -> str | None:
+    """Return the part of a path or a glob that says what split it means: the last one that names any.
+
+    A folder further up may be called dev for another reason.
+    """
+    near = place.parts[-2:]
+    above = [part for part in place.parts[:-2] if part.lower() != "dev"]
+    return next((part for part in reversed([*above, *near]) if _splits(part)), None)
+
+
+def _is_split(folder: str) -> bool:
+    """Say whether a folder's name says what its files are: `test` or `reviews_test`.
+
+    Folders may be called anything, such as test_7 or a program's tests, and whoever gave a file need not have named it.
+    """
+    return folder.lower() in _KNOWN or _TEST_FOLDER.fullmatch(" ".join(_words(folder))) is not None
+
+
+def _splits(name: str) -> list[str]:
+    known = (TEST if _TEST_WORD.fullmatch(word) else _KNOWN.get(word) for word in _words(name))
+    return [split for split in known if split]
+
+
+def _words(name: str) -> list[str]:
+    """Return the words of a name, in small letters: those of AGNewsTest are ag, news, test."""
+    return [word for word in re.split(r"[^a-z0-9]+", _HUMP.sub(" ", name).lower()) if word]

@@ -1,0 +1,177 @@
+"""survey(): a first pass over the data, for how labels are spelled and the types that CSV and JSON lines leave open."""
+
+from collections import Counter
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scorer import RunDirectory, Source
+from scorer.data.arrow import valid_text
+from scorer.data.formats import is_text_format
+from scorer.data.parts import FilePart
+from scorer.data.rechunk import Pieces
+
+_Form: TypeAlias = tuple[pa.DataType, str]
+
+# What every value of a column must look like for its type; what is written otherwise, such as 007, must stay text.
+_WHOLE, _FRACTION, _SMALL = r"-?(0|[1-9][0-9]{0,15})", r"\.[0-9]*[1-9]", r"-?[1-9](\.[0-9]*[1-9])?e-[0-9]{1,3}"
+_LARGE = _SMALL.replace("e-", r"e\+")
+_FORMS: tuple[_Form, ...] = (
+    (pa.int64(), r"^(0|-?[1-9][0-9]{0,18})$"),
+    (pa.bool_(), r"^(?i:true|false)$"),
+)
+# Whole numbers among others are 1 or 1.0, not both in one column, and 1.10 is none: 1.1 may be another version.
+_CSV_FORMS: tuple[_Form, ...] = (
+    *_FORMS,
+    (pa.float64(), f"^({_WHOLE}({_FRACTION})?|{_SMALL}|nan|NaN)$"),
+    (pa.float64(), f"^({_WHOLE}({_FRACTION}|\\.0)|{_SMALL}|nan|NaN)$"),
+)
+# What was no string is as Python writes it.
+_JSON_FORMS: tuple[_Form, ...] = (
+    *_FORMS,
+    (pa.float64(), f"^({_WHOLE}({_FRACTION}|\\.0)?|{_SMALL}|{_LARGE}|NaN|-?Infinity)$"),
+)
+_ROUNDED = "e|.{16}"  # a number of no more than 15 digits is what its double is written as
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a first pass over the data found.
+
+    ``types`` are the columns' types in the order of the data. ``spellings`` counts, for each class index, the values
+    that the label column has for it. ``dictionary`` has the values of a dictionary-encoded label column in their order:
+    those of the first part, then what others add; None for any other column. ``notes`` say what became of the columns
+    of a text format.
+    """
+
+    types: dict[str, pa.DataType]
+    spellings: dict[int, Counter[object]]
+    dictionary: pa.Array | None
+    notes: tuple[str, ...]
+
+
+def survey(run: RunDirectory, source: Source) -> Survey:
+    """Read what is needed to know the types and the spelling of the classes: the label column, of text formats all.
+
+    Raises:
+        SourceError: the data can't be read.
+        RunError: a shard can't be read.
+    """
+    label = run.columns["label"]
+    forms = _CSV_FORMS if _is_csv(source) else _JSON_FORMS
+    open_columns = _open_columns(source)
+    names = source.schema.names if open_columns else [label] if label else []
+    guesses = {name: list(forms) for name in open_columns}
+    has_value = dict.fromkeys(open_columns, False)
+    spellings: dict[int, Counter[object]] = {}
+    types = {field.name: field.type for field in source.schema}
+    dictionary = _no_values(types[label]) if label else None
+    given = Pieces(run.batches(["label"]))
+    for batch in source.read(names) if names else ():
+        classes = given.take(len(batch))
+        if label:
+            _count(spellings, batch.column(label), classes.column("label"))
+            if dictionary is not None:
+                dictionary = joined_values(dictionary, valid_text(batch.column(label).dictionary))
+        for name, left in guesses.items():
+            values = batch.column(name).drop_null()
+            has_value[name] |= len(values) > 0
+            left[:] = [form for form in left if _all_are(values, form)]
+    if is_text_source(source):
+        found = {name: left[0][0] for name, left in guesses.items() if left and has_value[name]}
+        types = {name: found.get(name, pa.string()) for name in types}
+    if label and dictionary is not None:
+        types[label] = dictionary_type(types[label], dictionary)
+    return Survey(types, spellings, dictionary, _notes(source, types))
+
+
+def joined_values(known: pa.Array, found: pa.Array) -> pa.Array:
+    """Return the values of a dictionary with those added that only another one has."""
+    return known if known.equals(found) else pa.concat_arrays([known, found]).unique().drop_null()
+
+
+def dictionary_type(kind: pa.DataType, values: pa.Array) -> pa.DataType:
+    """Return a dictionary's type, with wider indices where it has more values than they can number."""
+    try:
+        pa.scalar(max(len(values) - 1, 0), kind.index_type)
+    except (pa.ArrowInvalid, OverflowError):
+        return pa.dictionary(pa.int32(), kind.value_type, kind.ordered)
+    return kind
+
+
+def is_text_source(source: Source) -> bool:
+    """Say whether the data are of a text format, whose columns are read as text."""
+    return any(isinstance(part, FilePart) and is_text_format(part.file.name) for part in source.parts)
+
+
+def _is_csv(source: Source) -> bool:
+    return any(isinstance(part, FilePart) and part.format.name == "CSV" for part in source.parts)
+
+
+def _no_values(kind: pa.DataType) -> pa.Array | None:
+    """Return the empty dictionary of a dictionary's type, None for another type."""
+    return pa.array([], kind.value_type) if pa.types.is_dictionary(kind) else None
+
+
+def _open_columns(source: Source) -> list[str]:
+    """Return the columns whose types must be found out.
+
+    A CSV file knows no types. Of a JSON-lines file a column that holds strings is text, whatever they look like; a
+    nested one stays the JSON text that it is read as.
+    """
+    if not is_text_source(source):
+        return []
+    if not _is_csv(source):
+        return [field.name for field in source.schema if not (pa.types.is_string(field.type) or _is_nested(field.type))]
+    return list(source.schema.names)
+
+
+def _is_nested(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_nested(kind))
+
+
+def _all_are(values: pa.Array, form: _Form) -> bool:
+    kind, pattern = form
+    if not pc.all(pc.match_substring_regex(values, pattern), min_count=0).as_py():
+        return False
+    try:
+        values.cast(kind)
+    except pa.ArrowInvalid:  # a whole number of 19 digits may be too large
+        return False
+    if kind != pa.float64():
+        return True
+    return all(map(_is_exact, values.filter(pc.match_substring_regex(values, _ROUNDED)).to_pylist()))
+
+
+def _is_exact(number: str) -> bool:
+    """Say whether a number's double is written with its digits, so that none is lost."""
+    shown = repr(float(number))
+    return shown == number or Decimal(shown) == Decimal(number)
+
+
+def _count(spellings: dict[int, Counter[object]], values: pa.Array, classes: pa.ChunkedArray) -> None:
+    """Count the values of rows that have a class."""
+    encoded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+    words = valid_text(encoded.dictionary).to_pylist()
+    pairs = pa.table({"word": encoded.indices, "class": classes}).drop_null()
+    for found in pairs.group_by(["word", "class"]).aggregate([([], "count_all")]).to_pylist():
+        spellings.setdefault(int(found["class"]), Counter())[words[found["word"]]] += int(found["count_all"])
+
+
+def _notes(source: Source, types: dict[str, pa.DataType]) -> tuple[str, ...]:
+    if not is_text_source(source):
+        return ()
+    typed = ", ".join(f"{name} {kind}" for name, kind in types.items() if not pa.types.is_string(kind))
+    nested = ", ".join(field.name for field in source.schema if _is_nested(field.type))
+    texts = ", ".join(
+        name
+        for name, kind in types.items()
+        if pa.types.is_string(kind) and not _is_nested(source.schema.field(name).type)
+    )
+    notes = [f"column types, by all values: {typed or 'no numbers'}; text: {texts or 'none'}"]
+    if nested:
+        notes.append(f"nested columns stay JSON text: {nested}")
+    return tuple(notes)

@@ -1,0 +1,103 @@
+"""The corrected data set on disk: one Parquet file, the hub's folder of them, or `datasets.save_to_disk`."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lossrank.publish.card import write_card
+from lossrank.publish.corrected import CorrectedRows
+from lossrank.publish.destination import CARD, card_there
+from lossrank.publish.save_to_disk import save_to_disk
+from scorer import RunError
+from scorer.errors import shortage
+from scorer.files import folder_written, write_atomically
+
+PARQUET, SAVED = "parquet", "save_to_disk"
+FORMATS = (PARQUET, SAVED)
+_GROUP_ROWS, _GROUP_BYTES = 65_536, 64 << 20  # of a row group, whichever comes first
+SHARD_BYTES = 500_000_000
+
+
+def write_file(rows: CorrectedRows, out: Path) -> None:
+    """Write the corrected data set as one Parquet file, whole or not at all.
+
+    Raises:
+        RunError: the disk is full, the place can't be written, or a column is of a type that Parquet has not.
+        SourceError: the data can't be read, or have changed meanwhile.
+    """
+    with _of_parquet(out):
+        write_atomically(out, lambda stream: _write(stream, rows.schema, _groups(rows.batches())))
+
+
+def write_folder(rows: CorrectedRows, out: Path, split: str, form: str, shard_bytes: int = SHARD_BYTES) -> None:
+    """Write the corrected data set and its card as a folder, whole or not at all.
+
+    ``form`` is ``parquet``, the hub's layout with files of about ``shard_bytes`` at most, or ``save_to_disk``.
+
+    What people wrote into the card of a folder that is replaced stays in it.
+
+    Raises:
+        RunError: as for ``write_file``, the card that is there can't be read, or `datasets` can't save it.
+        SourceError: as for ``write_file``.
+    """
+    with _of_parquet(out), folder_written(out) as folder:
+        if form == SAVED:
+            (folder / "parquet").mkdir()
+            _write_shards(rows, folder / "parquet", split, shard_bytes)
+            save_to_disk(folder / "parquet", folder, split)
+        else:
+            (folder / "data").mkdir()
+            _write_shards(rows, folder / "data", split, shard_bytes)
+        write_card(rows, folder / CARD, split, form, card_there(out))
+
+
+def _write_shards(rows: CorrectedRows, folder: Path, split: str, shard_bytes: int) -> None:
+    """Write files of about so many bytes, at least one, and name them when it is known how many there are."""
+    groups = _groups(rows.batches())
+    files: list[Path] = []
+    left: pa.Table | None = next(groups, rows.schema.empty_table())
+    while left is not None:
+        files.append(folder / f"{len(files)}.part")
+        with files[-1].open("xb") as stream, pq.ParquetWriter(stream, rows.schema, compression="zstd") as writer:
+            while left is not None:
+                writer.write_table(left)
+                left = next(groups, None)
+                if stream.tell() >= shard_bytes:
+                    break
+    for i, file in enumerate(files):
+        file.rename(folder / f"{split}-{i:05d}-of-{len(files):05d}.parquet")
+
+
+def _write(stream: IO[bytes], schema: pa.Schema, groups: Iterable[pa.Table]) -> None:
+    with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+        for group in groups:
+            writer.write_table(group)
+
+
+def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Gather batches to row groups: few enough to read well, small enough to hold."""
+    held: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        held.append(batch)
+        rows, size = rows + len(batch), size + batch.nbytes
+        if rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
+            yield pa.Table.from_batches(held)
+            held, rows, size = [], 0, 0
+    if held:
+        yield pa.Table.from_batches(held)
+
+
+@contextlib.contextmanager
+def _of_parquet(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except pa.ArrowException as error:
+        if shortage(error):
+            raise
+        reason = str(error).splitlines()[0]
+        raise RunError(f"{out}: the data can't be written as Parquet ({reason}); drop or cast that column") from error

@@ -1,0 +1,149 @@
+"""The report's numbers and names in words, the same on the page and in Markdown."""
+
+from collections.abc import Callable
+from typing import Any
+
+from scorer.run.schema import (
+    BAD_LOGITS_STATUS,
+    INVALID_TEXT,
+    NO_LABEL_STATUS,
+    NO_MEMORY_STATUS,
+    NO_TEXT,
+    OK,
+    UNKNOWN_LABEL_STATUS,
+    UNREADABLE,
+)
+from scorer.text import duration
+
+LONGEST = 5000  # characters of a text that are shown
+_STATUSES = {
+    OK: "have a loss",
+    NO_LABEL_STATUS: "have predictions, and no label",
+    UNKNOWN_LABEL_STATUS: "have predictions, and a label that the model does not know",
+    NO_TEXT: "have no text, or a blank one",
+    INVALID_TEXT: "hold bytes that are not UTF-8",
+    UNREADABLE: "are broken lines",
+    BAD_LOGITS_STATUS: "got a number from the model that is not finite",
+    NO_MEMORY_STATUS: "were too long for the memory there was",
+}
+_MEASURES = {
+    "loss": "loss, the highest first",
+    "margin": "margin, the lowest first",
+    "self-confidence": "probability of the given label, the lowest first",
+    "entropy": "entropy, the highest first",
+}
+_COLUMNS = {"margin": "margin", "entropy": "entropy"}  # measures that are neither the loss nor a probability
+
+
+def count(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    return "" if value is None else f"{value:.{digits}%}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def moment(value: str | None) -> str:
+    """Return an ISO 8601 moment in UTC to the minute."""
+    return "" if value is None else f"{value[:10]} {value[11:16]} UTC"
+
+
+def mebibytes(value: int | None) -> str:
+    return "" if value is None else f"{value / 2**20:,.0f} MiB"
+
+
+def status(name: str) -> str:
+    return _STATUSES.get(name, "")
+
+
+def chosen(worst: dict[str, Any]) -> str:
+    """Return how the worst rows were chosen."""
+    parts = [f"By {_MEASURES[worst['by']]}"]
+    if worst["per_class"] is not None:
+        parts.append(f"the worst {worst['per_class']:,} of each given class")
+    if worst["pair"] is not None:
+        parts.append(f"only {worst['pair']} (given:predicted)")
+    return "; ".join(parts)
+
+
+def unmatched(worst: dict[str, Any], by_precision: dict[str, int]) -> str:
+    """Return why there is no row among the worst; ``by_precision`` are the run's rows that have predictions."""
+    return f"{chosen(worst)}: no row matches." if by_precision else "No row has a prediction."
+
+
+def text(row: dict[str, Any], column: str) -> str:
+    """Return a row's text, cut where it is very long."""
+    value = str(row["source"][column])
+    rest = len(value) - LONGEST
+    return value if rest <= 0 else f"{value[:LONGEST]} … ({rest:,} characters more)"
+
+
+def decided(decision: dict[str, Any] | None) -> str:
+    """Return a row's decision in a word or two."""
+    if decision is None:
+        return ""
+    return str(decision["verdict"] if decision["label"] is None else f"{decision['verdict']}: {decision['label']}")
+
+
+def measured(worst: dict[str, Any]) -> str | None:
+    """Return the field of the rows that the order is by, where it is neither the loss nor a probability."""
+    return _COLUMNS.get(worst["by"])
+
+
+def facts(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return how the run was made, as names and values."""
+    how = document["how"]
+    options = {name: value for name, value in how["options"].items() if value is not None}
+    columns = ", ".join(f"{role}: {name}" for role, name in how["columns"].items() if name is not None)
+    tokens = None
+    if how["tokens"] is not None:
+        tokens = f"{how['tokens']:,}, and {how['padding']:.2%} of the model's input was padding"
+    screen = how["screen"]
+    rescored = None
+    if screen:
+        rescored = f"{screen['rescored']:,} rows were scored again in fp32"
+        if "estimated_recall" in screen:
+            rescored += f"; of the worst {screen['top_k']:,} an estimated {screen['estimated_recall']:.1%} are fp32's"
+    seconds = how["seconds"]
+    stages = {} if not seconds else {name: spent for name, spent in seconds.items() if name != "total" and spent}
+    found = [
+        ("model", document["model"]),
+        ("revision", document["revision"]),
+        ("bundle", how["bundle_sha256"] and f"SHA-256 {how['bundle_sha256']}"),
+        ("data", document["data"]),
+        ("data fingerprint", how["data_fingerprint"]),
+        ("columns", columns),
+        ("labels", how["labels"] and f"mapped {how['labels']}"),
+        ("precision", ", ".join(f"{name}: {rows:,} rows" for name, rows in document["by_precision"].items())),
+        ("screen", rescored),
+        ("options", ", ".join(f"{name} {value}" for name, value in options.items())),
+        ("tokens", tokens),
+        ("duplicates", how["duplicates"] and f"{how['duplicates']:,} texts had the tokens of another one"),
+        ("last process", stages and ", ".join(f"{name} {duration(spent)}" for name, spent in stages.items())),
+        ("peak memory", mebibytes(how["peak_memory_bytes"])),
+    ]
+    for machine in how["machines"]:
+        versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+        found.append(("machine", f"{machine['threads']} threads; {versions}"))
+    for entry in how["history"]:
+        rows = f"{entry['rows']:,} rows in {duration(entry['seconds'])}"
+        found.append(("work", f"{moment(entry['started'])}: {rows}, {entry['why']}"))
+    return [(name, str(value)) for name, value in found if value]
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "count": count,
+    "percent": percent,
+    "number": number,
+    "moment": moment,
+    "status": status,
+    "measured": measured,
+    "chosen": chosen,
+    "unmatched": unmatched,
+    "text": text,
+    "decided": decided,
+}

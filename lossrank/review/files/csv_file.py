@@ -1,0 +1,124 @@
+"""Records as a table for a spreadsheet, with a column ``decision`` to fill in.
+
+A spreadsheet takes a cell that begins with = + - @ for a formula, and runs it. Such a cell gets an apostrophe in
+front, as does one that has one there already, so that reading takes off what writing put on.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from lossrank.review.decision import Reading
+from lossrank.review.files.answers import FileError, Said, answered, words, written_at
+from lossrank.review.flat_record import PAIR, RECORD_ID, TEXT, flat, screen, texts
+from lossrank.review.records import ReviewRecord, row_of
+from lossrank.review.servers.server import Form
+from scorer import RunDirectory
+from scorer.files import write_atomically
+
+__all__ = ["advice", "read", "screen", "write"]
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")  # noqa: RUF001  # wide ones too
+_LONGEST = 32_000  # characters of a cell: Excel breaks one of more than 32,767 in two
+_FILL_IN = ("decision", "annotator")
+_SEPARATOR = re.compile(r'"?sep=([^"\r\n])"?(?:\r?\n|\r|\Z)', re.IGNORECASE)  # a first line that is Excel's alone
+
+
+def write(path: Path, records: list[ReviewRecord]) -> None:
+    """Write one row per record, in order, as UTF-8 with a byte-order mark, which Excel goes by.
+
+    Raises:
+        RunError: the disk is full or the folder can't be written; an older file is left as it was.
+    """
+    known = [flat(record) for record in records]
+    columns = [*dict.fromkeys(key for each in known for key in each), *_FILL_IN, TEXT]
+    if any(len(record.inputs) > 1 for record in records):
+        columns.append(PAIR)
+    text = io.StringIO()
+    table = csv.DictWriter(text, columns, restval="")
+    table.writeheader()
+    for each, record in zip(known, records, strict=True):
+        cells = {**each, **{name: _cut(value) for name, value in texts(record).items()}}
+        table.writerow({name: _guarded(value) if isinstance(value, str) else value for name, value in cells.items()})
+    write_atomically(path, lambda stream: stream.write(text.getvalue().encode("utf-8-sig")))
+
+
+def advice(form: Form) -> str:
+    """Say what to do with the file."""
+    return f"Fill in the column decision with one of {', '.join(form.class_names)}, keep or discard; then pull it"
+
+
+def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
+    """Read the rows that have a decision; commas, semicolons or tabs between the cells, with or without a mark.
+
+    A first line ``sep=;``, which Excel goes by, names another separator.
+
+    Raises:
+        FileError: the file is no such table, a decision is none, or one person decides a row twice and not alike; the
+            message has the line.
+    """
+    said, undecided, foreign = [], set(), 0
+    for number, cells in _rows(path, run):
+        row = row_of(cells[RECORD_ID].strip(), run.data_fingerprint)
+        word = _plain(cells["decision"].strip())
+        who = _plain(cells.get("annotator", "").strip()) or annotator
+        if row is None:
+            foreign += 1
+        elif word:
+            said.append(Said(row, word, who, f"line {number}", _plain(cells.get("given", "").strip())))
+        else:
+            undecided.add((row, who))
+    return Reading(answered(path, said, run), foreign, dict.fromkeys(undecided, written_at(path)))
+
+
+def _rows(path: Path, run: RunDirectory) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield each row's line in the file, from 1, and its cells by column; rows without any cell are passed over."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise FileError(f"{path} is not UTF-8; save it from the spreadsheet as CSV UTF-8") from None
+    separator = _SEPARATOR.match(text)
+    above = 1 if separator else 0  # lines over the header
+    table = text[separator.end() :] if separator else text
+    delimiter = separator[1] if separator else max(",;\t", key=table.partition("\n")[0].count)
+    csv.field_size_limit(2**31 - 1)  # a cell of 131,072 characters is nothing wrong
+    rows = csv.reader(io.StringIO(table, newline=""), delimiter=delimiter, strict=True)
+    line = above + 1
+    try:
+        header = [name.strip() for name in next(rows, [])]
+        missing = [name for name in (RECORD_ID, "decision") if name not in header]
+        if missing:
+            raise FileError(
+                f"{path}, line {line}: it has no column {missing[0]!r}; keep the columns of `lossrank log --to csv`, "
+                f"and write in decision: {words(run)}"
+            )
+        for name in (RECORD_ID, *_FILL_IN):
+            if header.count(name) > 1:
+                raise FileError(f"{path}, line {line}: it has {header.count(name)} columns {name!r}; keep one of them")
+        line = above + rows.line_num + 1
+        for cells in rows:
+            if len(cells) > len(header):
+                raise FileError(
+                    f"{path}, line {line}: it has {len(cells)} cells, and there are {len(header)} columns; put a text "
+                    "with separators in it in double quotes"
+                )
+            if any(cells):
+                yield line, dict(zip(header, [*cells, *[""] * (len(header) - len(cells))], strict=True))
+            line = above + rows.line_num + 1
+    except csv.Error as error:
+        raise FileError(f"{path}, line {line}: it can't be read as CSV ({error})") from None
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} [...]"
+
+
+def _guarded(cell: str) -> str:
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def _plain(cell: str) -> str:
+    """Return a cell as it was before it was guarded."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

@@ -1,0 +1,60 @@
+"""Label Studio's files: the tasks that it imports, and its export as JSON."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lossrank.review.decision import Answer, Reading
+from lossrank.review.files.answers import FileError, written_at
+from lossrank.review.flat_record import RECORD_ID
+from lossrank.review.records import ReviewRecord, row_of
+from lossrank.review.servers.label_studio.record import answers, encode, label_config, screen
+from lossrank.review.servers.server import Form, ReviewError
+from scorer import RunDirectory
+from scorer.files import write_atomically
+
+__all__ = ["advice", "read", "screen", "write"]
+
+
+def write(path: Path, records: list[ReviewRecord]) -> None:
+    """Write the records as one JSON list of tasks; the file is there whole or not at all.
+
+    Raises:
+        RunError: the disk is full or the folder can't be written; an older file is left as it was.
+    """
+    write_atomically(path, lambda stream: stream.write(b"[" + b",\n".join(map(encode, records)) + b"]\n"))
+
+
+def advice(form: Form) -> str:
+    """Say what Label Studio needs beside the file."""
+    return f"Import it into a project with this labelling interface: {label_config(form)}"
+
+
+def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
+    """Read an export as JSON, which always names people: nothing is the ``annotator``'s.
+
+    Raises:
+        FileError: it is none; the message has the task's place in it.
+    """
+    try:
+        tasks: Any = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:  # also bytes that are no UTF-8
+        raise FileError(f"{path} is not a JSON file ({error}); export the project from Label Studio as JSON") from None
+    if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
+        raise FileError(f"{path} is not a list of tasks; export the project from Label Studio as JSON")
+    said: list[Answer] = []
+    undecided: set[tuple[int, str]] = set()
+    foreign = 0
+    for number, task in enumerate(tasks, 1):
+        try:
+            of_task = answers(task, run.data_fingerprint, {})
+        except ReviewError as error:
+            raise FileError(f"{path}, task {number}: {error}") from None
+        row = row_of(task["data"].get(RECORD_ID), run.data_fingerprint)
+        if row is None:
+            foreign += 1
+        elif of_task:
+            said.extend(of_task)
+        else:
+            undecided.add((row, annotator))
+    return Reading(said, foreign, dict.fromkeys(undecided, written_at(path)))

@@ -1,0 +1,239 @@
+"""The requests that an Argilla 2.x server needs for logging and pulling, by its SDK.
+
+The SDK leaves out when a response was given, so records are read back by its HTTP client.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, TypeVar
+
+import httpx
+
+from lossrank.review.servers.argilla.form import check, lacking, settings_of
+from lossrank.review.servers.argilla.sdk import import_sdk, quiet, response_of
+from lossrank.review.servers.http import FIRST_WAIT, Fault, Refused, ReviewClient, Unavailable, broken, storing
+from lossrank.review.servers.rubrix.responses import Product, raise_for_answer, raise_for_bulk
+from lossrank.review.servers.server import Form, ReviewError
+
+MAX_BULK = 500  # records that the server takes at once
+_PAGE = 500
+_STILL = 1.0  # seconds in which nothing was added to a draft: nobody makes it any more
+_T = TypeVar("_T")
+
+
+class ArgillaApi(ReviewClient):
+    """An Argilla 2.x server, seen with one key in one workspace.
+
+    Raises:
+        ReviewError: the URL is no http(s) address, the key can't stand in a header, or the SDK is not installed.
+    """
+
+    title = "Argilla"
+    variables = "ARGILLA"
+    example = "http://localhost:6900"
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str,
+        workspace: str | None,
+        product: Product,
+        *,
+        max_wait: float = 120.0,
+        timeout: float = 60.0,
+        on_wait: Callable[[str, float], None] = lambda reason, seconds: None,
+    ) -> None:
+        super().__init__(url, api_key, max_wait, on_wait)
+        self.workspace = workspace
+        self._product: Product = product
+        self._timeout = timeout
+        self._sdk = import_sdk(product)
+        self._argilla: Any = None  # the SDK's client asks the server when it is made
+        self._dataset: Any = None
+        self._lacked: int | None = None  # how much a draft lacked when it was last seen
+        self._there: set[str] = set()
+        self._read = 0  # how many records ``_there`` is of
+
+    def close(self) -> None:
+        if self._argilla is not None:
+            self._argilla.http_client.close()
+
+    @property
+    def dataset_id(self) -> str:
+        """The open data set's id on the server."""
+        return str(self._dataset.id)
+
+    def open_dataset(self, name: str, form: Form | None) -> str:
+        """Check the key, the workspace and the data set, made by ``form`` where it is missing; return the workspace.
+
+        Raises:
+            ReviewError: no server, the key refused, no such workspace or data set, or the data set asks something else.
+        """
+        return self.persist(lambda: self._ask(lambda: self._open_dataset(name, form)), FIRST_WAIT)
+
+    def existing_ids(self, name: str, ids: list[str]) -> set[str]:
+        while records := self._page(self._read):
+            self._there |= {str(record.get("external_id")) for record in records}
+            self._read += len(records)
+        return self._there & set(ids)
+
+    def bulk(self, name: str, records: list[bytes]) -> None:
+        """Store encoded records; the server refuses those that it has, and then all of them."""
+        made = [self._record(json.loads(record)).api_model() for record in records]
+        try:
+            with storing(), quiet():
+                self._argilla.api.records.bulk_create(self._dataset.id, made)
+        except (Unavailable, Fault):
+            raise
+        except Exception as error:
+            response = response_of(error)
+            if response is None:
+                raise
+            if "found records with same external ids" in response.text:  # listed anew, since somebody else logs too
+                self._read = 0
+                raise Fault("the server has some of them already", stored=False) from None
+            try:
+                raise_for_bulk(response)
+            except Refused as refused:
+                raise Refused(self._safe(refused), refused.positions, stored=refused.stored) from None
+            except Fault as fault:
+                raise Fault(self._safe(fault)) from None
+            raise self._broken_off(response) from None
+
+    def answered(self) -> Iterator[dict[str, Any]]:
+        """Yield the open data set's records with everybody's responses, each once.
+
+        Raises:
+            ReviewError: they can't be read, or the server stays away for too long.
+        """
+        seen: set[str] = set()
+        read = 0
+        while records := self.persist(partial(self._page, read, "responses")):
+            read += len(records)
+            yield from (record for record in records if record["id"] not in seen)
+            seen |= {record["id"] for record in records}
+        if len(seen) != read:  # the server's order is by time, and two records had the same
+            raise ReviewError(f"{self.title} at {self.url}: the records changed while they were read; pull again")
+
+    def users(self) -> dict[str, str]:
+        """Return the names of the users that the key may see, by id.
+
+        Raises:
+            ReviewError: they can't be read.
+        """
+        return self.persist(lambda: self._ask(self._users))
+
+    def _users(self) -> dict[str, str]:
+        users = self._argilla.api.users
+        try:
+            found = users.list()
+        except Exception as error:
+            response = response_of(error)
+            if response is None or response.status_code != 403:  # only an owner may list them all
+                raise
+            found = users.list_by_workspace_id(self._dataset.workspace.id)
+        return {str(user.id): str(user.username) for user in [*found, users.get_me()]}
+
+    def _open_dataset(self, name: str, form: Form | None) -> str:
+        sdk = self._sdk
+        if self._argilla is None:
+            self._argilla = sdk.Argilla(
+                api_url=str(self._address),
+                api_key=self._key,
+                timeout=self._timeout,
+                retries=0,
+                auth=self._auth,
+                limits=httpx.Limits(max_keepalive_connections=0),  # after a 422 the server may reset a kept connection
+            )
+        workspace = self._workspace()
+        dataset = self._argilla.datasets(name, workspace=workspace)
+        if dataset is None and form is None:
+            raise ReviewError(
+                f"{self.title} at {self.url} has no data set {name!r} in the workspace {workspace.name!r}; "
+                "see --name and --workspace"
+            )
+        if dataset is None and form is not None:
+            dataset = sdk.Dataset(name, workspace=workspace, settings=settings_of(sdk, form), client=self._argilla)
+            dataset.create()
+        self._dataset = dataset.get()
+        if form is not None:
+            if self._dataset.api_model().status != "ready":
+                self._finish(form)
+            check(sdk, self._dataset, form)
+        return str(workspace.name)
+
+    def _workspace(self) -> Any:
+        workspaces = {workspace.name: workspace for workspace in self._argilla.workspaces.list()}
+        wanted = self.workspace
+        if wanted is None:
+            wanted = next(iter(workspaces)) if len(workspaces) == 1 else self._argilla.me.username
+        if wanted not in workspaces:
+            missing = f"workspace {self.workspace!r} for this key" if self.workspace else "workspace of the user's own"
+            raise ReviewError(
+                f"{self.title} at {self.url} has no {missing}, only {', '.join(sorted(workspaces)) or 'none'}; "
+                f"set --workspace or {self.variables}_WORKSPACE to one of them"
+            )
+        return workspaces[wanted]
+
+    def _finish(self, form: Form) -> None:
+        """Publish the open draft, which a log that was cut off has left, with what it lacks.
+
+        Raises:
+            Unavailable: another log may be making it.
+            ReviewError: it has what no log of this form makes.
+        """
+        settings, ours = self._dataset.settings, settings_of(self._sdk, form)
+        lacks = lacking(self._dataset, ours)
+        if len(lacks) != self._lacked:  # whoever makes it adds something every few milliseconds
+            self._lacked = len(lacks)
+            raise Unavailable("the data set is a draft, which somebody may be making", _STILL)
+        settings.guidelines = settings.guidelines or ours.guidelines
+        settings.allow_extra_metadata = True
+        for one in lacks:
+            settings.add(one)
+        settings.update()
+        self._argilla.api.datasets.publish(self._dataset.id)
+        self._dataset.get()
+
+    def _record(self, body: dict[str, Any]) -> Any:
+        suggestion = self._sdk.Suggestion(**body.pop("suggestion"))
+        return self._sdk.Record(**body, suggestions=[suggestion], _dataset=self._dataset)
+
+    def _page(self, offset: int, *include: str) -> list[dict[str, Any]]:
+        """Return the records from a place on, in the order that they came in, from the server's database."""
+        path = f"/api/v1/datasets/{self._dataset.id}/records"
+        query = {"offset": offset, "limit": _PAGE, "include": list(include)}
+        records = self._ask(lambda: self._argilla.http_client.get(path, params=query).raise_for_status().json())
+        if not isinstance(records, dict) or not isinstance(records.get("items"), list):
+            raise self._stranger("no records")
+        items: list[dict[str, Any]] = records["items"]
+        return items
+
+    def _ask(self, step: Callable[[], _T]) -> _T:
+        """Run requests of the SDK; what goes wrong comes as it does from every other server."""
+        try:
+            with quiet():
+                return step()
+        except httpx.RequestError as error:
+            raise Unavailable(broken(error)) from None
+        except ReviewError:
+            raise
+        except Exception as error:
+            response = response_of(error)
+            if response is not None and response.status_code == 409:  # somebody else made the data set meanwhile
+                raise Unavailable("the data set is being made") from None
+            if response is not None:
+                raise self._broken_off(response) from None
+            if isinstance(error, ValueError | KeyError | TypeError):  # of an answer that the SDK can't read
+                raise self._stranger(type(error).__name__) from error
+            raise
+
+    def _broken_off(self, response: httpx.Response) -> ReviewError | Unavailable:
+        try:
+            raise_for_answer(response, self._product)
+        except ReviewError as error:
+            return ReviewError(f"{self.title} at {self.url}: {self._safe(error)}")
+        except Unavailable as error:
+            return error
+        return self._stranger(f"status {response.status_code}")

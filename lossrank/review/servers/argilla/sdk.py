@@ -1,0 +1,61 @@
+"""The Argilla SDK as lossrank uses it: imported when needed, kept quiet, its errors as the answers they are about."""
+
+import contextlib
+import importlib
+import io
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+from lossrank.review.servers.rubrix.responses import Product
+from lossrank.review.servers.server import ReviewError
+
+
+def import_sdk(product: Product) -> Any:
+    """Import the SDK, which a server of this version wants.
+
+    Raises:
+        ReviewError: it is not installed.
+    """
+    try:
+        with quiet():
+            return importlib.import_module("argilla")
+    except ImportError:
+        raise ReviewError(
+            f"{product} needs its SDK, which is not here: run `pip install 'lossrank[argilla]'`"
+        ) from None
+
+
+def response_of(error: BaseException | None) -> httpx.Response | None:
+    """Return the answer that an error of the SDK is about, None if it is about none."""
+    while error is not None:
+        if isinstance(error, httpx.HTTPStatusError):
+            return error.response
+        if type(error).__name__ == "ArgillaCredentialsError":
+            return httpx.Response(401)
+        status = getattr(error, "status_code", None)
+        if isinstance(status, int):
+            cause = error.__context__
+            if isinstance(cause, httpx.HTTPStatusError):
+                return cause.response
+            return httpx.Response(status, text=re.sub(r"^.*?Details: ", "", str(error), flags=re.DOTALL))
+        error = error.__cause__ or error.__context__
+    return None
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the SDK from printing, from warning of what is asked for, and from giving the root logger a handler."""
+    silent = logging.NullHandler()
+    root = logging.getLogger()
+    root.addHandler(silent)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.removeHandler(silent)

@@ -1,0 +1,66 @@
+"""Argilla 2.x as a review server."""
+
+from collections.abc import Iterable, Iterator
+
+from lossrank.review.decision import Answer, Place
+from lossrank.review.records import Refusal, ReviewRecord
+from lossrank.review.servers.argilla.api import MAX_BULK, ArgillaApi
+from lossrank.review.servers.argilla.record import MAX_NAME, answers, encode, screen
+from lossrank.review.servers.base import SORT, BaseServer
+from lossrank.review.servers.bulk import ChunkedLog
+from lossrank.review.servers.rubrix.api import RubrixApi
+from lossrank.review.servers.rubrix.server import RubrixServer
+from lossrank.review.servers.server import Account, Form, OnWait, ReviewError, Server
+from scorer import RunDirectory
+
+
+class Argilla2Server(BaseServer[ArgillaApi]):
+    """An Argilla 2.x server, seen with one key in one workspace."""
+
+    def check_name(self, name: str) -> None:
+        if not 1 <= len(name) <= MAX_NAME or not name.strip() or not name.isprintable():
+            raise ReviewError(
+                f"Argilla takes no data set name {name!r}: 1 to {MAX_NAME} characters, none a control character"
+            )
+
+    def screen(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
+        return screen(records)
+
+    def open(self, name: str, form: Form) -> Place:
+        return Place("argilla", self._api.url, self._api.open_dataset(name, form), name)
+
+    def sending(self, place: Place, chunk_size: int, refused: Iterable[Refusal]) -> ChunkedLog:
+        return ChunkedLog(self._api, place.name, encode, min(chunk_size, MAX_BULK), refused)
+
+    def page(self, place: Place) -> str:
+        return f"{place.url}/dataset/{self._api.dataset_id}/annotation-mode"
+
+    def sort_hint(self, by: str) -> str:
+        return f"Sort, Metadata, {SORT[by]}"
+
+    def answers(self, place: Place, run: RunDirectory) -> Iterator[Answer]:
+        self._api.open_dataset(place.name, None)
+        names = self._api.users()
+        for record in self._api.answered():
+            try:
+                yield from answers(record, run.data_fingerprint, names)
+            except ValueError as error:
+                raise ReviewError(f"{self._api.title} at {self._api.url}: {error}") from None
+
+
+def connect(account: Account, on_wait: OnWait) -> Server:
+    """Make the client that speaks as the server does.
+
+    Raises:
+        ReviewError: the address or the key can't be used, no server or none of Argilla's, or the SDK is missing.
+    """
+    api = RubrixApi(account.url, account.api_key, account.workspace, tool="argilla", on_wait=on_wait)
+    product = api.product()
+    if product.title != "Argilla":
+        raise ReviewError(f"{product} answers at {api.url}; call it rubrix, not argilla")
+    if product.major == 1:
+        return RubrixServer(api, "argilla")
+    from lossrank.review.servers.argilla.api import ArgillaApi
+
+    with api:
+        return Argilla2Server(ArgillaApi(account.url, account.api_key, account.workspace, product, on_wait=on_wait))

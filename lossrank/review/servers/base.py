@@ -1,0 +1,45 @@
+"""What the servers of all review tools have in common: one client, and by what a person sees the worst first."""
+
+from collections.abc import Sequence
+from functools import partial
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from lossrank.review.decision import Place
+from lossrank.review.servers.http import ReviewClient
+
+Api = TypeVar("Api", bound=ReviewClient)
+_ASKED = 1000  # record ids at once
+SORT = {  # what to sort by on the review page for the ranking's order
+    "loss": "loss, descending",
+    "margin": "margin, ascending",
+    "self-confidence": "loss, descending",
+    "entropy": "entropy, descending",
+}
+
+
+class BaseServer(Generic[Api]):
+    """A review server, seen through its client, which is closed with it."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def __enter__(self) -> Self:
+        self._api.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._api.__exit__(kind, error, trace)
+
+    def listed(self, place: Place, ids: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for start in range(0, len(ids), _ASKED):
+            step = partial(self._api.existing_ids, self._dataset(place), list(ids[start : start + _ASKED]))
+            found |= self._api.persist(step)
+        return found
+
+    def _dataset(self, place: Place) -> str:
+        """Return what the client calls the open data set."""
+        return place.name

@@ -1,0 +1,111 @@
+"""A review record as a Label Studio task, the labelling interface that asks for it, and a task's annotations."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from xml.etree import ElementTree
+
+from lossrank.review import flat_record as flat
+from lossrank.review.decision import Answer, utc_text
+from lossrank.review.records import Refusal, ReviewRecord, row_of
+from lossrank.review.servers.server import Form, ReviewError
+
+CONTROL = "label"  # the name of the choices
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def label_config(form: Form) -> str:
+    """Return the labelling interface: the given label, the texts, and one class to choose, the first nine by keys 1-9.
+
+    Label Studio gives keys to the classes from the tenth on itself.
+
+    Raises:
+        ReviewError: a name can't stand in XML.
+    """
+    view = ElementTree.Element("View")
+    ElementTree.SubElement(view, "Header", value="given label: $given", size="5")
+    for field, variable in zip(form.fields, (flat.TEXT, flat.PAIR), strict=False):
+        if len(form.fields) > 1:
+            ElementTree.SubElement(view, "Header", value=_shown(field), size="5")
+        ElementTree.SubElement(view, "Text", name=variable, value=f"${variable}")
+    one_of = {"choice": "single", "showInline": "true", "required": "true"}
+    choices = ElementTree.SubElement(view, "Choices", {"name": CONTROL, "toName": flat.TEXT, **one_of})
+    for key, name in enumerate(form.class_names, 1):
+        choice = ElementTree.SubElement(choices, "Choice", value=_shown(name))
+        if "$" in name:
+            choice.set("alias", name)  # what is stored in place of the value
+        if key <= 9:
+            choice.set("hotkey", str(key))
+    return ElementTree.tostring(view, encoding="unicode")
+
+
+def task(record: ReviewRecord) -> dict[str, Any]:
+    """Return a record as an import takes it: what is known in ``data``, the model's label as a prediction."""
+    label, probability = record.predicted
+    data = {**flat.texts(record), **flat.flat(record), "given": record.given or ""}  # the interface needs it
+    choice = {"from_name": CONTROL, "to_name": flat.TEXT, "type": "choices", "value": {"choices": [label]}}
+    prediction = {"model_version": record.predicted_by, "score": min(probability, 1.0), "result": [choice]}
+    return {"data": data, "predictions": [prediction]}
+
+
+def encode(record: ReviewRecord) -> bytes:
+    """Encode one record as JSON.
+
+    Raises:
+        ValueError: a number is not finite, or a text can't be written as UTF-8.
+    """
+    return json.dumps(task(record), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def screen(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
+    """Part the records that Label Studio can take from those it would refuse, with the reason."""
+    return flat.screen(records)
+
+
+def answers(task: Mapping[str, Any], fingerprint: str, names: Mapping[int, str]) -> list[Answer] | None:
+    """Return what people said of a task, None if it is not of the data with this fingerprint.
+
+    A skipped task was discarded; an empty annotation says nothing. ``names`` are the users' by id, where only their
+    ids are in the task.
+
+    Raises:
+        ReviewError: it is no task, or its annotations are none.
+    """
+    data, annotations = task.get("data"), task.get("annotations")
+    if not isinstance(data, Mapping) or not isinstance(annotations, list):
+        raise ReviewError("it has no data and annotations; export the project as JSON, not as JSON-MIN or CSV")
+    row = row_of(data.get(flat.RECORD_ID), fingerprint)
+    if row is None:
+        return None
+    said = []
+    for annotation in annotations:
+        try:
+            labels = _labels(annotation)
+            discarded = bool(annotation["was_cancelled"])
+            moment = utc_text(annotation.get("updated_at") or annotation["created_at"])
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise ReviewError(f"an annotation of row {row} is none of Label Studio's") from None
+        if labels or discarded:
+            label = None if discarded else ", ".join(labels)
+            who = _who(annotation.get("completed_by"), names)
+            said.append(Answer(row, who, label, moment, several=not discarded and len(labels) > 1))
+    return said
+
+
+def _labels(annotation: Mapping[str, Any]) -> list[str]:
+    results = [result for result in annotation["result"] if result.get("from_name") == CONTROL]
+    return [str(label) for result in results for label in result["value"]["choices"]]
+
+
+def _who(completed_by: Any, names: Mapping[int, str]) -> str:
+    if isinstance(completed_by, Mapping):
+        return str(completed_by.get("email") or f"user-{completed_by.get('id')}")
+    return names.get(completed_by, f"user-{completed_by}") if isinstance(completed_by, int) else "unknown"
+
+
+def _shown(name: str) -> str:
+    """Return a name without what the labelling interface takes for a variable: $ becomes its wide twin."""
+    if _NOT_XML.search(name):
+        raise ReviewError(f"Label Studio can't show the name {name!r}, which holds a control character; rename it")
+    return name.replace("$", "＄")  # noqa: RUF001

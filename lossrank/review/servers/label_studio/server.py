@@ -1,0 +1,60 @@
+"""Label Studio as a review server."""
+
+from collections.abc import Iterable, Iterator
+
+from lossrank.review.decision import Answer, Place
+from lossrank.review.records import Refusal, ReviewRecord
+from lossrank.review.servers.base import SORT, BaseServer
+from lossrank.review.servers.bulk import ChunkedLog
+from lossrank.review.servers.label_studio.api import LabelStudioApi
+from lossrank.review.servers.label_studio.record import answers, encode, screen
+from lossrank.review.servers.server import Account, Form, OnWait, ReviewError
+from scorer import RunDirectory
+
+
+class LabelStudioServer(BaseServer[LabelStudioApi]):
+    """A Label Studio server, seen with one token; a data set is a project, by its title."""
+
+    def __init__(self, api: LabelStudioApi) -> None:
+        super().__init__(api)
+        self._project = 0
+
+    def check_name(self, name: str) -> None:
+        if not 3 <= len(name) <= 50 or name != name.strip() or not name.isprintable():
+            raise ReviewError(f"Label Studio takes no project title {name!r}: 3 to 50 characters, no space at its ends")
+
+    def screen(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
+        return screen(records)
+
+    def open(self, name: str, form: Form) -> Place:
+        self._project = self._api.open_project(name, form)
+        return Place("label-studio", self._api.url, None, name)
+
+    def sending(self, place: Place, chunk_size: int, refused: Iterable[Refusal]) -> ChunkedLog:
+        return ChunkedLog(self._api, self._dataset(place), encode, chunk_size, refused)
+
+    def page(self, place: Place) -> str:
+        return f"{place.url}/projects/{self._project}/data"
+
+    def sort_hint(self, by: str) -> str:
+        return f"Order by {SORT[by]}, then Label Tasks As Displayed"
+
+    def answers(self, place: Place, run: RunDirectory) -> Iterator[Answer]:
+        self._project = self._api.open_project(place.name, None)
+        names = self._api.users()
+        for task in self._api.annotated(self._project):
+            yield from answers(task, run.data_fingerprint, names) or ()
+
+    def _dataset(self, place: Place) -> str:
+        return str(self._project)
+
+
+def connect(account: Account, on_wait: OnWait) -> LabelStudioServer:
+    """Make a client; no request is sent yet.
+
+    Raises:
+        ReviewError: the address or the token can't be used, or a workspace is asked for.
+    """
+    if account.workspace is not None:
+        raise ReviewError("Label Studio has no workspaces; leave out --workspace")
+    return LabelStudioServer(LabelStudioApi(account.url, account.api_key, on_wait=on_wait))

@@ -1,0 +1,274 @@
+"""The requests that logging to Rubrix 0.18 and Argilla 1.x and reading from them need, over httpx.
+
+Argilla 1.x is Rubrix under its later name: other headers, data sets in a named workspace, another way to read.
+Which of them answers is asked of the server.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import httpx
+
+from lossrank.review.servers.http import FIRST_WAIT, Fault, Refused, ReviewClient, Unavailable, broken, storing
+from lossrank.review.servers.rubrix.responses import (
+    Product,
+    detail_in,
+    object_in,
+    raise_for_answer,
+    raise_for_bulk,
+    reason_in,
+)
+from lossrank.review.servers.server import TOOLS, ReviewError
+
+_TASK = "TextClassification"
+_DATASET_NAME = re.compile(r"(?![-_])[a-z0-9_-]{1,200}")  # the index that holds the name may have 255 bytes
+_WORKSPACE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]*")
+_PAGE = 1000  # records
+_ANSWERED = {"status": ["Validated", "Discarded"]}
+_OF_AN_ANSWER = ("id", "status", "annotation", "last_updated")
+_Record = dict[str, Any]
+
+
+class RubrixApi(ReviewClient):
+    """A Rubrix or Argilla 1.x server, seen with one key in one workspace; ``tool`` is what it was called for.
+
+    Raises:
+        ReviewError: the URL is no http(s) address, the key can't stand in a header, or no workspace has that name.
+    """
+
+    example = "http://localhost:6900"
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str,
+        workspace: str | None = None,
+        *,
+        tool: str = "rubrix",
+        max_wait: float = 120.0,
+        timeout: float = 60.0,
+        on_wait: Callable[[str, float], None] = lambda reason, seconds: None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.title, self.variables = TOOLS[tool].title, TOOLS[tool].variables
+        super().__init__(url, api_key, max_wait, on_wait)
+        self.workspace = workspace
+        self._product: Product = Product(self.title, "", self.variables)  # until the server says more
+        headers = {"X-Rubrix-Api-Key": self._key, "X-Argilla-Api-Key": self._key}
+        if workspace is not None:
+            if not _WORKSPACE_NAME.fullmatch(workspace):
+                raise ReviewError(f"no workspace can be called {workspace!r}; letters, digits, - and _ are allowed")
+            headers |= {"X-Rubrix-Workspace": workspace, "X-Argilla-Workspace": workspace}
+        self._client = httpx.Client(
+            base_url=self._address,
+            auth=self._auth,
+            headers=headers,
+            timeout=httpx.Timeout(timeout, connect=10.0),
+            limits=httpx.Limits(max_keepalive_connections=0),  # after a 422 the server may reset a kept connection
+            transport=transport,
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def product(self) -> Product:
+        """Ask the server, once, which one it is.
+
+        Raises:
+            ReviewError: there is no server, or it is neither Rubrix nor Argilla.
+        """
+        if not self._product.version:
+            self._product = self.persist(self._ask_product, FIRST_WAIT)
+            self.title = self._product.title
+        return self._product
+
+    def open_dataset(self, name: str, *, make: bool = True) -> str:
+        """Check the key, the workspace and the data set, made where it is missing if ``make``; return the workspace.
+
+        Making it before the first bulk matters: a bulk that makes it, cut off and sent again, can empty it.
+
+        Raises:
+            ReviewError: no server or none that speaks so, the key refused, no such workspace or data set, or the data
+                set has another task.
+        """
+        check_name(name)
+        product = self.product()
+        if product.major > 1:
+            raise ReviewError(f"{product} answers at {self.url}; call it argilla, not rubrix")
+        return self.persist(lambda: self._open_dataset(name, product, make), FIRST_WAIT)
+
+    def existing_ids(self, name: str, ids: list[str]) -> set[str]:
+        return {str(record.get("id")) for record in self._records(name, {"ids": ids}, ("id",), None)}
+
+    def reviewed(self, name: str) -> Iterator[_Record]:
+        """Yield the records that a person validated or discarded: id, status, annotation, last_updated.
+
+        Raises:
+            ReviewError: the data set can't be read, or the server stays away for too long.
+        """
+        after: str | None = None
+        while records := self.persist(partial(self._reviewed_page, name, after)):
+            yield from records
+            after = str(records[-1]["id"])
+
+    def bulk(self, name: str, records: list[bytes]) -> None:
+        """Store encoded records; one that has the id of an earlier one replaces it, and what a person did to it.
+
+        Raises:
+            Refused: the server turned at least one record down.
+            Fault: it failed without a word on why; any part may be stored.
+            Unavailable: ask again later; any part may be stored.
+            ReviewError: the key, the workspace or the data set is gone.
+        """
+        body = b'{"tags":{},"metadata":{},"records":[' + b",".join(records) + b"]}"
+        with storing():
+            response = self._client.post(
+                f"/api/datasets/{name}/{_TASK}:bulk", content=body, headers={"Content-Type": "application/json"}
+            )
+        try:
+            raise_for_bulk(response)
+        except Refused as error:
+            raise Refused(self._safe(error), error.positions, stored=error.stored) from None
+        except Fault as error:
+            raise Fault(self._safe(error)) from None
+        answer = self._object(self._good(response).content)
+        processed, failed = answer.get("processed"), answer.get("failed", 0)
+        if processed != len(records) or failed:
+            raise Fault(f"of {len(records)} records the server took {processed}, of which {failed} failed")
+
+    def _ask_product(self) -> Product:
+        response = self._send("GET", "/api/_info")
+        if response.status_code != 404:
+            self._good(response)
+        said = _object_or_empty(response)
+        if not said:  # Argilla 2 answers with its page
+            said = _object_or_empty(self._send("GET", "/api/v1/version"))
+        for title, key in (("Rubrix", "rubrix_version"), ("Argilla", "version")):
+            if re.match(r"\d+\.", version := str(said.get(key))):
+                return Product(title, version, self.variables)
+        self._good(response)
+        raise self._stranger("no version at /api/_info")
+
+    def _open_dataset(self, name: str, product: Product, make: bool) -> str:
+        me = self._object(self._good(self._send("GET", "/api/me")).content)
+        user = me.get("username")
+        if not isinstance(user, str):
+            raise self._stranger("no user name at /api/me")
+        allowed = sorted({str(other) for other in me.get("workspaces") or []} - {""})
+        workspace = self.workspace or user
+        if product.title == "Argilla":
+            workspace = self.workspace or (allowed[0] if len(allowed) == 1 else user)
+            if workspace not in allowed:
+                raise self._no_workspace(self.workspace, allowed)
+            self._client.headers["X-Argilla-Workspace"] = workspace
+        response = self._send("GET", f"/api/datasets/{name}")
+        if response.status_code == 404 and detail_in(response.content)[1].get("type") == "Workspace":
+            raise self._no_workspace(self.workspace, sorted({user, *allowed}))
+        if response.status_code == 404 and detail_in(response.content)[0] == "EntityNotFoundError":
+            if not make:
+                raise ReviewError(
+                    f"{self.title} at {self.url} has no data set {name!r} in the workspace {workspace!r}; "
+                    "see --name and --workspace"
+                )
+            response = self._send("POST", "/api/datasets", {"name": name, "task": _TASK})
+            if response.status_code == 409:  # somebody else was quicker, or the first answer was lost
+                response = self._send("GET", f"/api/datasets/{name}")
+        task = self._object(self._good(response).content).get("task")
+        if task != _TASK:
+            raise ReviewError(f"the data set {name!r} on the server is for {task}, not {_TASK}; choose another --name")
+        return workspace
+
+    def _no_workspace(self, workspace: str | None, allowed: list[str]) -> ReviewError:
+        wanted = f"workspace {workspace!r} for this key" if workspace else "workspace of the user's own"
+        return ReviewError(
+            f"{self.title} at {self.url} has no {wanted}, only {', '.join(allowed)}; "
+            f"set --workspace or {self.variables}_WORKSPACE to one of them"
+        )
+
+    def _reviewed_page(self, name: str, after: str | None) -> list[_Record]:
+        records = self._records(name, _ANSWERED, _OF_AN_ANSWER, after)
+        return [{key: record.get(key) for key in _OF_AN_ANSWER} for record in records]
+
+    def _records(self, name: str, query: _Record, fields: tuple[str, ...], after: str | None) -> Iterator[_Record]:
+        """Yield at most a page of the records that a query finds, by id, from the one after ``after`` on."""
+        if self._product.title == "Argilla":
+            body = {"query": query, "fields": fields, "next_idx": after}
+            response = self._send("POST", f"/api/datasets/{name}/records/:search?limit={_PAGE}", body)
+            if b"index_closed_exception" in response.content and not response.is_success:
+                raise _closed(name)
+            records = self._object(self._good(response).content).get("records")
+            if not isinstance(records, list):
+                raise self._stranger("no records")
+            yield from records
+            return
+        parameters = httpx.QueryParams({"limit": _PAGE, **({"id_from": after} if after else {})})
+        for line in self._lines(f"/api/datasets/{name}/{_TASK}/data?{parameters}", query):
+            record = self._object(line)
+            if "detail" in record:  # an error in the middle of a good answer
+                if "ClosedIndexError" in str(detail_in(line)[1].get("type")):
+                    raise _closed(name)
+                raise Unavailable(reason_in(line))
+            yield record
+
+    def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        try:
+            return self._client.request(method, path, json=body)
+        except httpx.RequestError as error:
+            raise Unavailable(broken(error)) from None
+
+    def _lines(self, path: str, body: dict[str, Any]) -> Iterator[bytes]:
+        """Stream the lines of an answer; only a line feed ends one, since texts may hold other line ends."""
+        rest = b""
+        try:
+            with self._client.stream("POST", path, json=body) as response:
+                if not response.is_success:
+                    response.read()
+                    self._good(response)
+                for part in response.iter_bytes():
+                    *lines, rest = (rest + part).split(b"\n")
+                    yield from (line for line in lines if line.strip())
+        except httpx.RequestError as error:
+            raise Unavailable(broken(error)) from None
+        if rest.strip():
+            yield rest
+
+    def _good(self, response: httpx.Response) -> httpx.Response:
+        try:
+            raise_for_answer(response, self._product)
+        except ReviewError as error:
+            raise ReviewError(f"{self.title} at {self.url}: {self._safe(error)}") from None
+        return response
+
+    def _object(self, content: bytes) -> dict[str, Any]:
+        try:
+            return object_in(content)
+        except ValueError:
+            raise self._stranger("no JSON object") from None
+
+
+def _closed(name: str) -> ReviewError:
+    return ReviewError(f"the data set {name!r} is closed; open it on the server and run this again")
+
+
+def check_name(name: str) -> None:
+    """Pass a data set name that Rubrix takes.
+
+    Raises:
+        ReviewError: it doesn't; the message suggests one that it does.
+    """
+    if not _DATASET_NAME.fullmatch(name):
+        fixed = re.sub(r"[^a-z0-9_-]+", "_", name.lower()).strip("-_")[:200]
+        fix = f"; for example {fixed!r}" if fixed else ""
+        raise ReviewError(
+            f"Rubrix takes no data set name {name!r}: 1 to 200 of the characters a-z, 0-9, - and _, "
+            f"the first a letter or digit{fix}"
+        )
+
+
+def _object_or_empty(response: httpx.Response) -> dict[str, Any]:
+    try:
+        return object_in(response.content) if response.is_success else {}
+    except ValueError:
+        return {}

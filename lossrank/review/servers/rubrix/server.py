@@ -1,0 +1,57 @@
+"""Rubrix 0.18, and Argilla 1.x as it was called later, as a review server."""
+
+from collections.abc import Iterable, Iterator
+
+from lossrank.review.decision import Answer, Place
+from lossrank.review.records import Refusal, ReviewRecord
+from lossrank.review.servers.base import SORT, BaseServer
+from lossrank.review.servers.bulk import ChunkedLog
+from lossrank.review.servers.rubrix.api import RubrixApi, check_name
+from lossrank.review.servers.rubrix.record import answer, encode, screen
+from lossrank.review.servers.server import Account, Form, OnWait, ReviewError
+from scorer import RunDirectory
+
+
+class RubrixServer(BaseServer[RubrixApi]):
+    """A Rubrix or Argilla 1.x server, seen with one key in one workspace; ``tool`` is what `log` and `pull` call it."""
+
+    def __init__(self, api: RubrixApi, tool: str = "rubrix") -> None:
+        super().__init__(api)
+        self._tool = tool
+
+    def check_name(self, name: str) -> None:
+        check_name(name)
+
+    def screen(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
+        return screen(records)
+
+    def open(self, name: str, form: Form) -> Place:
+        return Place(self._tool, self._api.url, self._api.open_dataset(name), name)
+
+    def sending(self, place: Place, chunk_size: int, refused: Iterable[Refusal]) -> ChunkedLog:
+        return ChunkedLog(self._api, place.name, encode, chunk_size, refused)
+
+    def page(self, place: Place) -> str:
+        return f"{place.url}/datasets/{place.workspace}/{place.name}"
+
+    def sort_hint(self, by: str) -> str:
+        return f"Sort, Metadata.{SORT[by]}"
+
+    def answers(self, place: Place, run: RunDirectory) -> Iterator[Answer]:
+        self._api.open_dataset(place.name, make=False)
+        for record in self._api.reviewed(place.name):
+            try:
+                said = answer(record, run.data_fingerprint, run.data_name)
+            except ValueError as error:
+                raise ReviewError(f"{self._api.title} at {self._api.url}: {error}") from None
+            if said is not None:
+                yield said
+
+
+def connect(account: Account, on_wait: OnWait) -> RubrixServer:
+    """Make a client; no request is sent yet.
+
+    Raises:
+        ReviewError: the address or the key can't be used.
+    """
+    return RubrixServer(RubrixApi(account.url, account.api_key, account.workspace, on_wait=on_wait))

@@ -1,0 +1,27 @@
+"""Python and Arrow values as JSON that every reader takes."""
+
+import base64
+import datetime
+import json
+import math
+from typing import Any
+
+
+def json_line(value: Any) -> str:
+    """Return JSON that every reader takes, on one line: what is no number is null, bytes are base64, dates are ISO."""
+    return json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has words for it."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    return value if value is None or isinstance(value, str | int | float) else str(value)

@@ -1,0 +1,82 @@
+"""Ranked rows as a table and as JSON records."""
+
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+
+from lossrank.tables.values import records
+from scorer import RankedRow, RunDirectory
+
+
+def ranking_table(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) -> pa.Table:
+    """Return ranked rows with their scores and every column of ``source``, [len(ranked)] rows."""
+    names = run.class_names
+    scores = pa.table(
+        {
+            "rank": pa.array([row.rank for row in ranked], pa.int64()),
+            "row": pa.array([row.row for row in ranked], pa.int64()),
+            "loss": pa.array([row.loss for row in ranked], pa.float32()),
+            "given": pa.array([None if row.label is None else names[row.label] for row in ranked], pa.string()),
+            "predicted": pa.array([names[row.predicted] for row in ranked], pa.string()),
+            "label_prob": pa.array([row.label_prob for row in ranked], pa.float32()),
+            "top_prob": pa.array([row.top_prob for row in ranked], pa.float32()),
+            "margin": pa.array([row.margin for row in ranked], pa.float32()),
+            "entropy": pa.array([row.entropy for row in ranked], pa.float32()),
+            "n_tokens": pa.array([row.n_tokens for row in ranked], pa.int32()),
+            "truncated": pa.array([row.truncated for row in ranked], pa.bool_()),
+            "precision": pa.array([row.precision for row in ranked], pa.string()),
+        }
+    )
+    return with_source_columns(scores, source)
+
+
+def with_source_columns(table: pa.Table, source: pa.Table) -> pa.Table:
+    """Return a table with every column of ``source``, of the same rows, beside its own.
+
+    One that is named like a column of the table gets the prefix ``source_``, as often as it takes to be its own name.
+    """
+    own = table.column_names
+    taken = {*own, *source.column_names}
+    for column in source.column_names:
+        name = column
+        if name in own:
+            while name in taken:
+                name = f"source_{name}"
+            taken.add(name)
+        table = table.append_column(name, source.column(column))
+    return table
+
+
+def precision_note(run: RunDirectory, ranked: list[RankedRow]) -> str | None:
+    """Return how many of the rows have int8 numbers, and what would have them in fp32; None if there are none."""
+    in_int8 = sum(row.precision == "int8" for row in ranked)
+    if not in_int8:
+        return None
+    options = run.manifest["options"]
+    if options["precision"] == "screen":
+        why = (
+            f"this screen has the {options['screen_top']:,} worst losses of all rows in fp32; for more of them score "
+            "with a larger --screen-top, for other orders and filters with --precision fp32"
+        )
+    else:
+        why = "score with --precision screen or fp32 for exact ones"
+    return f"{in_int8:,} of these {len(ranked):,} rows have int8 numbers: {why}."
+
+
+def ranking_records(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) -> list[dict[str, Any]]:
+    """Return ranked rows as JSON has them: each ``RankedRow``, the names of its classes and its source columns.
+
+    Raises:
+        RunError: a source column is of a type that has no words in JSON.
+    """
+    names = run.class_names
+    return [
+        {
+            **asdict(row),
+            "given_name": None if row.label is None else names[row.label],
+            "predicted_name": names[row.predicted],
+            "source": columns,
+        }
+        for row, columns in zip(ranked, records(source), strict=True)
+    ]

@@ -1,0 +1,74 @@
+"""A table as a file: Parquet, CSV or JSON lines."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from lossrank.tables.json_values import json_line
+from lossrank.tables.values import UNWRITABLE, column_values, raw_records, unwritable
+from scorer import RunError
+from scorer.files import write_atomically
+from scorer.run.protect import refuse_existing
+
+
+def check_output(output: Path, force: bool) -> None:
+    """Refuse a file that can't be written, before any work is done.
+
+    Raises:
+        RunError: the ending is not one of .parquet, .csv, .jsonl, its folder is not there, it is a folder itself, or
+            it is there (without ``force``).
+    """
+    if output.suffix.lower() not in _WRITERS:
+        raise RunError(f"{output} must end in {', '.join(_WRITERS)}, which says the format")
+    refuse_existing(output, force)
+
+
+def write_table(table: pa.Table, output: Path) -> None:
+    """Write a table as the format its name ends in, whole or not at all.
+
+    Raises:
+        RunError: the disk is full, the folder can't be written, or the format can't hold a column, which is named.
+    """
+    write = _WRITERS[output.suffix.lower()]
+    try:
+        write_atomically(output, lambda stream: write(table, stream))
+    except UNWRITABLE as error:
+        raise unwritable(table, lambda part: write(part, io.BytesIO()), f"to {output}", error) from error
+
+
+def _write_csv(table: pa.Table, stream: IO[bytes]) -> None:
+    for i, column in enumerate(table.schema):
+        if not any(test(column.type) for test in _AS_THEY_ARE):
+            values = [_cell(value) for value in column_values(table.column(i))]
+            table = table.set_column(i, column.name, pa.array(values, pa.string()))
+    pa.csv.write_csv(table, stream)
+
+
+def _cell(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json_line(value)
+
+
+def _write_jsonl(table: pa.Table, stream: IO[bytes]) -> None:
+    for record in raw_records(table):
+        stream.write(json_line(record).encode() + b"\n")
+
+
+_AS_THEY_ARE = (
+    pa.types.is_boolean,
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_decimal,
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_null,
+)
+_WRITERS: dict[str, Callable[[pa.Table, IO[bytes]], None]] = {
+    ".parquet": lambda table, stream: pq.write_table(table, stream, compression="zstd"),
+    ".csv": _write_csv,
+    ".jsonl": _write_jsonl,
+}

@@ -1,0 +1,130 @@
+"""Gates: conditions on a run's summary, such as ``mean_loss > 0.5``, that a nightly job fails on."""
+
+import math
+import operator
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from scorer.errors import RunError
+from scorer.pipeline.summary import speed
+from scorer.run.schema import (
+    BAD_LOGITS_STATUS,
+    INVALID_TEXT,
+    NO_LABEL_STATUS,
+    NO_MEMORY_STATUS,
+    NO_TEXT,
+    OK,
+    UNKNOWN_LABEL_STATUS,
+    UNREADABLE,
+)
+from scorer.text import nearest
+
+# The numbers of a summary, with their units, then the statuses: each the share of the rows that have it.
+NUMBERS = {
+    "rows": "rows",
+    "mean_loss": "nats",
+    "accuracy": "0..1",
+    "truncated": "rows",
+    "truncated_share": "0..1",
+    "duplicates": "rows",
+    "tokens": "tokens",
+    "padding": "0..1",
+    "rows_per_second": "rows/s",
+    "peak_memory_bytes": "bytes",
+}
+STATUSES = (
+    OK,
+    NO_LABEL_STATUS,
+    UNKNOWN_LABEL_STATUS,
+    NO_TEXT,
+    INVALID_TEXT,
+    UNREADABLE,
+    BAD_LOGITS_STATUS,
+    NO_MEMORY_STATUS,
+)
+NAMES = (*NUMBERS, *STATUSES)
+
+_OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+_GATE = re.compile(r"\s*([A-Za-z_]+)\s*([<>=!]+)\s*(\S+)\s*")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A condition that must not hold: ``NAME OP NUMBER``."""
+
+    name: str
+    op: str
+    number: float
+
+    @classmethod
+    def parse(cls, text: str) -> "Gate":
+        """Read a gate.
+
+        Raises:
+            RunError: it is not ``NAME OP NUMBER``, or one of the three is not known.
+        """
+        parts = _GATE.fullmatch(text)
+        if parts is None:
+            raise RunError(f"the gate {text!r} must be NAME OP NUMBER, such as 'mean_loss > 0.5'; {_names()}")
+        name, op, written = parts.groups()
+        if name not in NAMES:
+            raise RunError(f"the gate {text!r} has no known name{nearest(name, list(NAMES))}; {_names()}")
+        if op not in _OPERATORS:
+            raise RunError(f"the gate {text!r} has the operator {op!r}; it must be one of: {' '.join(_OPERATORS)}")
+        # float() alone would also take 1_0 and the digits of every script.
+        number = float(written) if _NUMBER.fullmatch(written) else math.nan
+        if not math.isfinite(number):
+            raise RunError(f"the gate {text!r} compares with {written!r}; it must be a number such as 0.5")
+        return cls(name, op, number)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.op} {_plain(self.number)}"
+
+    def failure(self, summary: dict[str, Any]) -> str | None:
+        """Return why a run of such a summary fails, None if it passes; a number that there is none of fails."""
+        value = _value(self.name, summary)
+        if value is None:
+            return f"{self}: {_why_none(self.name, summary)}"
+        return f"{self}: {self.name} is {value:.6g}" if _OPERATORS[self.op](value, self.number) else None
+
+
+def failures(gates: Iterable[Gate], summary: dict[str, Any]) -> list[str]:
+    """Return why a run of such a summary fails its gates, in their order; empty if it passes all."""
+    return [why for gate in gates if (why := gate.failure(summary))]
+
+
+def _value(name: str, summary: dict[str, Any]) -> float | None:
+    if name in STATUSES:
+        return float(summary["by_status"].get(name, 0) / summary["rows"])
+    if name == "truncated_share":
+        return float(summary["truncated"] / summary["rows"])
+    if name == "rows_per_second":
+        return speed(summary["rows"], summary["kept_rows"], summary["seconds"])
+    value = summary[name]
+    return None if value is None else float(value)
+
+
+def _why_none(name: str, summary: dict[str, Any]) -> str:
+    if name == "rows_per_second":
+        return f"{name} was not measured, as every row had been scored before this process began"
+    statuses = ", ".join(f"{status} {count:,}" for status, count in summary["by_status"].items())
+    return f"the run has no {name}, as no row has a loss (rows by status: {statuses})"
+
+
+def _names() -> str:
+    return f"names: {', '.join(NAMES)}"
+
+
+def _plain(number: float) -> str:
+    """Write a number as a person would, losing nothing of it."""
+    return repr(number).removesuffix(".0")

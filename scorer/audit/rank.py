@@ -1,0 +1,191 @@
+"""rank(): the worst rows of a run, in bounded memory, and their source columns joined back by row.
+
+Only the columns that the order needs are read, a shard or a part of a large one at a time, and only the worst so far
+are kept; the rest of the chosen rows' scores are read at the end from the shards that hold them.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from scorer.data.reopen import reopen_source
+from scorer.data.source import Data
+from scorer.errors import RunError
+from scorer.layout import MANIFEST
+from scorer.run.directory import RunDirectory, refuse_columns
+from scorer.run.manifest import damaged
+from scorer.text import fold, nearest
+
+TOP_K = 500  # rows, where it is not said how many
+Keys = NDArray[np.float64]
+
+# Each measure's column and sign: keys ascend from the worst row.
+_MEASURES: dict[str, tuple[str, float]] = {
+    "loss": ("loss", -1.0),
+    "margin": ("margin", 1.0),
+    "self-confidence": ("label_prob", 1.0),
+    "entropy": ("entropy", -1.0),
+}
+MEASURES = tuple(_MEASURES)
+
+
+@dataclass(frozen=True)
+class RankedRow:
+    """One row of a ranking: ``rank`` counts from 1, the worst; ``row`` from 0, its place in the data.
+
+    ``label`` and ``predicted`` are class indices, ``probs`` [C] the softmax; loss and entropy are in nats.
+    ``precision`` is that of the numbers, ``fp32`` or ``int8``. What needs a label is None where the row has none.
+    """
+
+    rank: int
+    row: int
+    id: str | None
+    label: int | None
+    predicted: int
+    loss: float | None
+    label_prob: float | None
+    top_prob: float
+    margin: float | None
+    entropy: float
+    n_tokens: int
+    truncated: bool
+    precision: str
+    probs: tuple[float, ...]
+
+
+def rank(
+    run: RunDirectory | str | Path,
+    top_k: int | None = None,
+    *,
+    by: str = "loss",
+    per_class: int | None = None,
+    pair: tuple[str, str] | str | None = None,
+) -> list[RankedRow]:
+    """Return the worst rows of a run, worst first; ties are in row order.
+
+    Args:
+        run: a finished run, or its directory.
+        top_k: how many rows; 500 unless ``per_class`` is given. There may be fewer rows with that measure.
+        by: ``loss`` or ``entropy`` (high is bad), ``margin`` or ``self-confidence`` (low is bad). ``entropy`` also
+            ranks rows without a label.
+        per_class: the worst rows of each given class instead, in one list.
+        pair: only rows of one given and one predicted class, as names, ``("World", "Sports")`` or
+            ``"World:Sports"``.
+
+    Raises:
+        RunError: an unknown measure or class, a count below 1, ``top_k`` and ``per_class`` both given, or a run that
+            has no row with that measure (no labels).
+    """
+    run = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
+    if by not in _MEASURES:
+        raise RunError(f"can't rank by {by!r}{nearest(by, list(MEASURES))}; it must be one of: {', '.join(MEASURES)}")
+    if top_k is not None and per_class is not None:
+        raise RunError("--top (top_k) and --per-class (per_class) are two ways to say how many rows; give one of them")
+    for name, count in (("top_k", top_k), ("per_class", per_class)):
+        if count is not None and count < 1:
+            raise RunError(f"{name} is {count}; it must be at least 1")
+    wanted_pair = None if pair is None else _parse_pair(pair, run.class_names)
+    rows = _worst(run, by, top_k or TOP_K, per_class, wanted_pair)
+    if not len(rows) and wanted_pair is None:
+        hint = "" if by == "entropy" else "; rank by entropy, which needs no label"
+        raise RunError(f"{run.path} has no row with a {by} (rows by status: {_statuses(run)}){hint}")
+    return _read_rows(run, rows)
+
+
+def join_source(
+    run: RunDirectory, ranked: list[RankedRow], data: Data | None = None, *, scored_only: bool = False
+) -> pa.Table:
+    """Return every source column of ranked rows, in their order, a table of ``len(ranked)`` rows.
+
+    ``data`` is where the data lies now, if it has moved. With ``scored_only`` no column is read but those that were
+    scored: text, the other text of a pair, label and id.
+
+    Raises:
+        SourceError: the data is gone, or its content is not what was scored.
+        RunError: the run names a column that the data, which is what was scored, does not have.
+    """
+    source = reopen_source(run.manifest["data"]["spec"], run.data_fingerprint, data)
+    refuse_columns(run, source)
+    scored = list(dict.fromkeys(name for name in run.columns.values() if name is not None))
+    return source.take(np.array([row.row for row in ranked], dtype=np.int64), scored if scored_only else None)
+
+
+def _worst(
+    run: RunDirectory, by: str, top_k: int, per_class: int | None, pair: tuple[int, int] | None
+) -> NDArray[np.int64]:
+    """Return the rows [<= k] in order, holding no more than the worst so far and one batch."""
+    column, sign = _MEASURES[by]
+    keys: Keys = np.zeros(0)
+    rows = np.zeros(0, dtype=np.int64)
+    labels = np.zeros(0, dtype=np.int64)
+    for batch in run.batches(["row", column, "label", "predicted"]):
+        keep = batch[column].is_valid().to_numpy(zero_copy_only=False)
+        label = batch["label"].fill_null(-1).to_numpy(zero_copy_only=False)
+        predicted = batch["predicted"].fill_null(-1).to_numpy(zero_copy_only=False)
+        if pair is not None:
+            keep &= (label == pair[0]) & (predicted == pair[1])
+        if per_class is not None:
+            keep &= label >= 0
+        values = sign * batch[column].fill_null(math.nan).to_numpy(zero_copy_only=False).astype(np.float64)
+        if per_class is None and len(keys) == top_k:
+            keep &= values < keys[-1]  # as bad as the last of them is not bad enough: it comes later
+            if not keep.any():
+                continue
+        keys = np.concatenate([keys, values[keep]])
+        rows = np.concatenate([rows, batch["row"].to_numpy()[keep]])
+        labels = np.concatenate([labels, label[keep]])
+        order = np.lexsort((rows, keys))
+        order = order[_first_of_each(labels[order], per_class)] if per_class is not None else order[:top_k]
+        keys, rows, labels = keys[order], rows[order], labels[order]
+    return rows
+
+
+def _first_of_each(labels: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+    """Mark the first ``count`` places of every label [n]."""
+    mark = np.zeros(len(labels), dtype=np.bool_)
+    for label in np.unique(labels):
+        mark[np.flatnonzero(labels == label)[:count]] = True
+    return mark
+
+
+def _read_rows(run: RunDirectory, rows: NDArray[np.int64]) -> list[RankedRow]:
+    """Read the scores of rows, in the given order, from the shards that hold them."""
+    table = run.take(np.sort(rows)).drop_columns(["status", "int8_loss"])
+    found: dict[int, dict[str, Any]] = {int(record["row"]): record for record in table.to_pylist()}
+    ranked = []
+    for place, row in enumerate(rows.tolist(), start=1):
+        record = found[row]
+        probs = record.pop("probs")
+        if len(probs) != len(run.class_names):
+            classes = f"it names {len(run.class_names)} classes, the shards have {len(probs)}"
+            raise damaged(run.path / MANIFEST, classes)
+        ranked.append(RankedRow(rank=place, probs=tuple(probs), **record))
+    return ranked
+
+
+def _parse_pair(pair: tuple[str, str] | str, class_names: tuple[str, ...]) -> tuple[int, int]:
+    """Return the indices of a given and a predicted class; a class name may hold a colon itself."""
+    folded = {fold(name): i for i, name in enumerate(class_names)}
+    if isinstance(pair, str):
+        cuts = [i for i, character in enumerate(pair) if character == ":"]
+        splits = [(pair[:i], pair[i + 1 :]) for i in cuts]
+        if not splits:
+            raise RunError(f"pair is {pair!r}; it must be GIVEN:PREDICTED, two of: {', '.join(class_names)}")
+        pair = next((split for split in splits if all(fold(name) in folded for name in split)), splits[0])
+    for name in pair:
+        if fold(name) not in folded:
+            raise RunError(
+                f"no class {name!r}{nearest(name, list(class_names))} in the pair; the classes are: "
+                f"{', '.join(class_names)}"
+            )
+    return folded[fold(pair[0])], folded[fold(pair[1])]
+
+
+def _statuses(run: RunDirectory) -> str:
+    counts = (run.manifest.get("summary") or {}).get("by_status", {})
+    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"

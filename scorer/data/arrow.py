@@ -1,0 +1,129 @@
+"""Arrow types and arrays of any kind as plain ones that every compute function takes."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+_HASHED_ROWS = 4096
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Say whether a column of this type holds text (dictionary-encoded text too)."""
+    if pa.types.is_dictionary(kind):
+        return is_text(kind.value_type)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type of a column's values, which of a dictionary-encoded one is that of its dictionary."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def text_array(values: list[str | None]) -> pa.Array:
+    """Make a string array; escaped bytes of invalid UTF-8 go in as they were, for the row's status to tell."""
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError:
+        return pa.array([None if value is None else _raw(value) for value in values], pa.binary()).view(pa.string())
+
+
+def valid_text(array: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Return an array with bytes of text that aren't UTF-8 replaced by U+FFFD, in dictionaries and nested too.
+
+    One that holds none is returned as it is.
+    """
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid:
+        if isinstance(array, pa.ChunkedArray):
+            return pa.chunked_array([valid_text(chunk) for chunk in array.chunks], array.type)
+        return _mended(array)
+    return array
+
+
+def _mended(array: pa.Array) -> pa.Array:
+    kind = array.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return pa.ExtensionArray.from_storage(kind, valid_text(array.storage))
+    if pa.types.is_dictionary(kind):
+        return pa.DictionaryArray.from_arrays(array.indices, valid_text(array.dictionary), ordered=kind.ordered)
+    if pa.types.is_struct(kind):
+        children = [valid_text(array.field(i)) for i in range(kind.num_fields)]
+        return pa.StructArray.from_arrays(children, fields=list(kind), mask=array.is_null())
+    if pa.types.is_nested(kind) and not pa.types.is_union(kind):  # every kind of list, and maps
+        own = array.buffers()[: kind.num_buffers]
+        children = [valid_text(array.values)]
+        return pa.Array.from_buffers(kind, len(array), own, offset=array.offset, children=children)
+    if is_text(kind):
+        raw = array.cast(pa.large_binary()).to_pylist()
+        return pa.array([None if value is None else value.decode(errors="replace") for value in raw], kind)
+    return array
+
+
+def _raw(value: str) -> bytes:
+    try:
+        return value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell
+        return value.encode("utf-8", "surrogatepass")
+
+
+def hash_rows(digest: Any, rows: pa.Table | pa.RecordBatch) -> None:
+    """Add rows to a hash, the same however they are chunked or sliced."""
+    bare = rows.replace_schema_metadata(None)
+    for start in range(0, len(bare), _HASHED_ROWS):
+        # A serialised batch leaves the values of dictionaries out.
+        part = bare.slice(start, _HASHED_ROWS).cast(decoded(bare.schema))
+        # Taken rows have buffers of their own.
+        taken = part.take(pa.array(np.arange(len(part))))
+        for batch in taken.combine_chunks().to_batches() if isinstance(taken, pa.Table) else [taken]:
+            digest.update(batch.serialize())
+
+
+def decoded(schema: pa.Schema) -> pa.Schema:
+    """Return a schema with dictionary-encoded columns as plain ones."""
+    for i, field in enumerate(schema):
+        schema = schema.set(i, field.with_type(plain_type(field.type)))
+    return schema
+
+
+def plain_array(array: pa.Array) -> pa.Array:
+    """Return an array's values [n] without a dictionary."""
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+
+
+def without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows that hold no more than their own values: taken of others, they'd keep all of a dictionary's."""
+    return pa.RecordBatch.from_arrays(list(map(plain_array, batch.columns)), schema=decoded(batch.schema))
+
+
+def readable(schema: pa.Schema) -> pa.Schema:
+    """Return a schema with types that little of pyarrow can handle as plain ones.
+
+    Those are Arrow's views, which polars writes, and run-end encoding.
+    """
+    for i, field in enumerate(schema):
+        kind = field.type.value_type if pa.types.is_run_end_encoded(field.type) else field.type
+        schema = schema.set(i, field.with_type(_without_views(kind)))
+    return schema
+
+
+def _without_views(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    if pa.types.is_binary_view(kind):
+        return pa.large_binary()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        make = pa.list_ if pa.types.is_list(kind) else pa.large_list
+        return make(kind.value_field.with_type(_without_views(kind.value_type)))
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_without_views(field.type)) for field in kind])
+    return kind
+
+
+def _without_runs(array: pa.Array) -> pa.Array:
+    """Return a run-end encoded array with each value as often as it stands for."""
+    # pyarrow's own run_end_decode knows neither dictionaries nor views.
+    values = array.values.cast(_without_views(array.type.value_type))
+    places = np.arange(array.offset, array.offset + len(array))
+    return values.take(pa.array(np.searchsorted(array.run_ends.to_numpy(), places, side="right")))

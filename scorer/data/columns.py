@@ -1,0 +1,139 @@
+"""Which columns hold the text, the label and the id: as named by the user, or guessed and said."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from scorer.data.arrow import is_text, plain_type
+from scorer.errors import SourceError
+from scorer.text import nearest
+
+_TEXTS = ("text", "sentence", "content", "review", "document", "body", "comment", "headline", "title", "question")
+_PAIRS = (("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"), ("text1", "text2"))
+_LABELS = ("label", "labels", "class", "category", "target")
+KNOWN = frozenset({*_TEXTS, *(name for pair in _PAIRS for name in pair), *_LABELS})
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The names of the columns to read; ``guessed`` says which of them the user did not name."""
+
+    text: str
+    text_pair: str | None
+    label: str | None
+    id: str | None
+    guessed: tuple[str, ...] = ()
+
+    def names(self) -> list[str]:
+        """Return the columns to read, each once."""
+        return list(dict.fromkeys(name for name in (self.text, self.text_pair, self.label, self.id) if name))
+
+    def as_dict(self) -> dict[str, str | None]:
+        return {"text": self.text, "text_pair": self.text_pair, "label": self.label, "id": self.id}
+
+
+def choose_columns(
+    schema: pa.Schema,
+    text: str | None = None,
+    text_pair: str | None = None,
+    label: str | None = None,
+    id: str | None = None,
+    *,
+    class_labels: Iterable[str] = (),
+) -> Columns:
+    """Check the named columns and guess those that aren't named (never the id).
+
+    ``class_labels`` are the columns whose class names the data knows: an only one is the label.
+
+    Raises:
+        SourceError: a named column is not there (the nearest name is given), a text column does not hold text, a
+            label column holds neither text nor numbers, an id column nothing that can be an id or times of a zone
+            that is not known here, or no text column was named and none could be guessed.
+    """
+    for name in (text, text_pair, label, id):
+        if name is not None and name not in schema.names:
+            raise SourceError(
+                f"no column {name!r}{nearest(name, schema.names)}; the columns are: {', '.join(schema.names)}",
+                quotes_data=True,
+            )
+    guessed = []
+    if text is None:
+        text, pair = _guess_text(schema, {text_pair, label, None if id in _TEXTS else id})
+        guessed.append("text")
+        if pair and text_pair is None:
+            text_pair = pair
+            guessed.append("text_pair")
+    if label is None:
+        label = next((name for name in _LABELS if name in schema.names and name not in (text, text_pair)), None)
+        if label is None and len(known := [name for name in class_labels if name not in (text, text_pair)]) == 1:
+            label = known[0]
+        guessed.append("label")
+    for name, option in ((text, "--text-column"), (text_pair, "--text-pair-column")):
+        if name is not None and not is_text(schema.field(name).type):
+            texts = ", ".join(field.name for field in schema if is_text(field.type)) or "none"
+            raise SourceError(
+                f"column {name!r} holds {schema.field(name).type}, not text; columns of text: {texts} ({option})",
+                quotes_data=True,
+            )
+    if label is not None and not _is_label(schema.field(label).type):
+        raise SourceError(
+            f"column {label!r} holds {schema.field(label).type}; labels are text or whole numbers, one a row "
+            "(--label-column)",
+            quotes_data=True,
+        )
+    if id is not None and not _is_id(schema.field(id).type):
+        raise SourceError(
+            f"column {id!r} holds {schema.field(id).type}; an id is text, a number or a date (--id-column)",
+            quotes_data=True,
+        )
+    if id is not None:
+        _refuse_unwritable(id, schema.field(id).type)
+    return Columns(text, text_pair, label, id, tuple(guessed))
+
+
+def _is_label(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_label(kind.value_type)
+    return is_text(kind) or any(
+        test(kind) for test in (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_null)
+    )
+
+
+def _is_id(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_id(kind.value_type)
+    if pa.types.is_interval(kind):
+        return False
+    tests = (pa.types.is_primitive, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null)
+    return is_text(kind) or any(test(kind) for test in tests)
+
+
+def _refuse_unwritable(id: str, kind: pa.DataType) -> None:
+    """Refuse ids that can't be turned into text: times of a zone that this system has no data of."""
+    try:
+        pa.nulls(1, plain_type(kind)).cast(pa.string())
+    except pa.ArrowException as error:
+        raise SourceError(
+            f"column {id!r} holds {kind}, which can't be written as text ({error}); name another column, or install "
+            "the system's time zones (--id-column)",
+            quotes_data=True,
+        ) from error
+
+
+def _guess_text(schema: pa.Schema, named: set[str | None]) -> tuple[str, str | None]:
+    """Guess the text column, or the pair of them, among the columns that are not named for something else."""
+    free = [name for name in schema.names if name not in named]
+    texts = [name for name in free if is_text(schema.field(name).type) and name not in _LABELS]
+    for name in _TEXTS:
+        if name in texts:
+            return name, None
+    for first, second in _PAIRS:
+        if first in free and second in free:
+            return first, second
+    if len(texts) == 1:
+        return texts[0], None
+    what = f"several columns hold text ({', '.join(texts)})" if texts else "no column holds text"
+    raise SourceError(
+        f"{what}; name one with --text-column; the columns are: {', '.join(schema.names)}", quotes_data=True
+    )

@@ -1,0 +1,273 @@
+"""Which files a data argument means: a file, a glob, a folder, or one that ``datasets.save_to_disk`` wrote."""
+
+import json
+from collections.abc import Iterable
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+from scorer.address import has_magic, is_remote, is_web, without_secrets
+from scorer.data.filesystem import DataFile, Place, local_place, matches, remote_place
+from scorer.data.formats import format_of, is_packed, known_suffixes
+from scorer.data.remote_errors import why
+from scorer.data.walk import Enter, below, sound
+from scorer.errors import NotThereError, SourceError, UnreachableError
+from scorer.layout import is_run
+from scorer.text import is_utf8, nearest
+
+_File = TypeVar("_File", DataFile, Path)
+
+
+def find_files(data: str, config: str | None, split: str | None) -> list[DataFile]:
+    """Return the files that a path, an address, a folder or a glob means, in a fixed order; none for a hub's name.
+
+    Files come in the order of their names, folder by folder: the same here and in a store. They may be of several
+    kinds. What lies in a run directory below a folder or in the reach of a glob, on this machine, is no data.
+
+    Raises:
+        SourceError: a folder has no file that can be read, or there is no such split.
+        NotThereError: nothing is there.
+        UnreachableError: the store failed.
+    """
+    shown = without_secrets(data)
+    if not is_remote(data) and not is_utf8(str(Path(data).absolute())):
+        raise SourceError(f"{str(Path(data).absolute())!r} is not UTF-8; rename the file or its folders")
+    if config is not None and (is_remote(data) or Path(data).exists() or has_magic(data)):
+        raise SourceError(f"--config {config} goes with the name of a data set on the hub, and {shown} is a path")
+    if not is_remote(data):
+        return _local_files(local_place(data), split)
+    place = remote_place(data)
+    try:
+        return _remote_files(place, shown, split)
+    except (SourceError, MemoryError):
+        raise
+    except Exception as error:  # the errors of the stores' libraries have no common root
+        kind = SourceError if isinstance(error, pa.ArrowInvalid) else UnreachableError  # of a path that can be none
+        raise kind(f"{shown} can't be opened: {why(error, data)}") from error
+
+
+def find_several(paths: list[str], split: str | None) -> list[DataFile]:
+    """Return the files of several paths, in the order they are given.
+
+    Raises:
+        SourceError: as for ``find_files``; one is no file, folder or glob, or two of them mean the same file, however
+            they are written.
+    """
+    files: list[DataFile] = []
+    seen: set[str] = set()
+    for path in paths:
+        found = find_files(path, None, split)
+        if not found:
+            raise SourceError(f"{path} does not exist; of several paths each must be a file, a folder or a glob")
+        # A web address' query may choose the file; on this machine many names may lead to one.
+        places = {f"{file}\0{file.path}" if file.is_remote else str(Path(file.path).resolve()): file for file in found}
+        if twice := [place for place in places if place in seen]:
+            said = str(places[twice[0]]) if places[twice[0]].is_remote else twice[0]
+            raise SourceError(f"{said} is given twice, so that its rows would be scored twice; give it once")
+        seen.update(places)
+        files += found
+    return files
+
+
+def same_format(files: list[DataFile], data: str) -> list[DataFile]:
+    """Pass files that are all of one kind; one alone is only told when it is opened.
+
+    Raises:
+        SourceError: they are of several kinds, or one is of no known kind.
+    """
+    if len(files) == 1:
+        return files
+    kinds = {kind.name for file in files if (kind := format_of(file.name))}
+    if len(kinds) != 1 or not all(format_of(file.name) for file in files):
+        what = f"files of several kinds ({', '.join(sorted(kinds))})" if kinds else "no file of a known kind"
+        raise SourceError(
+            f"{data} holds {what}; name one kind with a glob such as 'FOLDER/*.parquet'; known: {known_suffixes()}"
+        )
+    return files
+
+
+def would_read(data: str, file: Path) -> bool:
+    """Say whether a file, there or not yet, is one of those that a data argument means on this machine."""
+    if is_remote(data):
+        return False
+    place, file = local_place(data), file.resolve()
+    path = Path(place.path)
+    if path.is_file() or not (path.is_dir() or has_magic(place.path)):
+        return path.resolve() == file
+    folder = _fixed(path) if not path.is_dir() else path
+    if not file.is_relative_to(folder.resolve()):
+        return False
+    below = str(file.relative_to(folder.resolve()))
+    if not path.is_dir():
+        return Place(place.fs, str(path.relative_to(folder)), "").means(below)
+    saved = any((path / name).is_file() for name in ("state.json", "dataset_dict.json"))
+    return not (saved or _is_hidden(below) or format_of(file.name) is None)
+
+
+def _local_files(place: Place, split: str | None) -> list[DataFile]:
+    data, path = place.path, Path(place.path)
+    if path.is_dir():
+        return _folder(place, data, split)
+    if path.is_file():
+        return _one(place, split)
+    if has_magic(data):
+        _refuse_split(data, split)
+        folder = _fixed(path)
+        pattern = list(path.parts[len(folder.parts) :])
+        there = below(folder, _reach(pattern)) if folder.is_dir() else []
+        found = [file for file in there if matches(list(file.relative_to(folder).parts), pattern)]
+        if not (kept := _of_no_run(found, folder)):
+            raise NotThereError(f"no file matches {data}")
+        return [place.file(str(file)) for file in sound(kept)]
+    if path.suffix or path.is_absolute() or data.startswith(("./", "../", "~")) or data.count("/") > 1:
+        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise NotThereError(f"{data} does not exist{nearest(path.name, siblings)}")
+    return []
+
+
+def _remote_files(place: Place, data: str, split: str | None) -> list[DataFile]:
+    if has_magic(place.path):
+        _refuse_split(data, split)
+        found = place.matching()
+        if not found:
+            raise NotThereError(f"no file matches {data}{_missing_bucket(place)}")
+        return [place.file(path) for path in found]
+    kind = place.kind(place.path)
+    # The web knows no folders: a page that is no file of ours is taken for a list of links.
+    if kind == pafs.FileType.File and (format_of(place.file(place.path).name) or not is_web(data)):
+        return _one(place, split)
+    if kind == pafs.FileType.NotFound:
+        raise NotThereError(f"{data} does not exist{_missing_bucket(place) or _nearest(place)}")
+    return _folder(place, place.path.rstrip("/"), split)
+
+
+def _missing_bucket(place: Place) -> str:
+    """Say that it is the bucket that is missing, as a clause for an error message, or nothing."""
+    bucket = place.path.partition("/")[0]
+    if isinstance(place.fs, pafs.PyFileSystem) or place.kind(bucket) != pafs.FileType.NotFound:
+        return ""
+    return f": there is no bucket {bucket}, or you may not see it"
+
+
+def _nearest(place: Place) -> str:
+    if isinstance(place.fs, pafs.PyFileSystem):
+        return ""
+    folder, _, name = place.path.rpartition("/")
+    names = [path.rpartition("/")[2] for path in place.below(folder, recursive=False)]
+    return nearest(name, names)
+
+
+def _one(place: Place, split: str | None) -> list[DataFile]:
+    file = place.file(place.path)
+    if format_of(file.name) is None:
+        raise SourceError(f"{file} is of no known kind; these are: {known_suffixes()}")
+    _refuse_split(str(file), split)
+    return [file]
+
+
+def _folder(place: Place, folder: str, split: str | None) -> list[DataFile]:
+    address = str(place.file(folder))
+    try:
+        if (saved := _json(place, f"{folder}/dataset_dict.json")) is not None:
+            splits = saved["splits"]
+            if split not in splits:
+                raise SourceError(
+                    f"{address} has the splits {', '.join(splits)}; pick one with --split (got {split!r})"
+                )
+            folder = f"{folder}/{split}"
+            address = str(place.file(folder))
+        if (state := _json(place, f"{folder}/state.json")) is not None:
+            if not state["_data_files"]:
+                raise SourceError(f"{address} is empty: its state.json lists no file")
+            if split not in (None, state.get("_split"), Path(folder).name):
+                _refuse_split(address, split)
+            names = [file["filename"] for file in state["_data_files"]]
+            if any(Path(name).name != name for name in names):
+                raise ValueError(f"state.json lists files outside the folder: {names}")
+            return [place.file(f"{folder}/{name}") for name in names]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        if isinstance(error, OSError) and is_remote(address):
+            raise  # it is the store that failed
+        raise SourceError(
+            f"{address} is a damaged save_to_disk folder ({repr(error)[:200]}); save the data set again"
+        ) from error
+    _refuse_split(address, split)
+    if is_remote(address):
+        there = [path for path in place.below(folder) if not _is_hidden(path.removeprefix(folder))]
+        files = _data([place.file(path) for path in there])
+    else:
+        here = below(Path(folder), lambda parts: not _is_hidden(parts[-1]))
+        named = _of_no_run([file for file in here if not _is_hidden(file.name)], Path(folder))
+        files = [place.file(str(file)) for file in sound(_data(named))]
+    if not files:
+        raise SourceError(f"{address} holds no file of a known kind; these are: {known_suffixes()}")
+    return files
+
+
+def _data(files: list[_File]) -> list[_File]:
+    """Return the files of a folder that are of a known kind.
+
+    Raises:
+        SourceError: one is, in a compression that can't be read, and not there unpacked: its rows would be missing.
+    """
+    names = {str(file) for file in files}
+    for file in files:
+        if is_packed(file.name) and str(file).rpartition(".")[0] not in names:
+            raise SourceError(
+                f"{file} is compressed in a way that can't be read; decompress it, take it out, or name the files; "
+                f"known: {known_suffixes()}"
+            )
+    return [file for file in files if format_of(file.name)]
+
+
+def _fixed(pattern: Path) -> Path:
+    """Return the folder that a glob begins with."""
+    return Path(*takewhile(lambda part: not has_magic(part), pattern.parts))
+
+
+def _reach(pattern: list[str]) -> Enter:
+    """Return which folders below that in which a glob begins can hold what it matches."""
+    first = list(takewhile(lambda part: part != "**", pattern))
+    deep = len(first) < len(pattern)
+
+    def enter(parts: list[str]) -> bool:
+        if len(parts) > len(first):
+            return deep and not parts[-1].startswith(".")
+        return (deep or len(parts) < len(pattern)) and matches(parts, first[: len(parts)])
+
+    return enter
+
+
+def _of_no_run(files: Iterable[Path], folder: Path) -> list[Path]:
+    """Leave out what lies in a run directory below a folder: ``score BUNDLE data -o data/run`` reads no scores."""
+    files = list(files)
+    above = {
+        parent: [each for each in (parent, *parent.parents) if each != folder and each.is_relative_to(folder)]
+        for parent in {file.parent for file in files}
+    }
+    runs = {each for folders in above.values() for each in folders if is_run(each)}
+    return [file for file in files if runs.isdisjoint(above[file.parent])]
+
+
+def _json(place: Place, path: str) -> dict[str, Any] | None:
+    """Return what a JSON file holds, None where there is none."""
+    if is_web(path) or place.kind(path) != pafs.FileType.File:
+        return None  # of the web only links are read: many a server has a page for every address
+    with place.fs.open_input_stream(path) as stream:
+        found: dict[str, Any] = json.loads(stream.read())
+        return found
+
+
+def _is_hidden(path: str) -> bool:
+    return any(part.startswith((".", "_")) for part in path.split("/"))
+
+
+def _refuse_split(data: str, split: str | None) -> None:
+    if split is not None:
+        raise SourceError(
+            f"--split {split} picks from a data set's name or a saved DatasetDict, and {data} is neither; name the "
+            f"split's files, for example with a glob such as 'FOLDER/{split}-*.parquet'"
+        )

@@ -1,0 +1,108 @@
+"""The types of a data set's columns: what its files have in common, and the class names their metadata hold."""
+
+import contextlib
+import json
+
+import pyarrow as pa
+
+from scorer.data.arrow import _without_runs, decoded
+from scorer.data.filesystem import DataFile
+from scorer.data.formats import PROBLEM, is_text_format
+from scorer.errors import SourceError
+
+
+def refuse_twins(schema: pa.Schema, name: str) -> None:
+    """Refuse columns that can't be told apart.
+
+    Raises:
+        SourceError: two columns have the same name, or one has the name that lossrank marks unreadable lines with.
+    """
+    if PROBLEM in schema.names:
+        raise SourceError(f"{name} has a column named {PROBLEM}, which lossrank keeps for itself; rename it")
+    if len(set(schema.names)) < len(schema.names):
+        raise SourceError(f"{name} has two columns of the same name: {', '.join(schema.names)}", quotes_data=True)
+
+
+def joined(schema: pa.Schema, found: pa.Schema, file: DataFile, first: DataFile) -> pa.Schema:
+    """Return the columns of two files of one data set, each of a type that holds both.
+
+    Raises:
+        SourceError: there is no such type, or the files name the classes differently.
+    """
+    here, there = label_names(found), label_names(schema)
+    fields = []
+    for field in schema:
+        name, kind = field.name, found.field(field.name).type
+        if here.get(name) and there.get(name) and here[name] != there[name]:
+            raise SourceError(
+                f"{file} has the classes {', '.join(here[name])} in {name!r}; {first.name} has "
+                f"{', '.join(there[name])}",
+                quotes_data=True,
+            )
+        both = _common(name, field.type, kind)
+        if both is None and not is_text_format(file.name):
+            raise SourceError(f"{file} holds {kind} in {name!r}; {first.name} holds {field.type}", quotes_data=True)
+        fields.append(both or pa.field(name, pa.string()))
+    return pa.schema(fields, metadata=schema.metadata)
+
+
+def _common(name: str, one: pa.DataType, other: pa.DataType) -> pa.Field | None:
+    """Return a column whose type holds both types, the plain one of a dictionary and another; None if there is none."""
+    both = [pa.schema([(name, one)]), pa.schema([(name, other)])]
+    for schemas in (both, list(map(decoded, both))):
+        with contextlib.suppress(pa.ArrowException):
+            return pa.unify_schemas(schemas, promote_options="permissive").field(0)
+    return None
+
+
+def conform(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBatch:
+    """Give a batch the types of the whole data set; text formats' stay text.
+
+    Raises:
+        SourceError: a value does not fit the type that its column has in the other files.
+    """
+    if PROBLEM in batch.schema.names:
+        return batch
+    wanted = pa.schema([schema.field(column) for column in batch.schema.names])
+    if batch.schema.equals(wanted):
+        return batch
+    try:
+        plain = [_without_runs(each) if pa.types.is_run_end_encoded(each.type) else each for each in batch.columns]
+        return pa.RecordBatch.from_arrays(plain, names=batch.schema.names).cast(wanted)
+    except pa.ArrowException as error:
+        raise SourceError(
+            f"{name} has files whose columns don't go together ({error}); give them one type", quotes_data=True
+        ) from error
+
+
+def label_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
+    """Return the names of every ClassLabel column, from the metadata that `datasets` leaves in Parquet and Arrow.
+
+    The metadata outlives a column that pandas or pyarrow has dropped.
+    """
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return {
+            column: tuple(feature["names"])
+            for column, feature in features.items()
+            if column in schema.names
+            and isinstance(feature, dict)
+            and feature.get("_type") == "ClassLabel"
+            and feature.get("names")
+        }
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return {}
+
+
+def restore_types(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Turn the JSON text of columns that aren't text back into values; a column that can't be stays text."""
+    for i, name in enumerate(table.column_names):
+        wanted = schema.field(name).type
+        if not pa.types.is_string(wanted):
+            with contextlib.suppress(ValueError, OverflowError, pa.ArrowException):
+                values = [None if text is None else json.loads(text) for text in table.column(i).to_pylist()]
+                table = table.set_column(i, name, pa.array(values))
+                # The same type whichever rows are taken; a cast of nested values could drop some of them.
+                if not pa.types.is_nested(wanted) or values.count(None) == len(values):
+                    table = table.set_column(i, name, table.column(i).cast(wanted))
+    return table

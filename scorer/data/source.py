@@ -1,0 +1,298 @@
+"""open_source(): files, folders, globs, saved and named data sets, or an Arrow table, as one stream of rows.
+
+Rows are numbered from 0 in a fixed order (paths as given, files of one by name); that number is the join key back to
+the data.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from scorer.address import is_remote, without_secrets
+from scorer.data import hf_datasets as hub
+from scorer.data.arrow import decoded, hash_rows, readable, valid_text, without_dictionaries
+from scorer.data.filesystem import DataFile, forget_listings
+from scorer.data.find import find_files, find_several, same_format
+from scorer.data.formats import PROBLEM, Batches, Wanted, format_of, known_suffixes
+from scorer.data.parts import FilePart, Part, TablePart, at_once, inspected
+from scorer.data.schemas import conform, joined, label_names, refuse_twins, restore_types
+from scorer.errors import SourceError
+
+Data: TypeAlias = str | Path | Sequence[str | Path] | pa.Table
+Find: TypeAlias = Callable[[], list[DataFile]]
+_TOGETHER = 1 << 30  # bytes of rows that are put in order by copying: an Arrow array of text holds 2 GiB at the most
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows to score, in a fixed order.
+
+    ``spec`` is what ``open_source`` needs to open it again, but for what may be a secret of an address (``left_out``
+    says that there was any), and its relative paths and globs as they were given (``relative``); ``fingerprint`` is a
+    SHA-256 of the content, whatever the place it lies in (of a remote file: of its version in its store);
+    ``label_names`` has the class names of each column that is a ClassLabel; ``notes`` is what a user should know of how
+    it was opened; ``find`` lists the files anew, if it is made of files.
+    """
+
+    name: str
+    spec: dict[str, Any]
+    schema: pa.Schema
+    num_rows: int
+    fingerprint: str
+    label_names: dict[str, tuple[str, ...]]
+    parts: list[Part] = field(repr=False)
+    notes: tuple[str, ...] = ()
+    find: Find | None = field(default=None, repr=False)
+
+    def read(
+        self, columns: list[str] | None = None, start: int = 0, stop: int | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows from ``start`` up to ``stop`` in order, reading only the parts that hold them.
+
+        Text formats add the column ``formats.PROBLEM``.
+        """
+        end = self.num_rows if stop is None else stop
+        for first, batch in self._batches(columns, lambda a, b: a < end and b > start):
+            low, high = max(start, first), min(end, first + len(batch))
+            if low < high:
+                yield batch.slice(low - first, high - low)
+
+    def take(self, rows: NDArray[np.int64], columns: list[str] | None = None) -> pa.Table:
+        """Return all columns, or some, of the given rows, in the given order, as a table of ``len(rows)`` rows.
+
+        Bytes of a text that aren't UTF-8 are U+FFFD in it; dictionary-encoded columns are plain ones.
+
+        Raises:
+            SourceError: a row is not in the data.
+        """
+        if len(rows) and not 0 <= rows.min() <= rows.max() < self.num_rows:
+            raise SourceError(
+                f"rows run from {rows.min()} to {rows.max()}; {self.name} has rows 0 to {self.num_rows - 1}"
+            )
+        ordered = np.unique(rows)
+        taken = []
+        for first, batch in self._batches(columns, lambda a, b: bool(np.diff(np.searchsorted(ordered, (a, b)))[0])):
+            low, high = np.searchsorted(ordered, (first, first + len(batch)))
+            if low < high:
+                picked = without_dictionaries(batch.take(pa.array(ordered[low:high] - first)))
+                taken.append(pa.Table.from_batches([picked]))
+        if not taken:
+            return decoded(self.schema).empty_table().select(columns or self.schema.names)
+        table = pa.concat_tables(taken, promote_options="permissive")
+        table = pa.table([valid_text(column) for column in table.columns], schema=table.schema)
+        if PROBLEM in table.column_names:
+            table = restore_types(table.drop_columns([PROBLEM]), self.schema)
+        table, order = table.select(columns or self.schema.names), np.searchsorted(ordered, rows)
+        if table.nbytes < _TOGETHER:
+            return table.take(pa.array(order))
+        return pa.concat_tables([table.slice(i, 1) for i in order])
+
+    def refuse_change(self, start: int = 0, stop: int | None = None) -> None:
+        """Make sure that what holds the rows from ``start`` up to ``stop`` is still what was opened.
+
+        Raises:
+            SourceError: a file was replaced, written to or removed.
+        """
+        end = self.num_rows if stop is None else stop
+        first = 0
+        looked_at = []
+        for part in self.parts:
+            if first < end and first + part.rows > start:
+                looked_at.append(part)
+            first += part.rows
+        forget_listings(part.file for part in looked_at if isinstance(part, FilePart))
+        with at_once() as pool:
+            list(pool.map(lambda part: part.refuse_change(), looked_at))
+
+    def refuse_added(self) -> None:
+        """Make sure that the folders and globs that were opened hold no file that was not there then.
+
+        Raises:
+            SourceError: one does, or they can't be listed.
+        """
+        if self.find is None:
+            return
+        known = {str(part.file) for part in self.parts if isinstance(part, FilePart)}
+        if added := [str(file) for file in self.find() if str(file) not in known]:
+            more = f" and {len(added) - 1} more were" if len(added) > 1 else " was"
+            raise SourceError(
+                f"{added[0]}{more} added to the data while it was being read; every row that was there is scored and "
+                "kept: take it out, or name the other files, and give the command again to finish"
+            )
+
+    def place_of(self, row: int) -> str:
+        """Say where a row is, for a person to find it."""
+        for part in self.parts:
+            if row < part.rows:
+                return f"row {row} of {part.file}" if isinstance(part, FilePart) else f"row {row} of {self.name}"
+            row -= part.rows
+        raise SourceError(f"{self.name} has {self.num_rows} rows, and no row {self.num_rows + row}")
+
+    def _batches(self, columns: list[str] | None, wanted: Wanted) -> Batches:
+        """Yield ``(first row in the data set, batch)`` of the wanted parts."""
+        start = 0
+        for part in self.parts:
+            if wanted(start, start + part.rows):
+                for first, batch in part.batches(columns or self.schema.names, _shifted(wanted, start)):
+                    yield start + first, conform(batch, self.schema, self.name)
+            start += part.rows
+
+
+def open_source(
+    data: Data,
+    *,
+    config: str | None = None,
+    split: str | None = None,
+    name: str | None = None,
+    streaming: bool = False,
+    hashed: bool = False,
+) -> Source:
+    """Open data to be scored.
+
+    ``data`` is a file, a folder or a glob of Parquet, Arrow, CSV or JSON lines, here or in a remote store
+    (``s3://bucket/folder``), or several of them; a folder written by ``datasets.save_to_disk``; the name of a
+    ``datasets`` data set, with ``config`` and ``split``; or a table. ``streaming`` reads a `datasets` data set (a name,
+    or a folder in the library's layout) as it lies, without downloading it. ``hashed`` reads remote files for a hash of
+    their content, rather than take the version that their store gives.
+
+    Raises:
+        SourceError: it is empty or unreadable, its files differ in columns, or a split is missing.
+        NotThereError: nothing is there.
+        UnreachableError: its store, or the hub, failed.
+    """
+    if isinstance(data, pa.Table):
+        source = _from_table(data, name or "table", {"kind": "table"})
+    elif isinstance(data, str | Path):
+        source = _from_one(str(data), config, split, streaming, hashed)
+    else:
+        source = _from_several([str(each) for each in data], config, split, streaming, hashed)
+    if source.num_rows == 0:
+        raise SourceError(
+            f"{source.name} is empty: it has columns {_listed(source.schema)} and no rows", quotes_data=True
+        )
+    return source
+
+
+def _shifted(wanted: Wanted, offset: int) -> Wanted:
+    return lambda start, stop: wanted(offset + start, offset + stop)
+
+
+def _from_one(data: str, config: str | None, split: str | None, streaming: bool, hashed: bool) -> Source:
+    is_folder = Path(data).is_dir()
+    shown = without_secrets(data)
+    if streaming and not is_folder and (is_remote(data) or find_files(data, config, split)):
+        raise SourceError(
+            f"--streaming goes with a `datasets` data set; {shown} is a file, and read as a stream anyway"
+        )
+    if streaming:
+        return _from_stream(data, config, split, str(Path(data).absolute()) if is_folder else data)
+    files = find_files(data, config, split)
+    if files:
+        find = partial(find_files, data, config, split)
+        return _from_files(data, Path(shown).name or shown, same_format(files, shown), split, hashed, find)
+    spec = {"kind": "datasets", "data": data, "config": config, "split": split}
+    return _from_table(hub.load(data, config, split), data, spec)
+
+
+def _from_several(paths: list[str], config: str | None, split: str | None, streaming: bool, hashed: bool) -> Source:
+    """Open several paths as one data set, in the order they are given."""
+    if len(paths) == 1:
+        return _from_one(paths[0], config, split, streaming, hashed)
+    if not paths or streaming or config is not None:
+        raise SourceError(f"{len(paths)} paths were given; --streaming and --config go with one name of a data set")
+    find = partial(find_several, paths, split)
+    name = f"{Path(without_secrets(paths[0])).name} and {len(paths) - 1} more"
+    return _from_files(paths, name, same_format(find(), name), split, hashed, find)
+
+
+def _from_files(
+    data: str | list[str], name: str, files: list[DataFile], split: str | None, hashed: bool, find: Find
+) -> Source:
+    parts: list[FilePart] = []
+    schema: pa.Schema | None = None
+    with at_once() as pool:
+        # All files are looked at before any is read for its hash, so that what is wrong with one is said at once.
+        for file, (part, found) in zip(files, pool.map(partial(_described, data=name), files), strict=True):
+            refuse_twins(found, str(file))
+            if schema is not None and set(found.names) != set(schema.names):
+                raise SourceError(
+                    f"{file} has the columns {_listed(found)}; {files[0].name} has {_listed(schema)}", quotes_data=True
+                )
+            schema = found if schema is None else joined(schema, found, file, files[0])
+            parts.append(part)
+        identities = list(pool.map(partial(FilePart.identity, hashed=hashed), parts))
+    if schema is None:
+        raise SourceError(f"{name} holds no file of a known kind; these are: {known_suffixes()}")
+    given = [data] if isinstance(data, str) else data
+    where = _absolute(data) if isinstance(data, str) else [_absolute(each) for each in data]
+    # Of the folders in `data` only these were named by the user; the others are where they happened to be.
+    relative = [each for each in given if not (is_remote(each) or each.startswith(("/", "file:")))]
+    named = {"relative": relative} if relative else {}
+    left_out = {"left_out": True} if any(without_secrets(each) != each for each in given) else {}
+    digest = hashlib.sha256()
+    for identity in identities:
+        digest.update(str(identity.get("sha256", identity)).encode())
+    listed = [
+        {"file": _absolute(str(part.file)), "rows": part.rows, **identity}
+        for part, identity in zip(parts, identities, strict=True)
+    ]
+    return Source(
+        name=name,
+        spec={"kind": "files", "data": where, "split": split, **named, **left_out, "files": listed},
+        schema=schema,
+        num_rows=sum(part.rows for part in parts),
+        fingerprint=digest.hexdigest(),
+        label_names=label_names(schema),
+        parts=list(parts),
+        find=find,
+    )
+
+
+def _described(file: DataFile, data: str) -> tuple[FilePart, pa.Schema]:
+    """Return a file as a part, and its schema."""
+    kind = format_of(file.name)
+    if kind is None:
+        raise SourceError(f"{file} is of no known kind; these are: {known_suffixes()}")
+    version, schema, rows = inspected(file, kind, data)
+    return FilePart(file, kind, rows, version), readable(schema)
+
+
+def _absolute(data: str) -> str:
+    return without_secrets(data) if is_remote(data) else str(Path(data.removeprefix("file://")).absolute())
+
+
+def _from_stream(data: str, config: str | None, split: str | None, where: str) -> Source:
+    found = hub.stream(data, config, split)
+    refuse_twins(found.schema, data)
+    return Source(
+        name=Path(data).name if Path(data).is_dir() else data,
+        spec={"kind": "datasets", "data": where, "config": config, "split": split, "streaming": True},
+        schema=found.schema,
+        num_rows=found.part.rows,
+        fingerprint=found.fingerprint,
+        label_names=label_names(found.schema),
+        parts=[found.part],
+        notes=found.notes,
+    )
+
+
+def _from_table(table: pa.Table, name: str, spec: dict[str, Any]) -> Source:
+    refuse_twins(table.schema, name)
+    if (schema := readable(table.schema)) != table.schema:
+        table = pa.Table.from_batches([conform(batch, schema, name) for batch in table.to_batches()], schema)
+    digest = hashlib.sha256(str(table.schema.remove_metadata()).encode())
+    hash_rows(digest, table)
+    return Source(
+        name, spec, table.schema, table.num_rows, digest.hexdigest(), label_names(table.schema), [TablePart(table)]
+    )
+
+
+def _listed(schema: pa.Schema) -> str:
+    return ", ".join(schema.names)

@@ -1,0 +1,139 @@
+"""The lines and CSV records of text files, none of which may grow past what memory holds while it is read."""
+
+import csv
+import io
+import secrets
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import PurePosixPath
+
+from scorer.data.filesystem import DataFile
+from scorer.errors import SourceError
+from scorer.text import is_utf8
+
+MOST_BYTES = 1 << 28  # of one line, and of one CSV record, of which csv makes four times as many
+MOST_LINES = 10_000  # of one CSV record
+BLOCK = 1 << 16  # bytes that are read at a time
+# Read after a CSV file's last line: a quote left open swallows it. No file can hold it but by guessing.
+_END = f"\0 end of file {secrets.token_hex(16)}"
+
+
+def suffixes(name: str) -> list[str]:
+    """Return the endings of a file's name, in lower case."""
+    return [suffix.lower() for suffix in PurePosixPath(name).suffixes]
+
+
+class RecordBytes(io.BufferedIOBase):
+    """A file's bytes, so many of them for each record: what is read past that is refused before it is all in memory.
+
+    A block is read when all before it is used up, so what was read since a record began is that record's, but for the
+    latest block: the next records may lie in it.
+
+    ``line``, from 1, is where the record that is read begins; whoever reads sets it.
+    """
+
+    def __init__(self, file: DataFile) -> None:
+        self.line = 1
+        self.name = str(file)
+        self._file = file
+        self._stream = file.stream()
+        self._counted = self._bytes = self._newlines = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        """Read a block, whatever size is asked for.
+
+        Raises:
+            SourceError: the record has too many bytes or lines.
+        """
+        if self._counted != self.line:
+            self._counted = self.line
+            self._bytes = self._newlines = 0
+        if self._newlines > MOST_LINES:
+            raise unclosed(self._file, self.line, f"is not closed for {MOST_LINES:,} lines")
+        if self._bytes > MOST_BYTES:
+            raise SourceError(
+                f"{self._file} line {self.line}: what begins here has no end for {MOST_BYTES:,} bytes; see that its "
+                "quotes are closed and that each row has a line, or save the file as Parquet"
+            )
+        block: bytes = self._stream.read(BLOCK)
+        self._bytes += len(block)
+        self._newlines += block.count(b"\n")
+        return block
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def open_text(raw: RecordBytes) -> io.TextIOWrapper:
+    """Return a file's text, with the ends of its lines as they are."""
+    # surrogateescape carries bytes that aren't UTF-8 through to the row they belong to.
+    return io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def lines(file: DataFile) -> Iterator[str]:
+    """Yield a file's lines.
+
+    Raises:
+        SourceError: a line has more than ``MOST_BYTES``.
+    """
+    raw = RecordBytes(file)
+    with open_text(raw) as stream:
+        for number, line in enumerate(stream, start=1):
+            raw.line = number + 1
+            yield line
+
+
+def csv_rows(file: DataFile) -> Iterator[tuple[list[str], str | None]]:
+    """Yield the header, then every record with what is wrong with it, or None.
+
+    Raises:
+        SourceError: the header can't be used, or a quote that is opened is not closed, so that the lines after it
+            would all become one text. The rows are counted before a run starts, so it is told before.
+    """
+    # The limit is the whole process's. It is only ever raised: another thread may be reading, and what is put back in
+    # the middle of a record would break it. It is more than what is read of one record, so no column names are past it.
+    if csv.field_size_limit() < MOST_BYTES + BLOCK:
+        csv.field_size_limit(MOST_BYTES + BLOCK)
+    raw = RecordBytes(file)
+    with open_text(raw) as stream:
+        reader = csv.reader(chain(stream, [_END]), delimiter="\t" if ".tsv" in suffixes(file.name) else ",")
+        header: list[str] | None = None
+        end = [_END]
+        last = 0
+        while True:
+            problem = None
+            try:
+                record = next(reader, end)
+            except csv.Error as error:
+                record, problem = [], str(error)
+            begins, last = last + 1, reader.line_num
+            raw.line = last + 1
+            if record == end:
+                return
+            if record and _END in record[-1]:
+                raise unclosed(file, begins, "is never closed")
+            if last - begins > MOST_LINES:
+                raise unclosed(file, begins, f"is not closed for {MOST_LINES:,} lines")
+            if not record and problem is None:
+                continue
+            if header is None:
+                header = record
+                if not all(is_utf8(name) for name in header):
+                    raise SourceError(
+                        f"{file} has column names that aren't UTF-8: {header}; save the file as UTF-8", quotes_data=True
+                    )
+            elif problem is None and len(record) != len(header):
+                problem = f"{len(record)} field{'s' * (len(record) != 1)}, not {len(header)}"
+            yield record, None if problem is None else f"{file.name} line {last}: {problem}"
+
+
+def unclosed(file: DataFile, line: int, how: str) -> SourceError:
+    """Return the error of a CSV record with an open quote."""
+    return SourceError(
+        f"{file} line {line}: a quote that opens in this record {how}; close it, or double it "
+        '("") where it is part of the text'
+    )

@@ -1,0 +1,108 @@
+"""Which distributions are installed here, and in which versions."""
+
+import contextlib
+import os
+import platform
+import resource
+import sys
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+# Wide vector and matrix instructions, as Linux names them (x86-64, then 64-bit Arm).
+_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "asimddp", "i8mm", "sve")
+_PACKAGES = ("lossrank", "numpy", "pyarrow", "tokenizers", "onnxruntime", "onnxruntime-gpu")
+
+
+def installed_versions(distributions: Iterable[str]) -> dict[str, str]:
+    """Return the versions of those distributions that are installed, in the given order."""
+    found = {}
+    for name in distributions:
+        try:
+            found[name] = metadata.distribution(name).version
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
+    """Return the CPU's name, the cores that this process may use, the machine's memory in bytes and the CPU's flags.
+
+    The flags are those of ``_FLAGS`` that the system names; what it does not tell is None, or no flag.
+    """
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    known = {name.strip(): value.strip() for name, _, value in reversed([line.partition(":") for line in lines])}
+    flags = (known.get("flags") or known.get("Features") or "").split()
+    try:
+        memory: int | None = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        memory = None
+    return {
+        "cpu": known.get("model name") or platform.processor() or platform.machine() or None,
+        "cores": available_cores(),
+        "memory_bytes": memory,
+        "flags": [flag for flag in _FLAGS if flag in flags],
+    }
+
+
+def available_cores() -> int:
+    """Return the whole number of cores this process may use: its affinity mask and its cgroup's CPU quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, _cgroup_cores(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")) or cores))
+
+
+def _cgroup_cores(root: Path, membership: Path) -> int | None:
+    """Return the smallest CPU quota on the path from the process's cgroup to the root, in whole cores."""
+    quotas = []
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers == "":  # version 2: one tree
+            base = root
+        elif "cpu" in controllers.split(","):
+            base = root / "cpu"
+        else:
+            continue
+        folder = base / group.lstrip("/")
+        for level in [folder, *folder.parents]:
+            quota = _quota(level)
+            if quota is not None:
+                quotas.append(max(1, round(quota)))
+            if level == base:
+                break
+    return min(quotas, default=None)
+
+
+def _quota(folder: Path) -> float | None:
+    """Return the cores that one cgroup may use (version 2's cpu.max, version 1's cfs files), None for no limit."""
+    try:
+        if (folder / "cpu.max").is_file():
+            quota, period = (folder / "cpu.max").read_text().split()
+        else:
+            quota = (folder / "cpu.cfs_quota_us").read_text()
+            period = (folder / "cpu.cfs_period_us").read_text()
+        return None if quota == "max" or int(quota) <= 0 else int(quota) / int(period)
+    except (OSError, ValueError):
+        return None
+
+
+def peak_memory_bytes() -> int:
+    """Return the largest resident memory this process has had, in bytes."""
+    # Linux's getrusage begins with what the process had before exec: the memory of whoever started it.
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, the system and the packages that numbers depend on."""
+    return {"python": platform.python_version(), "system": platform.platform(), **installed_versions(_PACKAGES)}

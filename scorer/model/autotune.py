@@ -1,0 +1,82 @@
+"""calibrate(): how many tokens a batch should have on this machine, tried on the run's own rows.
+
+Small batches stay in a CPU's caches, large ones spread an operator's fixed cost; 512 tokens suit most machines, and are
+left only for a size that is clearly faster, so that a run that is repeated gets the same batches again.
+"""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from scorer.model.engine import Engine
+from scorer.model.session import Session
+from scorer.model.tokenizer import TokenWindow
+
+DEFAULT = 512
+_SIZES = (512, 1024, 256, 2048, 4096)
+_CLEARLY = 1.05  # times as fast
+_ROUNDS = 3
+_BATCHES = 8  # a thread and round at the default size
+_SHARE = 0.03  # of the run's time that trying may take; a run too short for that gets the default
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The batch size that was chosen; ``tokens_per_second`` is by size, empty if none but the default was tried."""
+
+    batch_tokens: int
+    tokens_per_second: dict[str, float]
+    why: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what goes into ``run.json``."""
+        return asdict(self)
+
+
+def calibrate(
+    session: Session,
+    runners: ThreadPoolExecutor,
+    tokens: TokenWindow,
+    pad_id: int,
+    num_classes: int,
+    num_rows: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Calibration:
+    """Choose the batch size for a run of ``num_rows`` rows from a few of its texts, in at most 3% of the run's time.
+
+    A size must be a twentieth faster than the default in the median of three interleaved rounds to be chosen.
+    """
+    sample = _sample(tokens, DEFAULT * _BATCHES * session.threads)
+    count = int(sample.lengths.sum())
+
+    def speed(size: int) -> float:
+        started = clock()
+        Engine(session, runners, size, pad_id).start(sample, num_classes).logits()
+        return count / max(clock() - started, 1e-9)
+
+    if not count:
+        return Calibration(DEFAULT, {}, "no text to try it on")
+    speed(DEFAULT)  # the first run allocates
+    pace = speed(DEFAULT)
+    expected = num_rows * float(tokens.lengths.mean()) / pace
+    if expected * _SHARE < _ROUNDS * len(_SIZES) * count / pace:
+        return Calibration(DEFAULT, {}, f"a run of about {expected:.0f} s is too short to try others")
+    speeds: dict[int, list[float]] = {size: [] for size in _SIZES}
+    for _ in range(_ROUNDS):
+        for size in _SIZES:
+            speeds[size].append(speed(size))
+    medians = {size: float(np.median(each)) for size, each in speeds.items()}
+    best = max(medians, key=lambda size: medians[size])
+    chosen = best if medians[best] > _CLEARLY * medians[DEFAULT] else DEFAULT
+    return Calibration(chosen, {str(size): medians[size] for size in sorted(medians)}, "tried on this data")
+
+
+def _sample(tokens: TokenWindow, wanted: int) -> TokenWindow:
+    """Return texts of all lengths, every so many of the texts sorted by length, of about ``wanted`` tokens."""
+    order = np.argsort(tokens.lengths, kind="stable")
+    step = max(1, int(tokens.lengths.sum()) // max(wanted, 1))
+    return tokens.take(order[min(step // 2, len(order) - 1) :: step])

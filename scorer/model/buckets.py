@@ -1,0 +1,73 @@
+"""Cut a window of rows into batches of near-equal length under a token budget, and put results back in order.
+
+Pure numpy. A batch of ``b`` rows padded to its longest row costs ``b * t`` tokens, so rows are sorted by length
+and cut where the padded size would pass the budget (the scheme of CTranslate2 and text-embeddings-inference).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.model.tokenizer import TokenWindow
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """One padded batch: ``row`` [b] indexes the window; ``input_ids``, ``attention_mask`` are [b, t] int64.
+
+    ``token_type_ids`` [b, t] is None unless the model reads it and it isn't all zeros.
+    """
+
+    row: NDArray[np.int64]
+    input_ids: NDArray[np.int64]
+    attention_mask: NDArray[np.int64]
+    token_type_ids: NDArray[np.int64] | None
+
+
+def cut(lengths: NDArray[np.int64], batch_tokens: int) -> list[NDArray[np.int64]]:
+    """Partition rows [n] into batches of at most ``batch_tokens`` padded tokens, longest rows first.
+
+    Every row that has a token appears exactly once; one that has none, never. A row that is longer than the budget
+    gets a batch of its own. Rows of equal length keep their order, so the same lengths always give the same batches.
+
+    Raises:
+        ValueError: ``batch_tokens`` is not positive.
+    """
+    if batch_tokens < 1:
+        raise ValueError(f"batch_tokens is {batch_tokens}; it must be at least 1")
+    order = np.argsort(-lengths, kind="stable")
+    order = order[: np.count_nonzero(lengths)]
+    batches = []
+    start = 0
+    while start < len(order):
+        # Longest first, so the first row's length is the whole batch's.
+        size = max(1, batch_tokens // int(lengths[order[start]]))
+        batches.append(order[start : start + size])
+        start += size
+    return batches
+
+
+def make_buckets(window: TokenWindow, batch_tokens: int, pad_id: int) -> Iterator[Bucket]:
+    """Yield a window's padded batches, largest first (the first allocation is then the largest one needed).
+
+    Raises:
+        ValueError: ``batch_tokens`` is not positive.
+    """
+    for rows in cut(window.lengths, batch_tokens):
+        yield pad(window, rows, pad_id)
+
+
+def pad(window: TokenWindow, rows: NDArray[np.int64], pad_id: int) -> Bucket:
+    """Return the padded batch of some of a window's rows [b]; the first of them is the longest."""
+    length = window.lengths[rows]
+    mask = np.arange(int(length[0]))[None, :] < length[:, None]
+    # One gather for the whole batch: positions past a row's end read its last token and are masked off.
+    index = window.offsets[rows][:, None] + np.minimum(np.arange(mask.shape[1])[None, :], length[:, None] - 1)
+    return Bucket(
+        row=rows,
+        input_ids=np.where(mask, window.ids[index], pad_id).astype(np.int64),
+        attention_mask=mask.astype(np.int64),
+        token_type_ids=None if window.type_ids is None else np.where(mask, window.type_ids[index], 0).astype(np.int64),
+    )

@@ -1,0 +1,182 @@
+"""Session: one padded batch in, logits out; OrtSession runs it by onnxruntime on the device that was asked for.
+
+A device that was asked for and is not there is an error, never a quiet fall-back: onnxruntime drops a provider it
+can't start and goes on without it (onnxruntime #23372, #17801), so the providers are read back.
+"""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.errors import BundleError, DeviceError, shortage
+from scorer.machine import available_cores, installed_versions
+from scorer.model.buckets import Bucket
+
+DEVICES = ("auto", "cpu", "cuda")
+_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+# What onnxruntime, the C++ library and CUDA say.
+_OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "out of memory")
+_SLOWER = ["BiasGeluFusion"]  # Add and Gelu one after the other take three quarters of the fused one's time on CPUs
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class Session(Protocol):
+    """What the pipeline needs of an engine; ``run`` may be called from so many ``threads`` at once."""
+
+    device: str
+    threads: int
+
+    def run(self, bucket: Bucket) -> NDArray[np.float32]:
+        """Return the logits of a batch, [b, C]; raise MemoryError where it is too large."""
+
+
+class OrtSession:
+    """An ONNX classifier in onnxruntime; ``device`` and ``providers`` are what it really runs on."""
+
+    def __init__(
+        self, model_file: Path, device: str = "auto", threads: int | None = None, precision: str = "fp32"
+    ) -> None:
+        """Load a graph onto a device; ``threads`` (CPU) is how many batches may run at once, default: the cores.
+
+        Raises:
+            DeviceError: onnxruntime is missing or installed twice, the device is unknown or not there, or is a GPU
+                and the precision int8.
+            BundleError: onnxruntime can't load the graph, or the graph needs other inputs than a bucket has.
+        """
+        if device not in DEVICES:
+            raise DeviceError(f"device is {device!r}; it must be one of: {', '.join(DEVICES)}")
+        ort = import_onnxruntime()
+        options = ort.SessionOptions()
+        options.log_severity_level = 4  # what goes wrong comes as an exception
+        # A batch runs on one core and as many batches at once as there are threads: a tenth to a quarter faster than
+        # one batch on all cores, the weights are shared, and no number can depend on how many threads there are.
+        options.intra_op_num_threads = 1
+        self.device, self.why = _choose(ort, device, precision)
+        if self.device == "cuda":
+            try:
+                self._session = _open(ort, model_file, options, "cuda")
+            except DeviceError as error:
+                if device == "cuda":
+                    raise
+                self.device, self.why = "cpu", str(error)
+        if self.device == "cpu":
+            self._session = _open(ort, model_file, options, "cpu")
+        self.threads = 1 if self.device == "cuda" else threads or available_cores()
+        self.providers: list[str] = self._session.get_providers()
+        self._types = {
+            node.name: np.int32 if node.type == "tensor(int32)" else np.int64 for node in self._session.get_inputs()
+        }
+        if unknown := sorted(self._types.keys() - _INPUTS):
+            raise BundleError(
+                f"{model_file} needs the inputs {', '.join(unknown)}, which are not among those that scoring feeds: "
+                f"{', '.join(_INPUTS)}; export the model again"
+            )
+        self._output = self._session.get_outputs()[0].name
+
+    def run(self, bucket: Bucket) -> NDArray[np.float32]:
+        """Return the logits of a batch, [b, C] float32; only the inputs that the graph has are fed.
+
+        Raises:
+            MemoryError: there is too little memory, of the machine or of the device, for a batch of this size.
+        """
+        feeds = {}
+        for name, dtype in self._types.items():
+            values = getattr(bucket, name)
+            feeds[name] = np.zeros_like(bucket.input_ids, dtype) if values is None else values.astype(dtype, copy=False)
+        try:
+            (logits,) = self._session.run([self._output], feeds)
+        except Exception as error:  # onnxruntime's own exception classes are not exported
+            if _of_memory(error):
+                raise MemoryError(str(error).strip().splitlines()[0]) from error
+            raise
+        return np.asarray(logits, dtype=np.float32)
+
+
+def _of_memory(error: Exception) -> bool:
+    return shortage(error) is not None or any(sign in str(error) for sign in _OUT_OF_MEMORY)
+
+
+def import_onnxruntime() -> ModuleType:
+    """Import onnxruntime, whichever of its two wheels is installed.
+
+    Raises:
+        DeviceError: neither wheel is installed, or both are (they overwrite each other's files), or it won't load.
+    """
+    installed = list(installed_versions(("onnxruntime", "onnxruntime-gpu")))
+    if len(installed) == 2:
+        raise DeviceError(
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run "
+            "`pip uninstall -y onnxruntime onnxruntime-gpu`, then `pip install 'lossrank[cpu]'` or "
+            "`pip install 'lossrank[gpu]'`"
+        )
+    try:
+        import onnxruntime
+    except ImportError as error:
+        if (stopped := _interrupt(error)) is not None:
+            raise stopped from None
+        if _of_memory(error):
+            raise MemoryError(f"onnxruntime does not load: {error}") from error
+        if installed:
+            raise DeviceError(f"{installed[0]} is installed but does not load ({error})") from error
+        raise DeviceError(
+            "onnxruntime is not installed; run `pip install 'lossrank[cpu]'`, or `pip install 'lossrank[gpu]'` "
+            "on a machine with an NVIDIA GPU"
+        ) from None
+    return onnxruntime  # type: ignore[no-any-return]
+
+
+def _interrupt(error: BaseException) -> KeyboardInterrupt | None:
+    """Return the Ctrl-C or signal that broke an import off: of native code it is only the cause of another error."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause
+
+
+def _choose(ort: ModuleType, device: str, precision: str) -> tuple[str, str]:
+    """Return the device to try first and why."""
+    if precision == "int8":
+        if device == "cuda":
+            raise DeviceError("int8 is made for CPUs; use --device cpu, or --precision fp32 on the GPU")
+        return "cpu", "asked for" if device == "cpu" else "int8 is made for CPUs"
+    if device != "auto":
+        return device, "asked for"
+    if _PROVIDERS["cuda"] in ort.get_available_providers():
+        return "cuda", "this onnxruntime has CUDA and a GPU answered"
+    return "cpu", "this onnxruntime has no CUDA"
+
+
+def _open(ort: ModuleType, model_file: Path, options: Any, device: str) -> Any:
+    """Create a session on exactly one device."""
+    if device == "cuda":
+        if _PROVIDERS["cuda"] not in ort.get_available_providers():
+            raise DeviceError(
+                "device cuda was asked for, but the installed onnxruntime has no CUDA "
+                f"(it has: {', '.join(ort.get_available_providers())}); run `pip uninstall -y onnxruntime` and "
+                "`pip install 'lossrank[gpu]'`, or use --device cpu"
+            )
+        if hasattr(ort, "preload_dlls"):
+            ort.preload_dlls()
+        # A few fixed shapes would be best; growing only by what is asked for keeps the arena small meanwhile.
+        provider: Any = (_PROVIDERS["cuda"], {"arena_extend_strategy": "kSameAsRequested"})
+    else:
+        provider = _PROVIDERS["cpu"]
+    off = _SLOWER if device == "cpu" else []
+    try:
+        session = ort.InferenceSession(str(model_file), options, providers=[provider], disabled_optimizers=off)
+    except Exception as error:  # onnxruntime's own exception classes are not exported
+        reason = str(error).strip().splitlines()[0]
+        if _of_memory(error):
+            raise MemoryError(reason) from error
+        if device == "cuda":
+            raise DeviceError(f"device cuda could not be started ({reason}); use --device cpu") from error
+        raise BundleError(f"{model_file} can't be loaded by onnxruntime ({reason})") from error
+    if session.get_providers()[0] != _PROVIDERS[device]:
+        raise DeviceError(
+            f"device {device} was asked for but onnxruntime runs on {', '.join(session.get_providers())}; "
+            "use --device cpu, or see that the CUDA and cuDNN libraries are installed"
+        )
+    return session

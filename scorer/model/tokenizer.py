@@ -1,0 +1,144 @@
+"""tokenise(): texts to ragged int32 ids in one flat buffer, never padded.
+
+A published ``tokenizer.json`` may carry a truncation length and padding of its own; both are replaced here, as
+transformers does when it is called.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from scorer.errors import BundleError
+from scorer.model.bundle import ModelBundle
+from scorer.model.pretruncate import Shortener, chunks
+
+LONG_TEXTS = ("head", "tail", "mean")
+_OVERLAP = 4  # one token in so many of a piece is in the next one too
+_PIECES = 64  # of a text, at the most: what is behind them is cut off
+
+
+@dataclass(frozen=True)
+class TokenWindow:
+    """The tokens of texts in ``n`` pieces: piece ``i`` has ``ids[offsets[i]:offsets[i + 1]]``.
+
+    ``offsets`` is [n + 1] int64, ``ids`` [offsets[-1]] int32; ``type_ids`` is like ``ids``, or None where the model has
+    no use for it. ``truncated`` is by text, bool: some of it is in no piece. ``of_text`` [n] is the text that each
+    piece is of, ascending, or None where each text is one piece.
+    """
+
+    offsets: NDArray[np.int64]
+    ids: NDArray[np.int32]
+    type_ids: NDArray[np.int32] | None
+    truncated: NDArray[np.bool_]
+    of_text: NDArray[np.int64] | None = None
+
+    @property
+    def texts(self) -> NDArray[np.int64]:
+        """The text that each piece is of, [n]."""
+        return np.arange(len(self.truncated)) if self.of_text is None else self.of_text
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """The number of tokens of each piece, [n]."""
+        return np.diff(self.offsets)
+
+    @property
+    def text_lengths(self) -> NDArray[np.int64]:
+        """The number of tokens of each text, over all its pieces."""
+        return np.bincount(self.texts, self.lengths, len(self.truncated)).astype(np.int64)
+
+    def take(self, rows: NDArray[np.int64]) -> "TokenWindow":
+        """Return some of the pieces, in the order of ``rows``, as texts of their own."""
+        lengths = self.lengths[rows]
+        offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        index = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        type_ids = None if self.type_ids is None else self.type_ids[index]
+        return TokenWindow(offsets, self.ids[index], type_ids, self.truncated[self.texts[rows]])
+
+
+class BundleTokenizer:
+    """A bundle's tokenizer, set to the bundle's token limit and to no padding."""
+
+    def __init__(self, bundle: ModelBundle, max_tokens: int | None = None, long_text: str = "head") -> None:
+        """Load ``tokenizer.json``; ``long_text`` is one of LONG_TEXTS.
+
+        Raises:
+            BundleError: the file can't be read as a tokenizer, or ``max_tokens`` is more than the model reads or
+                too few to hold the special tokens and one more.
+        """
+        try:
+            self._tokenizer = Tokenizer.from_file(str(bundle.tokenizer_file))
+        except Exception as error:  # the library raises a bare Exception
+            raise BundleError(f"{bundle.tokenizer_file} can't be read as a tokenizer ({error})") from error
+        limit = bundle.max_tokens if max_tokens is None else max_tokens
+        special = self._tokenizer.num_special_tokens_to_add(is_pair=True)
+        if not special < limit <= bundle.max_tokens:
+            raise BundleError(f"max_tokens is {limit}; this model takes {special + 1} to {bundle.max_tokens} tokens")
+        self.max_tokens = limit
+        self._long_text = long_text
+        self._stride = (limit - special) // _OVERLAP if long_text == "mean" else 0
+        self._tokenizer.enable_truncation(
+            limit, stride=self._stride, direction="left" if long_text == "tail" else "right"
+        )
+        self._tokenizer.no_padding()
+        pieces = _PIECES if long_text == "mean" else 1
+        self._shortener = Shortener(self._tokenizer, limit, pieces, tail=long_text == "tail")
+        self._wants_type_ids = "token_type_ids" in bundle.input_names
+        self._single_type_ids = self._wants_type_ids and any(self._tokenizer.encode("a").type_ids)
+
+    def shorten(self, texts: Sequence[str]) -> list[str]:
+        """Cut texts of megabytes to what is read of them, as ``Shortener`` says."""
+        return self._shortener.shorten(texts)
+
+    def tokenise(self, texts: Sequence[str], text_pairs: Sequence[str] | None = None) -> TokenWindow:
+        """Tokenise texts (or pairs), of any length, with special tokens, on all cores.
+
+        What is past the limit is cut off: at the end for ``head``, at the start for ``tail``. For ``mean`` a text is
+        read in pieces of the limit's length, each of which repeats the last quarter of the one before; at most 64.
+        """
+        return self.tokenise_short(self.shorten(texts), None if text_pairs is None else self.shorten(text_pairs))
+
+    def tokenise_short(self, texts: Sequence[str], text_pairs: Sequence[str] | None = None) -> TokenWindow:
+        """Tokenise texts that ``shorten`` has returned; the rest is as of ``tokenise``."""
+        ids: list[NDArray[np.int32]] = []
+        type_ids: list[NDArray[np.int32]] = []
+        truncated: list[bool] = []
+        of_text: list[int] = []
+        with_type_ids = self._single_type_ids or (self._wants_type_ids and text_pairs is not None)
+        inputs: list[Any] = list(texts)
+        sizes = [len(text) for text in inputs]
+        if text_pairs is not None:
+            inputs = list(zip(texts, text_pairs, strict=True))
+            sizes = [len(text) + len(pair) for text, pair in inputs]
+        for start, stop in chunks(sizes):
+            for encoding in self._tokenizer.encode_batch_fast(inputs[start:stop]):
+                pieces = [encoding]
+                longer = len(encoding) >= self.max_tokens and bool(encoding.overflowing)
+                if longer and self._long_text == "mean":
+                    rest = encoding.overflowing
+                    pieces += rest[: _PIECES - 1]
+                    longer = len(rest) >= _PIECES
+                for piece in pieces:
+                    ids.append(np.array(piece.ids, dtype=np.int32))
+                    of_text.append(len(truncated))
+                    if with_type_ids:
+                        type_ids.append(np.array(piece.type_ids, dtype=np.int32))
+                truncated.append(longer)
+        offsets = np.zeros(len(ids) + 1, dtype=np.int64)
+        np.cumsum([len(each) for each in ids], out=offsets[1:])
+        return TokenWindow(
+            offsets,
+            _flat(ids),
+            _flat(type_ids) if with_type_ids else None,
+            np.array(truncated, np.bool_),
+            np.array(of_text, np.int64) if self._long_text == "mean" else None,
+        )
+
+
+def _flat(arrays: list[NDArray[np.int32]]) -> NDArray[np.int32]:
+    return np.concatenate(arrays or [np.zeros(0, np.int32)])

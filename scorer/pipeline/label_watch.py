@@ -1,0 +1,74 @@
+"""LabelWatch: stop a run whose labels are not the model's, at the same row whether it was resumed or not."""
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from scorer.data.labels import ENOUGH, NO_LABEL, LabelMap, refuse_permutation
+from scorer.pipeline.window import Window, window_ranges
+from scorer.run.directory import RunDirectory
+from scorer.run.schema import UNKNOWN_LABEL_STATUS
+
+
+class LabelWatch:
+    """Checks names where labels begin, and the order of numbered classes until every class has been seen.
+
+    Both look at the rows from the first on. What an earlier process scored is read back from its shards, so that a
+    resumed run is stopped exactly where an uninterrupted one would be.
+    """
+
+    def __init__(self, run: RunDirectory, label_map: LabelMap | None, window_rows: int) -> None:
+        classes = len(run.class_names)
+        self._run = run
+        self._map = label_map
+        self._window_rows = window_rows
+        self._next_shard = 0
+        self._any_label = False
+        self._confusion: NDArray[np.int64] = np.zeros((classes, classes), dtype=np.int64)
+
+    def before(self, window: Window) -> None:
+        """Check a window's labels before they cost the model's time.
+
+        Raises:
+            LabelError: these are the first labels, and they don't match the model's classes.
+        """
+        if self._map is None:
+            return
+        self._catch_up(window.first_row // self._run.shard_rows)
+        if not self._any_label:
+            self._map.require_match(window.labels, window.unknown)
+            self._any_label = bool(np.any(window.labels != NO_LABEL))
+
+    def after(self, window: Window, table: pa.Table) -> None:
+        """Count a window's predictions against its labels.
+
+        Raises:
+            LabelError: the labels are numbers, and look like the model's classes in another order.
+        """
+        if self._map is not None and self._count(table):
+            refuse_permutation(self._confusion, self._map)
+        if window.stop == self._run.shard_range(self._next_shard)[1]:
+            self._next_shard += 1
+
+    def _catch_up(self, shard: int) -> None:
+        """Count the shards that were kept before this one; an earlier process passed them."""
+        while self._next_shard < shard and not self._settled():
+            table = self._run.read_shard(self._next_shard, ["label", "predicted", "loss", "status"])
+            unknown = table["status"].to_numpy() == UNKNOWN_LABEL_STATUS
+            self._any_label |= bool(unknown.any()) or table["label"].null_count < len(table)
+            first, last = self._run.shard_range(self._next_shard)
+            for start, stop in window_ranges(first, last, self._window_rows):
+                self._count(table.slice(start - first, stop - start))
+            self._next_shard += 1
+        self._next_shard = shard
+
+    def _settled(self) -> bool:
+        return self._any_label and int(self._confusion.sum(axis=1).min()) >= ENOUGH
+
+    def _count(self, table: pa.Table) -> bool:
+        """Add given (rows) against predicted (columns) while there is need; say whether there was."""
+        if self._confusion.sum(axis=1).min() >= ENOUGH:
+            return False
+        ok = table.filter(table["loss"].is_valid())
+        np.add.at(self._confusion, (ok["label"].to_numpy(), ok["predicted"].to_numpy()), 1)
+        return True

@@ -1,0 +1,268 @@
+"""Work: a run's parts at work, one window ahead of themselves: tokenise, run, score, write."""
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from scorer.data.columns import Columns
+from scorer.data.labels import LabelMap
+from scorer.data.source import Source
+from scorer.model.engine import BatchDone, Engine, Running
+from scorer.model.tokenizer import BundleTokenizer, TokenWindow
+from scorer.pipeline.label_watch import LabelWatch
+from scorer.pipeline.prefetch import Reader
+from scorer.pipeline.scores import score_table
+from scorer.pipeline.summary import ShardNotes
+from scorer.pipeline.window import Window, join_windows, read_windows, refuse_bad, window_ranges
+from scorer.run.directory import RunDirectory
+from scorer.run.schema import INVALID_TEXT, UNREADABLE, replace_rows
+from scorer.run.shard_file import count_words
+
+Prepared = tuple[Window, TokenWindow] | None  # None behind the last window
+Started = tuple[Window, TokenWindow, Running]
+
+
+@dataclass
+class Progress:
+    """How far a run is: rows and tokens of this process, ``kept`` rows of an earlier one, seconds since the start.
+
+    ``padded_tokens`` counts what the model was fed, padding included; ``rescored`` rows were scored again in fp32.
+    """
+
+    total_rows: int
+    kept: int = 0
+    rows: int = 0
+    tokens: int = 0
+    padded_tokens: int = 0
+    rescored: int = 0
+    seconds: float = 0.0
+
+    @property
+    def done(self) -> int:
+        """The rows that have been scored, those of an earlier process too."""
+        return self.kept + self.rows
+
+    @property
+    def left(self) -> int:
+        """The rows that are still to be scored."""
+        return self.total_rows - self.done
+
+    @property
+    def rows_per_second(self) -> float:
+        """This process's rows per second of it."""
+        return self.rows / max(self.seconds, 1e-9)
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the rows that are left take at that speed."""
+        return self.left * self.seconds / max(self.rows, 1)
+
+    @property
+    def padding(self) -> float:
+        """The share of the model's input that is padding, 0..1."""
+        return 1.0 - self.tokens / self.padded_tokens if self.padded_tokens else 0.0
+
+
+@dataclass
+class Work:
+    """Scores a run's rows; ``first`` runs all of them, ``again`` in fp32 those of a screen that need it.
+
+    ``seconds`` adds up what each stage took; ``read`` and ``tokenise`` go on beside the others. ``wait``, ``model`` and
+    ``rescore`` are what was waited for tokens, for the model, and for a screen's second runs in fp32.
+    """
+
+    run: RunDirectory
+    source: Source
+    columns: Columns
+    labels: LabelMap | None
+    tokenizer: BundleTokenizer
+    reader: Reader
+    window_rows: int
+    precision: str
+    first: Engine
+    again: Engine | None
+    progress: Progress
+    report: Callable[[], None]
+    on_error: str = "skip"
+    seconds: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("read", "tokenise", "wait", "model", "rescore", "score", "write"), 0.0)
+    )
+
+    @property
+    def seconds_in_model(self) -> float:
+        """The seconds that all threads together spent in the model."""
+        return self.first.seconds + (self.again.seconds if self.again else 0.0)
+
+    def score_missing(self) -> None:
+        """Score the shards that the run lacks.
+
+        Raises:
+            SourceError: the data can't be read or has changed, or a row of it can't and ``on_error`` is ``fail``.
+            LabelError: the labels turn out not to be the model's.
+            RunError: a shard can't be written.
+        """
+        run, size = self.run, self.window_rows
+        ranges = [cut for i in run.missing_shards() for cut in window_ranges(*run.shard_range(i), size)]
+        watch = LabelWatch(run, self.labels, size)
+        notes, tables = ShardNotes(), []
+        self.report()
+        windows = read_windows(self.source, self.columns, self.labels, ranges, self.tokenizer.shorten)
+        for window, tokens, running in self._started(self.first, windows, watch.before):
+            if self.on_error == "fail":
+                refuse_bad(self.source, window)
+            fed = self.progress.tokens, self.progress.padded_tokens
+            table = self._table(window, running, self._logits(running), self.precision)
+            self.progress.rows += len(window.rows) - int(np.count_nonzero(tokens.text_lengths))
+            watch.after(window, table)
+            tables.append(table)
+            fed = self.progress.tokens - fed[0], self.progress.padded_tokens - fed[1]
+            notes.add(window, table, *fed, running.duplicates)
+            shard = window.first_row // run.shard_rows
+            if window.stop == run.shard_range(shard)[1]:
+                self.source.refuse_change(*run.shard_range(shard))
+                with _timed(self.seconds, "write"):
+                    run.write_shard(shard, pa.concat_tables(tables), asdict(notes))
+                notes, tables = ShardNotes(), []
+
+    def rescore(self, wanted: Callable[[int], NDArray[np.int64]]) -> None:
+        """Score rows again in fp32, those that ``wanted`` names of a shard, and write their shards anew.
+
+        They share batches ``window_rows`` at a time, whatever was done of them before an interruption.
+
+        Raises:
+            SourceError: the data can't be read or has changed.
+            RunError: a shard can't be read or written.
+        """
+        if self.again is None:
+            raise ValueError("this run has no fp32 engine")
+        for window, _, running in self._started(self.again, self._wanted(wanted), lambda window: None):
+            with _timed(self.seconds, "rescore"):
+                logits = running.logits(lambda done: self.report())
+            table = self._table(window, running, logits, "fp32")
+            self.source.refuse_change(window.first_row, window.stop)
+            with _timed(self.seconds, "write"):
+                for shard in np.unique(window.rows // self.run.shard_rows).tolist():
+                    start, stop = np.searchsorted(window.rows, self.run.shard_range(shard)).tolist()
+                    before, again = self.run.read_shard(shard), table.slice(start, stop - start)
+                    notes = self.run.notes(shard)
+                    if counted := notes.get("by_status"):  # not in a manifest of an older version
+                        old = before.take(pa.array(again["row"].to_numpy() - self.run.shard_range(shard)[0]))
+                        counts = Counter(counted) + count_words(again["status"]) - count_words(old["status"])
+                        notes["by_status"] = dict(counts)
+                    self.run.write_shard(shard, replace_rows(before, again), notes)
+            self.progress.rescored += len(window.rows)
+            self.report()
+
+    def refuse_kept(self) -> None:
+        """Look for rows that can't be read in the shards that an earlier process, which may have let them be, made."""
+        for i in sorted(set(range(self.run.num_shards)) - set(self.run.missing_shards())):
+            kept = self.run.read_shard(i, ["row", "status"])
+            bad = kept.filter(pc.is_in(kept["status"], pa.array([UNREADABLE, INVALID_TEXT])))["row"].to_pylist()
+            if bad:  # the shard doesn't say why
+                refuse_bad(self.source, next(read_windows(self.source, self.columns, None, [(bad[0], bad[0] + 1)])))
+
+    def _wanted(self, wanted: Callable[[int], NDArray[np.int64]]) -> Iterator[Window]:
+        """Yield the wanted rows, ``window_rows`` at a time, but for those that are all in fp32 already.
+
+        The data is read once from the start, because text formats have no index.
+        """
+        ranges = window_ranges(0, self.run.num_rows, self.window_rows)
+        windows = read_windows(self.source, self.columns, self.labels, ranges, self.tokenizer.shorten)
+        window: Window | None = None
+        for rows in self._pieces(wanted):
+            if self._in_fp32(rows):
+                continue
+            parts = []
+            while window is None or rows[-1] >= window.stop:
+                if window is not None:
+                    parts.append(window.take(np.flatnonzero(np.isin(window.rows, rows))))
+                window = next(windows)
+            yield join_windows([*parts, window.take(np.flatnonzero(np.isin(window.rows, rows)))])
+
+    def _pieces(self, wanted: Callable[[int], NDArray[np.int64]]) -> Iterator[NDArray[np.int64]]:
+        """Yield the wanted rows of all shards, ascending, ``window_rows`` at a time."""
+        held = np.zeros(0, dtype=np.int64)
+        for shard in range(self.run.num_shards):
+            held = np.concatenate([held, wanted(shard)])
+            while len(held) >= self.window_rows:
+                yield held[: self.window_rows]
+                held = held[self.window_rows :]
+        if len(held):
+            yield held
+
+    def _in_fp32(self, rows: NDArray[np.int64]) -> bool:
+        shards = rows // self.run.shard_rows
+        for shard in np.unique(shards).tolist():
+            precision = self.run.read_shard(shard, ["precision"])["precision"]
+            index = rows[shards == shard] - self.run.shard_range(shard)[0]
+            if set(precision.take(pa.array(index)).to_pylist()) != {"fp32"}:
+                return False
+        return True
+
+    def _started(self, engine: Engine, windows: Iterator[Window], check: Callable[[Window], None]) -> Iterator[Started]:
+        """Yield windows that are with the runners, each when the next one is with them too, so that they never idle.
+
+        ``check`` sees a window when all before it are done with; only the first one is checked before it runs.
+        """
+        ahead: Started | None = None
+        for window, tokens in self._tokenised(windows):
+            if ahead is None:
+                check(window)
+            started = window, tokens, engine.start(tokens, len(self.run.class_names))
+            if ahead is not None:
+                yield ahead
+                check(window)
+            ahead = started
+        if ahead is not None:
+            yield ahead
+
+    def _tokenised(self, windows: Iterator[Window]) -> Iterator[tuple[Window, TokenWindow]]:
+        """Read and tokenise one window ahead, in the reader's thread."""
+
+        def prepare() -> Prepared:
+            with _timed(self.seconds, "read"):
+                window = next(windows, None)
+            if window is None:
+                return None
+            with _timed(self.seconds, "tokenise"):
+                return window, self.tokenizer.tokenise_short(window.texts, window.text_pairs)
+
+        pending = self.reader.start(prepare)
+        while True:
+            with _timed(self.seconds, "wait"):
+                prepared = pending.result()
+            if prepared is None:
+                return
+            pending = self.reader.start(prepare)
+            yield prepared
+
+    def _logits(self, running: Running) -> NDArray[np.float32]:
+        def count(done: BatchDone) -> None:
+            self.progress.rows += done.rows
+            self.progress.tokens += done.tokens
+            self.progress.padded_tokens += done.padded_tokens
+            self.report()
+
+        with _timed(self.seconds, "model"):
+            return running.logits(count)
+
+    def _table(self, window: Window, running: Running, logits: NDArray[np.float32], precision: str) -> pa.Table:
+        with _timed(self.seconds, "score"):
+            names = self.run.class_names
+            return score_table(window, running.tokens, logits, running.no_memory, names, precision)
+
+
+@contextlib.contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[stage] += time.perf_counter() - started

@@ -1,0 +1,84 @@
+"""ScoreBatch: the scores of a window of rows as one Arrow table, the rows of a shard file."""
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from scorer.data.labels import NO_LABEL, UNKNOWN
+from scorer.model import losses
+from scorer.model.tokenizer import TokenWindow
+from scorer.pipeline.window import Window
+from scorer.run.schema import (
+    BAD_LOGITS_STATUS,
+    NO_LABEL_STATUS,
+    NO_MEMORY_STATUS,
+    OK,
+    UNKNOWN_LABEL_STATUS,
+    score_schema,
+)
+
+
+def score_table(
+    window: Window,
+    tokens: TokenWindow,
+    logits: NDArray[np.float32],
+    no_memory: NDArray[np.bool_],
+    class_names: tuple[str, ...],
+    precision: str,
+) -> pa.Table:
+    """Compute a window's scores from the logits [s, C] of one precision and the tokens of its scored rows.
+
+    ``no_memory`` [s] says which of them memory was too small for; their logits are NaN.
+
+    Losses and probabilities are computed in float64 and stored as float32. A row whose logits aren't all finite
+    has no scores and the status ``no_memory`` or ``bad_logits``.
+    """
+    n, scored = len(window.status), window.scored
+    status = window.status.copy()
+    finite = np.isfinite(logits).all(axis=1)
+    status[scored[~finite]] = BAD_LOGITS_STATUS
+    status[scored[no_memory]] = NO_MEMORY_STATUS
+    status[(status == OK) & (window.labels == NO_LABEL)] = NO_LABEL_STATUS
+    status[(status == OK) & (window.labels == UNKNOWN)] = UNKNOWN_LABEL_STATUS
+
+    good = scored[finite]
+    log_probs = losses.log_softmax(logits[finite])
+    probs = np.exp(log_probs)
+    labelled = status[good] == OK
+    rows, labels = good[labelled], window.labels[good[labelled]]
+    lengths = np.zeros(n, dtype=np.int32)
+    lengths[scored] = tokens.text_lengths
+    truncated = np.zeros(n, dtype=np.bool_)
+    truncated[scored] = tokens.truncated
+
+    all_probs = np.zeros((n, len(class_names)), dtype=np.float32)
+    all_probs[good] = probs
+    has_probs = np.zeros(n, dtype=np.bool_)
+    has_probs[good] = True
+    columns = [
+        pa.array(window.rows),
+        window.ids,
+        pa.array(window.labels, pa.int32(), mask=window.labels < 0),
+        _column(n, good, probs.argmax(axis=1), pa.int32()),
+        _column(n, rows, losses.cross_entropy(logits[finite][labelled], labels), pa.float32()),
+        _column(n, rows, probs[labelled, labels], pa.float32()),
+        _column(n, good, probs.max(axis=1), pa.float32()),
+        _column(n, rows, losses.margin(probs[labelled], labels), pa.float32()),
+        _column(n, good, losses.entropy(log_probs), pa.float32()),
+        pa.array(lengths),
+        pa.array(truncated),
+        pa.array(status, pa.string()),
+        pa.array(np.full(n, precision, dtype=object), pa.string(), mask=~has_probs),
+        pa.nulls(n, pa.float32()),
+        pa.FixedSizeListArray.from_arrays(pa.array(all_probs.reshape(-1)), len(class_names), mask=pa.array(~has_probs)),
+    ]
+    return pa.Table.from_arrays(columns, schema=score_schema(class_names))
+
+
+def _column(n: int, rows: NDArray[np.int64], values: NDArray[np.generic], kind: pa.DataType) -> pa.Array:
+    """Place values at their rows; every other row is null."""
+    column = np.zeros(n, dtype=kind.to_pandas_dtype())
+    column[rows] = values
+    empty = np.ones(n, dtype=np.bool_)
+    empty[rows] = False
+    return pa.array(column, kind, mask=empty)

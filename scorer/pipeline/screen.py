@@ -1,0 +1,236 @@
+"""The screen: find the worst K rows of a run by fp32 loss, having run most rows in int8 only.
+
+int8 losses are there for all rows. The K worst by int8 are scored in fp32, which gives a threshold that the K worst by
+fp32 reach, and so is a random control sample of the rows that have labels; then every row that could reach the
+threshold too, its int8 loss being too low by a margin that errors rarely pass.
+
+Errors are compared as log-odds against the label, ``log((1 - p) / p)``: what quantisation does to a logit moves a
+certain row and a doubtful one about as far there, while in nats a certain row hardly moves at all.
+
+All of it is a function of the int8 losses, which stay in the shards, so an interrupted screen goes on as it began.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from scorer.run.directory import RunDirectory
+from scorer.run.schema import BAD_LOGITS_STATUS, NO_MEMORY_STATUS, OK, int8_losses
+
+Rows = NDArray[np.int64]
+Doubts = NDArray[np.float64]
+
+_CONTROL_ONE_IN, _CONTROL_LEAST, _CONTROL_MOST = 50, 200, 2000
+_MARGIN = 0.999  # the quantile of the errors that is allowed for
+_TAIL = 0.95  # past it, errors are taken to fall off exponentially
+_QUANTILES = (0.5, 0.9, 0.99, 0.999)
+_SMALLEST = 1e-9  # nats; smaller losses are as good as none, and rounding of a softmax close to 1 is most of them
+
+
+def control_sample(count: int, seed: int) -> Rows:
+    """Draw 2% of so many rows, at least 200 and at most 2,000, ascending."""
+    size = min(count, max(_CONTROL_LEAST, min(count // _CONTROL_ONE_IN, _CONTROL_MOST)))
+    return np.sort(np.random.default_rng(seed).choice(count, size=size, replace=False)).astype(np.int64)
+
+
+def control_seed(run: RunDirectory) -> int:
+    """Return what a run's control sample is drawn with: the same for the same data."""
+    return int(run.data_fingerprint[:12], 16)
+
+
+def control_rows(run: RunDirectory, seed: int) -> Rows:
+    """Return the rows of a run's control sample, ascending, drawn from those that have a label.
+
+    Raises:
+        RunError: a shard can't be read.
+    """
+    ends = np.cumsum([np.count_nonzero(shard.labelled) for shard in _shards(run)])
+    drawn = control_sample(int(ends[-1]), seed)
+    parts = np.split(drawn, np.searchsorted(drawn, ends[:-1]))
+    starts = [0, *ends[:-1].tolist()]
+    return np.concatenate(
+        [
+            shard.row[shard.labelled][part - start]
+            for shard, part, start in zip(_shards(run), parts, starts, strict=True)
+        ]
+    )
+
+
+def doubt(loss: NDArray[Any]) -> Doubts:
+    """Return the log-odds against the label, ``log(exp(loss) - 1)``, from losses in nats of which 1e-9 is the least."""
+    positive = np.maximum(loss.astype(np.float64), _SMALLEST)
+    result: Doubts = positive + np.log(-np.expm1(-positive))  # exp(loss) alone would overflow
+    return result
+
+
+def screen(
+    run: RunDirectory, top_k: int, control: Rows, rescore: Callable[[Callable[[int], Rows]], None]
+) -> dict[str, Any]:
+    """Have every row scored in fp32 that could be among the worst, and say how sure that is.
+
+    Args:
+        run: all shards scored in int8.
+        top_k: how many of the worst rows are to be right.
+        control: the control sample's rows, ascending.
+        rescore: scores rows in fp32; it is given what names a shard's rows, by the shard's number.
+
+    Returns:
+        What ``run.json`` says of the screen: ``threshold`` is the K-th largest fp32 loss (nats), ``margin`` is in
+        log-odds (None if there was nothing to measure it on, and every row was scored in fp32), ``control`` describes
+        the sample's errors (nats), ``expected_missed`` is how many of the worst K are to be expected among the rows
+        that were never scored in fp32, ``estimated_recall`` the share of K that is there. Both are estimates, and too
+        good where int8 is far off for a few rows of a kind that the sample has hardly any of.
+
+    Raises:
+        RunError: a shard can't be read or written.
+    """
+    first = _kth_largest((shard.int8[shard.labelled] for shard in _shards(run)), top_k)
+    if first is None:
+        return {"top_k": top_k, "rescored": 0}
+    rescore(lambda index: _Shard.read(run, index).first(first, control))
+
+    known = [shard.known(first, control) for shard in _shards(run)]
+    threshold = _kth_largest((fp32 for _, fp32, _ in known), top_k)
+    int8, fp32, sampled = np.concatenate(known, axis=1)
+    errors = doubt(fp32) - doubt(int8)
+    # Apart from each other: the worst by int8 are there because it is too high, more often than not.
+    groups = [group for group in (errors[sampled == 1], errors[sampled == 0]) if np.isfinite(group).any()]
+    margin, cut = None, -np.inf
+    if threshold is not None and groups:
+        margin = max(0.0, *(_quantile(group, _MARGIN) for group in groups))
+        cut = float(doubt(np.array([threshold]))[0]) - margin
+    rescore(lambda index: _Shard.read(run, index).left(first, cut, control))
+    return _report(run, top_k, control, margin, _Tail.of(groups[0]) if groups else None)
+
+
+def screen_again(run: RunDirectory) -> dict[str, Any]:
+    """Return what ``screen`` said of a run whose rows are all scored, counted from its shards anew.
+
+    Raises:
+        RunError: a shard can't be read.
+    """
+    return screen(run, run.manifest["options"]["screen_top"], control_rows(run, control_seed(run)), lambda wanted: None)
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """A shard's rows [n] and their losses in nats: NaN where there is none."""
+
+    row: Rows
+    int8: Doubts
+    fp32: Doubts
+    labelled: NDArray[np.bool_]
+
+    @classmethod
+    def read(cls, run: RunDirectory, index: int) -> "_Shard":
+        table = run.read_shard(index, ["row", "label", "loss", "precision", "int8_loss", "status"])
+        again, ok = _equal(table["precision"], "fp32"), _equal(table["status"], OK)
+        failed = _equal(table["status"], BAD_LOGITS_STATUS) | _equal(table["status"], NO_MEMORY_STATUS)
+        labelled = ok | (failed & table["label"].is_valid().to_numpy())
+        int8 = _losses(int8_losses(table))
+        # int8 may overflow where fp32 does not: what it says nothing of, it can't rule out.
+        int8[labelled & np.isnan(int8)] = np.inf
+        return cls(table["row"].to_numpy(), int8, np.where(again, _losses(table["loss"]), np.nan), labelled)
+
+    def first(self, first: float, control: Rows) -> Rows:
+        """The rows whose int8 loss is at least ``first`` (nats), and those of the control sample."""
+        return self.row[self.labelled & ((self.int8 >= first) | np.isin(self.row, control))]
+
+    def left(self, first: float, cut: float, control: Rows) -> Rows:
+        """The rows below ``first`` (nats) that are above ``cut`` (log-odds), less those of the control sample."""
+        chosen = self.labelled & (self.int8 < first) & (doubt(self.int8) >= cut)
+        return self.row[chosen & ~np.isin(self.row, control)]
+
+    def known(self, first: float, control: Rows) -> Doubts:
+        """Return what is in fp32 before the threshold is known [3, m]: int8 and fp32 losses, and 1 for the sample's."""
+        sampled = np.isin(self.row, control)
+        chosen = ((self.int8 >= first) | sampled) & np.isfinite(self.fp32)
+        return np.stack([self.int8[chosen], self.fp32[chosen], sampled[chosen]])
+
+
+@dataclass(frozen=True)
+class _Tail:
+    """How often errors pass a size, beyond their 95% quantile: exponentially less (peaks over threshold).
+
+    Pickands, Statistical inference using extreme order statistics (1975), with the tail index 0.
+    """
+
+    start: float
+    scale: float
+
+    @classmethod
+    def of(cls, errors: Doubts) -> "_Tail":
+        errors = errors[np.isfinite(errors)]
+        start = float(np.quantile(errors, _TAIL))
+        return cls(start, max(float(np.mean(errors[errors >= start] - start)), 1e-9))
+
+    def beyond(self, sizes: Doubts) -> Doubts:
+        """Return the probability [n] of an error larger than each size [n]."""
+        result: Doubts = (1 - _TAIL) * np.exp(-np.maximum(sizes - self.start, 0.0) / self.scale)
+        return result
+
+
+def _report(run: RunDirectory, top_k: int, control: Rows, margin: float | None, tail: _Tail | None) -> dict[str, Any]:
+    threshold = _kth_largest((shard.fp32[np.isfinite(shard.fp32)] for shard in _shards(run)), top_k)
+    if threshold is None:  # no row that has a label has a loss
+        return {"top_k": top_k, "rescored": 0}
+    reach = float(doubt(np.array([threshold]))[0])
+    missed = rescored = 0.0
+    sample: list[Doubts] = []
+    for shard in _shards(run):
+        left = shard.labelled & np.isnan(shard.fp32)
+        if tail is not None:
+            missed += float(tail.beyond(reach - doubt(shard.int8[left])).sum())
+        sampled = np.isin(shard.row, control)
+        rescored += int(np.count_nonzero(np.isfinite(shard.fp32) & ~sampled))
+        both = sampled & np.isfinite(shard.fp32) & np.isfinite(shard.int8)
+        sample.append(np.stack([shard.int8[both], shard.fp32[both]]))
+    int8, fp32 = np.concatenate(sample, axis=1)
+    apart = np.abs(fp32 - int8)
+    return {
+        "top_k": top_k,
+        "rescored": int(rescored),
+        "threshold": threshold,
+        "margin": margin,
+        "expected_missed": missed,
+        "estimated_recall": max(0.0, 1.0 - missed / top_k),
+        "control": {
+            "rows": len(apart),
+            "mean_error": float(apart.mean()) if len(apart) else 0.0,
+            "error_quantiles": {str(q): float(np.quantile(apart, q)) for q in _QUANTILES} if len(apart) else {},
+            "largest_error": float(apart.max(initial=0.0)),
+        },
+    }
+
+
+def _shards(run: RunDirectory) -> Iterator[_Shard]:
+    return (_Shard.read(run, index) for index in range(run.num_shards))
+
+
+def _quantile(errors: Doubts, share: float) -> float:
+    return float(np.quantile(errors[np.isfinite(errors)], share, method="higher"))
+
+
+def _kth_largest(parts: Iterator[Doubts], k: int) -> float | None:
+    """Return the k-th largest value of all parts, the smallest if there are fewer, None if there is none."""
+    largest = np.zeros(0)
+    for part in parts:
+        largest = np.concatenate([largest, part])
+        if len(largest) > k:
+            largest = np.partition(largest, len(largest) - k)[-k:]
+    return float(largest.min()) if len(largest) else None
+
+
+def _equal(column: pa.ChunkedArray, word: str) -> NDArray[np.bool_]:
+    result: NDArray[np.bool_] = pc.equal(column, word).fill_null(False).to_numpy()
+    return result
+
+
+def _losses(column: pa.ChunkedArray) -> Doubts:
+    result: Doubts = column.combine_chunks().fill_null(float("nan")).to_numpy(zero_copy_only=False).astype(np.float64)
+    return result

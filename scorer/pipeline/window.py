@@ -1,0 +1,212 @@
+"""Window: a fixed range of input rows, with each row's text, label and, where it can't be scored, the reason."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from scorer.data.arrow import plain_array, valid_text
+from scorer.data.columns import Columns
+from scorer.data.formats import PROBLEM
+from scorer.data.labels import NO_LABEL, LabelMap
+from scorer.data.source import Source
+from scorer.errors import SourceError
+from scorer.run.schema import INVALID_TEXT, NO_TEXT, OK, UNREADABLE
+
+Shorten = Callable[[list[str]], list[str]]
+_FIRST_ROWS = 512
+_WHOLE = 1 << 26  # characters of texts that are held before they are shortened
+
+
+@dataclass(frozen=True)
+class Window:
+    """Some rows of the data, ascending: a whole range as they are read.
+
+    ``rows`` [n] are their places in the data, ``status`` [n] is OK or why a row has no usable text; ``scored`` [s] are
+    the positions of the rows that do, and ``texts`` (and ``text_pairs``) theirs. ``labels`` [n] are class indices,
+    NO_LABEL or UNKNOWN; ``unknown`` counts the unknown ones by name. ``problems`` says why a
+    row's line could not be read.
+    """
+
+    rows: NDArray[np.int64]
+    status: NDArray[np.object_]
+    scored: NDArray[np.int64]
+    texts: list[str]
+    text_pairs: list[str] | None
+    labels: NDArray[np.int32]
+    ids: pa.Array
+    unknown: Counter[str]
+    problems: dict[int, str]
+
+    @property
+    def first_row(self) -> int:
+        return int(self.rows[0])
+
+    @property
+    def stop(self) -> int:
+        return int(self.rows[-1]) + 1
+
+    def take(self, index: NDArray[np.int64]) -> "Window":
+        """Return some of the rows, by their places in the window, ascending; ``unknown`` and ``problems`` are empty."""
+        place = np.full(len(self.rows), -1, dtype=np.int64)
+        place[self.scored] = np.arange(len(self.scored))
+        kept = place[index]
+        kept = kept[kept >= 0]
+        return Window(
+            rows=self.rows[index],
+            status=self.status[index],
+            scored=np.flatnonzero(place[index] >= 0).astype(np.int64),
+            texts=[self.texts[i] for i in kept],
+            text_pairs=None if self.text_pairs is None else [self.text_pairs[i] for i in kept],
+            labels=self.labels[index],
+            ids=self.ids.take(pa.array(index)),
+            unknown=Counter(),
+            problems={},
+        )
+
+
+def window_ranges(start: int, stop: int, size: int) -> list[tuple[int, int]]:
+    """Cut a range of rows into windows of ``size`` rows; the data's very first one is short, so that a run starts soon.
+
+    What the windows are depends on the rows alone, not on where a run was cut off.
+    """
+    first = min(start + (min(size, _FIRST_ROWS) if start == 0 else size), stop)
+    return [(start, first), *((at, min(at + size, stop)) for at in range(first, stop, size))]
+
+
+def join_windows(windows: list[Window]) -> Window:
+    """Return the rows of windows that follow one another as one."""
+    starts = np.cumsum([0, *(len(window.rows) for window in windows[:-1])])
+    pairs = [window.text_pairs for window in windows if window.text_pairs is not None]
+    return Window(
+        rows=np.concatenate([window.rows for window in windows]),
+        status=np.concatenate([window.status for window in windows]),
+        scored=np.concatenate([window.scored + start for window, start in zip(windows, starts, strict=True)]),
+        texts=[text for window in windows for text in window.texts],
+        text_pairs=[text for texts in pairs for text in texts] if pairs else None,
+        labels=np.concatenate([window.labels for window in windows]),
+        ids=pa.concat_arrays([window.ids for window in windows]),
+        unknown=sum((window.unknown for window in windows), Counter()),
+        problems={row: why for window in windows for row, why in window.problems.items()},
+    )
+
+
+def read_windows(
+    source: Source,
+    columns: Columns,
+    label_map: LabelMap | None,
+    ranges: list[tuple[int, int]],
+    shorten: Shorten = list,
+) -> Iterator[Window]:
+    """Yield one window for each range of rows; ranges ascend and don't overlap.
+
+    ``shorten`` is given the texts as they are read and returns what is kept of each: a window's texts may be larger
+    than memory.
+
+    Raises:
+        SourceError: the data can't be read, or ends before a range does.
+    """
+    for start, stop, cuts in _runs(ranges):
+        batches = source.read(columns.names(), start, stop)
+        batch: pa.RecordBatch | None = None
+        at = start
+        for cut in cuts:
+            parts = []
+            while at < cut:
+                batch = batch or next(batches, None)
+                if batch is None:
+                    raise SourceError(f"{source.name} ended at row {at} of {source.num_rows}; did it change?")
+                parts.append(_window(batch.slice(0, cut - at), at, columns, label_map, shorten))
+                batch = batch.slice(len(parts[-1].rows))
+                at += len(parts[-1].rows)
+            yield join_windows(parts)
+
+
+def refuse_bad(source: Source, window: Window) -> None:
+    """Pass a window of rows that could all be read.
+
+    Raises:
+        SourceError: one is a broken line or holds bytes that are not UTF-8; it says which and where.
+    """
+    bad = window.rows[(window.status == UNREADABLE) | (window.status == INVALID_TEXT)]
+    if not len(bad):
+        return
+    row = int(bad[0])
+    what = window.problems.get(row, "bytes that are not UTF-8")
+    raise SourceError(
+        f"{source.place_of(row)}, from 0, can't be read ({what}); mend it, or count such rows and go on with "
+        "--on-error skip"
+    )
+
+
+def _runs(ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int, list[int]]]:
+    """Join ranges that touch: yield ``(start, stop, [each range's end])``, so that each run is read once."""
+    cuts: list[int] = []
+    start = 0
+    for low, high in ranges:
+        if cuts and cuts[-1] != low:
+            yield start, cuts[-1], cuts
+            cuts = []
+        start = start if cuts else low
+        cuts.append(high)
+    if cuts:
+        yield start, cuts[-1], cuts
+
+
+def _window(
+    batch: pa.RecordBatch, first_row: int, columns: Columns, label_map: LabelMap | None, shorten: Shorten
+) -> Window:
+    n = batch.num_rows
+    status = np.full(n, OK, dtype=object)
+    problems: dict[int, str] = {}
+    if PROBLEM in batch.schema.names:
+        for i, problem in enumerate(batch.column(PROBLEM).to_pylist()):
+            if problem is not None:
+                status[i] = UNREADABLE
+                problems[first_row + i] = problem
+    texts = _texts(batch.column(columns.text), status, shorten)
+    pairs = None if columns.text_pair is None else _texts(batch.column(columns.text_pair), status, shorten)
+    scored = np.flatnonzero(status == OK).astype(np.int64)
+    labels, unknown = np.full(n, NO_LABEL, dtype=np.int32), Counter[str]()
+    if columns.label is not None and label_map is not None:
+        labels, unknown = label_map.indices(plain_array(batch.column(columns.label)))
+    return Window(
+        rows=np.arange(first_row, first_row + n, dtype=np.int64),
+        status=status,
+        scored=scored,
+        texts=[texts[i] for i in scored],
+        text_pairs=None if pairs is None else [pairs[i] for i in scored],
+        labels=labels,
+        ids=pa.nulls(n, pa.string())
+        if columns.id is None
+        else valid_text(plain_array(batch.column(columns.id))).cast(pa.string()),
+        unknown=unknown,
+        problems=problems,
+    )
+
+
+def _texts(array: pa.Array, status: NDArray[np.object_], shorten: Shorten) -> list[str]:
+    """Return a column's texts, marking in ``status`` the rows that have none or hold bytes that aren't UTF-8.
+
+    Those of a dictionary may be many more bytes than it, so they are made one by one.
+    """
+    texts: list[str] = []
+    whole: list[str] = []
+    characters = 0
+    for i, value in enumerate(array):
+        try:
+            text = value.as_py() or ""
+        except UnicodeDecodeError:
+            text = ""
+            status[i] = INVALID_TEXT
+        if status[i] == OK and (not text or text.isspace()):
+            status[i] = NO_TEXT
+        whole.append(text)
+        characters += len(text)
+        if characters >= _WHOLE:
+            texts += shorten(whole)
+            whole, characters = [], 0
+    return texts + shorten(whole)

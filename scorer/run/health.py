@@ -1,0 +1,185 @@
+"""run_health(): the statuses, classes, confusions and losses of a run, counted in one pass over its shards.
+
+Beside one batch of rows it holds [C, C] counts and a fixed number of bins, however many rows there are. What a run's
+summary says is counted here too, so that whatever shows these numbers shows the same ones.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.errors import RunError
+from scorer.layout import MANIFEST
+from scorer.run.directory import RunDirectory
+from scorer.run.shard_file import count_words
+
+_FINE = 1 / 16  # nats: the bins that are counted, of which a histogram's are made
+_TOP = 64.0  # nats; what is above goes into one more bin
+_BINS = round(_TOP / _FINE)
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ClassHealth:
+    """One class: the rows with a loss that are ``given`` it and that are ``predicted`` it.
+
+    ``mean_loss`` (nats, high is bad) and ``accuracy`` (0..1, the share that the model calls so too, low is bad) are
+    over the rows that are given it; None where there are none.
+    """
+
+    name: str
+    given: int
+    predicted: int
+    mean_loss: float | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class ConfusedPair:
+    """Two different classes and the rows that are given one and predicted the other; ``share`` (0..1) of the given."""
+
+    given: str
+    predicted: str
+    rows: int
+    share: float
+
+
+@dataclass(frozen=True)
+class LossHistogram:
+    """Rows by loss: bin i has ``edges[i]`` <= loss < ``edges[i + 1]``, in nats, of equal width.
+
+    ``agree`` [bins] are the rows whose given label is the predicted one, ``disagree`` [bins] the others. The last edge
+    is infinite where there are losses of 64 nats and more.
+    """
+
+    edges: tuple[float, ...]
+    agree: tuple[int, ...]
+    disagree: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class RunHealth:
+    """A run in numbers, of which those about losses and classes are over the rows with status ``ok``.
+
+    ``confusion`` [C, C] counts rows by given (first) and predicted class, ``loss_sums`` [C] is in nats by given class,
+    ``loss_bins`` [1025, 2] counts rows by loss in bins of 1/16 nat, those that the model calls otherwise and those that
+    it calls so; ``by_precision`` counts the rows that have predictions.
+    """
+
+    class_names: tuple[str, ...]
+    rows: int
+    by_status: dict[str, int]
+    by_precision: dict[str, int]
+    truncated: int
+    mean_loss: float | None
+    confusion: Counts = field(repr=False)
+    loss_sums: NDArray[np.float64] = field(repr=False)
+    loss_bins: Counts = field(repr=False)
+
+    @property
+    def scored(self) -> int:
+        """Rows that have a loss."""
+        return int(self.confusion.sum())
+
+    @property
+    def disagreeing(self) -> int:
+        """Rows whose given label is not the predicted one."""
+        return self.scored - int(np.trace(self.confusion))
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share, 0..1, of the rows whose given label is the predicted one; None without labels."""
+        return int(np.trace(self.confusion)) / self.scored if self.scored else None
+
+    def classes(self) -> list[ClassHealth]:
+        """Return every class, in index order."""
+        given, predicted, right = self.confusion.sum(axis=1), self.confusion.sum(axis=0), np.diag(self.confusion)
+        return [
+            ClassHealth(
+                name=name,
+                given=int(given[k]),
+                predicted=int(predicted[k]),
+                mean_loss=float(self.loss_sums[k] / given[k]) if given[k] else None,
+                accuracy=float(right[k] / given[k]) if given[k] else None,
+            )
+            for k, name in enumerate(self.class_names)
+        ]
+
+    def pairs(self, most: int) -> list[ConfusedPair]:
+        """Return the pairs of classes with the most rows, at most so many; ties are in index order."""
+        counts = self.confusion.copy()
+        np.fill_diagonal(counts, 0)
+        order = np.argsort(-counts, axis=None, kind="stable")[:most]
+        cells = zip(*np.unravel_index(order, counts.shape), strict=True)
+        total = self.confusion.sum(axis=1)
+        return [
+            ConfusedPair(self.class_names[i], self.class_names[j], int(counts[i, j]), float(counts[i, j] / total[i]))
+            for i, j in cells
+            if counts[i, j]
+        ]
+
+    def most_confused(self, most: int) -> list[int]:
+        """Return the classes with the most rows off the matrix's diagonal, at most so many, in index order."""
+        wrong = self.confusion.sum(axis=0) + self.confusion.sum(axis=1) - 2 * np.diag(self.confusion)
+        return sorted(np.argsort(-wrong, kind="stable")[:most].tolist())
+
+    def histogram(self, most: int = 40) -> LossHistogram:
+        """Return the losses in at most so many bins (and one for what is above 64 nats), as narrow as that allows."""
+        filled = np.flatnonzero(self.loss_bins[:_BINS].sum(axis=1))
+        last = int(filled[-1]) + 1 if len(filled) else 1
+        step = 1
+        while -(-last // step) > most:
+            step *= 2
+        bins = -(-last // step)
+        inside = self.loss_bins[:_BINS]
+        inside = np.pad(inside, ((0, -len(inside) % step), (0, 0))).reshape(-1, step, 2).sum(axis=1)[:bins]
+        edges = [step * _FINE * i for i in range(bins + 1)]
+        above = self.loss_bins[_BINS]
+        if above.any():
+            # From the last filled bin up to 64 nats there is nothing: the open bin can begin where that one ends.
+            inside, edges = np.vstack([inside, above]), [*edges, float("inf")]
+        return LossHistogram(tuple(edges), tuple(inside[:, 1].tolist()), tuple(inside[:, 0].tolist()))
+
+
+def run_health(run: RunDirectory) -> RunHealth:
+    """Count a finished run's rows; it takes 8 bytes for each pair of classes, beside one batch of rows.
+
+    Raises:
+        RunError: a shard is missing, can't be read or holds classes that the manifest doesn't name.
+    """
+    classes = len(run.class_names)
+    status: Counter[str] = Counter()
+    precision: Counter[str] = Counter()
+    confusion = np.zeros((classes, classes), dtype=np.int64)
+    loss_sums = np.zeros(classes)
+    loss_bins = np.zeros((_BINS + 1, 2), dtype=np.int64)
+    total, truncated = 0.0, 0
+    for batch in run.batches(["label", "predicted", "loss", "truncated", "status", "precision"]):
+        status += count_words(batch["status"])
+        precision += count_words(batch["precision"])
+        truncated += batch["truncated"].true_count
+        scored = batch.filter(batch["loss"].is_valid())
+        label, predicted, loss = (scored[name].to_numpy() for name in ("label", "predicted", "loss"))
+        if len(loss) and not 0 <= min(label.min(), predicted.min()) <= max(label.max(), predicted.max()) < classes:
+            raise RunError(
+                f"{run.path / MANIFEST} is damaged: it names {classes} classes, the shards have others; start anew "
+                "with `lossrank score ... --overwrite`"
+            )
+        total += float(np.sum(loss, dtype=np.float64))
+        np.add.at(confusion, (label, predicted), 1)
+        loss_sums += np.bincount(label, weights=loss, minlength=classes)
+        place = np.minimum(loss.astype(np.float64) / _FINE, _BINS).astype(np.int64)
+        np.add.at(loss_bins, (place, (label == predicted).astype(np.int64)), 1)
+    return RunHealth(
+        class_names=run.class_names,
+        rows=run.num_rows,
+        by_status=dict(sorted(status.items(), key=lambda item: (-item[1], item[0]))),
+        by_precision=dict(sorted(precision.items())),
+        truncated=truncated,
+        mean_loss=total / status["ok"] if status["ok"] else None,
+        confusion=confusion,
+        loss_sums=loss_sums,
+        loss_bins=loss_bins,
+    )

@@ -1,0 +1,60 @@
+"""The columns of a shard, the statuses of a row, and how rescored rows replace earlier ones."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+NO_LABEL_STATUS = "no_label"
+UNKNOWN_LABEL_STATUS = "unknown_label"
+BAD_LOGITS_STATUS = "bad_logits"
+NO_MEMORY_STATUS = "no_memory"
+OK = "ok"
+NO_TEXT = "no_text"
+INVALID_TEXT = "invalid_text"
+UNREADABLE = "unreadable"
+
+
+def score_schema(class_names: tuple[str, ...]) -> pa.Schema:
+    """Return the schema of a shard; the class names, in index order, are in its metadata."""
+    return pa.schema(
+        [
+            ("row", pa.int64()),
+            ("id", pa.string()),
+            ("label", pa.int32()),
+            ("predicted", pa.int32()),
+            ("loss", pa.float32()),
+            ("label_prob", pa.float32()),
+            ("top_prob", pa.float32()),
+            ("margin", pa.float32()),
+            ("entropy", pa.float32()),
+            ("n_tokens", pa.int32()),
+            ("truncated", pa.bool_()),
+            ("status", pa.string()),
+            ("precision", pa.string()),
+            ("int8_loss", pa.float32()),
+            ("probs", pa.list_(pa.float32(), len(class_names))),
+        ],
+        metadata={"class_names": json.dumps(list(class_names), ensure_ascii=False)},
+    )
+
+
+def int8_losses(table: pa.Table) -> pa.ChunkedArray:
+    """Return the loss that int8 gave each row [n], also those that were scored again; null where it gave none."""
+    first = pc.if_else(pc.equal(table["precision"], "int8").fill_null(False), table["loss"], None)
+    return pc.coalesce(table["int8_loss"], first)
+
+
+def replace_rows(table: pa.Table, rescored: pa.Table) -> pa.Table:
+    """Return a table with the rows that were scored again in its place, their ``int8_loss`` what it was before.
+
+    Doing it twice changes nothing. Both ascend by row; ``rescored``'s rows are all among the table's.
+    """
+    place = np.searchsorted(table["row"].to_numpy(), rescored["row"].to_numpy())
+    before = int8_losses(table).take(pa.array(place))
+    at = rescored.schema.get_field_index("int8_loss")
+    rescored = rescored.set_column(at, rescored.schema.field(at), before)
+    index = np.arange(len(table))
+    index[place] = len(table) + np.arange(len(rescored))
+    return pa.concat_tables([table, rescored]).take(pa.array(index)).combine_chunks()

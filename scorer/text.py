@@ -1,0 +1,62 @@
+"""Small functions on text: names, labels and messages as one line that a person can read."""
+
+import re
+
+_SPECIAL = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+_ADDRESS = re.compile(r"(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in words a person reads at a glance: 4.2 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def escape(value: str) -> str:
+    """Return somebody else's text as one line of Markdown that shows it as it is."""
+    line = "".join(character if character.isprintable() else " " for character in value)
+    line = _SPECIAL.sub(r"\\\g<0>", " ".join(line.split()))
+    line = "".join(_ENTITIES.get(character, character) for character in line)
+    return _ADDRESS.sub(lambda found: f"&#{ord(found[0])};", line)  # a bare address would become a link
+
+
+def one_line(error: BaseException, most: int = 300) -> str:
+    """Return an exception's type and message as one short line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:most]}{'...' if len(text) > most else ''}" if text else type(error).__name__
+
+
+def nearest(name: str, allowed: list[str]) -> str:
+    """Say which of the allowed names is closest to a mistyped one, as a clause for an error message.
+
+    Returns an empty string when nothing is close.
+    """
+    import difflib
+
+    folded = {candidate.casefold(): candidate for candidate in allowed}
+    match = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.5)
+    return f" (did you mean {folded[match[0]]!r}?)" if match else ""
+
+
+def fold(name: str) -> str:
+    """Fold a name for comparison: case and white space don't count."""
+    return " ".join(name.split()).casefold()
+
+
+def short(name: str) -> str:
+    """Return a label as it is told; one of more than 60 characters, which may be a whole text, is cut."""
+    return name if len(name) <= 60 else name[:57] + "..."
+
+
+def is_utf8(text: str) -> bool:
+    """Say whether a text was UTF-8 when it was read."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,297 @@
+"""What is not exported, with which words, and that nothing is left behind."""
+
+import logging
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter import ConversionError, ExportError, MissingExtraError, ModelError, export_model
+from exporter.libraries import captured
+from tests.support.tiny_models import CLASSES, build, edit, quiet
+
+NAMES = {str(i): name for i, name in enumerate(CLASSES)}
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return build("distilbert", tmp_path / "in" / "model")
+
+
+def refusal(model: Path, kind: type[ExportError] = ModelError) -> str:
+    """Return the message of a refused export, checking that it is one line and that nothing is left."""
+    output = model.parent.parent / "out" / "bundle"
+    with pytest.raises(kind) as caught:
+        export_model(model, output)
+    assert sorted(entry.name for entry in model.parent.parent.iterdir()) == ["in"]
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"architectures": ["DistilBertForTokenClassification"]},
+            "it is a token classifier: it labels words, not texts (DistilBertForTokenClassification), not a text "
+            "classifier (...ForSequenceClassification)",
+        ),
+        (
+            {"architectures": ["DistilBertModel"]},
+            "it is a bare encoder without a classification head (DistilBertModel)",
+        ),
+        ({"architectures": ["DistilBertForMaskedLM"]}, "it is a masked language model without a classification head"),
+        ({"architectures": ["DistilBertForQuestionAnswering"]}, "it is an extractive question answerer"),
+        ({"architectures": ["Whatever"]}, "it is something else (Whatever)"),
+        ({"problem_type": "regression"}, "it is a regression model: one number a text, no classes"),
+        ({"id2label": {"0": "score"}, "label2id": None}, "it is a regression model: one number a text, no classes"),
+        ({"problem_type": "multi_label_classification"}, "it is a multi-label classifier"),
+        ({"problem_type": "ranking"}, "its problem_type is 'ranking', not 'single_label_classification'"),
+        (
+            {"id2label": {**NAMES, "2": " sports"}, "label2id": None},
+            "id2label in config.json names different classes alike: 'Sports', ' sports'",
+        ),
+        (
+            {"id2label": {"0": "a", "1": "b", "4": "c"}, "label2id": None},
+            "id2label in config.json has no name for class 2, 3",
+        ),
+        ({"id2label": {**NAMES, "1": " "}, "label2id": None}, "id2label in config.json has an empty name for class 1"),
+        ({"id2label": ["a", "b"], "label2id": None}, "id2label in config.json does not map class indices to names"),
+        ({"id2label": {"x": "a", "y": "b"}}, "id2label in config.json does not map class indices to names"),
+        ({"num_labels": 3}, "id2label in config.json has 4 classes but num_labels is 3"),
+        ({"id2label": None, "label2id": None, "num_labels": "many"}, "num_labels in config.json is 'many'"),
+        (
+            {"label2id": {"World": 1, "Sports": 0, "Business": 2, "Sci/Tech": 3}},
+            "id2label and label2id in config.json give different indices to 'World', 'Sports'",
+        ),
+        (
+            {"model_type": "homemade", "auto_map": {"AutoConfig": "code.Config"}},
+            "has no model_type 'homemade' (it brings code of its own, which is never run)",
+        ),
+        ({"model_type": None}, "has no model_type None (a misspelling?)"),
+        (
+            {"architectures": ["JinaForSequenceClassification"], "auto_map": {"AutoModel": "code.Model"}},
+            "has no architecture JinaForSequenceClassification (it brings code of its own, which is never run)",
+        ),
+        (
+            {"architectures": ["XLNetForSequenceClassification"], "model_type": "xlnet"},
+            "optimum can't export a text classifier of model_type 'xlnet' to ONNX",
+        ),
+        ({"quantization_config": {"quant_method": "gptq"}}, "its weights are quantised (gptq)"),
+        ({"pad_token_id": 3}, "the padding token is 0 in its tokenizer and 3 in config.json; make them agree"),
+    ],
+)
+def test_a_configuration_that_would_give_wrong_losses(model: Path, changes: dict[str, Any], message: str) -> None:
+    found = refusal(edit(model, **changes))
+    assert found.startswith("model can't be exported: ")
+    assert message in found
+
+
+def test_all_reasons_come_at_once(model: Path) -> None:
+    edit(model, architectures=["DistilBertModel"], problem_type="regression", num_labels=7, quantization_config={})
+    edit(model, "tokenizer_config.json", truncation_side="left")
+    (model / "model.safetensors").rename(model / "pytorch_model.bin")
+    (model / "adapter_config.json").write_text("{}")
+    message = refusal(model)
+    for reason in (
+        "a bare encoder",
+        "a regression model",
+        "4 classes but num_labels is 7",
+        "quantised (an unnamed method)",
+        "a PEFT adapter beside the model",
+        "no *.safetensors weights but pytorch_model.bin, and pickled weights can run code",
+        "keeps the end of a long text (truncation_side 'left')",
+    ):
+        assert reason in message
+
+
+def test_a_label_of_another_case_in_label2id_is_no_contradiction(model: Path, tmp_path: Path) -> None:
+    edit(model, label2id={"LABEL_0": 0, "LABEL_1": 1})  # a left-over that many published models have
+    assert export_model(model, tmp_path / "bundle").class_names == CLASSES
+
+
+@pytest.mark.parametrize("architectures", [None, ["DistilBertForSequenceClassification"]])
+def test_a_head_of_random_weights_is_refused(model: Path, architectures: list[str] | None) -> None:
+    strip_head(model)
+    message = refusal(edit(model, architectures=architectures))
+    assert (
+        "its weights lack classifier.bias, classifier.weight, pre_classifier.bias, pre_classifier.weight of "
+        "DistilBertForSequenceClassification; is it a trained classifier?"
+    ) in message
+
+
+@quiet
+def strip_head(model: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(model / "model.safetensors")
+    kept = {name: weight for name, weight in weights.items() if "classifier" not in name}
+    save_file(kept, model / "model.safetensors", metadata={"format": "pt"})
+
+
+def test_no_architecture_is_no_reason_if_the_head_is_there(model: Path, tmp_path: Path) -> None:
+    assert export_model(edit(model, architectures=None), tmp_path / "bundle").class_names == CLASSES
+
+
+def test_a_folder_without_a_model(model: Path) -> None:
+    (model / "config.json").unlink()
+    assert f"no config.json in {model}; give a Hugging Face model's" in refusal(model)
+    (model / "adapter_config.json").write_text("{}")
+    assert "it is a PEFT adapter; merge it into its base model first" in refusal(model)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("{", "config.json is not JSON (Expecting"), ("[]", "not a JSON object")]
+)
+def test_a_broken_config(model: Path, content: str, message: str) -> None:
+    (model / "config.json").write_text(content)
+    assert message in refusal(model)
+
+
+def test_a_config_transformers_can_not_read(model: Path) -> None:
+    message = refusal(edit(model, n_heads=5), ConversionError)
+    assert message.startswith("loading the weights failed: ValueError: config.n_heads 5 must divide config.dim 32")
+
+
+def test_weights_of_another_shape(model: Path) -> None:
+    edit(model, id2label={"0": "a", "1": "b", "2": "c"}, label2id=None)
+    message = refusal(model, ConversionError)
+    assert message.startswith("loading the weights failed: RuntimeError: Error(s) in loading state_dict")
+
+
+def test_damaged_weights(model: Path) -> None:
+    (model / "model.safetensors").write_bytes((model / "model.safetensors").read_bytes()[:-100])
+    assert refusal(model, ConversionError).startswith("loading the weights failed: SafetensorError: ")
+
+
+def test_pickled_weights_are_never_read(model: Path, tmp_path: Path) -> None:
+    (model / "model.safetensors").unlink()
+    proof = tmp_path / "in" / "ran"
+    (model / "pytorch_model.bin").write_bytes(f"cos\nsystem\n(S'touch {proof}'\ntR.".encode())
+    message = refusal(model)
+    assert (
+        "no *.safetensors weights but pytorch_model.bin, and pickled weights can run code; if you trust it" in message
+    )
+    assert not proof.exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_way_out_of_pickled_weights_works_as_it_is_printed(model: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    torch.save(load_file(model / "model.safetensors"), model / "pytorch_model.bin")
+    expected = load_file(model / "model.safetensors")
+    (model / "model.safetensors").unlink()
+    printed = re.search(r'python -c "(.*)" and export FOLDER$', refusal(model))
+    assert printed is not None
+    subprocess.run([sys.executable, "-c", printed[1]], cwd=tmp_path, check=True, capture_output=True)
+    written = load_file(tmp_path / "FOLDER" / "model.safetensors")
+    assert all(torch.equal(written[name], weight) for name, weight in expected.items())
+    assert export_model(tmp_path / "FOLDER", tmp_path / "bundle").class_names == CLASSES
+
+
+def test_a_decoder_without_a_padding_token(tmp_path: Path) -> None:
+    model = edit(build("gpt2", tmp_path / "in" / "model"), pad_token_id=None)
+    message = refusal(model)
+    assert "GPT2ForSequenceClassification can't run a batch (ValueError: Cannot handle batch sizes > 1" in message
+
+
+def test_a_model_that_reads_a_special_token_by_its_place(tmp_path: Path) -> None:
+    """BART takes the vectors at </s>; a text that holds one can't share a batch, so scoring would stop at it."""
+    model = build("bart", tmp_path / "in" / "model")
+    assert refusal(model, ConversionError).startswith("running the exported graph on a batch of ")
+
+
+def test_a_graph_with_an_input_that_scoring_does_not_feed(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from exporter import convert
+
+    monkeypatch.setattr(convert, "_FED", ("input_ids",))
+    assert "its graph reads attention_mask; scoring feeds only input_ids" in refusal(model)
+
+
+def test_places_without_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my-model").mkdir()
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    cases = {
+        str(tmp_path / "my-modell"): f"no such folder: {tmp_path}/my-modell (did you mean '{tmp_path}/my-model'?)",
+        "./nowhere/at/all": "no such folder: ./nowhere/at/all, and it is not a Hugging Face hub name either",
+        "file": "file is a file; give the folder it is in",
+    }
+    for name, message in cases.items():
+        with pytest.raises(ModelError, match=re.escape(message)):
+            export_model(name, tmp_path / "bundle")
+    with pytest.raises(ModelError, match=re.escape("my-model is a folder, which has no revision 'v1'")):
+        export_model("my-model", tmp_path / "bundle", revision="v1")
+    assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize("name", ["torch", "transformers", "onnx", "optimum.exporters.onnx.model_configs"])
+def test_a_missing_library_is_named_with_the_pip_command(
+    model: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    message = refusal(model, MissingExtraError)
+    assert message.startswith(f"exporting needs {name.partition('.')[0]}, which is not installed or does not load (")
+    assert "run `pip install 'lossrank[export]'`" in message
+
+
+def test_what_a_failing_library_says_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("transformers.models")
+    handlers = logging.getLogger("transformers").handlers
+
+    @captured("converting")
+    def convert() -> None:
+        print("printed")
+        print("to stderr", file=sys.stderr)
+        warnings.warn("warned", FutureWarning, stacklevel=1)
+        logger.warning("logged")
+        raise RuntimeError("first line\n  second " + "x" * 400)
+
+    with pytest.raises(ConversionError) as caught:
+        convert()
+    assert str(caught.value).startswith("converting failed: RuntimeError: first line second xxx")
+    assert str(caught.value).endswith("xxx...")
+    assert caught.value.log == "printed\nto stderr\nlogged\nFutureWarning: warned\n"
+    assert capsys.readouterr() == ("", "")
+    assert logging.getLogger("transformers").handlers is handlers
+
+
+def test_a_failing_conversion(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import optimum.exporters.onnx
+
+    def export(*arguments: Any) -> None:
+        arguments[2].write_bytes(b"half a graph")
+        raise KeyError("no such operator")
+
+    monkeypatch.setattr(optimum.exporters.onnx, "export", export)
+    assert refusal(model, ConversionError) == "converting to ONNX failed: KeyError: 'no such operator'"
+
+
+def test_a_graph_onnxruntime_can_not_load(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from onnx import TensorProto, helper
+
+    from exporter import export
+
+    names = ("input_ids", "attention_mask")
+    inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["b", "t"]) for name in names]
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["b", 4])]
+    graph = helper.make_graph([helper.make_node("Unheard", list(names), ["logits"])], "odd", inputs, outputs)
+
+    def convert(network: object, file: Path) -> tuple[str, ...]:
+        file.write_bytes(content)
+        return names
+
+    monkeypatch.setattr(export, "convert", convert)
+    content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString()
+    message = refusal(model, ConversionError)
+    assert message.startswith("the exported graph can't be used: ")
+    assert "can't be loaded by onnxruntime" in message
+    content = b"not a graph"
+    assert refusal(model, ConversionError).startswith("counting the weights of the graph failed: ")

@@ -1,0 +1,404 @@
+"""`log` and `pull` of Label Studio against a server in memory that fails on demand; tests/servers has the real one."""
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import Result
+
+from lossrank.review.servers.bulk import ChunkedLog
+from lossrank.review.servers.label_studio.api import LabelStudioApi
+from lossrank.review.servers.label_studio.record import answers, encode, label_config
+from lossrank.review.servers.server import Form, ReviewError
+from lossrank.review.store import DecisionStore
+from scorer import ModelBundle, RunDirectory, ScoreOptions, rank, score_dataset
+from tests.support.fake_label_studio import KEY, PERSONAL, URL, FakeLabelStudio, connect, error
+from tests.support.fake_rubrix import make_record
+from tests.support.tiny import CLASSES, make_texts
+
+Lossrank = Callable[..., Result]
+FORM = Form(("World", "Sports", "Business"), ("text",))
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
+
+
+@pytest.fixture
+def run(tiny_bundle: ModelBundle, tmp_path: Path) -> RunDirectory:
+    """100 scored rows, one of them without a label."""
+    labels: list[str | None] = [CLASSES[i % 4] for i in range(100)]
+    labels[30] = None
+    texts = [f"secret-text-{i} {text}" for i, text in enumerate(make_texts(100))]
+    pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "news.parquet")
+    score_dataset(tiny_bundle, tmp_path / "news.parquet", tmp_path / "run", ScoreOptions(threads=1))
+    return RunDirectory.open(tmp_path / "run")
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> FakeLabelStudio:
+    """A server in memory that the commands talk to."""
+    server = FakeLabelStudio()
+    patched = functools.partial(LabelStudioApi, transport=server)
+    monkeypatch.setattr("lossrank.review.servers.label_studio.server.LabelStudioApi", patched)
+    monkeypatch.delenv("LABEL_STUDIO_API_URL", raising=False)
+    monkeypatch.setenv("LABEL_STUDIO_WORKSPACE", "is not asked for")
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", KEY)
+    return server
+
+
+def log_of(server: FakeLabelStudio, rows: range, **options: Any) -> ChunkedLog:
+    """Log records of these rows."""
+    with connect(server) as api:
+        sending = ChunkedLog(api, "1", encode, **options)
+        list(sending.log([make_record(row) for row in rows]))
+    return sending
+
+
+# The labelling interface
+
+
+def test_names_are_escaped_and_no_name_is_taken_for_a_variable() -> None:
+    classes = ('<b> & "x"', "US$5m", *(f"class {i}" for i in range(10)))
+    config = ElementTree.fromstring(label_config(Form(classes, ("text", "$hypothesis"))))
+    choices = list(config.iter("Choice"))
+    assert [choice.get("alias") or choice.get("value") for choice in choices] == list(classes)
+    assert [choice.get("hotkey") for choice in choices] == [*map(str, range(1, 10)), None, None, None]
+    assert [text.get("value") for text in config.iter("Text")] == ["$text", "$text_pair"]
+    shown = [one.get("value") or "" for one in (*choices, *config.iter("Header"))]
+    assert [value for value in shown if "$" in value] == ["given label: $given"]
+
+
+def test_a_name_that_xml_cannot_hold_is_refused() -> None:
+    with pytest.raises(ReviewError, match=r"can't show the name 'a\\x00b', which holds a control character"):
+        label_config(Form(("a\0b", "c"), ("text",)))
+
+
+# The project
+
+
+def test_a_project_is_made_once_and_found_by_its_whole_title() -> None:
+    server = FakeLabelStudio()
+    assert connect(server).open_project("News", FORM) == 1
+    assert connect(server).open_project("News 2", FORM) == 2
+    assert connect(server).open_project("News", FORM) == 1
+    assert connect(server).open_project("News", None) == 1
+    assert [title for title, _ in server.projects] == ["News", "News 2"]
+
+
+def test_a_project_whose_first_answer_is_lost_is_not_made_twice() -> None:
+    server = FakeLabelStudio()
+
+    def before(request: httpx.Request) -> None:
+        if request.method == "POST" and not server.projects:
+            server.projects.append(("News", label_config(FORM)))
+            raise httpx.ReadError("cut off", request=request)
+
+    server.before = before
+    assert connect(server).open_project("News", FORM) == 1
+    assert len(server.projects) == 1
+
+
+@pytest.mark.parametrize(
+    ("title", "config", "message"),
+    [
+        (
+            "News",
+            '<View><Choices name="label"><Choice value="World"/></Choices></View>',
+            "has no choice 'Sports' in its",
+        ),
+        (
+            "News",
+            '<View><Choices name="mood"><Choice value="World"/></Choices></View>',
+            "has no choices named 'label' in",
+        ),
+        ("news", "<View/>", None),
+    ],
+)
+def test_a_project_that_asks_something_else_is_not_used(title: str, config: str, message: str | None) -> None:
+    server = FakeLabelStudio()
+    server.projects.append((title, config))
+    if message is None:
+        assert connect(server).open_project("News", FORM) == 2
+    else:
+        with pytest.raises(ReviewError, match=message):
+            connect(server).open_project("News", FORM)
+
+
+def test_two_projects_of_one_title_are_named() -> None:
+    server = FakeLabelStudio()
+    server.projects += [("News", "<View/>")] * 2
+    with pytest.raises(ReviewError, match=r"has 2 projects 'News' \(ids 1, 2\); rename all but one"):
+        connect(server).open_project("News", None)
+
+
+# Logging
+
+
+def test_what_is_there_is_found_by_its_id_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lossrank.review.servers.label_studio.api._PAGE", 7)
+    server = FakeLabelStudio()
+    assert log_of(server, range(50), chunk_size=20).logged == 50
+    server.store([{"data": {"text": "somebody's own"}}])
+    sending = log_of(server, range(60), chunk_size=20)
+    assert (sending.logged, sending.already_there) == (10, 50)
+    assert [task["data"].get("row") for task in server.tasks] == [*range(50), None, *range(50, 60)]
+
+
+def test_what_another_log_adds_meanwhile_is_not_added_again() -> None:
+    server = FakeLabelStudio()
+
+    def before(request: httpx.Request) -> None:
+        if request.url.path.endswith("/import") and len(server.imports) == 1 and len(server.tasks) == 10:
+            server.store([json.loads(encode(make_record(row))) for row in range(20, 30)])
+
+    server.before = before
+    sending = log_of(server, range(30), chunk_size=10)
+    assert sorted(server.rows()) == list(range(30))
+    assert (sending.logged, sending.already_there) == (20, 10)
+
+
+@pytest.mark.parametrize("refusal", ["positions", "plain"])
+def test_a_task_that_is_turned_down_costs_only_itself(refusal: str) -> None:
+    server = FakeLabelStudio()
+    server.bad, server.refusal = {3, 17}, refusal
+    sending = log_of(server, range(20))
+    assert sorted(server.rows()) == [row for row in range(20) if row not in (3, 17)]
+    assert sending.logged == 18
+    reason = {"positions": '"x" key is expected in task data', "plain": "it answers 400: no good"}[refusal]
+    assert sorted((one.row, one.reason) for one in sending.refused) == [(3, reason), (17, reason)]
+
+
+@pytest.mark.parametrize("refusal", ["crash", "half"])
+def test_a_task_that_breaks_the_server_costs_only_itself_and_doubles_none(refusal: str) -> None:
+    server = FakeLabelStudio()
+    server.bad, server.refusal = {11}, refusal
+    sending = log_of(server, range(20))
+    assert sorted(server.rows()) == [row for row in range(20) if row != 11]
+    assert [(one.row, one.reason) for one in sending.refused] == [(11, "it answers 500")]
+
+
+def test_an_answer_that_is_lost_doubles_nothing() -> None:
+    server = FakeLabelStudio()
+
+    def before(request: httpx.Request) -> None:
+        if request.url.path.endswith("/import") and not server.tasks:
+            server.store(json.loads(request.content))
+            raise httpx.ReadTimeout("late", request=request)
+
+    server.before = before
+    assert log_of(server, range(20)).logged == 20
+    assert server.rows() == list(range(20))
+
+
+def test_an_import_in_the_background_is_the_enterprise_editions() -> None:
+    server = FakeLabelStudio()
+    server.before = lambda request: (
+        httpx.Response(201, json={"import": 5}) if request.url.path.endswith("/import") else None
+    )
+    with pytest.raises(ReviewError, match=r"its Enterprise edition does.* import the file of `lossrank log"):
+        log_of(server, range(3))
+
+
+def test_a_page_that_can_not_be_had_at_once_costs_no_answer_and_doubles_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lossrank.review.servers.label_studio.api._PAGE", 3)
+    server = FakeLabelStudio()
+    log_of(server, range(10))
+    for row in range(8):
+        server.annotate(row, "World")
+    answered = iter([None, error(502, "later"), None, error(429, "later"), error(500, "later")])
+    server.before = lambda request: next(answered, None)
+    with connect(server) as api:
+        assert [task["data"]["row"] for task in api.annotated(1)] == list(range(8))
+
+
+# Tokens
+
+
+def test_a_personal_access_token_buys_access_and_buys_it_again_when_it_is_over() -> None:
+    server = FakeLabelStudio()
+    with connect(server, key=PERSONAL) as api:
+        api.open_project("News", FORM)
+        assert server.refreshed == 1
+        server.access = None
+        assert api.users() == {1: "ana@example.com", 2: "ben@example.com"}
+        assert server.refreshed == 2
+    assert {request.headers.get("Authorization") for request in server.requests if "token" not in request.url.path} == {
+        "Bearer access-1",
+        "Bearer access-2",
+    }
+
+
+def test_access_that_is_refused_at_once_is_not_asked_for_forever() -> None:
+    server = FakeLabelStudio()
+    server.before = lambda request: None if "token" in request.url.path else error(401, "switched off")
+    with pytest.raises(ReviewError, match=r"it refuses the token \(401: switched off\)"):
+        connect(server, key=PERSONAL).users()
+    assert len(server.requests) == 2
+
+
+def test_a_server_that_can_not_say_now_what_a_token_is_worth_is_waited_for() -> None:
+    server = FakeLabelStudio()
+    answered = iter([error(502, "later"), error(503, "later")])
+    server.before = lambda request: next(answered, None)
+    assert len(connect(server, key=PERSONAL).users()) == 2
+
+
+@pytest.mark.parametrize("key", ["wrong-token", "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyX2lkIjoxfQ.d3Jvbmc"])
+def test_a_wrong_token_is_one_line_that_does_not_show_it(
+    run: RunDirectory, server: FakeLabelStudio, lossrank: Lossrank, key: str
+) -> None:
+    result = lossrank("log", run.path, "--to", "label-studio", "--name", "News", "--api-key", key)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+    assert (
+        f"Label Studio at http://localhost:8080: it refuses the {'personal access ' * ('.' in key)}tok" in result.stderr
+    )
+    assert key not in result.stderr
+
+
+def test_no_token_no_workspace_and_no_password_in_the_address(
+    run: RunDirectory, server: FakeLabelStudio, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to = ("log", run.path, "--to", "label-studio", "--name", "News")
+    assert "Label Studio has no workspaces; leave out --workspace" in lossrank(*to, "--workspace", "w").stderr
+    secret = lossrank(*to, "--url", "http://ana:pass-word@label.test").stderr
+    assert "token goes where a password in the address would; leave it out" in secret
+    assert "pass-word" not in secret
+    assert "takes no project title 'ab': 3 to 50 characters" in lossrank(*to[:-1], "ab").stderr
+    monkeypatch.delenv("LABEL_STUDIO_API_KEY")
+    assert "Label Studio wants an API key; set LABEL_STUDIO_API_KEY to it" in lossrank(*to).stderr
+    assert server.requests == []
+
+
+# Answers that are none
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (httpx.Response(200, text="<html>"), "answers, but not as Label Studio does (no JSON as expected)"),
+        (httpx.Response(200, json={"results": [], "tasks": 5}), "not as Label Studio does (no tasks at /api/tasks/)"),
+        (httpx.Response(302, headers={"Location": "/login"}), "it redirects elsewhere (302); give --url"),
+        (error(403, "not yours"), "it forbids this to the token's user (403: not yours)"),
+        (error(404, f"no\nsuch {KEY}"), "it answers 404: no such ***, which Label Studio 1.23 should not"),
+    ],
+)
+def test_a_server_that_is_not_label_studio_or_not_ours(answer: httpx.Response, message: str) -> None:
+    server = FakeLabelStudio()
+    server.before = lambda request: answer
+    with pytest.raises(ReviewError) as caught:
+        log_of(server, range(3))
+    assert message in str(caught.value)
+
+
+def test_a_server_that_goes_away_is_waited_for_and_then_given_up() -> None:
+    server = FakeLabelStudio()
+
+    def before(request: httpx.Request) -> None:
+        raise httpx.ConnectError("refused", request=request)
+
+    server.before = before
+    heard: list[str] = []
+    with pytest.raises(ReviewError, match=r"Label Studio at .* can't be used: refused; tried for .*LABEL_STUDIO_API"):
+        connect(server, max_wait=0.2, on_wait=lambda reason, seconds: heard.append(reason)).users()
+    assert "refused" in heard
+
+
+# The commands
+
+
+def test_the_worst_rows_go_out_once_and_the_answers_come_back(
+    run: RunDirectory, server: FakeLabelStudio, lossrank: Lossrank
+) -> None:
+    to = ("log", run.path, "--to", "label-studio", "--name", "AG News", "--url", URL)
+    result = lossrank(*to, "--top", 40, "--chunk-size", 15)
+    assert result.stdout.splitlines() == [
+        "40 rows: 40 logged, 0 there already, 0 refused",
+        f"Review them at {URL}/projects/1/data",
+        "The worst first: Order by loss, descending, then Label Tasks As Displayed.",
+        f"Then bring the decisions back: lossrank pull {run.path}",
+    ]
+    rows = [row.row for row in rank(run, 40)]
+    assert server.rows() == rows
+    assert "10 logged, 40 there already" in lossrank(*to, "--top", 50).stdout
+    server.store([{"data": {"text": "of other data", "record_id": "0123456789ab-000000001", "row": 1000}}])
+
+    server.annotate(rows[0], None)
+    server.annotate(rows[1], CLASSES[rows[1] % 4])
+    server.annotate(rows[2], CLASSES[rows[2] % 4], at="2026-01-01T09:00:00Z")
+    server.annotate(rows[2], CLASSES[(rows[2] + 1) % 4], at="2026-01-01T10:00:00Z")
+    server.annotate(rows[3], CLASSES[0], user=1)
+    server.annotate(rows[3], CLASSES[1], user=2)
+    server.annotate(rows[4], "Sprots", user=3)
+    server.annotate(1000, "World")
+    pulled = lossrank("pull", run.path)
+    assert pulled.stdout == "7 answers: 1 rows kept, 1 relabelled, 1 discarded; 3 decisions are new\n"
+    assert pulled.stderr.splitlines() == [
+        "pulling 'AG News' from Label Studio at http://label.test:8080",
+        f"2 rows are open, as people disagree or chose no class: {', '.join(map(str, sorted(rows[3:5])))}",
+        "1 answers can't decide: the model has no class 'Sprots'",
+    ]
+    assert pulled.exit_code == 3
+    with DecisionStore(run) as store:
+        held = store.current()
+    assert {row: (one.verdict, one.label) for row, one in held.items()} == {
+        rows[0]: ("discarded", None),
+        rows[1]: ("kept", None),
+        rows[2]: ("relabelled", CLASSES[(rows[2] + 1) % 4]),
+    }
+    assert (held[rows[0]].annotator, held[rows[0]].source) == ("ana@example.com", "label-studio")
+    assert held[rows[0]].decided_at == "2026-01-01T10:00:00.500000+00:00"
+    server.tasks[1]["annotations"].clear()
+    assert "1 rows decided by an earlier pull from label-studio have no decision there now" in (
+        lossrank("pull", run.path).stderr
+    )
+
+
+def test_a_row_without_a_label_has_an_empty_given_label_to_show(
+    run: RunDirectory, server: FakeLabelStudio, lossrank: Lossrank
+) -> None:
+    lossrank("log", run.path, "--to", "label-studio", "--name", "News", "--by", "entropy", "--top", 100)
+    (data,) = (task["data"] for task in server.tasks if task["data"]["row"] == 30)
+    assert data["given"] == ""
+    assert "loss" not in data
+
+
+def test_no_text_is_printed(run: RunDirectory, server: FakeLabelStudio, lossrank: Lossrank, tmp_path: Path) -> None:
+    for refusal in ("positions", "crash"):
+        server.bad, server.refusal = {rank(run, 1)[0].row}, refusal
+        log_file = tmp_path / f"{refusal}.jsonl"
+        result = lossrank("log", run.path, "--to", "label-studio", "--name", "News", "--log-file", log_file)
+        assert result.exit_code == 3
+        assert "secret-text" not in result.output + log_file.read_text()
+
+
+def test_several_choices_an_empty_annotation_and_an_unknown_user() -> None:
+    def annotation(choices: list[list[str]], **changes: Any) -> dict[str, Any]:
+        result = [{"from_name": "label", "value": {"choices": each}} for each in choices]
+        moment = {"created_at": "2026-01-01T00:00:00Z"}
+        return {"result": result, "was_cancelled": False, "completed_by": 9, **moment, **changes}
+
+    task = {
+        "data": {"record_id": "abcdefabcdef-000000005"},
+        "annotations": [
+            annotation([]),
+            annotation([["World", "Sports"]]),
+            annotation([["World"]], completed_by={"id": 4, "email": "ana@example.com"}),
+            annotation([["World"]], completed_by=None),
+        ],
+    }
+    found = answers(task, "abcdefabcdef0123", {})
+    assert found is not None
+    assert [(one.row, one.annotator, one.label) for one in found] == [
+        (5, "user-9", "World, Sports"),
+        (5, "ana@example.com", "World"),
+        (5, "unknown", "World"),
+    ]

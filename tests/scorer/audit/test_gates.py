@@ -1,0 +1,131 @@
+"""Gates: `--fail-if` compares strictly, names what it knows, and fails with 3."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click.testing
+import pytest
+
+from scorer import ModelBundle, RunError
+from scorer.audit.gates import NAMES, NUMBERS, Gate, failures
+from tests.support import ROOT
+
+Lossrank = Callable[..., click.testing.Result]
+SUMMARY: dict[str, Any] = {
+    "rows": 200,
+    "kept_rows": 100,
+    "by_status": {"ok": 190, "no_text": 10},
+    "mean_loss": 0.5,
+    "accuracy": 0.9,
+    "truncated": 4,
+    "duplicates": 0,
+    "tokens": 1000,
+    "padding": 0.02,
+    "peak_memory_bytes": 10**8,
+    "seconds": {"total": 2.0},
+}
+
+
+@pytest.mark.parametrize(
+    ("gate", "fails"),
+    [
+        ("mean_loss > 0.5", False),
+        ("mean_loss>=0.5", True),
+        ("mean_loss == 5e-1", True),
+        ("mean_loss != 0.5", False),
+        ("accuracy < 0.95", True),
+        ("accuracy <= .9", True),
+        ("  rows<+300 ", True),
+        ("truncated > 3", True),
+        ("truncated_share > 0.02", False),
+        ("truncated_share >= 0.02", True),
+        ("no_text > 0.04", True),
+        ("no_text > 0.05", False),
+        ("unreadable > 0", False),
+        ("ok < 1", True),
+        ("rows_per_second < 51", True),
+        ("padding > -1", True),
+        ("rows == 2.E+2", True),
+    ],
+)
+def test_a_gate_compares(gate: str, fails: bool) -> None:
+    assert bool(Gate.parse(gate).failure(SUMMARY)) == fails
+
+
+def test_every_name_has_a_number() -> None:
+    for name in NAMES:
+        assert Gate.parse(f"{name} > -1").failure(SUMMARY)
+
+
+def test_a_failure_says_the_number() -> None:
+    gates = [Gate.parse("mean_loss > 0.25"), Gate.parse("rows > 1000"), Gate.parse("no_text > 0.01")]
+    assert failures(gates, SUMMARY) == ["mean_loss > 0.25: mean_loss is 0.5", "no_text > 0.01: no_text is 0.05"]
+
+
+@pytest.mark.parametrize("op", ["<", "<=", ">", ">=", "==", "!="])
+def test_a_number_that_there_is_none_of_fails(op: str) -> None:
+    unknown = SUMMARY | {"mean_loss": None, "by_status": {"unknown_label": 190, "no_text": 10}}
+    assert failures([Gate.parse(f"mean_loss {op} 1")], unknown) == [
+        f"mean_loss {op} 1: the run has no mean_loss, as no row has a loss (rows by status: unknown_label 190, no_text "
+        "10)"
+    ]
+    assert failures([Gate.parse(f"rows_per_second {op} 1")], SUMMARY | {"kept_rows": 200}) == [
+        f"rows_per_second {op} 1: rows_per_second was not measured, as every row had been scored before this process "
+        "began"
+    ]
+
+
+def test_a_rate_is_of_the_process_that_scored(
+    lossrank: Lossrank, data: Path, tiny_bundle: ModelBundle, tmp_path: Path
+) -> None:
+    command = "score", tiny_bundle.path, data, "-o", tmp_path / "run", "--fail-if", "rows_per_second < 1e-9"
+    assert lossrank(*command).exit_code == 0
+    again = lossrank(*command)
+    assert again.exit_code == 3
+    assert "gate failed: rows_per_second < 1e-09: rows_per_second was not measured" in again.stderr
+    assert json.loads(lossrank(*command, "--json").stdout)["rows_per_second"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "mean_los > 1",
+            r"no known name \(did you mean 'mean_loss'\?\); names: rows, mean_loss, .*bad_logits, no_memory$",
+        ),
+        ("mean_loss", "must be NAME OP NUMBER, such as 'mean_loss > 0.5'; names: rows"),
+        ("", "must be NAME OP NUMBER"),
+        ("0.5 < mean_loss", "must be NAME OP NUMBER"),
+        ("mean_loss > 1 or 1", "must be NAME OP NUMBER"),
+        ("mean_loss => 1", "has the operator '=>'; it must be one of: <= >= == != < >"),
+        ("mean_loss = 1", "has the operator '='"),
+        ("rows < 1_000", "compares with '1_000'; it must be a number such as 0.5"),
+        ("rows < \u0661\u0660", "compares with '\u0661\u0660'"),
+        ("mean_loss > 1e999", "compares with '1e999'"),
+        ("mean_loss > .", "compares with '.'"),
+        ("mean_loss > 0x10", "compares with '0x10'"),
+        ("mean_loss > much", "compares with 'much'; it must be a number such as 0.5"),
+        ("mean_loss > nan", "compares with 'nan'"),
+        ("mean_loss > inf", "compares with 'inf'"),
+        ("mean_loss > __import__('os')", "compares with"),
+    ],
+)
+def test_what_is_no_gate_is_named(text: str, message: str) -> None:
+    with pytest.raises(RunError, match=message):
+        Gate.parse(text)
+
+
+def test_every_status_and_number_that_the_docs_name_is_a_gate() -> None:
+    root = ROOT
+    table = re.search(r"\| status \| the row \|\n.*?\n\n", (root / "docs" / "design.md").read_text(), re.DOTALL)
+    assert table is not None
+    statuses = {name for row in table[0].strip().splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert statuses == set(NAMES) - set(NUMBERS)
+
+
+def test_a_gate_is_written_as_it_was_given() -> None:
+    for text in ("mean_loss > 0.2", "rows >= 1000000", "no_text <= 1e-09"):
+        assert str(Gate.parse(text)) == text

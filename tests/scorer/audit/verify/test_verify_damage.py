@@ -1,0 +1,212 @@
+"""verify(): whatever is damaged in a run is found, and the advice mends it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click.testing
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, score_dataset
+from scorer.audit.verify import verify
+from scorer.pipeline.summary import OF_THE_PROCESS
+from scorer.run.integrity import require_whole
+from tests.scorer.audit.verify.damage import OPTIONS, edit, flip, relist, says, shard, states, truncate
+from tests.support.tiny import make_bundle, weights
+
+Lossrank = Callable[..., click.testing.Result]
+
+
+def remove(file: Path) -> None:
+    file.unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [(truncate, "has the SHA-256"), (flip, "has the SHA-256"), (remove, "is listed and not there")],
+)
+def test_a_damaged_shard_is_found_and_scored_again(
+    run: Path, bundle: ModelBundle, data: Path, damage: Callable[[Path], None], message: str
+) -> None:
+    whole = {file.name: file.read_bytes() for file in (run / "scores").iterdir()}
+    damage(shard(run))
+    found = verify(run)
+    assert not found.sound
+    assert states(found)["part-00001.parquet"] == "wrong"
+    assert message in says(found, "part-00001.parquet")
+    assert "the same `lossrank score` command makes it anew" in says(found, "part-00001.parquet")
+    assert says(found, "shards") == "3 of 4 are whole, by their SHA-256"
+    assert score_dataset(bundle, data, run, OPTIONS).kept_rows == 700
+    assert verify(run).complete
+    assert {file.name: file.read_bytes() for file in (run / "scores").iterdir()} == whole
+
+
+def test_rows_twice_missing_or_in_another_order_are_found(run: Path, bundle: ModelBundle, data: Path) -> None:
+    table = pq.read_table(shard(run))
+    for wrong, message in (
+        (table.take(list(range(299, -1, -1))), "does not hold the rows from 300 on in order"),
+        (pa.concat_tables([table.slice(0, 299), table.slice(0, 1)]), "does not hold the rows from 300 on in order"),
+        (table.slice(0, 299), "ends with row 598, not 599"),
+        (pa.concat_tables([table, pq.read_table(shard(run, 2)).slice(0, 1)]), "ends with row 600, not 599"),
+        (table.drop_columns(["row"]), "has not the columns and classes of this run"),
+        (table.replace_schema_metadata({"class_names": '["b", "a"]'}), "has not the columns and classes of this run"),
+    ):
+        relist(run, 1, wrong)
+        assert f"{message}; remove it, and the same `lossrank score` command" in says(verify(run), "part-00001.parquet")
+    shard(run).unlink()
+    score_dataset(bundle, data, run, OPTIONS)
+    assert verify(run).complete
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (pa.ArrowNotImplementedError("Support for codec 'snappy' not built"), "mend that, and verify again"),
+        (PermissionError(13, "Permission denied"), "mend that, and verify again"),
+        (OSError(5, "Error reading bytes from file"), "mend that, and verify again"),
+        (pa.ArrowInvalid("Parquet magic bytes not found"), "remove it, and the same `lossrank score` command"),
+        (OSError("Couldn't deserialize thrift"), "remove it, and the same `lossrank score` command"),
+    ],
+)
+def test_only_a_shard_whose_content_is_at_fault_is_to_be_removed(
+    run: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, advice: str
+) -> None:
+    def fail(file: object) -> None:
+        raise error
+
+    monkeypatch.setattr("scorer.run.shard_file.pq.ParquetFile", fail)
+    said = says(verify(run), "part-00001.parquet")
+    assert said.startswith(f"can't be read ({error}); {advice}")
+    assert ("remove" in said) == ("remove" in advice)
+
+
+def test_a_shard_is_held_against_the_rows_that_were_scored(run: Path) -> None:
+    table = pq.read_table(shard(run))
+    status = pa.array(["no_text"] * 2 + ["ok"] * 298)
+    relist(run, 1, table.set_column(table.column_names.index("status"), "status", status))
+    found = verify(run)
+    assert says(found, "part-00001.parquet").startswith("holds no_text 2, ok 298; ok 300 were scored; remove it")
+    with pytest.raises(RunError, match=r"does not hold what was scored: part-00001\.parquet: holds no_text 2, ok 298"):
+        require_whole(RunDirectory.read(run))
+    manifest = json.loads((run / "run.json").read_text())
+    for each in manifest["shards"].values():
+        del each["by_status"]  # as an older version wrote it
+    edit(run, shards=manifest["shards"])
+    assert "by_status ok is 1000, the shards say 998; by_status no_text is none, the shards say 2; " in says(
+        verify(run), "summary"
+    )
+
+
+def altered(value: Any) -> Any:
+    """Return another value of the same kind."""
+    if isinstance(value, dict):
+        return {**{key: altered(item) for key, item in value.items()}, "one more": 1}
+    return [*value, "x"] if isinstance(value, list) else (0.25 if value is None else value + 1)
+
+
+def test_every_number_of_the_summary_that_follows_from_the_shards_is_counted_again(
+    run: Path, bundle: ModelBundle, data: Path
+) -> None:
+    summary = json.loads((run / "run.json").read_text())["summary"]
+    names = set(summary) - set(OF_THE_PROCESS)
+    assert {"mean_loss", "accuracy", "by_status", "tokens", "padding", "screen"} < names
+    for name in names:
+        value = {"top_k": 5, "rescored": 7} if name == "screen" else altered(summary[name])
+        edit(run, summary=summary | {name: value})
+        found = verify(run)
+        assert states(found)["summary"] == "wrong"
+        assert says(found, "summary").startswith(f"{name} ")
+        stats = score_dataset(bundle, data, run, OPTIONS)
+        assert stats.as_dict()[name] == summary[name]
+        assert json.loads((run / "run.json").read_text())["summary"] == summary
+
+
+@pytest.mark.parametrize("part", ["screen", "summary"])
+@pytest.mark.parametrize("name", ["threshold", "rescored", "estimated_recall", "control"])
+def test_a_screen_is_counted_again_where_run_and_summary_differ(
+    rows: pa.Table, tmp_path: Path, part: str, name: str
+) -> None:
+    bundle = make_bundle(tmp_path / "bundle", int8=weights().round(1))
+    options = ScoreOptions(shard_rows=300, threads=1, precision="screen", screen_top=50)
+    score_dataset(bundle, rows, tmp_path / "run", options)
+    whole = json.loads((tmp_path / "run" / "run.json").read_text())
+    screen = whole["screen"]
+    assert 0 < screen["rescored"] < 700
+    if name == "control":
+        wrong = screen | {name: screen[name] | {"largest_error": 99.0}}
+        named = f"control largest_error is 99.0, the shards say {screen['control']['largest_error']}; "
+    else:
+        wrong = screen | {name: screen[name] + 1}
+        named = f"{name} is {screen[name] + 1}, the shards say {screen[name]}; "
+    edit(tmp_path / "run", **{part: wrong if part == "screen" else whole["summary"] | {"screen": wrong}})
+    found = verify(tmp_path / "run")
+    assert [what for what, state in states(found).items() if state == "wrong"] == [part]
+    assert says(found, part).startswith(f"screen {named}")
+    assert score_dataset(bundle, rows, tmp_path / "run", options).screen == screen
+    mended = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert mended["screen"] == mended["summary"]["screen"] == screen
+    assert verify(tmp_path / "run").complete
+
+
+def test_columns_that_the_data_has_not_are_found(run: Path, lossrank: Lossrank) -> None:
+    columns = json.loads((run / "run.json").read_text())["columns"]
+    edit(run, columns=columns | {"text": "txt"})
+    found = verify(run)
+    assert [what for what, state in states(found).items() if state == "wrong"] == ["columns"]
+    said = f"{run / 'run.json'} is damaged: it names the text column 'txt', which data.parquet does not have; start"
+    assert says(found, "columns").startswith(said)
+    assert lossrank("rank", run, "--top", 1, "-o", run.parent / "worst.csv").stderr.startswith(f"Error: {said}")
+
+
+def test_class_names_that_changed_are_the_manifests_fault(run: Path, bundle: ModelBundle, data: Path) -> None:
+    recorded = json.loads((run / "run.json").read_text())["bundle"]
+    for names in (["Sports", "World", "Business", "Sci/Tech"], ["World"]):
+        edit(run, bundle=recorded | {"class_names": names})
+        found = verify(run)
+        assert [what for what, state in states(found).items() if state == "wrong"] == ["classes"]
+        assert says(found, "classes") == (
+            f"run.json names {', '.join(names)}; the bundle that was used has World, Sports, Business, Sci/Tech; the "
+            "same `lossrank score` command makes it anew"
+        )
+        assert score_dataset(bundle, data, run, OPTIONS).kept_rows == 1000
+        assert verify(run).complete
+
+
+def test_files_that_are_none_of_the_runs_are_found(run: Path) -> None:
+    (run / "scores" / "worst.parquet").write_bytes(b"x")
+    (run / "scores" / "part-00099.parquet").write_bytes(b"x")
+    (run / "scores" / ".part-00001.parquet.0.tmp").write_bytes(b"x")
+    found = verify(run)
+    assert [what for what, state in states(found).items() if state == "wrong"] == [
+        "part-00099.parquet",
+        "worst.parquet",
+    ]
+    assert "is no shard of this run; remove it" in says(found, "worst.parquet")
+    shards = json.loads((run / "run.json").read_text())["shards"]
+    edit(run, shards=shards | {"part-00099.parquet": shards["part-00000.parquet"]})
+    assert "the data's 1,000 rows have no such shard" in says(verify(run), "part-00099.parquet")
+
+
+def test_score_fails_when_what_it_wrote_does_not_hold(
+    bundle: ModelBundle, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scorer.pipeline import score as pipeline
+
+    summarise = pipeline.summarise
+
+    def damaging(run: RunDirectory, **arguments: Any) -> Any:
+        stats = summarise(run, **arguments)
+        flip(run.shard_file(2))
+        return stats
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pipeline, "summarise", damaging)
+        with pytest.raises(RunError, match=r"does not hold what was scored: part-00002\.parquet: has the SHA-256"):
+            score_dataset(bundle, data, tmp_path / "run", OPTIONS)
+    assert "summary" not in json.loads((tmp_path / "run" / "run.json").read_text())
+    assert score_dataset(bundle, data, tmp_path / "run", OPTIONS).kept_rows == 700
+    run = RunDirectory.open(tmp_path / "run")
+    require_whole(run)

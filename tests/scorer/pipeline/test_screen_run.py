@@ -1,0 +1,341 @@
+"""Whole runs with int8 and with a screen, on the demo's real transformer: fp32's worst rows, whatever happens."""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cli.commands.demo import BUNDLE, DATA
+from scorer import BundleError, DeviceError, ModelBundle, Progress, RunDirectory, RunError, ScoreOptions, rank
+from scorer import score_dataset as score
+from scorer.audit.verify import verify
+from scorer.files import file_sha256
+from scorer.run.directory import shard_name
+from scorer.run.status import run_status
+
+ROWS = 1200
+Lossrank = Callable[..., Result]
+OPTIONS = ScoreOptions(precision="screen", screen_top=60, window_rows=50, shard_rows=250, batch_tokens=512, threads=2)
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
+    """The demo's bundle with an int8 variant, as `export` makes it."""
+    import onnx
+
+    from exporter.graph.quantize import quantize
+
+    path = tmp_path_factory.mktemp("int8") / "bundle"
+    shutil.copytree(BUNDLE, path)
+    plain = ModelBundle.load(path)
+    onnx.save(quantize(onnx.load(plain.model_file())).model, path / "model.int8.onnx")
+    files = {**plain.files, "model.int8.onnx": file_sha256(path / "model.int8.onnx")}
+    variants = {**plain.variants, "int8": {"file": "model.int8.onnx"}}
+    dataclasses.replace(plain, variants=variants, files=files).save()
+    return ModelBundle.load(path)
+
+
+@pytest.fixture(scope="module")
+def news() -> pa.Table:
+    """Real rows, some of them twice, one without text, one without a label that is known."""
+    table = pq.read_table(DATA).slice(0, ROWS - 100)
+    table = pa.concat_tables([table, table.slice(600, 100)])
+    texts = table["text"].to_pylist()
+    texts[7] = None
+    return table.set_column(table.schema.get_field_index("text"), "text", pa.array(texts))
+
+
+@pytest.fixture(scope="module")
+def fp32(bundle: ModelBundle, news: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("fp32") / "run"
+    score(bundle, news, run, ScoreOptions(shard_rows=250, threads=2))
+    return run
+
+
+@pytest.fixture(scope="module")
+def screened(bundle: ModelBundle, news: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("screened") / "run"
+    score(bundle, news, run, OPTIONS)
+    return run
+
+
+def shards(run: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted((run / "scores").iterdir())}
+
+
+def test_the_worst_rows_are_fp32s_in_fp32s_order(fp32: Path, screened: Path) -> None:
+    expected, found = rank(fp32, 60), rank(screened, 60)
+    assert [row.row for row in found] == [row.row for row in expected]
+    assert {row.precision for row in found} == {"fp32"}
+    np.testing.assert_allclose([row.loss for row in found], [row.loss for row in expected], atol=1e-5)
+
+
+def test_every_row_says_what_its_numbers_are(fp32: Path, screened: Path) -> None:
+    exact, table = (pq.read_table(run / "scores").to_pandas() for run in (fp32, screened))
+    assert table["precision"].isna().sum() == 1  # the row without text
+    again = table["precision"] == "fp32"
+    assert 200 < again.sum() < 60 + 200 + 60  # the worst and the control sample share some
+    assert (again == table["int8_loss"].notna()).all()
+    np.testing.assert_allclose(table["loss"][again], exact["loss"][again], atol=1e-5)
+    np.testing.assert_allclose(np.stack(table["probs"][again]), np.stack(exact["probs"][again]), atol=1e-5)
+    in_int8 = table["loss"][~again & table["loss"].notna()]
+    assert (in_int8 != exact["loss"][in_int8.index]).mean() > 0.9
+    assert table["predicted"].isna().sum() == 1
+    assert (table["row"] == np.arange(ROWS)).all()
+
+
+def test_rescoring_leaves_the_speed_of_scoring_as_it_was(bundle: ModelBundle, news: pa.Table, tmp_path: Path) -> None:
+    run, seen = tmp_path / "run", []
+    score(bundle, news, run, OPTIONS, on_progress=lambda progress: seen.append(run_status(run)))
+    rescoring = [status for status in seen if status.doing == "rescoring"]
+    spent = [status.history[-1]["seconds"] for status in rescoring]
+    assert spent[-1] > spent[0]
+    (speed,) = {status.rows_per_second for status in rescoring}
+    end = run_status(run)
+    assert end.rows_per_second == speed == ROWS / end.history[-1]["scoring_seconds"]
+
+
+def test_a_screen_is_verified(bundle: ModelBundle, news: pa.Table, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    score(bundle, news, run, OPTIONS)
+    manifest = json.loads((run / "run.json").read_text())
+    noted = [shard["by_status"] for shard in manifest["shards"].values()]
+    assert {name for each in noted for name in each} == {"ok", "no_text"}
+    found = verify(run)
+    assert found.complete
+    assert {finding.what for finding in found.findings if finding.state == "ok"} >= {"screen", "summary"}
+    for name in ("threshold", "margin", "expected_missed", "rescored"):
+        altered = manifest["screen"] | {name: manifest["screen"][name] + 1}
+        (run / "run.json").write_text(json.dumps(manifest | {"screen": altered}))
+        (wrong,) = [finding for finding in verify(run).findings if finding.what == "screen"]
+        assert wrong.state == "wrong"
+        assert wrong.says.startswith(f"screen {name} is {altered[name]}, the shards say {manifest['screen'][name]}")
+        assert wrong.says.endswith(
+            "; take `screen` out of run.json, and the same `lossrank score` command makes it anew"
+        )
+    del manifest["screen"]
+    (run / "run.json").write_text(json.dumps(manifest))
+    score(bundle, news, run, OPTIONS)
+    assert verify(run).complete
+
+
+def test_a_shard_that_a_kill_left_unlisted_in_fp32_is_unfinished_and_a_damaged_one_wrong(
+    bundle: ModelBundle, news: pa.Table, screened: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """Stands in for a kill."""
+
+    write = RunDirectory.write_shard
+
+    def killed(run: RunDirectory) -> None:
+        raise Killed
+
+    def write_until_listed(run: RunDirectory, index: int, table: pa.Table, notes: dict[str, Any]) -> None:
+        if shard_name(index) in run.shards:
+            patched.setattr(RunDirectory, "save", killed)
+        write(run, index, table, notes)
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(RunDirectory, "write_shard", write_until_listed)
+        with pytest.raises(Killed):
+            score(bundle, news, run, OPTIONS)
+    found = verify(run)
+    assert found.sound
+    assert not found.complete
+    (cut_off,) = [finding for finding in found.findings if finding.what.startswith("part-")]
+    assert cut_off.says == (
+        "was being scored again in fp32 when the run was cut off; the same `lossrank score` command makes it anew"
+    )
+    file = run / "scores" / cut_off.what
+    whole, table = file.read_bytes(), pq.read_table(file)
+    in_int8 = table.set_column(table.column_names.index("precision"), "precision", pa.array(["int8"] * len(table)))
+    for damaged in (in_int8, table.slice(1), table.drop_columns(["loss"]), whole[: len(whole) // 2], whole[:-4]):
+        if isinstance(damaged, bytes):
+            file.write_bytes(damaged)
+        else:
+            pq.write_table(damaged, file)
+        (wrong,) = [finding for finding in verify(run).findings if finding.state == "wrong"]
+        assert (wrong.what, wrong.says[:15]) == (cut_off.what, "has the SHA-256")
+    file.write_bytes(whole)
+    score(bundle, news, run, OPTIONS)
+    assert shards(run) == shards(screened)
+    manifest = json.loads((run / "run.json").read_text())
+    manifest["shards"][cut_off.what]["sha256"] = "0" * 64
+    (run / "run.json").write_text(json.dumps(manifest))
+    assert not verify(run).sound  # once the screen is finished there is no such shard
+
+
+def test_run_json_says_how_sure_it_is(screened: Path) -> None:
+    manifest = json.loads((screened / "run.json").read_text())
+    screen = manifest["screen"]
+    table = pq.read_table(screened / "scores").to_pandas()
+    again = table[table["precision"] == "fp32"]
+    assert screen["top_k"] == 60
+    assert screen["control"]["rows"] == 200
+    assert screen["rescored"] == len(again) - screen["control"]["rows"]
+    assert screen["threshold"] == np.sort(again["loss"])[-60]
+    assert 0.99 < screen["estimated_recall"] <= 1
+    quantiles = [screen["control"]["error_quantiles"][q] for q in ("0.5", "0.9", "0.99", "0.999")]
+    assert quantiles == sorted(quantiles)
+    assert 0 < quantiles[0] < quantiles[-1] <= screen["control"]["largest_error"]
+    assert manifest["summary"]["by_precision"] == {"fp32": len(again), "int8": ROWS - 1 - len(again)}
+    assert manifest["summary"]["screen"] == screen
+    assert manifest["options"]["screen_top"] == 60
+
+
+def worst_rows(run: Path, top_k: int) -> list[dict[str, object]]:
+    return [dataclasses.asdict(row) for row in rank(run, top_k)]
+
+
+class Cut(Exception):
+    """Stands in for whatever ends a process."""
+
+
+@pytest.mark.parametrize("report", [1, 3, 5, 6, 7])
+def test_a_screen_that_was_cut_off_ends_byte_for_byte_the_same(
+    bundle: ModelBundle, news: pa.Table, screened: Path, tmp_path: Path, report: int
+) -> None:
+    """At the first reports of the int8 run, then at those of the rows that are scored again, 50 at a time."""
+    seen: list[tuple[int, int]] = []
+
+    def cut(progress: Progress) -> None:
+        if (progress.rows // 300, progress.rescored) not in seen:
+            seen.append((progress.rows // 300, progress.rescored))
+        if len(seen) > report:
+            raise Cut
+
+    with pytest.raises(Cut):
+        score(bundle, news, tmp_path / "run", OPTIONS, on_progress=cut)
+    with pytest.raises(RunError, match=r"is not finished .*run the same `lossrank score` command again to go on"):
+        RunDirectory.open(tmp_path / "run")
+    score(bundle, news, tmp_path / "run", OPTIONS)
+    assert shards(tmp_path / "run") == shards(screened)
+
+
+@pytest.mark.parametrize("lost", [0, 3])
+def test_a_shard_that_is_lost_is_screened_again(
+    bundle: ModelBundle, news: pa.Table, screened: Path, tmp_path: Path, lost: int
+) -> None:
+    shutil.copytree(screened, tmp_path / "run")
+    (tmp_path / "run" / "scores" / f"part-0000{lost}.parquet").unlink()
+    stats = score(bundle, news, tmp_path / "run", OPTIONS)
+    assert stats.kept_rows == (ROWS - 250)
+    assert shards(tmp_path / "run") == shards(screened)
+
+
+def test_a_finished_screen_is_left_alone(bundle: ModelBundle, news: pa.Table, screened: Path, tmp_path: Path) -> None:
+    shutil.copytree(screened, tmp_path / "run")
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    assert score(bundle, news, tmp_path / "run", OPTIONS).kept_rows == ROWS
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+
+
+def test_int8_alone_is_near_and_says_so(bundle: ModelBundle, news: pa.Table, fp32: Path, tmp_path: Path) -> None:
+    stats = score(bundle, news, tmp_path / "run", ScoreOptions(precision="int8", threads=2))
+    table = pq.read_table(tmp_path / "run" / "scores").to_pandas()
+    exact = pq.read_table(fp32 / "scores").to_pandas()
+    assert set(table["precision"].dropna()) == {"int8"}
+    assert table["int8_loss"].isna().all()
+    assert 0 < np.abs(table["loss"] - exact["loss"]).mean() < 0.02
+    assert stats.by_precision == {"int8": ROWS - 1}
+    assert stats.screen is None
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    batch_tokens=st.integers(1, 3000),
+    shard_rows=st.integers(20, 400),
+    window_rows=st.integers(20, 400),
+    threads=st.integers(1, 4),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_rows_loss_is_its_own_in_both_precisions(
+    bundle: ModelBundle,
+    news: pa.Table,
+    tmp_path_factory: pytest.TempPathFactory,
+    batch_tokens: int,
+    shard_rows: int,
+    window_rows: int,
+    threads: int,
+    seed: int,
+) -> None:
+    """fp32 and int8 losses of the same rows in another order and in other batches, windows, shards and threads."""
+    order = np.random.default_rng(seed).permutation(150)
+    options = ScoreOptions(
+        batch_tokens=batch_tokens, shard_rows=shard_rows, window_rows=min(window_rows, shard_rows), threads=threads
+    )
+    for precision, apart in (("fp32", 1e-5), ("int8", 2e-3)):
+        found = {}
+        for name, rows in (("plain", np.arange(150)), ("other", order)):
+            run = tmp_path_factory.mktemp("order") / "run"
+            chosen = options if name == "other" else ScoreOptions(threads=1)
+            score(bundle, news.take(rows), run, dataclasses.replace(chosen, precision=precision))
+            found[name] = pq.read_table(run / "scores")["loss"].to_numpy(zero_copy_only=False)
+        difference = np.abs(found["other"] - found["plain"][order])
+        assert np.nanmax(difference) <= apart
+        assert np.isnan(difference).sum() == 1
+
+
+def test_texts_with_the_same_tokens_are_run_once_and_have_the_same_numbers(
+    bundle: ModelBundle, news: pa.Table, tmp_path: Path
+) -> None:
+    stats = score(bundle, news, tmp_path / "run", ScoreOptions(threads=1))
+    table = pq.read_table(tmp_path / "run" / "scores").to_pandas()
+    assert stats.duplicates >= 100
+    first, twin = table.iloc[600:700], table.iloc[-100:]
+    assert (first["loss"].to_numpy() == twin["loss"].to_numpy()).all()
+    assert stats.tokens < table["n_tokens"].sum()
+
+
+def test_what_a_screen_needs_is_said(bundle: ModelBundle, news: pa.Table, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="there is no label; use precision int8 or fp32"):
+        score(bundle, news.select(["text"]), tmp_path / "run", OPTIONS)
+    with pytest.raises(BundleError, match=r"has no 'int8' variant; it has: fp32; choose one.*export the model again"):
+        score(BUNDLE, news, tmp_path / "run", OPTIONS)
+    with pytest.raises(DeviceError, match="int8 is made for CPUs; use --device cpu, or --precision fp32"):
+        score(bundle, news, tmp_path / "run", dataclasses.replace(OPTIONS, device="cuda"))
+    with pytest.raises(RunError, match="precision is 'int4'; it must be one of: fp32, int8, screen"):
+        ScoreOptions(precision="int4")
+    with pytest.raises(RunError, match="screen_top is for precision screen; precision is fp32"):
+        ScoreOptions(screen_top=5)
+    assert not (tmp_path / "run").exists()
+
+
+def test_how_many_a_screen_looks_for() -> None:
+    screen = ScoreOptions(precision="screen")
+    assert [screen.screened(rows) for rows in (10, 5000, 250_000)] == [10, 1000, 2500]
+    assert dataclasses.replace(screen, screen_top=7).screened(5000) == 7
+    assert ScoreOptions().screened(5000) is None
+
+
+def test_the_command_line(lossrank: Lossrank, bundle: ModelBundle, news: pa.Table, tmp_path: Path) -> None:
+    pq.write_table(news, tmp_path / "news.parquet")
+    arguments = ("--precision", "screen", "--screen-top", 20, "--threads", 2)
+    result: Result = lossrank("score", bundle.path, tmp_path / "news.parquet", "-o", tmp_path / "run", *arguments)
+    assert result.exit_code == 0, result.output
+    assert "screen   int8 for every row, fp32 for those that could be among the worst 20" in result.stderr
+    screen = json.loads((tmp_path / "run" / "run.json").read_text())["screen"]
+    assert f"screen           {screen['rescored']:,} rows were scored again in fp32" in result.stdout
+    assert f"  worst          20, of which an estimated {screen['estimated_recall']:.1%} are fp32's" in result.stdout
+    assert "random rows in both" in result.stdout
+    ranked = lossrank("rank", tmp_path / "run", "--top", 20)
+    assert "int8" not in ranked.output
+    ranked = lossrank("rank", tmp_path / "run", "--top", 1000)
+    said = "of these 1,000 rows have int8 numbers: this screen has the 20 worst losses of all rows in fp32"
+    assert said in ranked.stderr
+    logged = lossrank("log", tmp_path / "run", "--to", "jsonl", "-o", tmp_path / "worst.jsonl", "--top", 1000)
+    assert said in logged.stderr
+    records = [json.loads(line) for line in (tmp_path / "worst.jsonl").read_text().splitlines()]
+    marked = [record.get("precision") for record in records]
+    assert marked == [None if row["precision"] == "fp32" else "int8" for row in worst_rows(tmp_path / "run", 1000)]

@@ -1,0 +1,334 @@
+"""window: every row of a range, with its status, its label and its id."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scorer import Source, SourceError, open_source
+from scorer.data.columns import Columns, choose_columns
+from scorer.data.labels import NO_LABEL, UNKNOWN, LabelMap, make_label_map
+from scorer.data.parts import TablePart
+from scorer.pipeline.window import Window, join_windows, read_windows
+from scorer.run.schema import INVALID_TEXT, NO_TEXT, OK, UNREADABLE
+
+CLASSES = ("World", "Sports", "Business", "Sci/Tech")
+NAMES = make_label_map(CLASSES, None)
+N = 100
+TABLE = pa.table(
+    {
+        "text": [None if i % 11 == 3 else f"text {i}" for i in range(N)],
+        "label": [CLASSES[i % 4] for i in range(N)],
+        "key": list(range(1000, 1000 + N)),
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    """TABLE's rows in three files of several row groups."""
+    folder = tmp_path_factory.mktemp("files")
+    for number, (start, stop) in enumerate([(0, 37), (37, 38), (38, N)]):
+        pq.write_table(TABLE.slice(start, stop - start), folder / f"{number}.parquet", row_group_size=10)
+    return open_source(folder)
+
+
+def windows(
+    source: Source | pa.Table | Path,
+    ranges: list[tuple[int, int]] | None = None,
+    label_map: LabelMap | None = NAMES,
+    **columns: Any,
+) -> list[Window]:
+    source = source if isinstance(source, Source) else open_source(source)
+    chosen = choose_columns(source.schema, **columns)
+    return list(read_windows(source, chosen, label_map, ranges or [(0, source.num_rows)]))
+
+
+class TestStatus:
+    def test_texts_that_are_missing_or_blank(self) -> None:
+        texts = ["a", None, "", "  \t\n", "\u3000", " b ", "\x00"]
+        (window,) = windows(pa.table({"text": texts}))
+        assert window.status.tolist() == [OK, NO_TEXT, NO_TEXT, NO_TEXT, NO_TEXT, OK, OK]
+        assert window.scored.tolist() == [0, 5, 6]
+        assert window.scored.dtype == np.int64
+        assert window.texts == ["a", " b ", "\x00"]
+        assert window.text_pairs is None
+        assert (window.first_row, window.stop) == (0, 7)
+
+    @pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+    def test_texts_that_are_not_utf8(self, kind: pa.DataType) -> None:
+        raw = pa.binary() if kind == pa.string() else pa.large_binary()
+        texts = pa.array([b"a", b"caf\xe9", None, "é".encode()], raw).view(kind)
+        (window,) = windows(pa.table({"text": texts}))
+        assert window.status.tolist() == [OK, INVALID_TEXT, NO_TEXT, OK]
+        assert window.texts == ["a", "é"]
+
+    def test_both_halves_of_a_pair_are_needed(self) -> None:
+        bad = pa.array([b"x", b"y", b"", b"\xff", b"z"], pa.binary()).view(pa.string())
+        table = pa.table({"premise": ["a", None, "c", "d", "e"], "hypothesis": bad})
+        (window,) = windows(table)
+        assert window.status.tolist() == [OK, NO_TEXT, NO_TEXT, INVALID_TEXT, OK]
+        assert window.texts == ["a", "e"]
+        assert window.text_pairs == ["x", "z"]
+
+    def test_lines_that_could_not_be_read(self, tmp_path: Path) -> None:
+        (tmp_path / "a.csv").write_text("text,label,id\na,World,1\n,World,3\nb,Sports\nd,Sports,4\n")
+        first, second = windows(tmp_path / "a.csv", [(0, 1), (1, 4)], id="id")
+        assert (first.status.tolist(), first.problems) == ([OK], {})
+        assert second.status.tolist() == [NO_TEXT, UNREADABLE, OK]
+        assert second.problems == {2: "a.csv line 4: 2 fields, not 3"}
+        assert second.labels.tolist() == [0, NO_LABEL, 1]
+        assert second.ids.to_pylist() == ["3", None, "4"]
+
+    def test_no_row_has_text(self) -> None:
+        (window,) = windows(pa.table({"text": pa.array([None, ""], pa.string())}))
+        assert (window.texts, window.scored.tolist()) == ([], [])
+
+    def test_dictionary_text(self) -> None:
+        chunks = [pa.table({"text": pa.array(values).dictionary_encode()}) for values in (["a", "b"], ["c", None, "a"])]
+        (window,) = windows(pa.concat_tables(chunks))
+        assert window.texts == ["a", "b", "c", "a"]
+        assert window.status.tolist() == [OK, OK, OK, NO_TEXT, OK]
+
+
+class TestLongTexts:
+    """A window may have more text than an Arrow array, or memory, can hold."""
+
+    N, LONG = 2_200, 1 << 20
+
+    def check(self, source: Source, least_calls: int) -> None:
+        given: list[int] = []
+
+        def shorten(texts: list[str]) -> list[str]:
+            assert pa.total_allocated_bytes() < 250_000_000
+            given.append(sum(map(len, texts)))
+            return [text[: text.find("x")] for text in texts]
+
+        (window,) = read_windows(source, choose_columns(source.schema), None, [(0, source.num_rows)], shorten)
+        assert sum(given) > 2**31
+        assert max(given) <= (1 << 26) + self.LONG
+        assert window.scored.tolist() == list(range(self.N))
+        assert window.texts in ([f"{i} te" for i in range(self.N)], ["te"] * self.N)
+        assert len(given) >= least_calls
+
+    def test_in_parquet(self, tmp_path: Path) -> None:
+        rest = "text " * (self.LONG // 5)
+        with pq.ParquetWriter(
+            tmp_path / "a.parquet", pa.schema([("text", pa.string())]), compression="zstd", use_dictionary=False
+        ) as writer:
+            for start in range(0, self.N, 100):
+                writer.write_table(pa.table({"text": [f"{i} {rest}" for i in range(start, start + 100)]}))
+        self.check(open_source(tmp_path / "a.parquet"), 22)
+
+    def test_of_a_dictionary(self) -> None:
+        values = pa.array(["text " * (self.LONG // 5 + 1)])
+        indices = pa.array([0] * self.N, pa.int8())
+        part = TablePart(pa.table({"text": pa.DictionaryArray.from_arrays(indices, values)}))
+        self.check(Source("table", {}, part.table.schema, self.N, "", {}, [part]), 30)
+
+
+class TestLabels:
+    def test_labels_are_of_all_rows_with_or_without_text(self) -> None:
+        table = pa.table({"text": ["a", None, "c", "d"], "label": ["sports", "World", None, "Spots"]})
+        table = pa.concat_tables([table, pa.table({"text": ["e"] * 40, "label": ["World"] * 40})])
+        (window,) = windows(table)
+        assert window.labels[:4].tolist() == [1, 0, NO_LABEL, UNKNOWN]
+        assert window.labels.dtype == np.int32
+        assert window.unknown == {"Spots": 1}
+
+    def test_without_a_label_column(self) -> None:
+        (window,) = windows(pa.table({"text": ["a", "b"]}), label_map=None)
+        assert window.labels.tolist() == [NO_LABEL, NO_LABEL]
+        assert window.unknown == {}
+
+    def test_later_windows_are_only_counted(self) -> None:
+        table = pa.table({"text": ["a"] * 20, "label": ["World"] * 10 + ["Welt"] * 10})
+        first, second = windows(table, [(0, 10), (10, 20)])
+        assert first.labels.tolist() == [0] * 10
+        assert second.labels.tolist() == [UNKNOWN] * 10
+        assert second.unknown == {"Welt": 10}
+
+    def test_a_label_that_is_not_utf8_ends_no_run(self, tmp_path: Path) -> None:
+        (tmp_path / "a.csv").write_bytes(b"text,label\n" + b"a,World\n" * 40 + b"b,Mus\xe9e\n")
+        (window,) = windows(tmp_path / "a.csv")
+        assert window.labels.tolist() == [0] * 40 + [UNKNOWN]
+        assert window.unknown == {"Mus\ufffde": 1}
+
+    def test_the_same_labels_from_every_kind_of_file(self, tmp_path: Path) -> None:
+        labels = [2, 0, None, 3, 1]
+        pq.write_table(pa.table({"text": list("abcde"), "label": labels}), tmp_path / "a.parquet")
+        pq.write_table(
+            pa.table({"text": list("abcde"), "label": pa.array(labels, pa.float64())}), tmp_path / "b.parquet"
+        )
+        (tmp_path / "c.csv").write_text("text,label\na,2\nb,0\nc,\nd,3\ne,1\n")
+        (tmp_path / "d.csv").write_text("text,label\na,2.0\nb,0.0\nc,nan\nd,3.0\ne,1.0\n")
+        (tmp_path / "e.jsonl").write_text(
+            "".join(f'{{"text": "{t}", "label": {x}}}\n' for t, x in zip("abcde", [2, 0.0, "null", 3, 1], strict=True))
+        )
+        for name in ("a.parquet", "b.parquet", "c.csv", "d.csv", "e.jsonl"):
+            (window,) = windows(tmp_path / name)
+            assert window.labels.tolist() == [2, 0, NO_LABEL, 3, 1], name
+
+
+class TestIds:
+    @pytest.mark.parametrize(
+        ("values", "expected"),
+        [
+            (pa.array(["x", None, "é"]), ["x", None, "é"]),
+            (pa.array([7, None, -1]), ["7", None, "-1"]),
+            (pa.array([2**63 + 1, 0, None], pa.uint64()), ["9223372036854775809", "0", None]),
+            (pa.array([0.5, None, 3.0]), ["0.5", None, "3"]),
+            (pa.array([True, None, False]), ["true", None, "false"]),
+            (pa.array([0, None, 1], pa.date32()), ["1970-01-01", None, "1970-01-02"]),
+            (pa.array(["x", None, "x"]).dictionary_encode(), ["x", None, "x"]),
+            (pa.array([5, None, 5]).dictionary_encode(), ["5", None, "5"]),
+            (pa.array([b"ok", None, b"\xe9"], pa.binary()).view(pa.string()), ["ok", None, "\ufffd"]),
+            (pa.nulls(3), [None, None, None]),
+        ],
+    )
+    def test_any_type_becomes_text(self, values: pa.Array, expected: list[str | None]) -> None:
+        (window,) = windows(pa.table({"text": ["a", "b", "c"], "key": values}), id="key")
+        assert window.ids.type == pa.string()
+        assert window.ids.to_pylist() == expected
+
+    def test_none_are_named(self) -> None:
+        (window,) = windows(pa.table({"text": ["a", "b"], "id": [1, 2]}))
+        assert window.ids.type == pa.string()
+        assert window.ids.to_pylist() == [None, None]
+
+
+class TestRanges:
+    @settings(max_examples=80, deadline=None)
+    @given(st.lists(st.integers(0, N), min_size=2, max_size=12, unique=True), st.data())
+    def test_any_ascending_ranges_give_their_rows(self, files: Source, cuts: list[int], data: st.DataObject) -> None:
+        cuts.sort()
+        every = list(pairwise(cuts))
+        ranges = [each for each in every if data.draw(st.booleans())] or every  # some touch, some don't
+        found = windows(files, ranges, id="key")
+        assert [(window.first_row, window.stop) for window in found] == ranges
+        for window, (start, stop) in zip(found, ranges, strict=True):
+            expected = TABLE.slice(start, stop - start).to_pydict()
+            assert window.status.tolist() == [NO_TEXT if text is None else OK for text in expected["text"]]
+            assert window.texts == [text for text in expected["text"] if text is not None]
+            assert [expected["text"][i] for i in window.scored] == window.texts
+            assert window.labels.tolist() == [CLASSES.index(label) for label in expected["label"]]
+            assert window.ids.to_pylist() == [str(key) for key in expected["key"]]
+
+    def test_ranges_that_touch_are_read_in_one_go_and_the_gap_is_not(
+        self, files: Source, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[tuple[int, int | None]] = []
+        original = Source.read
+
+        def spy(self: Source, columns: list[str] | None = None, start: int = 0, stop: int | None = None) -> Any:
+            asked.append((start, stop))
+            return original(self, columns, start, stop)
+
+        monkeypatch.setattr(Source, "read", spy)
+        assert len(windows(files, [(0, 10), (10, 25), (40, 50), (50, 51)])) == 4
+        assert asked == [(0, 25), (40, 51)]
+
+    def test_no_ranges(self, files: Source) -> None:
+        assert list(read_windows(files, Columns("text", None, None, None), None, [])) == []
+
+    def test_a_source_that_is_shorter_than_it_said(self, tmp_path: Path) -> None:
+        pq.write_table(TABLE, tmp_path / "a.parquet")
+        source = open_source(tmp_path / "a.parquet")
+        pq.write_table(TABLE.slice(0, 60), tmp_path / "a.parquet")
+        found = read_windows(source, choose_columns(source.schema), NAMES, [(0, 50), (50, 100)])
+        assert next(found).stop == 50
+        with pytest.raises(SourceError, match=r"a\.parquet ended at row 60 of 100; did it change\?"):
+            next(found)
+
+    def test_an_error_in_the_data_comes_when_its_window_is_read(self, tmp_path: Path) -> None:
+        for name in ("a", "b"):
+            pq.write_table(TABLE, tmp_path / f"{name}.parquet")
+        source = open_source(tmp_path)
+        (tmp_path / "b.parquet").write_bytes(b"PAR1 damaged")
+        found = read_windows(source, choose_columns(source.schema), NAMES, [(0, 100), (100, 200)])
+        assert next(found).texts == [text for text in TABLE["text"].to_pylist() if text is not None]
+        with pytest.raises(SourceError, match=r"b\.parquet has changed while it was being read; put back"):
+            next(found)
+
+
+def content(window: Window) -> dict[str, Any]:
+    """Return all that a window holds, to be compared."""
+    parts = {name: getattr(window, name) for name in ("rows", "status", "scored", "labels", "ids")}
+    return {name: values.tolist() for name, values in parts.items()} | {
+        "types": [parts[name].dtype for name in ("rows", "scored", "labels")],
+        "texts": window.texts,
+        "pairs": window.text_pairs,
+        "unknown": window.unknown,
+        "problems": window.problems,
+    }
+
+
+class TestSome:
+    """Some of a window's rows, and windows put together."""
+
+    @settings(max_examples=80, deadline=None)
+    @given(st.sets(st.integers(0, N - 1)), st.booleans())
+    def test_each_row_keeps_what_is_its_own(self, chosen: set[int], pairs: bool) -> None:
+        table = TABLE.append_column("second", pa.array([None if i % 7 == 1 else f"second {i}" for i in range(N)]))
+        columns = Columns("text", "second" if pairs else None, "label", "key")
+        (window,) = read_windows(open_source(table), columns, NAMES, [(0, N)])
+        index = np.array(sorted(chosen), dtype=np.int64)
+        part = window.take(index)
+        rows = [table.slice(i, 1).to_pylist()[0] for i in index]
+        usable = [row["text"] is not None and not (pairs and row["second"] is None) for row in rows]
+        assert content(part) == content(window) | {
+            "rows": index.tolist(),
+            "status": [OK if ok else NO_TEXT for ok in usable],
+            "scored": [i for i, ok in enumerate(usable) if ok],
+            "texts": [row["text"] for row, ok in zip(rows, usable, strict=True) if ok],
+            "pairs": [row["second"] for row, ok in zip(rows, usable, strict=True) if ok] if pairs else None,
+            "labels": [CLASSES.index(row["label"]) for row in rows],
+            "ids": [str(row["key"]) for row in rows],
+        }
+        if len(index):
+            assert (part.first_row, part.stop) == (index[0], index[-1] + 1)
+
+    def test_some_of_some(self, files: Source) -> None:
+        (window,) = windows(files, [(20, 60)], id="key")
+        part = window.take(np.arange(1, 40, 3)).take(np.array([0, 4, 12]))
+        assert content(part) == content(window.take(np.array([1, 13, 37])))
+        assert part.rows.tolist() == [21, 33, 57]
+
+    def test_what_was_found_in_the_whole_is_not_said_again(self, tmp_path: Path) -> None:
+        (tmp_path / "a.csv").write_text("text,label\n" + "a,World\n" * 40 + "b\nc,Welt\n")
+        (window,) = windows(tmp_path / "a.csv")
+        assert window.unknown
+        assert window.problems
+        part = window.take(np.array([39, 40, 41]))
+        assert (part.unknown, part.problems) == ({}, {})
+        assert part.status.tolist() == [OK, UNREADABLE, OK]
+        assert part.labels.tolist() == [0, NO_LABEL, UNKNOWN]
+        assert part.texts == ["a", "c"]
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(st.integers(1, N - 1), max_size=6, unique=True), st.sampled_from(["text_pair", None]), st.data())
+    def test_parts_that_are_joined_are_the_whole(
+        self, files: Source, cuts: list[int], pair: str | None, data: st.DataObject
+    ) -> None:
+        chosen = {"id": "key", "text": "text"} | ({"text_pair": "label"} if pair else {})
+        ranges = list(pairwise([0, *sorted(cuts), N]))
+        parts, (whole,) = windows(files, ranges, **chosen), windows(files, **chosen)
+        assert content(join_windows(parts)) == content(whole)
+        kept = np.array(sorted(data.draw(st.sets(st.integers(0, N - 1)))), dtype=np.int64)
+        taken = [part.take(np.flatnonzero(np.isin(part.rows, kept))) for part in parts]  # some have no row
+        assert content(join_windows(taken)) == content(whole.take(kept))
+
+    def test_what_was_found_is_added_up(self, tmp_path: Path) -> None:
+        lines = ["a,World"] * 40 + ["b", "c,Welt", "d,Welt", "e", "f,Spots"]
+        (tmp_path / "a.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+        parts, (whole,) = windows(tmp_path / "a.csv", [(0, 42), (42, 45)]), windows(tmp_path / "a.csv")
+        joined = join_windows(parts)
+        assert joined.unknown == {"Welt": 2, "Spots": 1}
+        assert len(joined.problems) == 2
+        assert content(joined) == content(whole)
