@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from cli.console import printable
+from cli.keywords import in_options
 from lossrank.tables.json_values import json_line
 from scorer import LossrankError, Plan, Progress, RunDirectory, RunError, RunStats
 from scorer.address import scrubbed
@@ -190,7 +191,7 @@ def _counts(progress: Progress) -> dict[str, Any]:
 
 def _described(error: BaseException) -> dict[str, str]:
     """Return an error's kind, and its message unless that may quote the data."""
-    return {"kind": type(error).__name__, "message": printable(recordable(error))}
+    return {"kind": type(error).__name__, "message": printable(in_options(recordable(error)))}
 
 
 class _Lines(logging.FileHandler):

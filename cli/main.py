@@ -10,6 +10,7 @@ from typing import IO, Any
 import click
 
 from cli.console import printable
+from cli.keywords import with_options
 from cli.signals import exit_code, ignore_signals
 from scorer.errors import LossrankError, shortage
 
@@ -34,8 +35,9 @@ COMMANDS = {
 class OneLineError(click.ClickException):
     """An error that is the user's to mend, printed as one line."""
 
-    def __init__(self, error: LossrankError) -> None:
-        super().__init__(" ".join(printable(str(error)).split()))
+    def __init__(self, error: LossrankError, command: click.Command | None = None) -> None:
+        """Show an error's message, with the options of the ``command`` that was run for its keyword arguments."""
+        super().__init__(" ".join(printable(with_options(str(error), command)).split()))
         self.exit_code = error.exit_code  # type: ignore[misc]  # click reads it of the instance
 
     def show(self, file: IO[Any] | None = None) -> None:
@@ -71,7 +73,8 @@ class Commands(click.Group):
         except Exception as error:
             if (said := _for_users(error)) is None:
                 raise
-            raise OneLineError(said) from error
+            name = ctx.invoked_subcommand
+            raise OneLineError(said, self.get_command(ctx, name) if name else None) from error
 
 
 def _for_users(error: Exception) -> LossrankError | None:

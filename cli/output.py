@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from cli.exit_codes import NotAsAskedError
+from cli.keywords import in_options
 from lossrank.tables.json_values import plain
 from lossrank.tables.ranking import precision_note
 from scorer import RankedRow, RunDirectory
@@ -41,4 +42,4 @@ def print_json(document: dict[str, Any]) -> None:
 def say_precision(run: RunDirectory, ranked: list[RankedRow]) -> None:
     """Say on stderr what ``precision_note`` says."""
     if note := precision_note(run, ranked):
-        click.echo(note, err=True)
+        click.echo(in_options(note), err=True)

@@ -1,0 +1,56 @@
+"""Library errors name keyword arguments in backticks; the command line shows the options that set them."""
+
+import re
+
+import click
+
+_KEYWORD = re.compile(r"`([a-z]\w*)(?:=([^`]*))?`")
+
+
+def with_options(message: str, command: click.Command | None) -> str:
+    """Return a message in which each backticked keyword argument of ``command`` is the option that sets it.
+
+    `` `overwrite=True` `` becomes `` `--overwrite` ``, `` `screen_top` `` `` `--screen-top` ``, and `` `data` `` is
+    `` `DATA` `` where it is an argument. Other words in backticks stay as they are.
+    """
+    if command is None:
+        return message
+    known = _parameters(command)
+
+    def translated(found: re.Match[str]) -> str:
+        parameter = known.get(found[1])
+        return found[0] if parameter is None else f"`{_as_typed(parameter, found[2])}`"
+
+    return _KEYWORD.sub(translated, message)
+
+
+def in_options(message: str) -> str:
+    """Return a message as ``with_options`` does, for the command that is running."""
+    context = click.get_current_context(silent=True)
+    return with_options(message, context.command if context else None)
+
+
+def _parameters(command: click.Command) -> dict[str, click.Parameter]:
+    """Return a command's parameters by the keywords that they may have: their own name, and their long options."""
+    known: dict[str, click.Parameter] = {}
+    for parameter in command.params:
+        for option in parameter.opts:
+            known[option.lstrip("-").replace("-", "_")] = parameter
+    for parameter in command.params:
+        if parameter.name is not None:
+            known.setdefault(parameter.name, parameter)
+    return known
+
+
+def _as_typed(parameter: click.Parameter, value: str | None) -> str:
+    """Return what a user types for a parameter, or for ``value`` of it."""
+    if isinstance(parameter, click.Argument):
+        return (parameter.metavar or parameter.name or "").strip("[].").upper()
+    if isinstance(parameter, click.Option) and parameter.is_flag:
+        off = value == "False" and parameter.secondary_opts
+        return parameter.secondary_opts[0] if off else parameter.opts[0]
+    return parameter.opts[0] if value is None else f"{parameter.opts[0]} {_unquoted(value)}"
+
+
+def _unquoted(value: str) -> str:
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
