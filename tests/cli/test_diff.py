@@ -15,11 +15,10 @@ from lossrank.review.compare import compare
 from lossrank.review.decision import DISCARDED, KEPT
 from scorer import ModelBundle, RunDirectory, ScoreOptions, rank, score_dataset
 from scorer.data import rechunk as pieces
-from tests.cli.test_cli import error_line
+from tests.support.commands import Lossrank, error_line
 from tests.support.publishing import decide
 from tests.support.tiny import CLASSES
 
-Lossrank = Callable[..., click.testing.Result]
 OPTIONS = ScoreOptions(threads=1, shard_rows=300)
 
 

@@ -2,20 +2,18 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import click.testing
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
 from scorer import ModelBundle, ScoreOptions, score_dataset
-from tests.cli.test_cli import error_line
+from tests.support.commands import Lossrank, error_line
 from tests.support.publishing import decide
 
-Lossrank = Callable[..., click.testing.Result]
 COMMANDS = [
     ["rank", "RUN", "-o"],
     ["report", "RUN", "--format", "md", "-o"],

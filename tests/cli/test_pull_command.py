@@ -1,21 +1,18 @@
 """`lossrank pull` from a server in memory: what comes back and what can't; tests/servers has real ones."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
-from click.testing import Result
 
 from lossrank.review.decision import Decision
 from lossrank.review.store import DecisionStore
 from scorer import RunDirectory, rank
+from tests.support.commands import Lossrank
 from tests.support.fake_rubrix import FakeRubrix, error, talk_to
 from tests.support.tiny import CLASSES
-
-Lossrank = Callable[..., Result]
 
 
 @dataclass(frozen=True)

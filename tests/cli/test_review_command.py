@@ -10,10 +10,8 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-import click.testing
 import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,8 +23,8 @@ from lossrank.review.decision import KEPT
 from lossrank.review.store import DecisionStore
 from scorer import ModelBundle, RunDirectory, rank, score_dataset
 from tests.support.browser import reviewing
+from tests.support.commands import Lossrank
 
-Lossrank = Callable[..., click.testing.Result]
 BACKGROUND = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "  # what a shell does to a job with &
 
 

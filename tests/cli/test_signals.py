@@ -19,7 +19,8 @@ from scorer import ModelBundle, Progress, ScoreOptions, SourceError, score_datas
 from scorer.model.tokenizer import BundleTokenizer, TokenWindow
 from scorer.pipeline.prefetch import Reader
 from scorer.run.status import run_status
-from tests.cli.test_cli import ROOT, command_line, listed_shards
+from tests.support import ROOT
+from tests.support.commands import command_line, listed_shards
 
 # With the terminal as its own, as a shell's job has it.
 IN_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from cli.entry import main; main()"

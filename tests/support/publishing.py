@@ -33,3 +33,8 @@ def with_features(table: pa.Table, **names: Sequence[str]) -> pa.Table:
         column: {"num_classes": len(each), "names": list(each), "_type": "ClassLabel"} for column, each in names.items()
     }
     return table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def files(folder: Path) -> list[str]:
+    """Return the paths of a folder's files, from the folder."""
+    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())

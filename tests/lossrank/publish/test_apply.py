@@ -5,7 +5,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import click.testing
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,11 +16,10 @@ from lossrank.review.decided_rows import decided_rows
 from lossrank.review.decision import DISCARDED, KEPT, UNREVIEWED
 from lossrank.review.store import DecisionStore
 from scorer import ModelBundle, RunDirectory, ScoreOptions, open_source, score_dataset
-from tests.cli.test_cli import error_line
+from tests.support.commands import Lossrank, error_line
 from tests.support.publishing import ANNOTATOR, decide, with_features
 from tests.support.tiny import CLASSES, make_texts
 
-Lossrank = Callable[..., click.testing.Result]
 CHANGES = {3: "World", 7: KEPT, 11: DISCARDED, 500: "Sci/Tech", 999: "Sports"}
 
 

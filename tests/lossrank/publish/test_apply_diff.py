@@ -1,19 +1,16 @@
 """`apply --diff` beside its output, and the columns of a CSV file that only look like numbers."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
-from click.testing import Result
 
 from lossrank.review.store import DecisionStore
 from scorer import ModelBundle, RunDirectory, ScoreOptions, score_dataset
+from tests.support.commands import Lossrank
 from tests.support.publishing import decide
-
-Lossrank = Callable[..., Result]
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """apply --force: it replaces what apply wrote and nothing else, and keeps what people wrote into the card."""
 
-from collections.abc import Callable
 from pathlib import Path
 
-import click.testing
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -11,11 +9,10 @@ from huggingface_hub import DatasetCard
 
 from lossrank.publish.card_merge import END, MARK
 from scorer import ModelBundle, ScoreOptions, score_dataset
-from tests.cli.test_cli import error_line
+from tests.support.commands import Lossrank, error_line
 from tests.support.publishing import decide, with_features
 from tests.support.tiny import CLASSES
 
-Lossrank = Callable[..., click.testing.Result]
 DATA = "data/train-00000-of-00001.parquet"
 
 

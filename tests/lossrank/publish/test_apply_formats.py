@@ -17,10 +17,10 @@ import pytest
 
 from lossrank.review.decision import KEPT
 from scorer import ModelBundle, ScoreOptions, score_dataset
+from tests.support.commands import Lossrank
 from tests.support.publishing import decide, with_features
 from tests.support.tiny import CLASSES, make_texts
 
-Lossrank = Callable[..., click.testing.Result]
 N = 5000  # more than one batch
 Publish = Callable[..., tuple[pa.Table, click.testing.Result]]
 

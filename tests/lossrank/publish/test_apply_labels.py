@@ -13,11 +13,10 @@ import pytest
 
 from lossrank.review.decision import KEPT
 from scorer import ModelBundle, ScoreOptions, score_dataset
-from tests.cli.test_cli import error_line
+from tests.support.commands import Lossrank, error_line
 from tests.support.publishing import decide, with_features
 from tests.support.tiny import make_bundle, make_texts
 
-Lossrank = Callable[..., click.testing.Result]
 N = 40
 
 

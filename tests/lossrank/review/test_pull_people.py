@@ -7,14 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 
 from lossrank.review.decision import RELABELLED, Decision
 from lossrank.review.records import record_id
 from lossrank.review.store import DecisionStore
 from scorer import RunDirectory
+from tests.support.commands import Lossrank
 
-Lossrank = Callable[..., Result]
 NAMES = {name: 1_600_000_000 + i for i, name in enumerate(("ana", "ben", "cy", "Lee", "Ann"))}  # and when they saved
 
 

@@ -1,18 +1,14 @@
 """`lossrank pull`: which server, data set and workspace it takes, and who learns the key."""
 
-from collections.abc import Callable
-
 import httpx
 import pytest
-from click.testing import Result
 
 from lossrank.review.decision import Place
 from lossrank.review.servers.server import ReviewError
 from lossrank.review.store import DecisionStore
 from scorer import RunDirectory
+from tests.support.commands import Lossrank
 from tests.support.fake_rubrix import URL, FakeRubrix, connect, talk_to
-
-Lossrank = Callable[..., Result]
 
 
 @pytest.fixture

@@ -8,16 +8,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import Result
 
 from lossrank.review.decision import DISCARDED, KEPT, RELABELLED, Decision
 from lossrank.review.store import read_decisions
 from scorer import ModelBundle, RunDirectory, ScoreOptions, score_dataset
-from tests.cli.test_cli import error_line
+from tests.support.commands import Lossrank, error_line
 from tests.support.publishing import ANNOTATOR, decide
 from tests.support.tiny import CLASSES, make_bundle, make_texts
 
-Lossrank = Callable[..., Result]
 NAMES = [CLASSES[i % 4] for i in range(40)]
 
 

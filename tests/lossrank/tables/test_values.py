@@ -5,12 +5,10 @@ import json
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import click.testing
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -20,11 +18,10 @@ from lossrank.page.rows import page_rows
 from lossrank.tables.json_values import plain
 from lossrank.tables.values import column_values
 from scorer import ModelBundle, RunDirectory, ScoreOptions, join_source, rank, score_dataset
-from tests.cli.test_cli import error_line
+from tests.support.commands import Lossrank, error_line
 from tests.support.publishing import decide
 from tests.support.tiny import make_texts
 
-Lossrank = Callable[..., click.testing.Result]
 ID = uuid.UUID(int=7)
 WITHOUT_PANDAS = """
 import sys

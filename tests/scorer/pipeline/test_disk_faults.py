@@ -14,7 +14,7 @@ import pytest
 
 from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, score_dataset
 from scorer.audit.verify import verify
-from tests.cli.test_cli import error_line
+from tests.support.commands import error_line
 
 Lossrank = Callable[..., click.testing.Result]
 

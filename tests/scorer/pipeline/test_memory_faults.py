@@ -17,8 +17,8 @@ import pytest
 from scorer import ModelBundle
 from scorer.model.tokenizer import BundleTokenizer, TokenWindow
 from scorer.run.status import run_status
-from tests.cli.test_cli import error_line, listed_shards
 from tests.scorer.pipeline.test_disk_faults import shards
+from tests.support.commands import error_line, listed_shards
 
 Lossrank = Callable[..., click.testing.Result]
 Score = Callable[..., click.testing.Result]

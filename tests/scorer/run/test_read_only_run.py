@@ -12,7 +12,7 @@ import pytest
 from lossrank.review.decision import KEPT, RELABELLED, Decision, utc_text
 from lossrank.review.store import DecisionStore, read_decisions
 from scorer import RunDirectory, RunError
-from tests.cli.test_cli import error_line
+from tests.support.commands import error_line
 from tests.support.publishing import decide
 
 Lossrank = Callable[..., click.testing.Result]

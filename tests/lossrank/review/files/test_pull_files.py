@@ -7,19 +7,15 @@ import re
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 
 from lossrank.review.records import record_id
 from lossrank.review.store import DecisionStore, read_decisions
 from scorer import RunDirectory
 from scorer.run.directory import given_labels
-from tests.cli.test_cli import error_line
-
-Lossrank = Callable[..., Result]
+from tests.support.commands import Lossrank, error_line
 
 
 def write(run: RunDirectory, file: Path, *words: str, annotator: str = "") -> Path:

@@ -2,12 +2,10 @@
 
 import json
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
-from click.testing import Result
 
 from lossrank.review.decision import Place
 from lossrank.review.servers.argilla.server import connect
@@ -15,11 +13,10 @@ from lossrank.review.servers.rubrix.api import RubrixApi
 from lossrank.review.servers.server import Account, Form, ReviewError
 from lossrank.review.store import DecisionStore
 from scorer import RunDirectory, rank
+from tests.support.commands import Lossrank
 from tests.support.fake_argilla import FORM, KEY, URL, FakeArgilla, client, opened, talk_to
 from tests.support.fake_rubrix import FakeRubrix
 from tests.support.tiny import CLASSES
-
-Lossrank = Callable[..., Result]
 
 
 @pytest.fixture

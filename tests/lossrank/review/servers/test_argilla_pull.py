@@ -1,21 +1,19 @@
 """`lossrank pull` from Argilla 2.x, against a server in memory; tests/servers has the real one."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from click.testing import Result
 
 from lossrank.review.servers.argilla.record import answers
 from lossrank.review.store import DecisionStore
 from scorer import RunDirectory, rank
+from tests.support.commands import Lossrank
 from tests.support.fake_argilla import ANA, BEN, OWNER, URL, FakeArgilla, talk_to
 from tests.support.tiny import CLASSES
 
-Lossrank = Callable[..., Result]
 Rows = list[tuple[int, str, str, str]]  # number, record id, given label, another label
 MOMENT = "2026-01-01T10:00:00.5"
 PULLING = f"pulling 'd' from Argilla at {URL}, workspace 'team'"

@@ -1,29 +1,18 @@
-"""`log` and `pull` of Label Studio against a server in memory that fails on demand; tests/servers has the real one."""
+"""`log` to Label Studio's API against a server in memory that fails on demand; tests/servers has the real one."""
 
-import functools
 import json
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import httpx
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from click.testing import Result
 
 from lossrank.review.servers.bulk import ChunkedLog
-from lossrank.review.servers.label_studio.api import LabelStudioApi
 from lossrank.review.servers.label_studio.record import answers, encode, label_config
 from lossrank.review.servers.server import Form, ReviewError
-from lossrank.review.store import DecisionStore
-from scorer import ModelBundle, RunDirectory, ScoreOptions, rank, score_dataset
-from tests.support.fake_label_studio import KEY, PERSONAL, URL, FakeLabelStudio, connect, error
+from tests.support.fake_label_studio import KEY, FakeLabelStudio, connect, error
 from tests.support.fake_rubrix import make_record
-from tests.support.tiny import CLASSES, make_texts
 
-Lossrank = Callable[..., Result]
 FORM = Form(("World", "Sports", "Business"), ("text",))
 
 
@@ -32,38 +21,12 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
 
 
-@pytest.fixture
-def run(tiny_bundle: ModelBundle, tmp_path: Path) -> RunDirectory:
-    """100 scored rows, one of them without a label."""
-    labels: list[str | None] = [CLASSES[i % 4] for i in range(100)]
-    labels[30] = None
-    texts = [f"secret-text-{i} {text}" for i, text in enumerate(make_texts(100))]
-    pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "news.parquet")
-    score_dataset(tiny_bundle, tmp_path / "news.parquet", tmp_path / "run", ScoreOptions(threads=1))
-    return RunDirectory.open(tmp_path / "run")
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> FakeLabelStudio:
-    """A server in memory that the commands talk to."""
-    server = FakeLabelStudio()
-    patched = functools.partial(LabelStudioApi, transport=server)
-    monkeypatch.setattr("lossrank.review.servers.label_studio.server.LabelStudioApi", patched)
-    monkeypatch.delenv("LABEL_STUDIO_API_URL", raising=False)
-    monkeypatch.setenv("LABEL_STUDIO_WORKSPACE", "is not asked for")
-    monkeypatch.setenv("LABEL_STUDIO_API_KEY", KEY)
-    return server
-
-
 def log_of(server: FakeLabelStudio, rows: range, **options: Any) -> ChunkedLog:
     """Log records of these rows."""
     with connect(server) as api:
         sending = ChunkedLog(api, "1", encode, **options)
         list(sending.log([make_record(row) for row in rows]))
     return sending
-
-
-# The labelling interface
 
 
 def test_names_are_escaped_and_no_name_is_taken_for_a_variable() -> None:
@@ -80,9 +43,6 @@ def test_names_are_escaped_and_no_name_is_taken_for_a_variable() -> None:
 def test_a_name_that_xml_cannot_hold_is_refused() -> None:
     with pytest.raises(ReviewError, match=r"can't show the name 'a\\x00b', which holds a control character"):
         label_config(Form(("a\0b", "c"), ("text",)))
-
-
-# The project
 
 
 def test_a_project_is_made_once_and_found_by_its_whole_title() -> None:
@@ -138,9 +98,6 @@ def test_two_projects_of_one_title_are_named() -> None:
     server.projects += [("News", "<View/>")] * 2
     with pytest.raises(ReviewError, match=r"has 2 projects 'News' \(ids 1, 2\); rename all but one"):
         connect(server).open_project("News", None)
-
-
-# Logging
 
 
 def test_what_is_there_is_found_by_its_id_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,67 +177,6 @@ def test_a_page_that_can_not_be_had_at_once_costs_no_answer_and_doubles_none(mon
         assert [task["data"]["row"] for task in api.annotated(1)] == list(range(8))
 
 
-# Tokens
-
-
-def test_a_personal_access_token_buys_access_and_buys_it_again_when_it_is_over() -> None:
-    server = FakeLabelStudio()
-    with connect(server, key=PERSONAL) as api:
-        api.open_project("News", FORM)
-        assert server.refreshed == 1
-        server.access = None
-        assert api.users() == {1: "ana@example.com", 2: "ben@example.com"}
-        assert server.refreshed == 2
-    assert {request.headers.get("Authorization") for request in server.requests if "token" not in request.url.path} == {
-        "Bearer access-1",
-        "Bearer access-2",
-    }
-
-
-def test_access_that_is_refused_at_once_is_not_asked_for_forever() -> None:
-    server = FakeLabelStudio()
-    server.before = lambda request: None if "token" in request.url.path else error(401, "switched off")
-    with pytest.raises(ReviewError, match=r"it refuses the token \(401: switched off\)"):
-        connect(server, key=PERSONAL).users()
-    assert len(server.requests) == 2
-
-
-def test_a_server_that_can_not_say_now_what_a_token_is_worth_is_waited_for() -> None:
-    server = FakeLabelStudio()
-    answered = iter([error(502, "later"), error(503, "later")])
-    server.before = lambda request: next(answered, None)
-    assert len(connect(server, key=PERSONAL).users()) == 2
-
-
-@pytest.mark.parametrize("key", ["wrong-token", "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyX2lkIjoxfQ.d3Jvbmc"])
-def test_a_wrong_token_is_one_line_that_does_not_show_it(
-    run: RunDirectory, server: FakeLabelStudio, lossrank: Lossrank, key: str
-) -> None:
-    result = lossrank("log", run.path, "--to", "label-studio", "--name", "News", "--api-key", key)
-    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
-    assert (
-        f"Label Studio at http://localhost:8080: it refuses the {'personal access ' * ('.' in key)}tok" in result.stderr
-    )
-    assert key not in result.stderr
-
-
-def test_no_token_no_workspace_and_no_password_in_the_address(
-    run: RunDirectory, server: FakeLabelStudio, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    to = ("log", run.path, "--to", "label-studio", "--name", "News")
-    assert "Label Studio has no workspaces; leave out --workspace" in lossrank(*to, "--workspace", "w").stderr
-    secret = lossrank(*to, "--url", "http://ana:pass-word@label.test").stderr
-    assert "token goes where a password in the address would; leave it out" in secret
-    assert "pass-word" not in secret
-    assert "takes no project title 'ab': 3 to 50 characters" in lossrank(*to[:-1], "ab").stderr
-    monkeypatch.delenv("LABEL_STUDIO_API_KEY")
-    assert "Label Studio wants an API key; set LABEL_STUDIO_API_KEY to it" in lossrank(*to).stderr
-    assert server.requests == []
-
-
-# Answers that are none
-
-
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
@@ -310,74 +206,6 @@ def test_a_server_that_goes_away_is_waited_for_and_then_given_up() -> None:
     with pytest.raises(ReviewError, match=r"Label Studio at .* can't be used: refused; tried for .*LABEL_STUDIO_API"):
         connect(server, max_wait=0.2, on_wait=lambda reason, seconds: heard.append(reason)).users()
     assert "refused" in heard
-
-
-# The commands
-
-
-def test_the_worst_rows_go_out_once_and_the_answers_come_back(
-    run: RunDirectory, server: FakeLabelStudio, lossrank: Lossrank
-) -> None:
-    to = ("log", run.path, "--to", "label-studio", "--name", "AG News", "--url", URL)
-    result = lossrank(*to, "--top", 40, "--chunk-size", 15)
-    assert result.stdout.splitlines() == [
-        "40 rows: 40 logged, 0 there already, 0 refused",
-        f"Review them at {URL}/projects/1/data",
-        "The worst first: Order by loss, descending, then Label Tasks As Displayed.",
-        f"Then bring the decisions back: lossrank pull {run.path}",
-    ]
-    rows = [row.row for row in rank(run, 40)]
-    assert server.rows() == rows
-    assert "10 logged, 40 there already" in lossrank(*to, "--top", 50).stdout
-    server.store([{"data": {"text": "of other data", "record_id": "0123456789ab-000000001", "row": 1000}}])
-
-    server.annotate(rows[0], None)
-    server.annotate(rows[1], CLASSES[rows[1] % 4])
-    server.annotate(rows[2], CLASSES[rows[2] % 4], at="2026-01-01T09:00:00Z")
-    server.annotate(rows[2], CLASSES[(rows[2] + 1) % 4], at="2026-01-01T10:00:00Z")
-    server.annotate(rows[3], CLASSES[0], user=1)
-    server.annotate(rows[3], CLASSES[1], user=2)
-    server.annotate(rows[4], "Sprots", user=3)
-    server.annotate(1000, "World")
-    pulled = lossrank("pull", run.path)
-    assert pulled.stdout == "7 answers: 1 rows kept, 1 relabelled, 1 discarded; 3 decisions are new\n"
-    assert pulled.stderr.splitlines() == [
-        "pulling 'AG News' from Label Studio at http://label.test:8080",
-        f"2 rows are open, as people disagree or chose no class: {', '.join(map(str, sorted(rows[3:5])))}",
-        "1 answers can't decide: the model has no class 'Sprots'",
-    ]
-    assert pulled.exit_code == 3
-    with DecisionStore(run) as store:
-        held = store.current()
-    assert {row: (one.verdict, one.label) for row, one in held.items()} == {
-        rows[0]: ("discarded", None),
-        rows[1]: ("kept", None),
-        rows[2]: ("relabelled", CLASSES[(rows[2] + 1) % 4]),
-    }
-    assert (held[rows[0]].annotator, held[rows[0]].source) == ("ana@example.com", "label-studio")
-    assert held[rows[0]].decided_at == "2026-01-01T10:00:00.500000+00:00"
-    server.tasks[1]["annotations"].clear()
-    assert "1 rows decided by an earlier pull from label-studio have no decision there now" in (
-        lossrank("pull", run.path).stderr
-    )
-
-
-def test_a_row_without_a_label_has_an_empty_given_label_to_show(
-    run: RunDirectory, server: FakeLabelStudio, lossrank: Lossrank
-) -> None:
-    lossrank("log", run.path, "--to", "label-studio", "--name", "News", "--by", "entropy", "--top", 100)
-    (data,) = (task["data"] for task in server.tasks if task["data"]["row"] == 30)
-    assert data["given"] == ""
-    assert "loss" not in data
-
-
-def test_no_text_is_printed(run: RunDirectory, server: FakeLabelStudio, lossrank: Lossrank, tmp_path: Path) -> None:
-    for refusal in ("positions", "crash"):
-        server.bad, server.refusal = {rank(run, 1)[0].row}, refusal
-        log_file = tmp_path / f"{refusal}.jsonl"
-        result = lossrank("log", run.path, "--to", "label-studio", "--name", "News", "--log-file", log_file)
-        assert result.exit_code == 3
-        assert "secret-text" not in result.output + log_file.read_text()
 
 
 def test_several_choices_an_empty_annotation_and_an_unknown_user() -> None:

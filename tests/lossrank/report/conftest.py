@@ -1,0 +1,13 @@
+"""What the tests of the report share."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def own(run: Path) -> Path:
+    """The scored run without decisions."""
+    for file in run.glob("review.sqlite*"):
+        file.unlink()
+    return run
