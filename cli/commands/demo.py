@@ -13,7 +13,7 @@ from lossrank.tables.ranking import ranking_records
 from scorer import RunDirectory, ScoreOptions, join_source
 from scorer import rank as rank_rows
 
-FILES = Path(__file__).parent / "demo_files"
+FILES = Path(__file__).parents[1] / "demo_files"
 BUNDLE = FILES / "bundle"
 DATA = FILES / "ag_news_test.parquet"
 

@@ -129,7 +129,7 @@ def test_an_output_that_a_kill_left_aside_is_put_back_and_that_is_said(
     program = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from lossrank.publish.destination import folder_written\n"
+        "from scorer.files import folder_written\n"
         "rename = Path.rename\n"
         "def killing(path, target):\n"
         "    rename(path, target)\n"
@@ -161,7 +161,7 @@ def test_what_is_called_old_is_whole_until_the_new_output_is_there(
     lossrank("apply", scored, "-o", out)
     removed = []
     monkeypatch.setattr(
-        "lossrank.publish.destination.shutil.rmtree", lambda path, **_: removed.append(Path(path).suffix)
+        "scorer.files.shutil.rmtree", lambda path, **_: removed.append(Path(path).suffix)
     )
     assert lossrank("apply", scored, "-o", out, "--force").exit_code == 0
     assert removed
