@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from cli.commands.demo import BUNDLE, DATA, FILES
 from scorer import ModelBundle, rank, score_dataset
 from tests.support import ROOT
+from tests.support.facts import tells
 
 SEEDS = (0, 1, 2, 3, 4)
 
@@ -114,5 +115,5 @@ def test_another_run_in_the_demos_place_is_replaced_only_when_asked(
     score_dataset(BUNDLE, few, tmp_path / "run")
     refused = lossrank("demo", "-o", tmp_path / "run")
     assert refused.exit_code == 1
-    assert "start anew with --overwrite" in refused.stderr
+    assert tells(refused.stderr, "--overwrite")
     assert lossrank("demo", "-o", tmp_path / "run", "--overwrite").exit_code == 0

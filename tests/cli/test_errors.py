@@ -14,6 +14,7 @@ from scorer.model.bundle import FORMAT
 from tests.conftest import read_only
 from tests.support import ROOT
 from tests.support.commands import Lossrank, command_line, error_line, listed_shards
+from tests.support.facts import tells
 from tests.support.publishing import decide
 from tests.support.tiny import make_bundle
 
@@ -34,11 +35,10 @@ def test_data_that_moved_is_found_by_data(
         ["apply", "-o", tmp_path / "out"],
     ):
         said = error_line(lossrank(name, tmp_path / "run", *options))
-        assert said.startswith(f"Error: {moved} does not exist")
-        assert said.endswith("; if it has moved, name the place where it lies now with --data")
+        assert tells(said, moved, "--data")
         assert "--data" in lossrank(name, "--help").output
         said = error_line(lossrank(name, tmp_path / "run", *options, "--data", tmp_path / "nowhere.parquet"))
-        assert said.startswith(f"Error: {tmp_path / 'nowhere.parquet'} does not exist")
+        assert tells(said, tmp_path / "nowhere.parquet")
         assert "--data" not in said
     assert lossrank("rank", tmp_path / "run", "--data", tmp_path / "after.parquet").exit_code == 0
 
@@ -54,48 +54,47 @@ def bad_data(folder: Path) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize(
-    ("file", "options", "message"),
+    ("file", "options", "named"),
     [
-        ("plane.csv", [], r"plane.csv does not exist (did you mean 'plain.csv'?)"),
-        ("empty.csv", [], "empty.csv is empty (0 bytes)"),
-        ("header.csv", [], "header.csv is empty: it has columns text, label and no rows"),
+        ("plane.csv", [], ["plane.csv", "plain.csv"]),
+        ("empty.csv", [], ["empty.csv", "empty"]),
+        ("header.csv", [], ["header.csv", "empty", "text", "label"]),
         (
             "plain.csv",
             ["--text-column", "txet"],
-            "no column 'txet' (did you mean 'text'?); the columns are: text, label",
+            ["txet", "text", "label"],
         ),
-        ("ints.parquet", ["--text-column", "text"], "column 'text' holds int64, not text; columns of text: none"),
-        ("cats.csv", [], "the data's labels don't match the model's classes: the data has 'Cats', 'Dogs'"),
-        ("plain.csv", ["--device", "cuda"], "device cuda was asked for, but the installed onnxruntime has no CUDA"),
-        ("plain.csv", ["--max-tokens", "41"], "max_tokens is 41; this model takes 4 to 40 tokens"),
-        ("plain.csv", ["--label-map", "missing.json"], "the label map missing.json can't be read"),
+        ("ints.parquet", ["--text-column", "text"], ["text", "int64"]),
+        ("cats.csv", [], ["Cats", "Dogs", "classes"]),
+        ("plain.csv", ["--device", "cuda"], ["cuda", "onnxruntime"]),
+        ("plain.csv", ["--max-tokens", "41"], ["max_tokens", 41, 4, 40]),
+        ("plain.csv", ["--label-map", "missing.json"], ["label", "missing.json"]),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_no_run(
-    lossrank: Lossrank, tiny_bundle: ModelBundle, tmp_path: Path, file: str, options: list[str], message: str
+    lossrank: Lossrank, tiny_bundle: ModelBundle, tmp_path: Path, file: str, options: list[str], named: list[object]
 ) -> None:
     bad_data(tmp_path)
     result = lossrank("score", tiny_bundle.path, tmp_path / file, "-o", tmp_path / "run", *options)
     assert result.exit_code == 1
-    assert message in error_line(result)
+    assert tells(error_line(result), *named)
     assert not list((tmp_path / "run").glob("scores/*"))
 
 
 def test_bundles_that_are_not_right_are_named(lossrank: Lossrank, data: Path, tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path / "bundle").path
     target = ["-o", tmp_path / "run"]
-    assert f"{tmp_path / 'missing'} does not exist; a bundle is" in error_line(
-        lossrank("score", tmp_path / "missing", data, *target)
-    )
+    missing = lossrank("score", tmp_path / "missing", data, *target)
+    assert tells(error_line(missing), tmp_path / "missing", "bundle")
     (bundle / "model.onnx").write_bytes((bundle / "model.onnx").read_bytes() + b"\0")
     changed = lossrank("score", bundle, data, *target)
     assert changed.exit_code == 1
-    assert "model.onnx has changed since the export: SHA-256" in error_line(changed)
+    assert tells(error_line(changed), "model.onnx", "SHA-256")
     manifest = json.loads((bundle / "bundle.json").read_text())
     (bundle / "bundle.json").write_text(json.dumps({**manifest, "format": FORMAT + 1}))
     newer = lossrank("score", bundle, data, *target)
     assert newer.exit_code == 1
-    assert f"is a bundle of format {FORMAT + 1}; this lossrank reads up to {FORMAT}: upgrade" in error_line(newer)
+    assert tells(error_line(newer), bundle, "format", FORMAT, FORMAT + 1)
     assert not (tmp_path / "run").exists()
 
 
@@ -106,15 +105,16 @@ def test_an_output_that_cannot_be_written_is_one_line(
     (tmp_path / "taken" / "file").write_text("mine")
     taken = lossrank("score", tiny_bundle.path, data, "-o", tmp_path / "taken")
     assert taken.exit_code == 1
-    assert "taken exists and is not a run directory; choose another place with -o" in error_line(taken)
+    assert tells(error_line(taken), tmp_path / "taken")
+    assert sorted((tmp_path / "taken").iterdir()) == [tmp_path / "taken" / "file"]
     locked = lossrank("score", tiny_bundle.path, data, "-o", read_only(tmp_path) / "run")
     assert locked.exit_code == 1
-    assert "can't be written" in error_line(locked)
+    assert tells(error_line(locked), read_only(tmp_path) / "run")
     nowhere = lossrank("rank", run, "-o", tmp_path / "no" / "folder.csv")
     assert nowhere.exit_code == 1
-    assert f"{tmp_path / 'no'} is not a folder; make it first" in error_line(nowhere)
+    assert tells(error_line(nowhere), tmp_path / "no", "folder")
     ending = lossrank("rank", run, "-o", tmp_path / "worst.xlsx")
-    assert "worst.xlsx must end in .parquet, .csv, .jsonl" in error_line(ending)
+    assert tells(error_line(ending), "worst.xlsx", ".parquet", ".csv", ".jsonl")
 
 
 def test_a_full_disk_is_one_line(
@@ -126,14 +126,14 @@ def test_a_full_disk_is_one_line(
 ) -> None:
     full = lossrank("score", tiny_bundle.path, data, "-o", small_disk / "run", "--shard-rows", 50)
     assert full.exit_code == 1
-    assert "no space left on the disk" in error_line(full)
+    assert tells(error_line(full), "space", small_disk / "run")
     assert not list(small_disk.rglob("*.tmp"))
     ranked = lossrank("rank", run, "--top", 1000, "-o", small_disk / "worst.jsonl")
     assert ranked.exit_code == 1
-    assert "no space left on the disk" in error_line(ranked)
+    assert tells(error_line(ranked), "space", small_disk / "worst.jsonl")
     assert not (small_disk / "worst.jsonl").exists()
     new = lossrank("score", tiny_bundle.path, data, "-o", small_disk / "new")
-    assert f"no space left on the disk of {small_disk}" in error_line(new)
+    assert tells(error_line(new), "space", small_disk)
     kept = listed_shards(small_disk / "run")
     subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
     call = ("score", tiny_bundle.path, data, "--shard-rows", 50, "--json", "-o")
@@ -154,7 +154,8 @@ def test_output_that_can_not_be_written_is_one_line(run: Path) -> None:
             check=False,
         )
     assert done.returncode == 1
-    assert done.stderr.splitlines() == ["Error: the system: No space left on device"]
+    (line,) = done.stderr.splitlines()
+    assert tells(line, "Error", "No space left on device")
 
 
 def test_wrong_usage_exits_with_2(lossrank: Lossrank, run: Path) -> None:

@@ -18,3 +18,13 @@ def _whole(fact: str) -> str:
     before = r"(?<![^\W_])" if fact[:1].isalnum() else ""
     after = r"(?![^\W_])" if fact[-1:].isalnum() else ""
     return f"{before}{pattern}{after}"
+
+
+def tells(message: object, *named: object) -> bool:
+    """Return whether a message names each of these facts; see ``facts``."""
+    return re.search(facts(*named), str(message)) is not None
+
+
+def counts(message: str) -> list[int]:
+    """Return the whole numbers of a message in their order: ``[1200, 3]`` of "1,200 rows, 3 of them new"."""
+    return [int(number.replace(",", "")) for number in re.findall(r"(?<![\w.,])\d+(?:,\d{3})*(?![\w.])", message)]

@@ -160,9 +160,7 @@ def test_what_is_called_old_is_whole_until_the_new_output_is_there(
     out = tmp_path / "out"
     lossrank("apply", scored, "-o", out)
     removed = []
-    monkeypatch.setattr(
-        "scorer.files.shutil.rmtree", lambda path, **_: removed.append(Path(path).suffix)
-    )
+    monkeypatch.setattr("scorer.files.shutil.rmtree", lambda path, **_: removed.append(Path(path).suffix))
     assert lossrank("apply", scored, "-o", out, "--force").exit_code == 0
     assert removed
     assert set(removed) == {".tmp"}
