@@ -11,7 +11,8 @@ import pytest
 
 from lossrank.review.records import Refusal, ReviewRecord, build_records
 from scorer import ModelBundle, RunDirectory, ScoreOptions, rank, score_dataset
-from tests.support.commands import Lossrank
+from tests.support.commands import Lossrank, error_line
+from tests.support.facts import counts, tells
 from tests.support.fake_rubrix import FakeRubrix
 from tests.support.tiny import CLASSES
 
@@ -20,12 +21,11 @@ def test_the_worst_500_go_out_and_the_summary_says_where(
     news_run: RunDirectory, rubrix: FakeRubrix, lossrank: Lossrank
 ) -> None:
     result = lossrank("log", news_run.path, "--to", "rubrix", "--name", "ag_news_error_analysis", "--top", 500)
-    assert result.stdout.splitlines() == [
-        "500 rows: 500 logged, 0 there already, 0 refused",
-        "Review them at http://localhost:6900/datasets/rubrix/ag_news_error_analysis",
-        "The worst first: Sort, Metadata.loss, descending.",
-        f"Then bring the decisions back: lossrank pull {news_run.path}",
-    ]
+    done, where, order, following = result.stdout.splitlines()
+    assert counts(done) == [500, 500, 0, 0]  # rows, logged, there already, refused
+    assert tells(where, "http://localhost:6900/datasets/rubrix/ag_news_error_analysis")
+    assert tells(order, "Sort", "Metadata.loss", "descending")
+    assert tells(following, f"lossrank pull {news_run.path}")
     assert result.stderr == ""
     assert result.exit_code == 0
     ranked = rank(news_run, 500)
@@ -42,28 +42,30 @@ def test_the_worst_500_go_out_and_the_summary_says_where(
 def test_without_top_it_is_500_and_again_adds_what_is_missing(
     news_run: RunDirectory, rubrix: FakeRubrix, lossrank: Lossrank
 ) -> None:
-    assert lossrank("log", news_run.path, "--name", "d").stdout.startswith("500 rows: 500 logged, 0 there already")
+    first = lossrank("log", news_run.path, "--name", "d")
+    assert counts(first.stdout.splitlines()[0]) == [500, 500, 0, 0]
     result = lossrank("log", news_run.path, "--name", "d", "--top", 1000)
-    assert result.stdout.startswith("597 rows: 97 logged, 500 there already, 0 refused")
-    assert result.stderr == "597 rows: there are no more.\n"
+    assert counts(result.stdout.splitlines()[0]) == [597, 97, 500, 0]
+    assert counts(result.stderr) == [597]
 
 
 @pytest.mark.parametrize(
     ("arguments", "count", "sort"),
     [
-        (["--by", "entropy", "--top", 600], 598, "Metadata.entropy, descending"),
-        (["--by", "margin", "--top", 7], 7, "Metadata.margin, ascending"),
-        (["--by", "self-confidence", "--top", 7], 7, "Metadata.loss, descending"),
-        (["--per-class", 5], 20, "Metadata.loss, descending"),
-        (["--pair", "World:Sports", "--top", 3], 3, "Metadata.loss, descending"),
+        (["--by", "entropy", "--top", 600], 598, ["Metadata.entropy", "descending"]),
+        (["--by", "margin", "--top", 7], 7, ["Metadata.margin", "ascending"]),
+        (["--by", "self-confidence", "--top", 7], 7, ["Metadata.loss", "descending"]),
+        (["--per-class", 5], 20, ["Metadata.loss", "descending"]),
+        (["--pair", "World:Sports", "--top", 3], 3, ["Metadata.loss", "descending"]),
     ],
 )
 def test_the_ranking_is_that_of_rank(
-    news_run: RunDirectory, rubrix: FakeRubrix, lossrank: Lossrank, arguments: list[Any], count: int, sort: str
+    news_run: RunDirectory, rubrix: FakeRubrix, lossrank: Lossrank, arguments: list[Any], count: int, sort: list[str]
 ) -> None:
     result = lossrank("log", news_run.path, "--name", "d", *arguments)
-    assert f"{count} rows: {count} logged" in result.stdout
-    assert f"Sort, {sort}." in result.stdout
+    done, _, order, _ = result.stdout.splitlines()
+    assert counts(done) == [count, count, 0, 0]
+    assert tells(order, *sort)
 
 
 def test_a_row_without_a_label_is_logged_without_an_annotation(
@@ -81,7 +83,7 @@ def test_address_key_and_workspace_come_from_the_environment(
     monkeypatch.setenv("RUBRIX_API_URL", "https://someone:pass-word@rubrix.test/behind/")
     monkeypatch.setenv("RUBRIX_WORKSPACE", "team")
     result = lossrank("log", news_run.path, "--name", "d", "--top", 1)
-    assert "Review them at https://rubrix.test/behind/datasets/team/d\n" in result.output
+    assert "https://rubrix.test/behind/datasets/team/d\n" in result.output
     assert rubrix.requests[0].headers["X-Rubrix-Workspace"] == "team"
     assert rubrix.requests[0].headers["Authorization"].startswith("Basic ")
     assert "pass-word" not in result.output
@@ -95,10 +97,9 @@ def test_refused_rows_are_named_and_the_others_logged(
     rubrix.refusal = "index"
     result = lossrank("log", news_run.path, "--name", "d", "--top", 50)
     assert result.exit_code == 3
-    assert result.stdout.startswith("50 rows: 48 logged, 0 there already, 2 refused\n")
-    assert result.stderr.splitlines() == [
-        f"row {worst[i].row} refused: failed to parse field [metadata.loss] of type [float]" for i in (0, 30)
-    ]
+    assert counts(result.stdout.splitlines()[0]) == [50, 48, 0, 2]
+    for i, line in zip((0, 30), result.stderr.splitlines(), strict=True):
+        assert tells(line, worst[i].row, "failed to parse field [metadata.loss] of type [float]")
     assert "secret-text" not in result.output
 
 
@@ -112,7 +113,7 @@ def test_rows_that_rubrix_cannot_take_are_named_before(
     manifest["bundle"]["class_names"][1] = "S" * 129
     (tmp_path / "run" / "run.json").write_text(json.dumps(manifest))
     result = lossrank("log", tmp_path / "run", "--name", "d")
-    refused = [line for line in result.stderr.splitlines() if "refused: the " in line and "129 characters" in line]
+    refused = [line for line in result.stderr.splitlines() if tells(line, "row", 129)]
     assert result.exit_code == 3
     assert refused
     assert len(rubrix.records) == 2 - len(refused)
@@ -128,8 +129,9 @@ def test_rows_that_make_no_record_count_as_refused(
     monkeypatch.setattr("cli.commands.log.build_records", half_built)
     result = lossrank("log", news_run.path, "--name", "d", "--top", 5)
     assert result.exit_code == 3
-    assert result.stderr == f"row {rank(news_run, 1)[0].row} refused: the row has no text\n"
-    assert result.stdout.startswith("5 rows: 4 logged, 0 there already, 1 refused")
+    (line,) = result.stderr.splitlines()
+    assert tells(line, rank(news_run, 1)[0].row, "the row has no text")
+    assert counts(result.stdout.splitlines()[0]) == [5, 4, 0, 1]
 
 
 def test_the_records_go_to_a_file(
@@ -138,17 +140,15 @@ def test_the_records_go_to_a_file(
     lossrank("log", news_run.path, "--name", "d", "--top", 50)
     file = tmp_path / "worst.jsonl"
     result = lossrank("log", news_run.path, "--to", "jsonl", "-o", file, "--top", 50)
-    assert result.stdout == f"50 rows: 50 written to {file}, 0 refused\n"
+    (done,) = result.stdout.splitlines()
+    assert (counts(done.replace(str(file), "")), tells(done, file)) == ([50, 50, 0], True)
     lines = [json.loads(line) for line in file.read_bytes().splitlines()]
     assert [line["rank"] for line in lines] == list(range(1, 51))
     for line, record in zip(lines, rubrix.records.values(), strict=True):
         assert (line["record_id"], line["text"]) == (record["id"], record["inputs"]["text"])
         assert {key: line[key] for key in record["metadata"]} == record["metadata"]
     again = lossrank("log", news_run.path, "--to", "jsonl", "-o", file, "--top", 3)
-    assert (again.exit_code, again.stderr) == (
-        1,
-        f"Error: {file} exists; choose another name, or replace it with --force\n",
-    )
+    assert (again.exit_code, tells(error_line(again), file, "--force")) == (1, True)
     assert lossrank("log", news_run.path, "--to", "jsonl", "-o", file, "--top", 3, "--force").exit_code == 0
     assert len(file.read_text().splitlines()) == 3
 
@@ -159,7 +159,7 @@ def test_a_terminal_gets_a_bar(
     monkeypatch.setenv("FORCE_COLOR", "1")
     result = lossrank("log", news_run.path, "--name", "d", "--chunk-size", 100)
     assert "500/500" in result.stderr
-    assert result.stdout.startswith("500 rows: 500 logged")
+    assert counts(result.stdout.splitlines()[0]) == [500, 500, 0, 0]
 
 
 def test_without_a_terminal_there_is_a_line_now_and_then(
@@ -167,7 +167,7 @@ def test_without_a_terminal_there_is_a_line_now_and_then(
 ) -> None:
     monkeypatch.setattr("cli.progress._EVERY", 0.0)
     result = lossrank("log", news_run.path, "--name", "d", "--chunk-size", 200)
-    assert result.stderr.splitlines() == ["200 of 500 rows", "400 of 500 rows", "500 of 500 rows"]
+    assert [counts(line) for line in result.stderr.splitlines()] == [[200, 500], [400, 500], [500, 500]]
 
 
 def test_numbers_are_those_of_the_run(news_run: RunDirectory, rubrix: FakeRubrix, lossrank: Lossrank) -> None:

@@ -1,6 +1,7 @@
 """`lossrank score` and `lossrank rank`: what they print and write."""
 
 import json
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pytest
 from cli.main import COMMANDS
 from scorer import ModelBundle, rank
 from tests.support.commands import Lossrank, error_line
+from tests.support.facts import tells
 
 
 def test_score_says_what_it_guessed_and_what_it_found(
@@ -18,22 +20,22 @@ def test_score_says_what_it_guessed_and_what_it_found(
 ) -> None:
     result = lossrank("score", tiny_bundle.path, data, "-o", tmp_path / "run", "--threads", 1, "--shard-rows", 300)
     assert result.exit_code == 0, result.output
-    assert "news.parquet: 1,000 rows" in result.stderr
-    assert "text     text (guessed)" in result.stderr
-    assert "label    label (guessed)" in result.stderr
-    assert "device   cpu, 1 thread(s) (this onnxruntime has no CUDA)" in result.stderr
+    assert tells(result.stderr, "news.parquet", "1,000")
+    assert re.search(r"^\s*text +text\b", result.stderr, flags=re.MULTILINE)
+    assert re.search(r"^\s*label +label\b", result.stderr, flags=re.MULTILINE)
+    assert re.search(r"^\s*device +cpu, 1 thread", result.stderr, flags=re.MULTILINE)
     summary = json.loads((tmp_path / "run" / "run.json").read_text())["summary"]
-    assert f"mean loss        {summary['mean_loss']:.4f} nats" in result.stdout
-    assert f"accuracy         {summary['accuracy']:.2%}" in result.stdout
-    assert "rows             1,000" in result.stdout
+    assert re.search(rf"mean loss +{summary['mean_loss']:.4f} nats", result.stdout)
+    assert re.search(rf"accuracy +{summary['accuracy']:.2%}", result.stdout)
+    assert re.search(r"rows +1,000", result.stdout)
     assert "peak memory" in result.stdout
     assert "padding" in result.stdout
-    assert f"Next: lossrank rank {tmp_path / 'run'} --top 20" in result.stdout
+    assert f"lossrank rank {tmp_path / 'run'} --top 20" in result.stdout
     # No text of the data is printed.
     assert "w1 " not in result.output
 
     again = lossrank("score", tiny_bundle.path, data, "-o", tmp_path / "run", "--threads", 1, "--shard-rows", 300)
-    assert "1,000 (1,000 kept from before)" in again.stdout
+    assert re.search(r"rows +1,000 \(1,000 ", again.stdout)
 
 
 def test_rank_prints_as_many_rows_as_asked_for(lossrank: Lossrank, run: Path) -> None:
@@ -55,7 +57,7 @@ def test_rank_writes_every_source_column(
     file = tmp_path / f"worst.{ending}"
     result = lossrank("rank", run, "--top", 500, "-o", file)
     assert result.exit_code == 0, result.output
-    assert f"500 rows written to {file}" in result.stdout
+    assert tells(result.stdout, 500, file)
     readers = {
         "parquet": lambda: pq.read_table(file).to_pylist(),
         "csv": lambda: pyarrow.csv.read_csv(file).to_pylist(),
@@ -74,7 +76,7 @@ def test_rank_writes_every_source_column(
 
     refused = lossrank("rank", run, "--top", 5, "-o", file)
     assert refused.exit_code == 1
-    assert error_line(refused) == f"Error: {file} exists; choose another name, or replace it with --force"
+    assert tells(error_line(refused), file, "--force")
     assert lossrank("rank", run, "--top", 5, "-o", file, "--force").exit_code == 0
     assert len(readers[ending]()) == 5
 
@@ -128,7 +130,7 @@ def test_control_codes_in_names_stay_off_the_terminal(
     score = ["score", tiny_bundle.path, tmp_path / "d.parquet", "-o", tmp_path / "run"]
     results = [lossrank(*score), lossrank(*score, "--text-column", "nope")]
     assert [result.exit_code for result in results] == [0, 1]
-    assert "unknown label" in results[0].stderr
+    assert tells(results[0].stderr, "label", 1)
     assert not any("\x1b" in result.output or "\x07" in result.output for result in results)
 
 
@@ -149,8 +151,8 @@ def test_a_run_without_labels_says_so_and_what_ranks_it(
 ) -> None:
     (tmp_path / "data.csv").write_text("text,topic\nw1,World\nw2,Sports\n")
     result = lossrank("score", tiny_bundle.path, tmp_path / "data.csv", "-o", tmp_path / "run")
-    assert "label    NONE: there will be predictions and no loss" in result.stderr
-    assert f"Next: lossrank rank {tmp_path / 'run'} --top 20 --by entropy" in result.stdout
+    assert re.search(r"^\s*label +NONE", result.stderr, flags=re.MULTILINE)
+    assert f"lossrank rank {tmp_path / 'run'} --top 20 --by entropy" in result.stdout
     assert lossrank("rank", tmp_path / "run", "--top", 20, "--by", "entropy").exit_code == 0
 
 

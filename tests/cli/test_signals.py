@@ -21,6 +21,7 @@ from scorer.pipeline.prefetch import Reader
 from scorer.run.status import run_status
 from tests.support import ROOT
 from tests.support.commands import command_line, listed_shards
+from tests.support.facts import facts, tells
 
 # With the terminal as its own, as a shell's job has it.
 IN_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from cli.entry import main; main()"
@@ -127,7 +128,7 @@ def test_a_read_that_stalls_holds_up_no_end(
     _, stderr = process.communicate(timeout=120)
     assert time.monotonic() - sent_at < 20
     assert process.returncode == code, stderr
-    assert f"Finished shards are kept in {tmp_path / 'run'}; give the same command again to go on." in stderr
+    assert tells(stderr, tmp_path / "run")
     assert "Traceback" not in stderr
     status = run_status(tmp_path / "run")
     assert (status.state, status.why) == ("interrupted", "interrupted")
@@ -274,5 +275,5 @@ def test_what_a_read_raises_is_the_runs_own_error(
         raise SourceError(f"{len(texts)} texts in {threading.current_thread().name}")
 
     monkeypatch.setattr(BundleTokenizer, "tokenise_short", fails)
-    with pytest.raises(SourceError, match="100 texts in tokenise"):
+    with pytest.raises(SourceError, match=facts(100, "tokenise")):
         score_dataset(tiny_bundle, rows, tmp_path / "run", ScoreOptions(shard_rows=100, threads=1))
