@@ -6,7 +6,6 @@ import os
 import re
 from pathlib import Path
 
-from tests.support.facts import tells
 import pytest
 
 from cli.log_file import ProgressLog, logging_to
@@ -14,6 +13,7 @@ from scorer import LabelError, ModelBundle, Progress, RunError, SourceError
 from scorer.errors import WITHHELD
 from scorer.events import LOG, event
 from tests.support.commands import Lossrank, error_line, json_lines
+from tests.support.facts import tells
 
 
 def test_a_log_file_has_a_line_for_everything_and_no_text(
@@ -174,8 +174,7 @@ def test_what_is_wrong_with_an_option_is_in_the_log_file(
     tiny_bundle: ModelBundle,
     data: Path,
     tmp_path: Path,
-    option: str,
-    value: str,
+    option: list[str],
     named: list[object],
 ) -> None:
     log = tmp_path / "log.jsonl"

@@ -14,6 +14,7 @@ import pytest
 from lossrank.review.decision import KEPT
 from scorer import ModelBundle, ScoreOptions, score_dataset
 from tests.support.commands import Lossrank, error_line
+from tests.support.facts import counts, tells
 from tests.support.publishing import decide, with_features
 from tests.support.tiny import make_bundle, make_texts
 
@@ -58,7 +59,7 @@ def test_class_labels_keep_the_numbers_and_the_order_of_the_data(corrected: Any,
 def test_a_class_that_the_data_never_use_has_the_number_of_its_name(corrected: Any) -> None:
     out, result = corrected(labels_of(0, 1), {0: "World"}, names=("Business", "Sci/Tech", "world", "Sports"))
     assert out["label"].to_pylist()[0] == 2
-    assert "added" not in result.stderr
+    assert "'World'" not in result.stderr
 
 
 def test_names_that_are_numbers_are_not_taken_for_the_numbers_behind_them(corrected: Any, tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ def test_a_class_that_the_data_do_not_know_is_added_to_their_names_as_the_last(c
     assert features["label"]["names"] == ["Business", "Sci/Tech", "Sports", "World"]
     assert features["original_label"]["names"] == ["Business", "Sci/Tech"]
     assert (features["label"]["num_classes"], features["original_label"]["num_classes"]) == (4, 2)
-    assert "'World' is no class of the data: added to the names of 'label', as the last." in result.stderr
+    assert tells(result.stderr, "'World'", "'label'")
 
 
 def test_text_labels_are_spelled_as_the_data_spell_them_most_often(corrected: Any) -> None:
@@ -109,10 +110,7 @@ def test_the_numbers_of_a_label_map_hold_also_for_a_class_that_no_row_has(correc
 def test_a_class_that_the_numbers_can_not_say_is_named_and_nothing_is_written(corrected: Any, tmp_path: Path) -> None:
     _, result = corrected(labels_of(1, 2), {0: "Sci/Tech"}, label_map={"1": "World", "2": "Sports"})
     said = error_line(result)
-    assert said == (
-        "Error: rows were relabelled to 'Sci/Tech', which no row of the data has, and no value of column 'label' "
-        "(int64) is known to mean it: score with a --label-map that names one"
-    )
+    assert tells(said, "'Sci/Tech'", "'label'", "int64", "label_map")
     assert not list(tmp_path.glob("*out*"))
 
 
@@ -182,7 +180,7 @@ def test_rows_without_a_label_and_with_one_that_is_not_known_can_be_relabelled(c
     out, result = corrected(labels, {30: "Sports", 31: "World", 0: KEPT})
     assert out["label"].to_pylist()[30:32] == ["Sports", "World"]
     assert out["original_label"].to_pylist()[30:32] == ["odd", None]
-    assert "       1  no label -> " in result.stdout
+    assert any(counts(line) == [1] and tells(line, "no label", "World") for line in result.stdout.splitlines())
 
 
 def test_a_column_of_nothing_but_nulls_becomes_class_names(corrected: Any) -> None:
@@ -194,4 +192,4 @@ def test_a_column_of_nothing_but_nulls_becomes_class_names(corrected: Any) -> No
 def test_the_class_that_a_row_has_already_is_no_change(corrected: Any) -> None:
     out, result = corrected(labels_of("World", "Sports"), {0: "World", 1: "World"})
     assert out["label_status"].to_pylist()[:2] == [KEPT, "relabelled"]
-    assert "1 relabelled, 1 kept" in result.stdout
+    assert any(tells(line, "1 relabelled", "1 kept") for line in result.stdout.splitlines())

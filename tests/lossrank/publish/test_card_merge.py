@@ -7,6 +7,7 @@ import yaml
 
 from lossrank.publish.card_merge import END, MARK, merged_card, read_card
 from scorer import RunError
+from tests.support.facts import facts
 
 THEIRS = b"""---
 annotations_creators: [crowdsourced]
@@ -124,5 +125,5 @@ def test_a_card_of_a_whole_folder_says_of_splits_and_size_what_the_new_one_says(
 
 @pytest.mark.parametrize("content", [b"---\ntags: [news\n---\n", b"---\n- news\n---\n", b"---\nlicense: \xff\n---\n"])
 def test_a_card_that_cant_be_read_is_one_line(content: bytes) -> None:
-    with pytest.raises(RunError, match=r"^out/README.md can't be read \(.*\); mend it there$"):
+    with pytest.raises(RunError, match=facts("out/README.md")):
         read_card(content, "out/README.md")
