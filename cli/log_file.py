@@ -14,8 +14,8 @@ from typing import Any
 
 import click
 
-from cli.console import printable
 from cli.keywords import in_options
+from cli.text import printable
 from lossrank.tables.json_values import json_line
 from scorer import LossrankError, Plan, Progress, RunDirectory, RunError, RunStats
 from scorer.address import scrubbed

@@ -9,9 +9,9 @@ from typing import IO, Any
 
 import click
 
-from cli.console import printable
 from cli.keywords import with_options
 from cli.signals import exit_code, ignore_signals
+from cli.text import one_line
 from scorer.errors import LossrankError, shortage
 
 # Each command's module, its help's first line (so that `lossrank --help` imports none of them) and its order.
@@ -37,7 +37,7 @@ class OneLineError(click.ClickException):
 
     def __init__(self, error: LossrankError, command: click.Command | None = None) -> None:
         """Show an error's message, with the options of the ``command`` that was run for its keyword arguments."""
-        super().__init__(" ".join(printable(with_options(str(error), command)).split()))
+        super().__init__(one_line(with_options(str(error), command)))
         self.exit_code = error.exit_code  # type: ignore[misc]  # click reads it of the instance
 
     def show(self, file: IO[Any] | None = None) -> None:

@@ -1,19 +1,23 @@
 """Score a text-classification data set by model loss and rank its rows.
 
-Needs numpy, pyarrow, tokenizers and onnxruntime, nothing heavier; importing it loads no torch.
+Needs numpy, pyarrow, tokenizers and onnxruntime, nothing heavier; what a name needs is imported when it is first used.
 """
 
-from scorer.audit.rank import RankedRow, join_source, rank
-from scorer.audit.verify import Verification, verify
-from scorer.data.source import Source, open_source
-from scorer.errors import BundleError, DeviceError, LabelError, LossrankError, RunError, SourceError
-from scorer.model.bundle import ModelBundle
-from scorer.pipeline.loop import Progress
-from scorer.pipeline.options import ScoreOptions
-from scorer.pipeline.score import Plan, score_dataset
-from scorer.pipeline.summary import RunStats
-from scorer.run.directory import RunDirectory
-from scorer.run.status import RunStatus, run_status
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scorer.audit.rank import RankedRow, join_source, rank
+    from scorer.audit.verify import Verification, verify
+    from scorer.data.source import Source, open_source
+    from scorer.errors import BundleError, DeviceError, LabelError, LossrankError, RunError, SourceError
+    from scorer.model.bundle import ModelBundle
+    from scorer.pipeline.loop import Progress
+    from scorer.pipeline.options import ScoreOptions
+    from scorer.pipeline.score import Plan, score_dataset
+    from scorer.pipeline.summary import RunStats
+    from scorer.run.directory import RunDirectory
+    from scorer.run.status import RunStatus, run_status
 
 __all__ = [
     "BundleError",
@@ -39,3 +43,29 @@ __all__ = [
     "score_dataset",
     "verify",
 ]
+
+_NAMES = {
+    "scorer.audit.rank": ("RankedRow", "join_source", "rank"),
+    "scorer.audit.verify": ("Verification", "verify"),
+    "scorer.data.source": ("Source", "open_source"),
+    "scorer.errors": ("BundleError", "DeviceError", "LabelError", "LossrankError", "RunError", "SourceError"),
+    "scorer.model.bundle": ("ModelBundle",),
+    "scorer.pipeline.loop": ("Progress",),
+    "scorer.pipeline.options": ("ScoreOptions",),
+    "scorer.pipeline.score": ("Plan", "score_dataset"),
+    "scorer.pipeline.summary": ("RunStats",),
+    "scorer.run.directory": ("RunDirectory",),
+    "scorer.run.status": ("RunStatus", "run_status"),
+}
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from cli.console import printable
 from cli.options import data_option, json_option
 from cli.output import print_json
+from cli.text import printable
 from lossrank.publish.card import troubles
 from lossrank.publish.changes import changes_table
 from lossrank.publish.corrected import corrected_rows

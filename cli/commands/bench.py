@@ -7,9 +7,10 @@ import click
 from rich.table import Table
 
 from cli.commands.score import score
-from cli.console import printable, safe, stdout
+from cli.console import safe, stdout
 from cli.options import json_option
 from cli.output import print_json
+from cli.text import printable
 from scorer import ScoreOptions
 from scorer.bench.bench import ROWS, BenchResult
 from scorer.bench.bench import bench as bench_rows

@@ -7,9 +7,10 @@ import click
 import pyarrow as pa
 from rich.table import Table
 
-from cli.console import printable, safe, stdout
+from cli.console import safe, stdout
 from cli.options import json_option
 from cli.output import print_json
+from cli.text import printable
 from lossrank.review.compare import Comparison, Group, Moved, compare
 from lossrank.tables.write import check_output, write_table
 from scorer import RunDirectory

@@ -11,10 +11,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from cli.console import printable, safe, stdout
+from cli.console import safe, stdout
 from cli.log_file import logging_to, refuse_inside
 from cli.options import json_option, log_file_option
 from cli.output import print_json
+from cli.text import printable
 from exporter import ConversionError, export_model
 from scorer import ModelBundle
 from scorer.events import event

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from cli.console import printable
 from cli.log_file import ProgressLog, log_end, log_plan, logging_to, refuse_data, refuse_files, refuse_inside
 from cli.options import fail_if_option, json_option, log_file_option
 from cli.output import check_gates, print_json
 from cli.progress import ScoreProgress
+from cli.text import printable
 from scorer import Plan, Progress, RunStats, ScoreOptions, score_dataset
 from scorer.address import without_secrets
 from scorer.audit.gates import Gate, failures

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from cli.console import printable
 from cli.options import fail_if_option, json_option
 from cli.output import check_gates, failed_gates, print_json
+from cli.text import printable
 from scorer import RunError
 from scorer.audit.gates import Gate
 from scorer.run.history import UNKNOWN
