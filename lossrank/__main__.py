@@ -1,6 +1,8 @@
-"""``python -m lossrank`` and the installed command."""
+"""What ``python -m lossrank`` and the installed `lossrank` command run."""
 
 from cli.entry import main
+
+__all__ = ["main"]
 
 if __name__ == "__main__":
     main()

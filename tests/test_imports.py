@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 
+import lossrank
 from scorer import ModelBundle
 
 HEAVY = {
@@ -29,6 +31,9 @@ HEAVY = {
     "uvicorn",
     "vl_convert",
 }
+QUIET = """import contextlib, io
+nowhere = io.StringIO()
+with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):"""
 SCORING = {"numpy", "pyarrow", "tokenizers", "scorer"}
 
 
@@ -40,10 +45,25 @@ def loaded_by(statement: str) -> set[str]:
     return set(json.loads(done.stdout))
 
 
-def test_scorer_is_light() -> None:
-    loaded = loaded_by("import scorer")
+@pytest.mark.parametrize("package", ["scorer", "lossrank"])
+def test_a_library_is_light(package: str) -> None:
+    loaded = loaded_by(f"import {package}")
+    assert package in loaded
+    assert not loaded & ((HEAVY | SCORING | {"cli", "exporter"}) - {package})
+
+
+def test_scorers_names_need_little() -> None:
+    loaded = loaded_by("from scorer import *; rank")
     assert loaded >= SCORING
-    assert not loaded & (HEAVY | {"cli", "exporter"})
+    assert not loaded & (HEAVY | {"cli", "exporter", "lossrank"})
+
+
+@pytest.mark.parametrize("arguments", ["", "--help", "--version"])
+def test_the_commands_help_needs_click_alone(arguments: str) -> None:
+    run = f"import sys; sys.argv = 'lossrank {arguments}'.split()\nfrom lossrank.__main__ import main"
+    loaded = loaded_by(f"{run}\n{QUIET}\n    try: main()\n    except SystemExit: pass")
+    assert loaded >= {"click", "cli"}
+    assert not loaded & (HEAVY | SCORING) - {"click", "scorer"}
 
 
 def test_exporter_is_cheap_to_import() -> None:
@@ -65,8 +85,19 @@ def test_scoring_loads_onnxruntime_and_nothing_heavier(tiny_bundle: ModelBundle)
     assert not loaded & (HEAVY - {"onnxruntime", "pandas"})
 
 
-@pytest.mark.parametrize("package", ["scorer", "exporter"])
+@pytest.mark.parametrize("package", ["exporter", "lossrank", "scorer"])
 def test_all_is_sorted_and_there(package: str) -> None:
     module = __import__(package)
     assert module.__all__ == sorted(module.__all__)
+    assert set(dir(module)) >= set(module.__all__)
     assert all(hasattr(module, name) for name in module.__all__)
+
+
+@pytest.mark.parametrize("package", ["lossrank", "scorer"])
+def test_an_unknown_name_is_an_attribute_error(package: str) -> None:
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = __import__(package).no_such_name
+
+
+def test_the_version_is_the_installed_one() -> None:
+    assert lossrank.__version__ == metadata.version("lossrank")
