@@ -2,7 +2,6 @@
 
 import html
 import json
-import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +14,7 @@ from lossrank.review.store import DecisionStore
 from scorer import ModelBundle, RunDirectory, ScoreOptions, score_dataset
 from scorer.audit.gates import STATUSES
 from tests.support.commands import Lossrank, read_report
+from tests.support.facts import counts, tells
 from tests.support.tiny import make_bundle, make_texts
 
 
@@ -116,7 +116,7 @@ def test_without_labels_there_is_a_line_why_and_entropy(
     pq.write_table(rows.select(["text"]), tmp_path / "news.parquet")
     score_dataset(tiny_bundle, tmp_path / "news.parquet", run, ScoreOptions(threads=1))
     document = read_report(lossrank, run)
-    assert document["no_labels"].startswith("No row has a label")
+    assert tells(document["no_labels"], "no row", "label")
     assert [document[name] for name in ("confusion", "classes", "pairs", "histogram", "mean_loss")] == [None] * 5
     assert document["worst"]["by"] == "entropy"
     assert lossrank("report", run, "-o", tmp_path / "report.html").exit_code == 0
@@ -126,7 +126,7 @@ def test_without_labels_there_is_a_line_why_and_entropy(
     assert document["no_labels"] in lossrank("report", run, "--format", "md").stdout
     asked = lossrank("report", run, "-o", tmp_path / "other.html", "--by", "loss")
     assert asked.exit_code == 1
-    assert "has no row with a loss" in asked.stderr
+    assert tells(asked.stderr, "Error", run, "loss")
     assert not (tmp_path / "other.html").exists()
 
 
@@ -139,7 +139,7 @@ def test_without_predictions_there_is_still_a_report(
     for form in ("html", "md"):
         result = lossrank("report", tmp_path / "run", "-o", tmp_path / f"report.{form}")
         assert result.exit_code == 0, result.output
-        assert "No row has a prediction." in (tmp_path / f"report.{form}").read_text()
+        assert tells((tmp_path / f"report.{form}").read_text(), "no row has a prediction")
 
 
 def test_where_no_row_matches_it_says_what_was_asked_for(
@@ -147,13 +147,12 @@ def test_where_no_row_matches_it_says_what_was_asked_for(
 ) -> None:
     pq.write_table(pa.table({"text": make_texts(20), "label": ["World"] * 20}), tmp_path / "news.parquet")
     score_dataset(tiny_bundle, tmp_path / "news.parquet", tmp_path / "run", ScoreOptions(threads=1))
-    said = "By loss, the highest first; only Sports:Business (given:predicted): no row matches."
     for form in ("html", "md"):
         result = lossrank("report", tmp_path / "run", "--pair", "Sports:Business", "-o", tmp_path / f"report.{form}")
         assert result.exit_code == 0, result.output
         content = (tmp_path / f"report.{form}").read_text()
-        assert said in content
-        assert "No row has a prediction" not in content
+        assert tells(content, "Sports:Business", "no row matches")
+        assert not tells(content, "no row has a prediction")
 
 
 def test_numbers_in_int8_are_said_to_be(tmp_path: Path, lossrank: Lossrank) -> None:
@@ -166,16 +165,14 @@ def test_numbers_in_int8_are_said_to_be(tmp_path: Path, lossrank: Lossrank) -> N
     mixed = pa.array(["fp32"] * 200 + ["int8"] * 800)
     run.write_shard(0, table.set_column(table.schema.get_field_index("precision"), "precision", mixed), run.notes(0))
     document = read_report(lossrank, run.path, "--no-texts")
-    assert document["int8_note"] == (
-        "800 of the 1,000 rows with predictions have int8 numbers: losses, classes and confusions rest on them."
-    )
+    assert (counts(document["int8_note"]), tells(document["int8_note"], "int8")) == ([800, 1000], True)
     ranked = lossrank("report", run.path, "--no-texts", "-o", tmp_path / "report.html")
     note = document["worst"]["precision_note"]
     assert note in ranked.stderr
-    assert re.fullmatch(r"\d+ of these 100 rows have int8 numbers: this screen has the 10 worst .*", note)
+    assert (counts(note)[1:3], tells(note, "int8")) == ([100, 10], True)
     page = (tmp_path / "report.html").read_text()
     assert document["int8_note"] in page
-    assert "200 rows were scored again in fp32; of the worst 10 an estimated 98.7% are fp32&#39;s" in page
+    assert any(tells(line, 200, "fp32", 10, "98.7%") for line in page.splitlines())
     assert note in html.unescape(page)
 
 
@@ -191,9 +188,9 @@ def test_losses_beyond_any_scale_are_reported(tmp_path: Path, lossrank: Lossrank
     run.write_shard(0, table.set_column(table.schema.get_field_index("loss"), "loss", column), run.notes(0))
     document = read_report(lossrank, run.path, "--no-texts")
     assert document["histogram"]["edges"][-1] is None
-    for form, said in (("html", "nats and more: "), ("md", " and more | ")):
+    for form in ("html", "md"):
         assert lossrank("report", run.path, "--no-texts", "-o", tmp_path / f"report.{form}").exit_code == 0
-        assert said in (tmp_path / f"report.{form}").read_text()
+        assert "and more" in (tmp_path / f"report.{form}").read_text()
 
 
 def test_of_many_classes_the_page_shows_the_most_confused(tmp_path: Path, lossrank: Lossrank) -> None:
@@ -208,7 +205,7 @@ def test_of_many_classes_the_page_shows_the_most_confused(tmp_path: Path, lossra
     assert len(document["most_confused"]) == 20
     assert lossrank("report", tmp_path / "run", "-o", tmp_path / "report.html").exit_code == 0
     page = (tmp_path / "report.html").read_text()
-    assert "The 20 classes with the most rows off the diagonal, of 150" in page
+    assert any(tells(line, 20, "classes", 150) for line in page.splitlines())
     assert page.count('aria-roledescription="rect mark"') == 400
     assert len(page) < 1_000_000
 
@@ -220,6 +217,7 @@ def test_a_very_long_text_is_cut_on_the_page_and_whole_in_json(
     pq.write_table(pa.table({"text": [long, "w2"], "label": ["World", "Sports"]}), tmp_path / "news.parquet")
     score_dataset(tiny_bundle, tmp_path / "news.parquet", tmp_path / "run", ScoreOptions(threads=1))
     assert lossrank("report", tmp_path / "run", "-o", tmp_path / "report.html").exit_code == 0
-    assert "… (25,000 characters more)" in (tmp_path / "report.html").read_text()
+    assert "25,000" in (tmp_path / "report.html").read_text()
+    assert long not in (tmp_path / "report.html").read_text()
     texts = [row["source"]["text"] for row in read_report(lossrank, tmp_path / "run")["worst"]["rows"]]
     assert long in texts

@@ -17,6 +17,7 @@ from lossrank.review.records import Refusal, build_records
 from lossrank.review.servers.rubrix.record import agent_name, encode, record_body, screen
 from lossrank.review.servers.server import Form
 from scorer import RankedRow, RunError
+from tests.support.facts import facts
 from tests.support.fake_rubrix import make_record
 
 FORM = Form(("World", "Sports", "Business"), ("text",))
@@ -125,7 +126,7 @@ def test_a_text_that_is_not_utf8_costs_only_itself() -> None:
 
 
 def test_another_number_of_source_rows_is_a_bug() -> None:
-    with pytest.raises(ValueError, match="1 ranked rows, but 2 lines"):
+    with pytest.raises(ValueError, match=facts(1, 2)):
         build_records(RUN, [ROW], pa.table({"text": ["a", "b"]}))
 
 
@@ -214,7 +215,7 @@ def test_the_file_has_a_line_for_each_record(tmp_path: Path) -> None:
 def test_a_file_is_replaced_only_when_forced(tmp_path: Path) -> None:
     file = tmp_path / "worst.jsonl"
     file.write_text("mine")
-    with pytest.raises(match=r"worst\.jsonl exists; .* --force"):
+    with pytest.raises(match=facts("worst.jsonl", "force")):
         FILES["jsonl"].write(file, [make_record(1)])
     assert file.read_text() == "mine"
     FILES["jsonl"].write(file, [make_record(1)], force=True)
@@ -231,7 +232,7 @@ def test_a_file_that_fails_half_way_leaves_the_old_one(tmp_path: Path) -> None:
 
 
 def test_a_file_in_no_folder_or_that_is_one(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="nowhere is not a folder; make it first"):
+    with pytest.raises(RunError, match=facts("nowhere", "folder")):
         FILES["jsonl"].write(tmp_path / "nowhere" / "worst.jsonl", [])
-    with pytest.raises(match="is a folder; give -o a file"):
+    with pytest.raises(match=facts(tmp_path, "folder")):
         FILES["jsonl"].write(tmp_path, [], force=True)

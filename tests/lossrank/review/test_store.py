@@ -27,6 +27,7 @@ from lossrank.review.decision import (
 from lossrank.review.store import DecisionStore, read_decisions
 from scorer import RunDirectory, RunError
 from tests.support import ROOT
+from tests.support.facts import facts
 
 
 def elsewhere(row: int, moment: str, label: str | None = "Sports") -> Decision:
@@ -96,7 +97,7 @@ def test_undo_of_what_somebody_else_has_replaced_meanwhile_is_refused(fresh: Run
         first = store.decide(1, KEPT, annotator="ann")
         second = store.decide(2, KEPT, annotator="ann")
         store.decide(2, DISCARDED, annotator="bob")
-        with pytest.raises(ConflictError, match="the latest decision of ann that holds is that of row 1") as caught:
+        with pytest.raises(ConflictError, match=facts("ann", "row 1")) as caught:
             store.undo("ann", seen=second.number)
         assert caught.value.current == first
         assert {row: one.verdict for row, one in store.current().items()} == {1: KEPT, 2: DISCARDED}
@@ -105,7 +106,7 @@ def test_undo_of_what_somebody_else_has_replaced_meanwhile_is_refused(fresh: Run
 def test_a_decision_on_a_row_that_changed_since_it_was_seen_is_refused(fresh: RunDirectory) -> None:
     with DecisionStore(fresh) as store, DecisionStore(fresh) as other:
         other.decide(4, KEPT, annotator="bob", seen=0)
-        with pytest.raises(ConflictError, match="row 4 was decided by bob meanwhile") as caught:
+        with pytest.raises(ConflictError, match=facts("row 4", "bob")) as caught:
             store.decide(4, DISCARDED, annotator="ann", seen=0)
         assert caught.value.current is not None
         store.decide(4, DISCARDED, annotator="ann", seen=caught.value.current.number)
@@ -123,19 +124,19 @@ def test_a_clock_that_was_set_back_does_not_let_the_older_decision_win(
 
 
 @pytest.mark.parametrize(
-    ("row", "verdict", "label", "says"),
+    ("row", "verdict", "label", "named"),
     [
-        (-1, KEPT, None, "there is no row -1"),
-        (0, "maybe", None, "no verdict 'maybe'; it must be one of: kept, relabelled, discarded"),
-        (0, RELABELLED, "Weather", "no class 'Weather' for row 0; the classes are: World, Sports"),
-        (0, KEPT, "World", "row 0 is kept, so it takes no label"),
+        (-1, KEPT, None, ["row -1"]),
+        (0, "maybe", None, ["'maybe'", "kept", "relabelled", "discarded"]),
+        (0, RELABELLED, "Weather", ["'Weather'", "row 0", "World, Sports"]),
+        (0, KEPT, "World", ["row 0", "kept", "label"]),
     ],
 )
 def test_what_can_not_be_decided_is_refused(
-    fresh: RunDirectory, row: int, verdict: str, label: str | None, says: str
+    fresh: RunDirectory, row: int, verdict: str, label: str | None, named: list[str]
 ) -> None:
     with DecisionStore(fresh) as store:
-        with pytest.raises(RunError, match=says):
+        with pytest.raises(RunError, match=facts(*named)):
             store.decide(row, verdict, label, annotator="ann")
         assert store.current() == {}
 
@@ -200,15 +201,15 @@ def test_undo_takes_back_only_the_decision_that_was_seen_to_be_the_last(fresh: R
         store.decide(2, KEPT, annotator="bob")
         assert store.last("ann") == first
         second = store.decide(3, DISCARDED, annotator="ann")
-        with pytest.raises(ConflictError, match="of ann that holds is that of row 3") as caught:
+        with pytest.raises(ConflictError, match=facts("ann", "row 3")) as caught:
             store.undo("ann", seen=first.number)
         assert caught.value.current == second
         assert sorted(store.current()) == [1, 2, 3]
         assert store.undo("ann", seen=second.number) == second
-        with pytest.raises(ConflictError, match="is that of row 1"):
+        with pytest.raises(ConflictError, match=facts("ann", "row 1")):
             store.undo("ann", seen=second.number)
         store.undo("ann", seen=first.number)
-        with pytest.raises(ConflictError, match="is none"):
+        with pytest.raises(ConflictError, match=facts("ann")):
             store.undo("ann", seen=first.number)
 
 

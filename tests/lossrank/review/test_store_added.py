@@ -16,6 +16,7 @@ from lossrank.review.decision import (
 )
 from lossrank.review.store import Added, DecisionStore
 from scorer import RunDirectory, RunError
+from tests.support.facts import facts
 
 NOTHING = Added(new=0, older=0, ahead=0, taken_back=0)
 
@@ -63,7 +64,7 @@ def test_decisions_from_elsewhere_are_added_once_and_an_older_one_does_not_repla
 
 def test_of_decisions_from_elsewhere_all_are_added_or_none(fresh: RunDirectory) -> None:
     with DecisionStore(fresh) as store:
-        with pytest.raises(RunError, match="there is no row 1000; the data has the rows 0 to 999"):
+        with pytest.raises(RunError, match=facts("row 1000", 999)):
             store.add([elsewhere(5, "2020-01-01"), elsewhere(1000, "2020-01-01")])
         assert store.current() == {}
 
@@ -138,7 +139,7 @@ def test_an_undated_answer_is_as_old_as_when_it_first_came(fresh: RunDirectory) 
 
 
 def test_a_name_that_is_no_text_is_refused_and_nothing_is_stored(fresh: RunDirectory) -> None:
-    said = r"the annotator '\\ud800' holds half a character; write the name anew"
+    said = facts("annotator", r"\ud800")
     with DecisionStore(fresh) as store:
         with pytest.raises(RunError, match=said):
             store.add([elsewhere(6, "2020-01-01"), replace(elsewhere(5, "2020-01-01"), annotator="\ud800")])

@@ -11,6 +11,7 @@ from lossrank.review.servers.rubrix.api import check_name
 from lossrank.review.servers.rubrix.record import encode
 from lossrank.review.servers.rubrix.responses import reason_in
 from lossrank.review.servers.server import ReviewError
+from tests.support.facts import facts
 from tests.support.fake_rubrix import KEY, URL, FakeRubrix, connect, error, index_message, make_record
 
 
@@ -44,7 +45,7 @@ def test_a_data_set_that_another_made_meanwhile_is_used() -> None:
 
 
 def test_a_data_set_of_another_task_is_refused() -> None:
-    with pytest.raises(ReviewError, match="'d' on the server is for TokenClassification, not TextClassification; cho"):
+    with pytest.raises(ReviewError, match=facts("'d'", "TokenClassification", "TextClassification")):
         connect(FakeRubrix("d", "TokenClassification")).open_dataset("d")
 
 
@@ -56,21 +57,20 @@ def test_good_names(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "fixed"),
     [
-        ("AG News", "for example 'ag_news'"),
-        ("_ag", "for example 'ag'"),
-        ("-ag", "for example 'ag'"),
-        ("ag/news", "for example 'ag_news'"),
-        ("ag\n", "for example 'ag'"),
-        ("x" * 201, f"for example '{'x' * 200}'"),
-        ("", "a letter or digit"),
-        ("新闻", "a letter or digit"),
+        ("AG News", "'ag_news'"),
+        ("_ag", "'ag'"),
+        ("-ag", "'ag'"),
+        ("ag/news", "'ag_news'"),
+        ("ag\n", "'ag'"),
+        ("x" * 201, f"'{'x' * 200}'"),
+        ("", "letter"),
+        ("新闻", "letter"),
     ],
 )
 def test_bad_names_are_refused_without_a_request(name: str, fixed: str) -> None:
     server = FakeRubrix()
-    with pytest.raises(ReviewError, match="Rubrix takes no data set name") as caught:
+    with pytest.raises(ReviewError, match=facts("Rubrix", "data set name", fixed)):
         connect(server).open_dataset(name)
-    assert str(caught.value).endswith(fixed)
     assert server.requests == []
 
 
@@ -98,21 +98,21 @@ def test_a_server_that_is_not_rubrix_or_not_ours(answer: httpx.Response, message
 
 
 def test_an_unknown_workspace_names_the_known_ones() -> None:
-    with pytest.raises(ReviewError, match="no workspace 'nowhere' for this key, only rubrix, team; set --workspace"):
+    with pytest.raises(ReviewError, match=facts("'nowhere'", "rubrix, team", "workspace")):
         connect(FakeRubrix(), workspace="nowhere").open_dataset("d")
-    with pytest.raises(ReviewError, match="no workspace can be called 'no where'"):
+    with pytest.raises(ReviewError, match=facts("workspace", "'no where'")):
         connect(FakeRubrix(), workspace="no where")
 
 
 @pytest.mark.parametrize("url", ["localhost:6900", "ftp://host", "", "http://", "http://[::1", "6900"])
 def test_an_address_that_is_none(url: str) -> None:
-    with pytest.raises(ReviewError, match="can't be used; write --url like http://localhost:6900"):
+    with pytest.raises(ReviewError, match=facts("url", "http://localhost:6900")):
         connect(FakeRubrix(), url)
 
 
 @pytest.mark.parametrize("key", ["", " ", "schlüssel", "two words", "line\nfeed"])
 def test_a_key_that_no_header_carries_is_not_shown(key: str) -> None:
-    with pytest.raises(ReviewError, match="the API key is empty or holds characters") as caught:
+    with pytest.raises(ReviewError, match=facts("API key")) as caught:
         connect(FakeRubrix(), key=key)
     assert not key.strip() or key not in str(caught.value)
 
@@ -160,7 +160,7 @@ def test_a_header_that_cannot_be_sent_is_not_in_the_message() -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.LocalProtocolError(f"Illegal header value {KEY}")
 
-    with pytest.raises(ReviewError, match="can't be used: the request can't be sent; tried for") as caught:
+    with pytest.raises(ReviewError, match=facts("request", "sent")) as caught:
         connect(httpx.MockTransport(refuse), max_wait=0.01).open_dataset("d")
     assert KEY not in str(caught.value)
 

@@ -13,6 +13,7 @@ from lossrank.review.servers.bulk import ChunkedLog
 from lossrank.review.servers.http import Fault, Refused, Unavailable
 from lossrank.review.servers.rubrix.record import encode
 from lossrank.review.servers.server import ReviewError
+from tests.support.facts import facts
 from tests.support.fake_rubrix import FakeRubrix, connect, error, make_record
 
 
@@ -178,7 +179,7 @@ def test_a_server_that_stays_away_ends_it_with_one_line_and_the_next_run_goes_on
     done = sending.log([make_record(row) for row in range(30)])
     next(done)
     server.before = failing(10**9, refuse_connection, "")
-    with pytest.raises(ReviewError, match=r"can't be used: \[Errno 111\] Connection refused; tried for \d+ s; start"):
+    with pytest.raises(ReviewError, match=facts("[Errno 111] Connection refused")):
         next(done)
     assert sending.logged == 10
     server.before = lambda request: None
@@ -190,7 +191,7 @@ def test_a_server_that_reads_but_stores_nothing_is_not_taken_for_bad_records() -
     server = FakeRubrix("d")
     server.before = failing(10**9, lambda: error(500, "G", message="cluster_block_exception, index read-only"))
     sending = ChunkedLog(connect(server), "d", encode)
-    with pytest.raises(ReviewError, match=r"stores nothing any more \(cluster_block_exception, index read-only\); see"):
+    with pytest.raises(ReviewError, match=facts("cluster_block_exception, index read-only")):
         list(sending.log([make_record(row) for row in range(40)]))
     assert sending.refused == []
 
@@ -198,7 +199,7 @@ def test_a_server_that_reads_but_stores_nothing_is_not_taken_for_bad_records() -
 @pytest.mark.parametrize("answer", [{"processed": 9, "failed": 0}, {"processed": 10, "failed": 1}, {}])
 def test_an_answer_that_owns_up_to_failures_is_not_taken_for_success(answer: dict[str, int]) -> None:
     server = httpx.MockTransport(lambda request: httpx.Response(200, json=answer))
-    with pytest.raises(Fault, match="of 10 records the server took"):
+    with pytest.raises(Fault, match=facts(10, "records")):
         connect(server).bulk("d", [b"{}"] * 10)
 
 
@@ -209,7 +210,7 @@ def test_an_error_in_the_middle_of_a_good_answer() -> None:
     assert log_all(server, 3).logged == 3
     closed = error(500, "GenericRubrixServerError", type="x.ClosedIndexError", message="d").content
     server.before = failing(1, lambda: httpx.Response(200, content=closed), "/data")
-    with pytest.raises(ReviewError, match="the data set 'd' is closed; open it on the server"):
+    with pytest.raises(ReviewError, match=facts("'d'", "closed")):
         log_all(server, 3)
 
 

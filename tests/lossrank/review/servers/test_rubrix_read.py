@@ -7,6 +7,7 @@ import pytest
 
 from lossrank.review.servers.rubrix.record import answer
 from lossrank.review.servers.server import ReviewError
+from tests.support.facts import facts
 from tests.support.fake_rubrix import FakeRubrix, connect, error
 
 
@@ -62,5 +63,5 @@ def test_a_closed_data_set_of_argilla_1_is_no_server_to_wait_for() -> None:
     server.before = lambda request: closed if request.url.path.endswith("/:search") else None
     with connect(server, workspace="team") as api:
         api.open_dataset("d")
-        with pytest.raises(ReviewError, match="the data set 'd' is closed; open it on the server and run this again"):
+        with pytest.raises(ReviewError, match=facts("'d'", "closed")):
             api.existing_ids("d", ["a"])
