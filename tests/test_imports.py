@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -101,3 +102,11 @@ def test_an_unknown_name_is_an_attribute_error(package: str) -> None:
 
 def test_the_version_is_the_installed_one() -> None:
     assert lossrank.__version__ == metadata.version("lossrank")
+
+
+def test_ranking_loads_no_pandas(run: Path) -> None:
+    loaded = loaded_by(
+        f"import scorer\nrun = scorer.RunDirectory.open({str(run)!r})\nscorer.join_source(run, scorer.rank(run))"
+    )
+    assert loaded >= SCORING - {"tokenizers"}
+    assert not loaded & HEAVY

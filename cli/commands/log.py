@@ -8,9 +8,10 @@ import click
 
 from cli.exit_codes import NOT_AS_ASKED
 from cli.log_file import logging_to, refuse_files, refuse_run_data
-from cli.options import json_option, log_file_option, ranking_options, server_options
+from cli.options import json_option, log_file_option, ranking_options
 from cli.output import print_json, say_precision
 from cli.progress import Bar
+from cli.servers import server_options
 from cli.text import printable
 from lossrank.review.files.kinds import FILES
 from lossrank.review.log import _Done, _form

@@ -10,9 +10,10 @@ import click
 from cli.console import safe, stderr
 from cli.exit_codes import NOT_AS_ASKED
 from cli.log_file import logging_to, refuse_files, refuse_run_data
-from cli.options import data_option, json_option, log_file_option, server_options
+from cli.options import data_option, json_option, log_file_option
 from cli.output import print_json
 from cli.progress import Bar
+from cli.servers import server_options
 from lossrank.review.agree import agree, check_policy
 from lossrank.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place, Reading, now_text
 from lossrank.review.files.kinds import FILES, read_files

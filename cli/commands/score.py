@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from cli.gates import check_gates, fail_if_option
 from cli.log_file import ProgressLog, log_end, log_plan, logging_to, refuse_data, refuse_files, refuse_inside
-from cli.options import fail_if_option, json_option, log_file_option
-from cli.output import check_gates, print_json
+from cli.options import json_option, log_file_option
+from cli.output import print_json
 from cli.progress import ScoreProgress
 from cli.text import printable
 from scorer import Plan, Progress, RunStats, ScoreOptions, score_dataset

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from cli.options import fail_if_option, json_option
-from cli.output import check_gates, failed_gates, print_json
+from cli.gates import check_gates, fail_if_option, failed_gates
+from cli.options import json_option
+from cli.output import print_json
 from cli.text import printable
 from scorer import RunError
 from scorer.audit.gates import Gate

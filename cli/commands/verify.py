@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from cli.options import data_option, fail_if_option, json_option
-from cli.output import check_gates, failed_gates, gates_line, print_json
+from cli.gates import check_gates, fail_if_option, failed_gates, gates_line
+from cli.options import data_option, json_option
+from cli.output import print_json
 from cli.text import printable
 from scorer import RunError
 from scorer.audit.gates import Gate

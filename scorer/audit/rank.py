@@ -4,7 +4,6 @@ Only the columns that the order needs are read, a shard or a part of a large one
 are kept; the rest of the chosen rows' scores are read at the end from the shards that hold them.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from scorer.data.arrow import floats, integers, validity
 from scorer.data.reopen import reopen_source
 from scorer.data.source import Data
 from scorer.errors import RunError
@@ -124,20 +124,19 @@ def _worst(
     rows = np.zeros(0, dtype=np.int64)
     labels = np.zeros(0, dtype=np.int64)
     for batch in run.batches(["row", column, "label", "predicted"]):
-        keep = batch[column].is_valid().to_numpy(zero_copy_only=False)
-        label = batch["label"].fill_null(-1).to_numpy(zero_copy_only=False)
-        predicted = batch["predicted"].fill_null(-1).to_numpy(zero_copy_only=False)
+        keep = validity(batch[column])
+        label, predicted = integers(batch["label"]), integers(batch["predicted"])
         if pair is not None:
             keep &= (label == pair[0]) & (predicted == pair[1])
         if per_class is not None:
             keep &= label >= 0
-        values = sign * batch[column].fill_null(math.nan).to_numpy(zero_copy_only=False).astype(np.float64)
+        values = sign * floats(batch[column])
         if per_class is None and len(keys) == top_k:
             keep &= values < keys[-1]  # as bad as the last of them is not bad enough: it comes later
             if not keep.any():
                 continue
         keys = np.concatenate([keys, values[keep]])
-        rows = np.concatenate([rows, batch["row"].to_numpy()[keep]])
+        rows = np.concatenate([rows, integers(batch["row"])[keep]])
         labels = np.concatenate([labels, label[keep]])
         order = np.lexsort((rows, keys))
         order = order[_first_of_each(labels[order], per_class)] if per_class is not None else order[:top_k]

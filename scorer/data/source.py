@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from scorer.address import is_remote, without_secrets
 from scorer.data import hf_datasets as hub
-from scorer.data.arrow import decoded, hash_rows, readable, valid_text, without_dictionaries
+from scorer.data.arrow import decoded, hash_rows, readable, row_array, valid_text, without_dictionaries
 from scorer.data.filesystem import DataFile, forget_listings
 from scorer.data.find import find_files, find_several, same_format
 from scorer.data.formats import PROBLEM, Batches, Wanted, format_of, known_suffixes
@@ -81,7 +81,7 @@ class Source:
         for first, batch in self._batches(columns, lambda a, b: bool(np.diff(np.searchsorted(ordered, (a, b)))[0])):
             low, high = np.searchsorted(ordered, (first, first + len(batch)))
             if low < high:
-                picked = without_dictionaries(batch.take(pa.array(ordered[low:high] - first)))
+                picked = without_dictionaries(batch.take(row_array(ordered[low:high] - first)))
                 taken.append(pa.Table.from_batches([picked]))
         if not taken:
             return decoded(self.schema).empty_table().select(columns or self.schema.names)
@@ -91,7 +91,7 @@ class Source:
             table = restore_types(table.drop_columns([PROBLEM]), self.schema)
         table, order = table.select(columns or self.schema.names), np.searchsorted(ordered, rows)
         if table.nbytes < _TOGETHER:
-            return table.take(pa.array(order))
+            return table.take(row_array(order))
         return pa.concat_tables([table.slice(i, 1) for i in order])
 
     def refuse_change(self, start: int = 0, stop: int | None = None) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from scorer.data.arrow import row_array
 from scorer.errors import RunError, shortage
 
 BATCH_ROWS = 65_536  # of a shard, held at a time
@@ -68,7 +69,7 @@ def take_rows(file: Path, places: NDArray[np.int64]) -> pa.Table:
             for batch in shard.iter_batches(BATCH_ROWS, row_groups=[group], use_threads=False):
                 low, high = np.searchsorted(places, (at, at + len(batch)))
                 if low < high:
-                    taken.append(pa.Table.from_batches([batch.take(pa.array(places[low:high] - at))]))
+                    taken.append(pa.Table.from_batches([batch.take(row_array(places[low:high] - at))]))
                 at += len(batch)
     return pa.concat_tables(taken)
 

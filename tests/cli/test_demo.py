@@ -97,8 +97,8 @@ def test_the_wheel_carries_the_demo_and_its_terms_and_no_tests(tmp_path: Path) -
     shipped = [f"cli/demo_files/{name}" for name in ("bundle/model.onnx", "bundle/tokenizer.json", "README.md")]
     assert {*shipped, "cli/demo_files/bundle/bundle.json", "cli/demo_files/ag_news_test.parquet"} <= set(names)
     tops = {name.split("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"cli", "exporter", "scorer"}
-    page = {str(file.relative_to(ROOT)) for file in (ROOT / "cli" / "page").rglob("*.*") if file.suffix != ".pyc"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"cli", "exporter", "lossrank", "scorer"}
+    page = {str(file.relative_to(ROOT)) for file in (ROOT / "lossrank" / "page").rglob("*.*") if file.suffix != ".pyc"}
     assert (
         {"lossrank/page/templates/one.html", "lossrank/page/static/page.css", "lossrank/page/static/page.js"}
         <= page
