@@ -8,8 +8,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 
 from cli.console import safe, stderr
-from lossrank.review.records import Refusal
-from lossrank.review.servers.server import waiting
+from cli.keywords import in_options
+from lossrank.progress import Step
 from scorer import Progress
 from scorer.text import duration
 
@@ -70,29 +70,16 @@ def _line(progress: Progress) -> str:
 
 
 class Bar:
-    """Says how far what is ``doing`` is, and what happens on the way; ``of`` starts it."""
+    """Shows a function's reports on stderr: call it with each ``Step``, inside a ``with``."""
 
     def __init__(self, doing: str) -> None:
         self._doing = doing
         self._console = stderr()
         self._bar: RichProgress | None = None
-        self._total: int | None = None
-        self._done = 0
-        self._said = time.monotonic()
+        self._shown = time.monotonic()
 
-    def of(self, total: int | None) -> Self:
-        """Start a bar of so many records, or of nobody knows how many."""
-        self._total = total
-        if self._console.is_terminal:
-            columns = (TextColumn(self._doing), BarColumn(), MofNCompleteColumn())
-            left = () if total is None else (TextColumn("left"), TimeRemainingColumn())
-            self._bar = RichProgress(*columns, *left, console=self._console)
-            self._bar.add_task(self._doing, total=total)
+    def __enter__(self) -> Self:
         return self
-
-    def __enter__(self) -> None:
-        if self._bar:
-            self._bar.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -100,20 +87,21 @@ class Bar:
         if self._bar:
             self._bar.stop()
 
-    def advance(self, count: int) -> None:
-        self._done += count
-        if self._bar:
-            self._bar.advance(self._bar.task_ids[0], count)
-        elif time.monotonic() - self._said >= _EVERY:
-            self._said = time.monotonic()
-            self.say(f"{self._done:,} so far" if self._total is None else f"{self._done:,} of {self._total:,} rows")
+    def __call__(self, step: Step) -> None:
+        if step.note is not None:
+            self._console.print(safe(in_options(step.note)))
+        elif self._console.is_terminal:
+            self._draw(step)
+        elif step.done and time.monotonic() - self._shown >= _EVERY:
+            self._shown = time.monotonic()
+            so_far = "so far" if step.total is None else f"of {step.total:,} rows"
+            self._console.print(f"{step.done:,} {so_far}", markup=False)
 
-    def refused(self, refusals: list[Refusal]) -> None:
-        for refusal in refusals:
-            self.say(f"row {refusal.row} refused: {refusal.reason}")
-
-    def waiting(self, reason: str, seconds: float) -> None:
-        self.say(waiting(reason, seconds))
-
-    def say(self, text: str) -> None:
-        self._console.print(safe(text))
+    def _draw(self, step: Step) -> None:
+        if self._bar is None:
+            columns = (TextColumn(self._doing), BarColumn(), MofNCompleteColumn())
+            left = () if step.total is None else (TextColumn("left"), TimeRemainingColumn())
+            self._bar = RichProgress(*columns, *left, console=self._console)
+            self._bar.add_task(self._doing, total=step.total)
+            self._bar.start()
+        self._bar.update(self._bar.task_ids[0], completed=step.done)

@@ -1,9 +1,9 @@
 """`lossrank pull`."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,21 +14,12 @@ from cli.options import data_option, json_option, log_file_option
 from cli.output import print_json
 from cli.progress import Bar
 from cli.servers import server_options
-from lossrank.review.agree import agree, check_policy
-from lossrank.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place, Reading, now_text
-from lossrank.review.files.kinds import FILES, read_files
-from lossrank.review.other_run import RUN, read_run
-from lossrank.review.pull import Pulled, _decided, _kind, _strange, _where, _word
-from lossrank.review.records import record_id
-from lossrank.review.servers.server import TOOLS, Account
-from lossrank.review.store import DecisionStore
-from lossrank.tables.json_values import json_line
-from scorer import RunDirectory, RunError
+from lossrank.review.files.kinds import FILES
+from lossrank.review.other_run import RUN
+from lossrank.review.pull import Pulled
+from lossrank.review.pull import pull as pull_decisions
+from lossrank.review.servers.server import TOOLS
 from scorer.events import event
-from scorer.files import write_atomically
-from scorer.layout import is_run
-from scorer.run.directory import given_labels
-from scorer.run.protect import refuse_existing, refuse_own_data
 
 
 @click.command()
@@ -47,7 +38,6 @@ from scorer.run.protect import refuse_existing, refuse_own_data
     default="majority",
     show_default=True,
     metavar="majority|unanimous|latest|user=NAME",
-    callback=lambda ctx, param, value: check_policy(value),
     help="What decides where several people answered.",
 )
 @click.option(
@@ -55,25 +45,11 @@ from scorer.run.protect import refuse_existing, refuse_own_data
     type=click.Path(path_type=Path),
     help="Write the rows that nothing was decided of, with each answer, to a file of JSON lines.",
 )
-@click.option("--force", is_flag=True, help="Replace the file of disagreements if it is there.")
+@click.option("--force", is_flag=True, help="Replace the file of disagreements if it exists.")
 @data_option
 @log_file_option
 @json_option
-def pull(
-    run: Path,
-    files: tuple[Path, ...],
-    source: str | None,
-    name: str | None,
-    url: str | None,
-    api_key: str | None,
-    workspace: str | None,
-    policy: str,
-    disagreements: Path | None,
-    force: bool,
-    data: tuple[str, ...],
-    log_file: Path | None,
-    as_json: bool,
-) -> None:
+def pull(run: Path, files: tuple[Path, ...], log_file: Path | None, as_json: bool, **options: Any) -> None:
     """Bring people's decisions back into RUN, from a review tool or its exported FILEs.
 
     Where `log` put the rows is remembered, so that neither server nor name need be said again. Decisions made with
@@ -90,63 +66,12 @@ def pull(
       lossrank pull run ana.csv ben.csv cy.csv --policy unanimous
       lossrank pull audited run
     """
-    refuse_files(log_file, [*files, disagreements])
-    refuse_run_data(log_file, [run, *files], data)
-    with logging_to(log_file, "pull", run=str(run), source=source):
-        if disagreements is not None:
-            refuse_existing(disagreements, force)
-            if disagreements.resolve() in [file.resolve() for file in files]:
-                raise RunError(f"--disagreements {disagreements} is a file that is pulled; choose another name")
-        if data and not any(map(is_run, files)):
-            raise RunError(f"--data {data[0]} is of use only where another run is pulled; leave it out")
-        opened = RunDirectory.open(run)
-        if disagreements is not None:
-            refuse_own_data(disagreements, opened)
-        with DecisionStore(opened) as store:
-            if files:
-                kind = _kind(files, source)
-                reading = read_run(files[0], opened, data or None) if kind == RUN else read_files(files, kind, opened)
-            else:
-                place, account = _where(store.places(), source, name, url, api_key, workspace)
-                kind = place.tool
-                reading = _read_server(opened, place, account, _decided(store, kind))
-            answers = reading.answers
-            silent = {row for row, _ in reading.undecided} - {answer.row for answer in answers}
-            withdrawn = _decided(store, kind) & silent
-            if files and kind != RUN and not FILES[kind].dated:
-                answers = store.first_said(answers, kind, reading.undecided)
-            outdated = len({_word(one) for one in answers} - {_word(one) for one in reading.answers})
-            given = given_labels(opened, sorted({answer.row for answer in answers}))
-            decisions, open_rows = agree(answers, policy, given, opened.class_names, kind)
-            strange = _strange(opened, answers)
-            rows = [*(one.row for one in decisions), *(one.row for one in open_rows)]
-            settled: dict[int, list[Answer]] = {row: [] for row in rows}
-            for answer in answers:
-                if answer.row in settled:
-                    settled[answer.row].append(answer)
-            added = store.add(decisions, settled, kind)
-            held = store.current()
-        verdicts = Counter(decision.verdict for decision in decisions)
-        done = Pulled(
-            run=str(run),
-            source=kind,
-            answers=len(reading.answers),
-            **{verdict: verdicts[verdict] for verdict in (KEPT, RELABELLED, DISCARDED)},
-            added=added.new,
-            older=added.older,
-            outdated=outdated,
-            disagreements=open_rows,
-            open_rows=[each.row for each in open_rows if each.row not in held],
-            taken_back=added.taken_back,
-            unknown_labels=strange,
-            foreign=reading.foreign,
-            withdrawn=len(withdrawn),
-            ahead=added.ahead,
-        )
+    refuse_files(log_file, [*files, options["disagreements"]])
+    refuse_run_data(log_file, [run, *files], options["data"])
+    with logging_to(log_file, "pull", run=str(run), source=options["source"]):
+        with Bar("pulling") as bar:
+            done = pull_decisions(run, files, **options, progress=bar)
         event("end", **{key: value for key, value in asdict(done).items() if isinstance(value, int)})
-        if disagreements is not None:
-            lines = [json_line(asdict(each)) + "\n" for each in open_rows]
-            write_atomically(disagreements, lambda stream: stream.write("".join(lines).encode()))
     if as_json:
         print_json(asdict(done))
     else:
@@ -190,20 +115,3 @@ def _print(done: Pulled) -> None:
 
 def _some(rows: Sequence[int]) -> str:
     return ", ".join(map(str, rows[:10])) + (", ..." if len(rows) > 10 else "")
-
-
-def _read_server(run: RunDirectory, place: Place, account: Account, decided: Iterable[int]) -> Reading:
-    """Read a server's answers; of the rows ``decided`` before, those that it has without one are ``undecided``."""
-    bar = Bar("pulling")
-    inside = f", workspace {place.workspace!r}" if place.workspace else ""
-    bar.say(f"pulling {place.name!r} from {TOOLS[place.tool].title} at {place.url}{inside}")
-    answers = []
-    with TOOLS[place.tool].connect(account, bar.waiting) as server:
-        with bar.of(None):
-            for answer in server.answers(place, run):
-                answers.append(answer)
-                bar.advance(1)
-        silent = set(decided) - {answer.row for answer in answers}
-        rows = {record_id(run.data_fingerprint, row): row for row in sorted(silent)}
-        there = server.listed(place, list(rows))
-    return Reading(answers, 0, {(row, ""): now_text() for id, row in rows.items() if id in there})

@@ -1,15 +1,29 @@
-"""Send the worst rows to a review tool, or write them as one of its files."""
+"""log(): send the worst rows to a review tool, or write them as one of its files."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from lossrank.review.records import Refusal, ReviewRecord
-from lossrank.review.servers.server import Form
-from scorer import RunDirectory
+from lossrank.errors import ArgumentError
+from lossrank.progress import OnStep, Step, unwatched
+from lossrank.review.files.kinds import FILES
+from lossrank.review.records import Refusal, ReviewRecord, build_records
+from lossrank.review.servers.server import TOOLS, Form, Sending, Server, waiting
+from lossrank.review.store import DecisionStore
+from lossrank.tables.ranking import precision_note
+from scorer.audit.rank import join_source, rank
+from scorer.run.directory import RunDirectory
+from scorer.run.protect import refuse_existing, refuse_own_data
 
 
-@dataclass
-class _Done:
-    """What a logging did: of the ranked ``rows``, how many were ``written``, to a server or a file."""
+@dataclass(frozen=True)
+class Logged:
+    """What became of the ranked ``rows``.
+
+    ``written`` went to the file ``output``, or to the data set at ``url``, which had ``already_there`` of them and
+    left those as they were. ``refused`` were left out, each with the reason. ``sort`` says how a person sees the worst
+    first at ``url``; ``advice`` what to do with the file.
+    """
 
     run: str
     rows: int
@@ -21,6 +35,115 @@ class _Done:
     sort: str | None = None
     output: str | None = None
     advice: str | None = None
+
+
+def log(
+    run: RunDirectory | str | Path,
+    *,
+    to: str = "rubrix",
+    name: str | None = None,
+    output: str | Path | None = None,
+    top: int | None = None,
+    by: str = "loss",
+    per_class: int | None = None,
+    pair: tuple[str, str] | str | None = None,
+    data: str | Sequence[str] | None = None,
+    url: str | None = None,
+    api_key: str | None = None,
+    workspace: str | None = None,
+    chunk_size: int = 500,
+    force: bool = False,
+    progress: OnStep = unwatched,
+) -> Logged:
+    """Send the worst rows of a run to a review tool, or write them as its records.
+
+    Rows that the server has already are left as they are, so that logging again adds what is missing.
+
+    Args:
+        run: a finished run, or its directory.
+        to: the review tool (``rubrix``, ``argilla``, ``label-studio``) or the kind of file.
+        name: the data set on the server, which is made if it is missing; of Label Studio, the project's title.
+        output: the file to write, instead of ``name``.
+        top, by, per_class, pair: which rows, as ``scorer.rank`` takes them; ``top`` is 500 by default.
+        data: where the scored data is now, if it has moved.
+        url, api_key, workspace: the server; by default the tool's environment variables, then its own defaults.
+        chunk_size: records in one request.
+        force: replace ``output`` if it exists.
+        progress: called with the rows that are settled, and with notes: refused rows, waiting for the server.
+
+    Raises:
+        ArgumentError: not just one of ``name`` and ``output`` was given, or ``to`` has no such kind.
+        RunError: the run is not finished, ``output`` can't be written, there are no such rows, or there is no key.
+        SourceError: the data is gone or has changed.
+        ReviewError: the server can't be used as asked; what was logged stays logged.
+    """
+    _refuse_mixture(to, name, output)
+    sink: Path | Server
+    if output is not None:
+        sink = Path(output)
+        refuse_existing(sink, force)
+    else:
+        account = TOOLS[to].account(url, api_key, workspace)
+        sink = TOOLS[to].connect(account, lambda why, seconds: progress(Step(note=waiting(why, seconds))))
+        sink.check_name(str(name))
+    run = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
+    if isinstance(sink, Path):
+        refuse_own_data(sink, run, [data] if isinstance(data, str) else data or ())
+    ranked = rank(run, top, by=by, per_class=per_class, pair=pair)
+    if note := precision_note(run, ranked):
+        progress(Step(note=note))
+    built, textless = build_records(run, ranked, join_source(run, ranked, data or None, scored_only=True))
+    records, unfit = (FILES[to] if isinstance(sink, Path) else sink).screen(built)
+    refused = [*textless, *unfit]
+    _report_refused(refused, progress)
+    done = Logged(str(run.path), len(ranked), to, refused=refused)
+    if isinstance(sink, Path):
+        advice = FILES[to].advice(_form(run, records))
+        FILES[to].write(sink, records, force=force)
+        return replace(done, written=len(records), output=str(sink), advice=advice)
+    with sink:
+        with DecisionStore(run) as store:  # first, so that nothing is logged that the run can't remember
+            place = sink.open(str(name), _form(run, records))
+            store.add_place(place)
+        sending = sink.sending(place, chunk_size, refused)
+        _send(sending, records, progress)
+        done = replace(done, url=sink.page(place), sort=sink.sort_hint(by))
+    return replace(done, written=sending.logged, already_there=sending.already_there, refused=sending.refused)
+
+
+def _refuse_mixture(to: str, name: str | None, output: str | Path | None) -> None:
+    """Check that a server has the name of a data set, and a kind of file has a file to write.
+
+    Raises:
+        ArgumentError: it is not so.
+    """
+    if (output is None) == (name is None) or to not in (FILES if name is None else TOOLS):
+        ways = [("`name` and no `output`", to in TOOLS), ("`output` and no `name`", to in FILES)]
+        takes = ", or ".join(way for way, fits in ways if fits)
+        kinds = ", ".join(dict.fromkeys([*TOOLS, *FILES]))
+        raise ArgumentError(f"`to={to}` takes {takes}" if takes else f"`to` is {to!r}; it must be one of: {kinds}")
+
+
+def _send(sending: Sending, records: list[ReviewRecord], progress: OnStep) -> None:
+    """Log records, and report each chunk, what the server refused, and the counts if it stops before the end."""
+    reported, done = len(sending.refused), 0
+    progress(Step(0, len(records)))
+    try:
+        for settled in sending.log(records):
+            done += settled
+            progress(Step(done, len(records)))
+            _report_refused(sending.refused[reported:], progress)
+            reported = len(sending.refused)
+    except BaseException:
+        _report_refused(sending.refused[reported:], progress)
+        counts = f"{sending.logged:,} logged, {sending.already_there:,} there already, {len(sending.refused):,} refused"
+        progress(Step(note=f"{counts} before it stopped; log again with the same arguments to go on"))
+        raise
+
+
+def _report_refused(refused: Sequence[Refusal], progress: OnStep) -> None:
+    for refusal in refused:
+        progress(Step(note=f"row {refusal.row} refused: {refusal.reason}"))
 
 
 def _form(run: RunDirectory, records: list[ReviewRecord]) -> Form:

@@ -1,33 +1,44 @@
-"""Bring people's decisions back from a review tool or from its exported files."""
+"""pull(): bring people's decisions back from a review tool, from its exported files or from another run."""
 
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from lossrank.review.agree import Disagreement, is_verdict
-from lossrank.review.decision import Answer, Place
-from lossrank.review.files.kinds import FILES
-from lossrank.review.other_run import RUN
-from lossrank.review.servers.server import TOOLS, Account
+from lossrank.progress import OnStep, Step, unwatched
+from lossrank.review.agree import Disagreement, agree, check_policy, is_verdict
+from lossrank.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place, Reading, now_text
+from lossrank.review.files.kinds import FILES, read_files
+from lossrank.review.other_run import RUN, read_run
+from lossrank.review.records import record_id
+from lossrank.review.servers.server import TOOLS, Account, waiting
 from lossrank.review.store import DecisionStore
-from scorer import RunDirectory, RunError
+from lossrank.tables.json_values import json_line
 from scorer.address import without_secrets
+from scorer.errors import RunError
+from scorer.files import write_atomically
 from scorer.layout import is_run
+from scorer.run.directory import RunDirectory, given_labels
+from scorer.run.protect import refuse_existing, refuse_own_data
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """What a pull brought: decisions by verdict, of which ``added`` are new and ``older`` don't hold.
+    """What a pull brought.
 
-    ``outdated`` counts the answers of an older copy of a file, of whose people later ones are known, which count.
-    ``disagreements`` are the rows that the answers decide nothing of; of them ``open_rows`` have no decision, and the
-    others keep theirs; of ``taken_back`` of them it is undone what the same people had decided.
-    ``unknown_labels`` counts the answers with labels that the model has no class of, which decide nothing;
-    ``foreign`` a file's records that are not of the run's data, or another run's kept rows whose label is no class,
-    which are left out; ``withdrawn`` the rows whose decision was pulled before and is not there any more, which holds
-    all the same; ``ahead`` the new decisions that are dated later than now, which count as made now.
+    ``kept``, ``relabelled`` and ``discarded`` count the rows that the ``answers`` decide; ``added`` of these decisions
+    are new, and ``older`` of those are not in force, because a later decision of the row is. ``outdated`` counts
+    answers in an old copy of a file: a later answer of the same person is known, and counts instead.
+
+    ``disagreements`` are the rows that the answers don't decide. Of these, ``open_rows`` have no decision, the others
+    keep an earlier one, and ``taken_back`` lost the decision that the same people had made before.
+
+    ``unknown_labels`` counts, by label, the answers whose label is no class of the model; they decide nothing.
+    ``foreign`` counts records that were left out: they name no row of the run's data, or come from another run and
+    keep a label that is no class. ``withdrawn`` counts rows that an earlier pull decided and that have no decision at
+    the source now; the earlier decision stays in force. ``ahead`` counts new decisions dated in the future, which
+    count as made now.
     """
 
     run: str
@@ -48,11 +59,135 @@ class Pulled:
     ahead: int
 
 
+def pull(
+    run: RunDirectory | str | Path,
+    files: Sequence[str | Path] = (),
+    *,
+    source: str | None = None,
+    name: str | None = None,
+    url: str | None = None,
+    api_key: str | None = None,
+    workspace: str | None = None,
+    policy: str = "majority",
+    disagreements: str | Path | None = None,
+    force: bool = False,
+    data: str | Sequence[str] | None = None,
+    progress: OnStep = unwatched,
+) -> Pulled:
+    """Bring people's decisions on a run's rows into the run.
+
+    Args:
+        run: a finished run, or its directory.
+        files: exported files of one kind, or one other run over the same data; a review server is asked without them.
+        source: the review tool, or the kind of file; by default where ``log`` sent rows last, or by the file's ending.
+        name, url, api_key, workspace: the data set on the server; by default where ``log`` sent rows last.
+        policy: what decides where several people answered: ``majority``, ``unanimous``, ``latest`` or ``user=NAME``.
+        disagreements: a file of JSON lines to write, with the rows that were not decided and each answer.
+        force: replace ``disagreements`` if it exists.
+        data: where the data of the run is now, if it has moved and ``files`` is another run.
+        progress: called with the number of answers read, and with notes.
+
+    Raises:
+        RunError: the run is not finished, a file can't be read, it is not known where to pull from, there is no key,
+            or ``disagreements`` can't be written.
+        SourceError: the data of the run, which has to be compared with another run's, is gone or has changed.
+        ReviewError: the server can't be used as asked.
+    """
+    paths = [Path(file) for file in files]
+    check_policy(policy)
+    target = None if disagreements is None else Path(disagreements)
+    if target is not None:
+        refuse_existing(target, force)
+        if target.resolve() in [file.resolve() for file in paths]:
+            raise RunError(f"`disagreements` {target} is a file that is pulled; choose another name")
+    if data and not any(map(is_run, paths)):
+        moved = data if isinstance(data, str) else data[0]
+        raise RunError(f"`data` {moved} is of use only where another run is pulled; leave it out")
+    run = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
+    if target is not None:
+        refuse_own_data(target, run)
+    with DecisionStore(run) as store:
+        if paths:
+            kind = _kind(paths, source)
+            reading = read_run(paths[0], run, data or None) if kind == RUN else read_files(paths, kind, run)
+        else:
+            place, account = _where(store.places(), source, name, url, api_key, workspace)
+            kind = place.tool
+            reading = _read_server(run, place, account, _decided(store, kind), progress)
+        done = _decide(run, store, reading, kind, policy)
+    if target is not None:
+        lines = [json_line(asdict(row)) + "\n" for row in done.disagreements]
+        write_atomically(target, lambda stream: stream.write("".join(lines).encode()))
+    return done
+
+
+def _decide(run: RunDirectory, store: DecisionStore, reading: Reading, source: str, policy: str) -> Pulled:
+    """Turn the answers of a source into decisions, and store them."""
+    answers = reading.answers
+    silent = {row for row, _ in reading.undecided} - {answer.row for answer in answers}
+    withdrawn = _decided(store, source) & silent
+    if source in FILES and not FILES[source].dated:
+        answers = store.first_said(answers, source, reading.undecided)
+    outdated = len({_choice(answer) for answer in answers} - {_choice(answer) for answer in reading.answers})
+    given = given_labels(run, sorted({answer.row for answer in answers}))
+    decisions, disagreements = agree(answers, policy, given, run.class_names, source)
+    rows = [*(decision.row for decision in decisions), *(disagreement.row for disagreement in disagreements)]
+    settled: dict[int, list[Answer]] = {row: [] for row in rows}
+    for answer in answers:
+        if answer.row in settled:
+            settled[answer.row].append(answer)
+    added = store.add(decisions, settled, source)
+    in_force = store.current()
+    verdicts = Counter(decision.verdict for decision in decisions)
+    return Pulled(
+        run=str(run.path),
+        source=source,
+        answers=len(reading.answers),
+        kept=verdicts[KEPT],
+        relabelled=verdicts[RELABELLED],
+        discarded=verdicts[DISCARDED],
+        added=added.new,
+        older=added.older,
+        outdated=outdated,
+        disagreements=disagreements,
+        open_rows=[disagreement.row for disagreement in disagreements if disagreement.row not in in_force],
+        taken_back=added.taken_back,
+        unknown_labels=_unknown_labels(run, answers),
+        foreign=reading.foreign,
+        withdrawn=len(withdrawn),
+        ahead=added.ahead,
+    )
+
+
+def _read_server(
+    run: RunDirectory, place: Place, account: Account, decided: Iterable[int], progress: OnStep
+) -> Reading:
+    """Read a server's answers; the rows ``decided`` before that it has without an answer are ``undecided``."""
+    tool = TOOLS[place.tool]
+    inside = f", workspace {place.workspace!r}" if place.workspace else ""
+    progress(Step(note=f"pulling {place.name!r} from {tool.title} at {place.url}{inside}"))
+    answers: list[Answer] = []
+    with tool.connect(account, lambda why, time: progress(Step(note=waiting(why, time)))) as server:
+        progress(Step())
+        for answer in server.answers(place, run):
+            answers.append(answer)
+            progress(Step(len(answers)))
+        silent = set(decided) - {answer.row for answer in answers}
+        rows = {record_id(run.data_fingerprint, row): row for row in sorted(silent)}
+        listed = server.listed(place, list(rows))
+    return Reading(answers, 0, {(row, ""): now_text() for id, row in rows.items() if id in listed})
+
+
 def _kind(files: Sequence[Path], source: str | None) -> str:
+    """Return the kind of files to pull: as given, or by their endings.
+
+    Raises:
+        RunError: ``source`` has no files, or the files are of no known kind or of several.
+    """
     if source is not None:
         if source not in FILES:
             raise RunError(
-                f"{source} has no file to pull; leave out {files[0]}, or say with --from: {', '.join(FILES)}"
+                f"{source} has no file to pull; leave out {files[0]}, or give `source`, one of: {', '.join(FILES)}"
             )
         return source
     if runs := [file for file in files if file.is_dir() and is_run(file)]:
@@ -61,13 +196,13 @@ def _kind(files: Sequence[Path], source: str | None) -> str:
         return RUN
     kinds: dict[str, Path] = {}
     for file in files:
-        kind = next((name for name, one in FILES.items() if file.suffix.lower() in one.endings), None)
+        kind = next((name for name, known in FILES.items() if file.suffix.lower() in known.endings), None)
         if kind is None:
-            raise RunError(f"{file} says by no known ending what it is; say it with --from: {', '.join(FILES)}")
+            raise RunError(f"{file} has no known ending; give its kind with `source`, one of: {', '.join(FILES)}")
         kinds.setdefault(kind, file)
     if len(kinds) > 1:
         found = " and ".join(f"{file} is {kind}" for kind, file in kinds.items())
-        raise RunError(f"{found}; pull files of one kind at a time, or say with --from what they are")
+        raise RunError(f"{found}; pull files of one kind at a time, or give their kind with `source`")
     return next(iter(kinds))
 
 
@@ -79,10 +214,10 @@ def _where(
     api_key: str | None,
     workspace: str | None,
 ) -> tuple[Place, Account]:
-    """Return where to pull from, and as whom: what was said, filled in with where rows were logged to last.
+    """Return where to pull from, and as whom: as given, completed with where rows were logged to last.
 
     Raises:
-        RunError: too little was said, and nothing was logged; or there is no key.
+        RunError: it is not known where to pull from, or there is no key.
     """
     fitting = [place for place in places if source in (None, place.tool) and name in (None, place.name)]
     known = next((place for place in fitting if url is None or _same(url, place)), None)
@@ -93,16 +228,16 @@ def _where(
         raise RunError(
             "nothing of this run was logged"
             + (f" to {source}" if source else "")
-            + "; say where the decisions are with --from and --name, or give a FILE"
+            + "; give `source` and `name`, which say where the decisions are, or `files`"
         )
     if tool not in TOOLS:
-        raise RunError(f"--from {tool} is a kind of file; give the FILE")
+        raise RunError(f"`source={tool}` is a kind of file; give `files` too")
     account = TOOLS[tool].account(url, api_key, workspace)
     variable = f"{TOOLS[tool].variables}_API_URL"
     if known is not None and url is None and variable in os.environ and not _same(account.url, known):
         raise RunError(
-            f"the rows were logged to {known.url}, and {variable} is {without_secrets(account.url)}; say with --url "
-            "which of the two gets the key"
+            f"the rows were logged to {known.url}, and {variable} is {without_secrets(account.url)}; give `url`, the "
+            "one of the two that gets the key"
         )
     if known is not None:
         if not _same(account.url, known):  # else it is kept, for it may have the password, which no place has
@@ -120,10 +255,10 @@ def _decided(store: DecisionStore, source: str) -> frozenset[int]:
     return frozenset(row for row, decision in store.current().items() if decision.source == source)
 
 
-def _word(answer: Answer) -> tuple[int, str, str | None]:
+def _choice(answer: Answer) -> tuple[int, str, str | None]:
     return answer.row, answer.annotator, answer.label
 
 
-def _strange(run: RunDirectory, answers: Iterable[Answer]) -> dict[str, int]:
+def _unknown_labels(run: RunDirectory, answers: Iterable[Answer]) -> dict[str, int]:
     """Count the answers whose label is no class, by label."""
-    return dict(Counter(str(one.label) for one in answers if not is_verdict(one, run.class_names)))
+    return dict(Counter(str(answer.label) for answer in answers if not is_verdict(answer, run.class_names)))

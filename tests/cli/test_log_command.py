@@ -126,7 +126,7 @@ def test_rows_that_make_no_record_count_as_refused(
         records, _ = build_records(*arguments)
         return records[1:], [Refusal(records[0].row, "the row has no text")]
 
-    monkeypatch.setattr("cli.commands.log.build_records", half_built)
+    monkeypatch.setattr("lossrank.review.log.build_records", half_built)
     result = lossrank("log", news_run.path, "--name", "d", "--top", 5)
     assert result.exit_code == 3
     (line,) = result.stderr.splitlines()
