@@ -21,6 +21,7 @@ from lossrank.review.decision import DISCARDED, KEPT, RELABELLED, UNREVIEWED
 from lossrank.tables.write import check_output, write_table
 from scorer import RunDirectory, RunError
 from scorer.data.reopen import reopen_source
+from scorer.data.spec import spec_from
 from scorer.files import put_back
 from scorer.run.protect import refuse_own_data, refuse_scores
 
@@ -84,7 +85,7 @@ def apply(
     """
     _check_usage(output, form, diff, with_texts, push_to_hub, private)
     opened = RunDirectory.open(run)
-    spec = opened.manifest["data"]["spec"]
+    spec = spec_from(opened.manifest["data"]["spec"])
     split = split_name(spec)
     if output is not None:
         if (left := put_back(output)) is not None:
@@ -105,7 +106,7 @@ def apply(
     source = reopen_source(spec, opened.data_fingerprint, data or None)
     if not allow_test_split:
         refuse_test_split(source.spec)
-    lie = [*data, *(file["file"] for file in source.spec.get("files", []))]
+    lie = [*data, *(record.file for record in source.spec.files)]
     for place in (output, diff):
         if place is not None:
             refuse_own_data(place, opened, lie, is_folder=place is output and not is_file_output(place))

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from cli.gates import check_gates, fail_if_option, failed_gates, gates_line
+from cli.keywords import in_options
 from cli.options import data_option, json_option
 from cli.output import print_json
 from cli.text import printable
@@ -39,7 +40,7 @@ def verify(run: Path, bundle: Path | None, data: tuple[str, ...], fail_if: tuple
         print_json({**found.as_dict(), "failed_gates": failed})
     else:
         for finding in found.findings:
-            click.echo(f"{finding.state:<11}{finding.what:<20}{printable(finding.says)}")
+            click.echo(f"{finding.state:<11}{finding.what:<20}{printable(in_options(finding.says))}")
     if not found.complete:
         if failed:
             click.echo(printable(gates_line(failed)), err=True)

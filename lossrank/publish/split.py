@@ -2,9 +2,9 @@
 
 import re
 from pathlib import PurePosixPath
-from typing import Any
 
 from scorer import RunError
+from scorer.data.spec import FilesSpec, Spec
 
 TRAIN, TEST = "train", "test"
 _ALL = "all"  # what `datasets` calls every split, joined
@@ -15,16 +15,16 @@ _TEST_FOLDER = re.compile(r"(.* )?test(ing| ?set)?")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
-def split_name(spec: dict[str, Any]) -> str:
+def split_name(spec: Spec) -> str:
     """Return the name of the split that a source is, as its ``spec`` has it: by the names of its files, else train."""
-    chosen = re.sub(r"\[.*?\]", "", spec.get("split") or "")
+    chosen = re.sub(r"\[.*?\]", "", spec.split or "")
     if re.fullmatch(r"\w+(\.\w+)*", chosen) and chosen != _ALL:
         return chosen
     found = [split for name in _names(spec) for split in _splits(name)]
     return found[0] if found and len(set(found)) == 1 else TRAIN
 
 
-def refuse_test_split(*specs: dict[str, Any]) -> None:
+def refuse_test_split(*specs: Spec) -> None:
     """Pass data that are not a test split, by any of their ``specs``.
 
     Raises:
@@ -32,7 +32,7 @@ def refuse_test_split(*specs: dict[str, Any]) -> None:
             matters.
     """
     for spec in specs:
-        joined = spec.get("kind") != "files" and _ALL in _words(spec.get("split") or "")
+        joined = not isinstance(spec, FilesSpec) and _ALL in _words(spec.split or "")
         for name in _names(spec):
             if joined or TEST in _splits(name):
                 raise RunError(
@@ -42,16 +42,16 @@ def refuse_test_split(*specs: dict[str, Any]) -> None:
                 )
 
 
-def _names(spec: dict[str, Any]) -> list[str]:
+def _names(spec: Spec) -> list[str]:
     """Return what may name the split: its own name, else the files' names, or what the user wrote and the folders'."""
-    if spec.get("split"):
-        return [str(spec["split"])]
-    files = [PurePosixPath(file["file"]) for file in spec.get("files", [])]
+    if spec.split:
+        return [spec.split]
+    files = [PurePosixPath(record.file) for record in spec.files]
     names = [file.name for file in files]
     if not names or not all(map(_splits, names)):
-        data = spec.get("data", [])
-        given = [PurePosixPath(place).name for place in ([data] if isinstance(data, str) else data)]
-        relative = [_nearest(PurePosixPath(place)) for place in spec.get("relative", [])]
+        given = [PurePosixPath(location).name for location in spec.locations]
+        typed = spec.relative or () if isinstance(spec, FilesSpec) else ()
+        relative = [_nearest(PurePosixPath(path)) for path in typed]
         folders = [file.parent.name for file in files if not _splits(file.name) and _is_split(file.parent.name)]
         names = [*given, *filter(None, relative), *names, *folders]
     return list(dict.fromkeys(names))

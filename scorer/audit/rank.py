@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scorer.data.arrow import floats, integers, validity
 from scorer.data.reopen import reopen_source
 from scorer.data.source import Data
+from scorer.data.spec import spec_from
 from scorer.errors import RunError
 from scorer.layout import MANIFEST
 from scorer.run.directory import RunDirectory, refuse_columns
@@ -109,7 +110,7 @@ def join_source(
         SourceError: the data is gone, or its content is not what was scored.
         RunError: the run names a column that the data, which is what was scored, does not have.
     """
-    source = reopen_source(run.manifest["data"]["spec"], run.data_fingerprint, data)
+    source = reopen_source(spec_from(run.manifest["data"]["spec"]), run.data_fingerprint, data)
     refuse_columns(run, source)
     scored = list(dict.fromkeys(name for name in run.columns.values() if name is not None))
     return source.take(np.array([row.row for row in ranked], dtype=np.int64), scored if scored_only else None)

@@ -11,6 +11,7 @@ from typing import Any
 
 from scorer.data.reopen import refuse_edited, reopen_source
 from scorer.data.source import Data
+from scorer.data.spec import Spec, TableSpec, spec_from
 from scorer.errors import BundleError, NotThereError, RunError, SourceError, UnreachableError
 from scorer.layout import MANIFEST
 from scorer.model.bundle import ModelBundle
@@ -143,8 +144,8 @@ def _bundle(run: RunDirectory, moved: str | Path | None) -> list[Finding]:
 
 
 def _data(run: RunDirectory, moved: Data | None) -> Iterable[Finding]:
-    spec = run.manifest["data"]["spec"]
-    if moved is None and spec["kind"] == "table":
+    spec = spec_from(run.manifest["data"]["spec"])
+    if moved is None and isinstance(spec, TableSpec):
         yield Finding("data", ABSENT, "was a table in memory; name a place where it lies with --data to compare it")
         return
     try:
@@ -161,7 +162,7 @@ def _data(run: RunDirectory, moved: Data | None) -> Iterable[Finding]:
             yield Finding("columns", WRONG, str(error))
 
 
-def _unseen(spec: dict[str, Any], error: SourceError) -> Finding:
+def _unseen(spec: Spec, error: SourceError) -> Finding:
     """Say that data is gone or out of reach, unless a part of it that can be looked at is not what was scored."""
     try:
         refuse_edited(spec)

@@ -1,45 +1,32 @@
 """reopen_source(): the data of a finished run again, and only if it is what was scored."""
 
-from typing import Any
-
 from scorer.address import is_remote
 from scorer.data.filesystem import local_place
 from scorer.data.source import Data, Source, open_source
+from scorer.data.spec import DatasetsSpec, FilesSpec, Spec, TableSpec
 from scorer.errors import NotThereError, SourceError, UnreachableError, first_line
 
 
-def reopen_source(spec: dict[str, Any], fingerprint: str, data: Data | None = None) -> Source:
-    """Open the data of a finished run again, from its record or from where it lies now.
+def reopen_source(spec: Spec, fingerprint: str, data: Data | None = None) -> Source:
+    """Open the data of a finished run again, from its spec or from ``data``, where it lies now.
 
     Raises:
-        SourceError: its content is not what was scored, or can't be compared.
-        NotThereError: it is not there any more.
+        SourceError: the content is not what was scored, or can't be compared.
+        NotThereError: the data is not there any more.
         UnreachableError: its store or the hub failed, or its address had something that may be a secret, which no run
             keeps.
     """
-    if data is None and spec.get("left_out"):
+    if data is None and isinstance(spec, FilesSpec) and spec.left_out:
         return _reopen_without(spec, fingerprint)
-    if data is None and spec["kind"] == "table":
-        raise SourceError("the run scored a table in memory; pass that table as data")
-    files = spec.get("files", [])
-    hashed = bool(files) and all("sha256" in file for file in files)
-    elsewhere = "" if data is not None else ", name the place where it lies now with --data"
+    elsewhere = "" if data is not None else ", say where it lies now with `data`"
     try:
-        source = open_source(
-            spec["data"] if data is None else data,
-            config=spec.get("config"),
-            split=spec.get("split"),
-            streaming=spec.get("streaming", False),
-            hashed=hashed,
-        )
+        source = _opened(spec, data)
     except NotThereError as error:
         if data is not None:
             raise
         raise NotThereError(f"{error}; if it has moved{elsewhere}") from error
     if source.fingerprint != fingerprint:
-        if any("sha256" not in file for file in files) and all(
-            "sha256" in file for file in source.spec.get("files", [])
-        ):
+        if not _is_hashed(spec) and _is_hashed(source.spec):
             raise SourceError(
                 f"{source.name} can't be compared with what was scored: of remote files the run knows the version, not "
                 "the content; give their address"
@@ -51,32 +38,52 @@ def reopen_source(spec: dict[str, Any], fingerprint: str, data: Data | None = No
     return source
 
 
-def refuse_edited(spec: dict[str, Any]) -> None:
-    """Make sure that those of a run's files that are still here are what was scored, where others can't be reached.
+def refuse_edited(spec: Spec) -> None:
+    """Raise SourceError if a local file of the run has changed; used where the other files can't be reached.
 
     Raises:
-        SourceError: one is not, or can't be read.
+        SourceError: a file has changed or can't be read.
     """
-    for file in spec.get("files", []):
-        if "sha256" not in file or is_remote(file["file"]):
+    for record in spec.files:
+        if not record.sha256 or is_remote(record.file):
             continue
         try:
-            found = local_place(file["file"]).file(file["file"]).sha256()
+            found = local_place(record.file).file(record.file).sha256()
         except (FileNotFoundError, NotADirectoryError):  # gone is not edited
             continue
         except OSError as error:
-            raise SourceError(f"{file['file']} can't be read ({first_line(error)})") from error
-        if found != file["sha256"]:
-            raise SourceError(f"{file['file']} has changed since it was scored; restore it, or score it again")
+            raise SourceError(f"{record.file} can't be read ({first_line(error)})") from error
+        if found != record.sha256:
+            raise SourceError(f"{record.file} has changed since it was scored; restore it, or score it again")
 
 
-def _reopen_without(spec: dict[str, Any], fingerprint: str) -> Source:
-    """Open an address without what was left out of it, which may have been nothing that is needed."""
+def _opened(spec: Spec, data: Data | None) -> Source:
+    """Open the data as it was opened for scoring, at another place if ``data`` names one."""
+    if isinstance(spec, TableSpec):
+        if data is None:
+            raise SourceError("the run scored a table in memory; pass that table with `data`")
+        return open_source(data)
+    given = _recorded(spec) if data is None else data
+    if isinstance(spec, DatasetsSpec):
+        return open_source(given, config=spec.config, split=spec.split, streaming=bool(spec.streaming))
+    return open_source(given, split=spec.split, hashed=bool(spec.files) and _is_hashed(spec))
+
+
+def _recorded(spec: FilesSpec | DatasetsSpec) -> Data:
+    return spec.data if isinstance(spec.data, str) else list(spec.data)
+
+
+def _is_hashed(spec: Spec) -> bool:
+    """Return whether every file has the hash of its content, so that it can be compared wherever it lies."""
+    return all(record.sha256 for record in spec.files)
+
+
+def _reopen_without(spec: FilesSpec, fingerprint: str) -> Source:
+    """Open an address without the part that was left out as a possible secret; the part may not be needed."""
     try:
-        return reopen_source(spec, fingerprint, spec["data"])
+        return reopen_source(spec, fingerprint, _recorded(spec))
     except SourceError as error:
-        names = spec["data"] if isinstance(spec["data"], str) else ", ".join(spec["data"])
         raise UnreachableError(
-            f"{names} was scored at an address with a query or a user, which may be secret and so was not kept; give "
-            f"the whole address again with --data (as it was kept: {error})"
+            f"{', '.join(spec.locations)} was scored at an address with a query or a user, which may be secret and so "
+            f"was not kept; give the whole address again with `data` (as it was kept: {error})"
         ) from error

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from scorer.address import is_remote, without_secrets
@@ -23,6 +24,7 @@ from scorer.data.find import find_files, find_several, same_format
 from scorer.data.formats import PROBLEM, Batches, Wanted, format_of, known_suffixes
 from scorer.data.parts import FilePart, Part, TablePart, at_once, inspected
 from scorer.data.schemas import conform, joined, label_names, refuse_twins, restore_types
+from scorer.data.spec import DatasetsSpec, FileRecord, FilesSpec, Spec, TableSpec
 from scorer.errors import SourceError
 
 Data: TypeAlias = str | Path | Sequence[str | Path] | pa.Table
@@ -42,7 +44,7 @@ class Source:
     """
 
     name: str
-    spec: dict[str, Any]
+    spec: Spec
     schema: pa.Schema
     num_rows: int
     fingerprint: str
@@ -168,7 +170,7 @@ def open_source(
         UnreachableError: its store, or the hub, failed.
     """
     if isinstance(data, pa.Table):
-        source = _from_table(data, name or "table", {"kind": "table"})
+        source = _from_table(data, name or "table", TableSpec())
     elif isinstance(data, str | Path):
         source = _from_one(str(data), config, split, streaming, hashed)
     else:
@@ -197,7 +199,7 @@ def _from_one(data: str, config: str | None, split: str | None, streaming: bool,
     if files:
         find = partial(find_files, data, config, split)
         return _from_files(data, Path(shown).name or shown, same_format(files, shown), split, hashed, find)
-    spec = {"kind": "datasets", "data": data, "config": config, "split": split}
+    spec = DatasetsSpec(data=data, config=config, split=split)
     return _from_table(hub.load(data, config, split), data, spec)
 
 
@@ -231,21 +233,20 @@ def _from_files(
     if schema is None:
         raise SourceError(f"{name} holds no file of a known kind; these are: {known_suffixes()}")
     given = [data] if isinstance(data, str) else data
-    where = _absolute(data) if isinstance(data, str) else [_absolute(each) for each in data]
+    where = _absolute(data) if isinstance(data, str) else tuple(map(_absolute, data))
     # Of the folders in `data` only these were named by the user; the others are where they happened to be.
-    relative = [each for each in given if not (is_remote(each) or each.startswith(("/", "file:")))]
-    named = {"relative": relative} if relative else {}
-    left_out = {"left_out": True} if any(without_secrets(each) != each for each in given) else {}
+    relative = tuple(path for path in given if not (is_remote(path) or path.startswith(("/", "file:"))))
+    left_out = any(without_secrets(path) != path for path in given)
     digest = hashlib.sha256()
     for identity in identities:
         digest.update(str(identity.get("sha256", identity)).encode())
-    listed = [
-        {"file": _absolute(str(part.file)), "rows": part.rows, **identity}
+    records = tuple(
+        FileRecord(_absolute(str(part.file)), part.rows, **identity)
         for part, identity in zip(parts, identities, strict=True)
-    ]
+    )
     return Source(
         name=name,
-        spec={"kind": "files", "data": where, "split": split, **named, **left_out, "files": listed},
+        spec=FilesSpec(data=where, split=split, relative=relative or UNSET, left_out=left_out or UNSET, files=records),
         schema=schema,
         num_rows=sum(part.rows for part in parts),
         fingerprint=digest.hexdigest(),
@@ -273,7 +274,7 @@ def _from_stream(data: str, config: str | None, split: str | None, where: str) -
     refuse_twins(found.schema, data)
     return Source(
         name=Path(data).name if Path(data).is_dir() else data,
-        spec={"kind": "datasets", "data": where, "config": config, "split": split, "streaming": True},
+        spec=DatasetsSpec(data=where, config=config, split=split, streaming=True),
         schema=found.schema,
         num_rows=found.part.rows,
         fingerprint=found.fingerprint,
@@ -283,7 +284,7 @@ def _from_stream(data: str, config: str | None, split: str | None, where: str) -
     )
 
 
-def _from_table(table: pa.Table, name: str, spec: dict[str, Any]) -> Source:
+def _from_table(table: pa.Table, name: str, spec: Spec) -> Source:
     refuse_twins(table.schema, name)
     if (schema := readable(table.schema)) != table.schema:
         table = pa.Table.from_batches([conform(batch, schema, name) for batch in table.to_batches()], schema)

@@ -14,6 +14,7 @@ from typing import Any
 from scorer.data.columns import Columns, choose_columns
 from scorer.data.labels import LabelMap, make_label_map
 from scorer.data.source import Data, Source, open_source
+from scorer.data.spec import spec_to
 from scorer.errors import RunError
 from scorer.machine import versions
 from scorer.model.autotune import DEFAULT, Calibration, calibrate
@@ -209,7 +210,7 @@ def _manifest(plan: Plan, bundle: ModelBundle, options: ScoreOptions, max_tokens
             "name": plan.source.name,
             "fingerprint": plan.source.fingerprint,
             "rows": plan.source.num_rows,
-            "spec": plan.source.spec,
+            "spec": spec_to(plan.source.spec),
         },
         "columns": plan.columns.as_dict(),
         "labels": None if plan.labels is None else {"how": plan.labels.how, "map": plan.labels.by_value},

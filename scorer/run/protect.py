@@ -8,6 +8,7 @@ from scorer.address import is_remote
 from scorer.data.filesystem import local_place
 from scorer.data.find import would_read
 from scorer.data.formats import format_of
+from scorer.data.spec import spec_from
 from scorer.layout import SCORES, is_part_of_run, is_run
 
 
@@ -49,11 +50,9 @@ def refuse_own_data(place: Path, run: RunDirectory, data: Iterable[str] = (), *,
     Raises:
         RunError: it is; no ``--force`` replaces it.
     """
-    spec = run.manifest["data"]["spec"]
-    recorded = spec.get("data", [])
-    files = [file["file"] for file in spec.get("files", [])]
+    spec = spec_from(run.manifest["data"]["spec"])
     parent = place.parent.resolve()
-    for given in [*([recorded] if isinstance(recorded, str) else recorded), *files, *data]:
+    for given in [*spec.locations, *(record.file for record in spec.files), *data]:
         if is_remote(given):
             continue
         here = Path(local_place(given).path)

@@ -14,6 +14,7 @@ from benchmarks.synthetic.make_run import make_run
 from lossrank.review.decision import RELABELLED, Decision, now_text
 from lossrank.review.store import DecisionStore
 from scorer import RunDirectory, open_source
+from scorer.data.spec import spec_to
 from tests.support import ROOT
 
 MEASURE = """
@@ -36,7 +37,7 @@ def make(folder: Path, rows: int, ending: str) -> Path:
         pq.write_table(table, folder / "rows.parquet", row_group_size=100_000)
     source = open_source(folder / f"rows.{ending}")
     made = make_run(folder / "run", rows, 8192)
-    data = {"name": source.name, "fingerprint": source.fingerprint, "rows": rows, "spec": source.spec}
+    data = {"name": source.name, "fingerprint": source.fingerprint, "rows": rows, "spec": spec_to(source.spec)}
     made.manifest |= {"data": data, "labels": {"how": "by name; numbers as they are", "map": {}}}
     made.save()
     opened, moment = RunDirectory.open(folder / "run"), now_text()

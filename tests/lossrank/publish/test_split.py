@@ -8,11 +8,12 @@ import pytest
 from cli.hints import apply_command
 from lossrank.publish.split import refuse_test_split, split_name
 from scorer import RunDirectory, RunError
+from scorer.data.spec import DatasetsSpec, spec_from
 from tests.support.facts import facts
 
 
 @pytest.mark.parametrize(
-    ("spec", "split"),
+    ("recorded", "split"),
     [
         ({"data": "ag_news", "split": "test"}, "test"),
         ({"data": "ag_news", "split": "test[:10%]"}, "test"),
@@ -41,14 +42,15 @@ from tests.support.facts import facts
         *(({"data": f"/x/{name}"}, "test") for name in ("AGNewsTest.parquet", "agTest.csv", "TestA.csv", "TEST.csv")),
     ],
 )
-def test_a_test_split_is_known_by_its_names(spec: dict[str, Any], split: str) -> None:
+def test_a_test_split_is_known_by_its_names(recorded: dict[str, Any], split: str) -> None:
+    spec = spec_from({"kind": "files"} | recorded)
     with pytest.raises(RunError, match=facts("test split", "allow_test_split")):
         refuse_test_split(spec)
     assert split_name(spec) == split
 
 
 @pytest.mark.parametrize(
-    ("spec", "split"),
+    ("recorded", "split"),
     [
         ({"data": "ag_news", "split": "train"}, "train"),
         ({"data": "/x/contest-latest.parquet", "files": [{"file": "/x/contest-latest.parquet"}]}, "train"),
@@ -89,14 +91,15 @@ def test_a_test_split_is_known_by_its_names(spec: dict[str, Any], split: str) ->
         ({"kind": "table"}, "train"),
     ],
 )
-def test_other_data_are_no_test_split(spec: dict[str, Any], split: str) -> None:
+def test_other_data_are_no_test_split(recorded: dict[str, Any], split: str) -> None:
+    spec = spec_from({"kind": "files"} | recorded)
     refuse_test_split(spec)
     assert split_name(spec) == split
 
 
 @pytest.mark.parametrize("split", ["all", "all[:10%]", "train+all"])
 def test_all_splits_joined_may_hold_a_test_split(split: str) -> None:
-    spec = {"kind": "datasets", "data": "ag_news", "split": split}
+    spec = DatasetsSpec(data="ag_news", split=split)
     with pytest.raises(RunError, match=facts(split, "test split", "allow_test_split")):
         refuse_test_split(spec)
     assert split_name(spec) == "train"

@@ -16,7 +16,7 @@ from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, rank, scor
 from tests.support.cases import Case, Lossrank, fill_in, log, read_csv
 from tests.support.facts import counts, facts, tells
 from tests.support.fake_rubrix import make_record
-from tests.support.tiny import CLASSES, make_bundle, make_texts
+from tests.support.tiny import make_bundle, make_texts
 
 
 def test_a_table_goes_out_filled_in_and_comes_back(case: Case, lossrank: Lossrank) -> None:

@@ -15,6 +15,7 @@ import pytest
 from scorer import ModelBundle, RunDirectory, ScoreOptions, Source, SourceError, join_source, open_source
 from scorer import rank as rank_rows
 from scorer.data.reopen import reopen_source
+from scorer.data.spec import spec_from, spec_to
 from scorer.pipeline.score import score_dataset
 from tests.support.tiny import CLASSES
 
@@ -112,8 +113,10 @@ class TestRows:
 class TestChange:
     def test_the_same_files_have_the_same_fingerprint(self, tmp_path: Path) -> None:
         source = opened(folder(tmp_path / "data"))
-        assert source.spec["streaming"] is True
-        assert texts(reopen_source(json.loads(json.dumps(source.spec)), source.fingerprint)) == texts(source)
+        assert source.spec.streaming is True
+        assert texts(
+            reopen_source(spec_from(json.loads(json.dumps(spec_to(source.spec)))), source.fingerprint)
+        ) == texts(source)
         file = tmp_path / "data" / "train-00000-of-00002.parquet"
         os.utime(file, (2**30, 2**30))
         with pytest.raises(SourceError, match="data has changed since it was scored"):

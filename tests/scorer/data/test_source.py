@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 import scorer.data.formats
 from scorer import Source, SourceError, open_source
 from scorer.data.reopen import reopen_source
+from scorer.data.spec import spec_from, spec_to
+from tests.support.facts import facts
 
 datasets = pytest.importorskip("datasets")
 
@@ -303,7 +305,7 @@ class TestFingerprint:
     @pytest.mark.parametrize("kind", [k for k in KINDS if "table" not in k and "glob" not in k and "Dict" not in k])
     def test_the_same_wherever_the_files_lie(self, tmp_path: Path, kind: str) -> None:
         source = KINDS[kind](tmp_path)
-        here = Path(source.spec["data"])
+        here = Path(source.spec.data)
         there = tmp_path / f"moved {here.name}"
         shutil.move(here, there)
         assert open_source(there).fingerprint == source.fingerprint
@@ -381,7 +383,7 @@ class TestFingerprint:
 class TestReopen:
     def test_by_its_record_and_from_where_it_lies_now(self, tmp_path: Path) -> None:
         source = open_source(write_csv(tmp_path / "a.csv"))
-        spec = json.loads(json.dumps(source.spec))  # as run.json holds it
+        spec = spec_from(json.loads(json.dumps(spec_to(source.spec))))  # as run.json holds it
         assert rows_of(reopen_source(spec, source.fingerprint)) == TABLE.to_pylist()
         moved = tmp_path / "b.csv"
         (tmp_path / "a.csv").rename(moved)
@@ -406,15 +408,13 @@ class TestReopen:
         write_jsonl(tmp_path / "a.jsonl", TABLE.take(pa.array([1, 0, *range(2, N)])))
         with pytest.raises(
             SourceError,
-            match=rf"a\.jsonl has changed since it was scored \(fingerprint [0-9a-f]{{12}}\.\.\., the run has "
-            rf"{source.fingerprint[:12]}\.\.\.\); restore it, name the place where it lies now with --data, or score "
-            "it again",
+            match=facts("a.jsonl", source.fingerprint[:12], "`data`"),
         ):
             reopen_source(source.spec, source.fingerprint)
 
     def test_a_table_must_be_passed_again(self) -> None:
         source = open_source(TABLE)
-        with pytest.raises(SourceError, match="the run scored a table in memory; pass that table as data"):
+        with pytest.raises(SourceError, match=facts("table in memory", "`data`")):
             reopen_source(source.spec, source.fingerprint)
         assert reopen_source(source.spec, source.fingerprint, TABLE).num_rows == N
         with pytest.raises(SourceError, match="table has changed since it was scored"):
@@ -758,7 +758,7 @@ class TestByName:
 
     def test_reopened_by_name(self, hub: dict[str, Any]) -> None:
         source = open_source("user/data", config="x", split="train")
-        spec = json.loads(json.dumps(source.spec))
+        spec = spec_from(json.loads(json.dumps(spec_to(source.spec))))
         assert rows_of(reopen_source(spec, source.fingerprint)) == TABLE.to_pylist()
         assert hub["asked"] == [("user/data", "x", "train")] * 2
         hub["data"] = to_dataset(TABLE.slice(0, N - 1))

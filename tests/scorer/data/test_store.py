@@ -30,6 +30,7 @@ from scorer.address import is_remote, without_secrets
 from scorer.data.filesystem import DataFile, matches, remote_place
 from scorer.data.remote_errors import why
 from scorer.data.reopen import reopen_source
+from scorer.data.spec import spec_from, spec_to
 from tests.support.stores import WebHandler, s3_server, web_server
 
 pytest.importorskip("moto")
@@ -135,9 +136,9 @@ class TestS3:
         for data in (f"{root}/x", f"{root}/x/", f"{root}/x/[ab]**/*.csv", f"{root}/x/**/[!_q]*.csv", root):
             source = open_source(data)
             if "[ab]" in data:
-                assert [file["file"] for file in source.spec["files"]] == order[1:2]
+                assert [record.file for record in source.spec.files] == order[1:2]
             else:
-                assert [file["file"] for file in source.spec["files"]] == order, data
+                assert [record.file for record in source.spec.files] == order, data
                 assert texts(source) == ["2", "1", "0"]
         assert texts(open_source(f"{root}/x/?-*.csv")) == ["0"]
 
@@ -182,13 +183,13 @@ class TestS3:
     def test_the_data_is_not_read_to_know_its_version(self, bucket: Bucket) -> None:
         root = bucket("a.parquet", parquet())
         source = open_source(f"{root}/a.parquet")
-        (listed,) = source.spec["files"]
+        (listed,) = spec_to(source.spec)["files"]
         assert listed == {
             "file": f"{root}/a.parquet",
             "rows": N,
             "version": {"size": len(parquet()), "ETag": listed["version"]["ETag"]},
         }
-        assert reopen_source(json.loads(json.dumps(source.spec)), source.fingerprint).num_rows == N
+        assert reopen_source(spec_from(json.loads(json.dumps(spec_to(source.spec)))), source.fingerprint).num_rows == N
         bucket("copy.parquet", parquet())
         assert reopen_source(source.spec, source.fingerprint, f"{root}/copy.parquet").num_rows == N
         bucket("a.parquet", parquet(TABLE.take(list(range(N))[::-1])))
@@ -324,13 +325,13 @@ class TestWeb:
         address, handler, folder = web
         (folder / "a.csv").write_bytes(csv())
         source = open_source(f"{address}/a.csv")
-        assert set(source.spec["files"][0]["version"]) == {"size", "ETag"}
+        assert set(source.spec.files[0].version) == {"size", "ETag"}
         (folder / "a.csv").write_bytes(csv())
         with pytest.raises(SourceError, match=r"a\.csv has changed while it was being read"):
             source.refuse_change()
         handler.versions = False  # nothing tells one state from another: its content is read
         source = open_source(f"{address}/a.csv")
-        assert set(source.spec["files"][0]) == {"file", "rows", "sha256"}
+        assert set(spec_to(source.spec)["files"][0]) == {"file", "rows", "sha256"}
         assert source.fingerprint == open_source(folder / "a.csv").fingerprint
 
     def test_a_server_that_gives_no_parts_of_files(self, web: tuple[str, type[WebHandler], Path]) -> None:
@@ -419,13 +420,13 @@ class TestFsspec:
             for data in ("memory://lossrank", "memory://lossrank/*.parquet"):
                 source = open_source(data)
                 same_rows(source)
-                assert [file["file"] for file in source.spec["files"]] == [
+                assert [record.file for record in source.spec.files] == [
                     "memory:///lossrank/a.parquet",
                     "memory:///lossrank/b.parquet",
                 ]
                 same_rows(reopen_source(source.spec, source.fingerprint))
                 # All it tells of a state is when the file was created, and that outlives an overwrite.
-                assert set(source.spec["files"][0]) == {"file", "rows", "sha256"}
+                assert set(spec_to(source.spec)["files"][0]) == {"file", "rows", "sha256"}
         finally:
             memory.rm("/lossrank", recursive=True)
 
@@ -474,7 +475,7 @@ class TestFsspec:
         source = open_source(f"file://{tmp_path}/a.parquet")
         same_rows(source)
         assert source.fingerprint == open_source(tmp_path / "a.parquet").fingerprint
-        assert source.spec["data"] == str(tmp_path / "a.parquet")
+        assert source.spec.data == str(tmp_path / "a.parquet")
 
     def test_an_unknown_protocol(self) -> None:
         with pytest.raises(

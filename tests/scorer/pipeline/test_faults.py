@@ -165,8 +165,8 @@ class TestSeveralPaths:
         folder = parts(tmp_path / "data", rows)
         source = open_source([folder / "3.parquet", str(folder / "[01].parquet"), folder / "2.parquet"])
         order = [3, 0, 1, 2]
-        assert [file["file"] for file in source.spec["files"]] == [str(folder / f"{i}.parquet") for i in order]
-        assert source.spec["data"] == [str(folder / name) for name in ("3.parquet", "[01].parquet", "2.parquet")]
+        assert [record.file for record in source.spec.files] == [str(folder / f"{i}.parquet") for i in order]
+        assert source.spec.data == tuple(str(folder / name) for name in ("3.parquet", "[01].parquet", "2.parquet"))
         assert source.take(np.array([0, 250, 999]))["note"].to_pylist() == ["note 750", "note 0", "note 749"]
         assert source.name == "3.parquet and 2 more"
 

@@ -15,6 +15,7 @@ from fsspec.implementations import local
 from scorer import ModelBundle, score_dataset
 from scorer.audit.verify import verify
 from tests.scorer.audit.verify.damage import OPTIONS, edit, says, states, truncate
+from tests.support.facts import tells
 from tests.support.stores import web_server
 from tests.support.tiny import make_bundle, weights
 
@@ -29,10 +30,7 @@ def test_a_bundle_or_data_that_changed_is_found_and_one_that_is_gone_is_said(
     found = verify(run)
     assert states(found)["bundle"] == states(found)["data"] == "absent"
     assert found.complete
-    assert says(found, "data") == (
-        f"{data} does not exist (did you mean 'moved.parquet'?); if it has moved, name the place where it lies now "
-        "with --data"
-    )
+    assert tells(says(found, "data"), data, "'moved.parquet'", "`data`")
     found = verify(run, bundle=tmp_path / "moved", data=moved)
     assert states(found)["bundle"] == states(found)["data"] == "ok"
     assert not verify(run, data=data).sound
