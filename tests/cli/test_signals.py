@@ -20,7 +20,7 @@ from scorer.model.tokenizer import BundleTokenizer, TokenWindow
 from scorer.pipeline.prefetch import Reader
 from scorer.run.status import run_status
 from tests.support import ROOT
-from tests.support.commands import command_line, listed_shards
+from tests.support.commands import command_line, listed_shards, wait_for_shards
 from tests.support.facts import facts, tells
 
 # With the terminal as its own, as a shell's job has it.
@@ -29,8 +29,8 @@ IN_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from
 
 @pytest.fixture
 def arguments(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> list[str]:
-    pq.write_table(pa.concat_tables([rows] * 200), tmp_path / "many.parquet")
-    given = ["score", tiny_bundle.path, tmp_path / "many.parquet", "-o", tmp_path / "run", "--shard-rows", 1000]
+    pq.write_table(pa.concat_tables([rows] * 12), tmp_path / "many.parquet")
+    given = ["score", tiny_bundle.path, tmp_path / "many.parquet", "-o", tmp_path / "run", "--shard-rows", 200]
     return [*map(str, given), "--threads", "1", "--log-file", str(tmp_path / "log.jsonl")]
 
 
@@ -61,10 +61,8 @@ def test_a_closed_terminal_ends_a_run_in_order(arguments: list[str], tmp_path: P
 def test_under_nohup_a_run_goes_on(arguments: list[str], tmp_path: Path) -> None:
     command = ["nohup", *command_line(*arguments)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not listed_shards(tmp_path / "run") and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert listed_shards(tmp_path / "run") < 200
+    wait_for_shards(tmp_path / "run")
+    assert listed_shards(tmp_path / "run") < 60
     process.send_signal(signal.SIGHUP)
     assert process.wait(120) == 0
     assert run_status(tmp_path / "run").why == "finished"
@@ -120,9 +118,7 @@ def test_a_read_that_stalls_holds_up_no_end(
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "stalled\n"
-    deadline = time.monotonic() + 60
-    while listed_shards(tmp_path / "run") < 4 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for_shards(tmp_path / "run", 4)
     sent_at = time.monotonic()
     process.send_signal(sent)
     _, stderr = process.communicate(timeout=120)
@@ -183,7 +179,7 @@ def twice():
         os.kill(os.getpid(), signal.SIGINT)
 
 def busy(self, batch, run=OrtSession.run, calls=iter(range(10**9))):
-    if next(calls) == 900:
+    if next(calls) == 60:
         threading.Thread(target=twice, daemon=True).start()
         end = time.monotonic() + 2
         while time.monotonic() < end:
@@ -200,7 +196,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_model(arguments: list[str], tmp_p
     ended = run_to_its_end(BUSY, *arguments)
     assert ended.returncode == 130, ended.stderr
     assert ended.stderr.splitlines()[-1] == "Stopped."
-    assert 0 < run_status(tmp_path / "run").shards_done < 200
+    assert 0 < run_status(tmp_path / "run").shards_done < 60
 
 
 # A signal when the end has begun: while it is told, and when Python has given its handlers up.

@@ -2,9 +2,9 @@
 
 import json
 import os
+import random
 import re
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -13,102 +13,90 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from scorer import ModelBundle, RunDirectory
-from tests.support import ROOT
-from tests.support.commands import Lossrank, command_line, error_line, listed_shards, start
+from scorer import ModelBundle, RunDirectory, ScoreOptions, score_dataset
+from tests.support.commands import Lossrank, error_line, listed_shards, start, wait_for_shards
 from tests.support.facts import tells
+
+SHARDS = 60
+
+
+@pytest.fixture(scope="module")
+def many(rows: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """12,000 rows in a file: 60 shards of 200."""
+    file = tmp_path_factory.mktemp("many") / "many.parquet"
+    pq.write_table(pa.concat_tables([rows] * 12), file)
+    return file
+
+
+@pytest.fixture
+def arguments(tiny_bundle: ModelBundle, many: Path, tmp_path: Path) -> list[object]:
+    """The command that scores them."""
+    return ["score", tiny_bundle.path, many, "-o", tmp_path / "run", "--shard-rows", 200, "--threads", 1]
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_ctrl_c_sighup_and_sigterm_stop_cleanly_and_say_how_to_go_on(
-    lossrank: Lossrank, tiny_bundle: ModelBundle, tmp_path: Path, rows: pa.Table, sent: signal.Signals, code: int
+    lossrank: Lossrank, arguments: list[object], tmp_path: Path, sent: signal.Signals, code: int
 ) -> None:
-    data = tmp_path / "many.parquet"
-    pq.write_table(pa.concat_tables([rows] * 200), data)
-    arguments = ["score", tiny_bundle.path, data, "-o", tmp_path / "run", "--shard-rows", 1000, "--threads", 1]
     process = start(*arguments)
-    deadline = time.monotonic() + 60
-    while not listed_shards(tmp_path / "run") and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for_shards(tmp_path / "run")
     process.send_signal(sent)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == code, stderr
     assert tells(stderr, tmp_path / "run")
     assert "Traceback" not in stderr
     kept = listed_shards(tmp_path / "run")
-    assert 0 < kept < 200
+    assert 0 < kept < SHARDS
     assert not list((tmp_path / "run").rglob("*.tmp"))
+    found = json.loads(lossrank("status", tmp_path / "run", "--json").stdout)
+    assert (found["state"], found["done"], found["rows"]) == ("interrupted", kept * 200, SHARDS * 200)
     unfinished = lossrank("rank", tmp_path / "run")
     assert tells(error_line(unfinished), tmp_path / "run", "finished")
     done = lossrank(*arguments)
     assert done.exit_code == 0
-    assert re.search(rf"200,000 \({kept * 1000:,} ", done.stdout)
+    assert re.search(rf"12,000 \({kept * 200:,} ", done.stdout)
     assert RunDirectory.open(tmp_path / "run").missing_shards() == []
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_kill_9_twice_then_resume_is_byte_for_byte_the_same(
-    lossrank: Lossrank, tiny_bundle: ModelBundle, tmp_path: Path, rows: pa.Table, seed: int
-) -> None:
-    import random
+@pytest.fixture(scope="module")
+def whole(tiny_bundle: ModelBundle, many: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shards of a run that nothing stopped."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    score_dataset(tiny_bundle, many, run, ScoreOptions(shard_rows=200, threads=1))
+    return run / "scores"
 
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, 8))])
+def test_kill_9_twice_then_resume_is_byte_for_byte_the_same(
+    lossrank: Lossrank, arguments: list[object], whole: Path, tmp_path: Path, seed: int
+) -> None:
     moments = random.Random(seed)
-    data = tmp_path / "many.parquet"
-    pq.write_table(pa.concat_tables([rows] * 40), data)
-    arguments = ["score", tiny_bundle.path, data, "--shard-rows", 500, "--threads", 1]
-    assert lossrank(*arguments, "-o", tmp_path / "whole").exit_code == 0
+    scores = tmp_path / "run" / "scores"
     for _ in range(2):
-        process = start(*arguments, "-o", tmp_path / "run")
-        wanted = len(list((tmp_path / "run").glob("scores/part-*"))) + moments.randint(1, 25)
+        process = start(*arguments)
+        wanted = len(list(scores.glob("part-*"))) + moments.randint(1, 20)
         deadline = time.monotonic() + 60
-        while (
-            process.poll() is None
-            and len(list((tmp_path / "run").glob("scores/part-*"))) < wanted
-            and time.monotonic() < deadline
-        ):
+        while process.poll() is None and len(list(scores.glob("part-*"))) < wanted and time.monotonic() < deadline:
             time.sleep(0.001)
         time.sleep(moments.random() * 0.01)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
         assert process.returncode == -signal.SIGKILL
-    result = lossrank(*arguments, "-o", tmp_path / "run")
+    result = lossrank(*arguments)
     assert result.exit_code == 0
-    assert re.search(r"rows +20,000 \([1-9]", result.stdout)
-    for file in sorted((tmp_path / "whole" / "scores").iterdir()):
-        assert (tmp_path / "run" / "scores" / file.name).read_bytes() == file.read_bytes()
-    assert len(list((tmp_path / "run" / "scores").iterdir())) == 80
-
-
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_what_a_shell_sees_of_a_stopped_run(
-    lossrank: Lossrank, tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, sent: signal.Signals, code: int
-) -> None:
-    many = tmp_path / "many.parquet"
-    pq.write_table(pa.concat_tables([rows] * 200), many)
-    arguments = ["score", tiny_bundle.path, many, "-o", tmp_path / "run", "--shard-rows", 1000, "--threads", 1]
-    process = subprocess.Popen(command_line(*arguments), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not listed_shards(tmp_path / "run") and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(sent)
-    # A shell says 128 + n of a process that signal n ended.
-    returned = process.wait(60)
-    assert (returned if returned >= 0 else 128 - returned) == code
-    found = json.loads(lossrank("status", tmp_path / "run", "--json").stdout)
-    assert found["state"] == "interrupted"
-    assert 0 < found["done"] < found["rows"]
+    assert re.search(r"rows +12,000 \([1-9]", result.stdout)
+    names = sorted(file.name for file in whole.iterdir())
+    assert sorted(file.name for file in scores.iterdir()) == names
+    assert len(names) == SHARDS
+    for name in names:
+        assert (scores / name).read_bytes() == (whole / name).read_bytes()
 
 
 def test_a_second_score_is_refused_by_name_while_the_first_goes_on(
-    lossrank: Lossrank, tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path
+    lossrank: Lossrank, arguments: list[object], tmp_path: Path
 ) -> None:
-    many = tmp_path / "many.parquet"
-    pq.write_table(pa.concat_tables([rows] * 200), many)
-    arguments = ["score", tiny_bundle.path, many, "-o", tmp_path / "run", "--shard-rows", 1000, "--threads", 1]
     first = start(*arguments)
-    deadline = time.monotonic() + 60
-    while not listed_shards(tmp_path / "run") and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for_shards(tmp_path / "run")
     os.kill(first.pid, signal.SIGSTOP)  # so that it is at it for as long as it takes to look
     try:
         second = start(*arguments)
@@ -128,15 +116,10 @@ def test_a_second_score_is_refused_by_name_while_the_first_goes_on(
 
 
 def test_the_lock_of_a_dead_process_holds_nobody_up(
-    lossrank: Lossrank, tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path
+    lossrank: Lossrank, arguments: list[object], tmp_path: Path
 ) -> None:
-    many = tmp_path / "many.parquet"
-    pq.write_table(pa.concat_tables([rows] * 100), many)
-    arguments = ["score", tiny_bundle.path, many, "-o", tmp_path / "run", "--shard-rows", 1000, "--threads", 1]
     process = start(*arguments)
-    deadline = time.monotonic() + 60
-    while not listed_shards(tmp_path / "run") and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for_shards(tmp_path / "run")
     process.kill()
     process.communicate()
     assert (tmp_path / "run" / ".lock").read_text() == f"{process.pid}\n"
