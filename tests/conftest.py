@@ -25,6 +25,17 @@ if TYPE_CHECKING:
     from tests.support.cases import Case
 
 
+def pytest_configure() -> None:
+    """Give child processes every signal's default, under nohup too.
+
+    A signal that is ignored here is ignored in each child as well. One with a handler, which does nothing here, is not:
+    a new program starts with the default.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: None)
+
+
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
     """A real bundle whose numbers tests/support/tiny.py can compute by hand."""
