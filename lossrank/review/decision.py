@@ -51,7 +51,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Place:
+class ServerDataset:
     """Where on a server rows of a run were logged to; never with a key or password."""
 
     tool: str

@@ -27,7 +27,7 @@ def texts(record: ReviewRecord) -> dict[str, str]:
     return dict(zip((TEXT, PAIR), record.inputs.values(), strict=False))
 
 
-def screen(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
+def accept(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
     """Part the records that can be written as UTF-8 from those that can't."""
     return parted(records, lambda record: unwritable(record, _encode))
 

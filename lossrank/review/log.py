@@ -93,7 +93,7 @@ def log(
     if note := precision_note(run, ranked):
         progress(Step(note=note))
     built, textless = build_records(run, ranked, join_source(run, ranked, data or None, scored_only=True))
-    records, unfit = (FILES[to] if isinstance(sink, Path) else sink).screen(built)
+    records, unfit = (FILES[to] if isinstance(sink, Path) else sink).accept(built)
     refused = [*textless, *unfit]
     _report_refused(refused, progress)
     done = Logged(str(run.path), len(ranked), to, refused=refused)
@@ -103,11 +103,11 @@ def log(
         return replace(done, written=len(records), output=str(sink), advice=advice)
     with sink:
         with DecisionStore(run) as store:  # first, so that nothing is logged that the run can't remember
-            place = sink.open(str(name), _form(run, records))
-            store.add_place(place)
-        sending = sink.sending(place, chunk_size, refused)
+            dataset = sink.open(str(name), _form(run, records))
+            store.add_dataset(dataset)
+        sending = sink.sending(dataset, chunk_size, refused)
         _send(sending, records, progress)
-        done = replace(done, url=sink.page(place), sort=sink.sort_hint(by))
+        done = replace(done, url=sink.page(dataset), sort=sink.sort_hint(by))
     return replace(done, written=sending.logged, already_there=sending.already_there, refused=sending.refused)
 
 

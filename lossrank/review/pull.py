@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lossrank.progress import OnStep, Step, unwatched
 from lossrank.review.agree import Disagreement, agree, check_policy, is_verdict
-from lossrank.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Place, Reading, now_text
+from lossrank.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Reading, ServerDataset, now_text
 from lossrank.review.files.kinds import FILES, read_files
 from lossrank.review.other_run import RUN, read_run
 from lossrank.review.records import record_id
@@ -111,9 +111,9 @@ def pull(
             kind = _kind(paths, source)
             reading = read_run(paths[0], run, data or None) if kind == RUN else read_files(paths, kind, run)
         else:
-            place, account = _where(store.places(), source, name, url, api_key, workspace)
-            kind = place.tool
-            reading = _read_server(run, place, account, _decided(store, kind), progress)
+            dataset, account = _where(store.datasets(), source, name, url, api_key, workspace)
+            kind = dataset.tool
+            reading = _read_server(run, dataset, account, _decided(store, kind), progress)
         done = _decide(run, store, reading, kind, policy)
     if target is not None:
         lines = [json_line(asdict(row)) + "\n" for row in done.disagreements]
@@ -127,7 +127,7 @@ def _decide(run: RunDirectory, store: DecisionStore, reading: Reading, source: s
     silent = {row for row, _ in reading.undecided} - {answer.row for answer in answers}
     withdrawn = _decided(store, source) & silent
     if source in FILES and not FILES[source].dated:
-        answers = store.first_said(answers, source, reading.undecided)
+        answers = store.first_seen(answers, source, reading.undecided)
     outdated = len({_choice(answer) for answer in answers} - {_choice(answer) for answer in reading.answers})
     given = given_labels(run, sorted({answer.row for answer in answers}))
     decisions, disagreements = agree(answers, policy, given, run.class_names, source)
@@ -160,21 +160,21 @@ def _decide(run: RunDirectory, store: DecisionStore, reading: Reading, source: s
 
 
 def _read_server(
-    run: RunDirectory, place: Place, account: Account, decided: Iterable[int], progress: OnStep
+    run: RunDirectory, dataset: ServerDataset, account: Account, decided: Iterable[int], progress: OnStep
 ) -> Reading:
     """Read a server's answers; the rows ``decided`` before that it has without an answer are ``undecided``."""
-    tool = TOOLS[place.tool]
-    inside = f", workspace {place.workspace!r}" if place.workspace else ""
-    progress(Step(note=f"pulling {place.name!r} from {tool.title} at {place.url}{inside}"))
+    tool = TOOLS[dataset.tool]
+    inside = f", workspace {dataset.workspace!r}" if dataset.workspace else ""
+    progress(Step(note=f"pulling {dataset.name!r} from {tool.title} at {dataset.url}{inside}"))
     answers: list[Answer] = []
     with tool.connect(account, lambda why, time: progress(Step(note=waiting(why, time)))) as server:
         progress(Step())
-        for answer in server.answers(place, run):
+        for answer in server.answers(dataset, run):
             answers.append(answer)
             progress(Step(len(answers)))
         silent = set(decided) - {answer.row for answer in answers}
         rows = {record_id(run.data_fingerprint, row): row for row in sorted(silent)}
-        listed = server.listed(place, list(rows))
+        listed = server.listed(dataset, list(rows))
     return Reading(answers, 0, {(row, ""): now_text() for id, row in rows.items() if id in listed})
 
 
@@ -207,20 +207,20 @@ def _kind(files: Sequence[Path], source: str | None) -> str:
 
 
 def _where(
-    places: list[Place],
+    datasets: list[ServerDataset],
     source: str | None,
     name: str | None,
     url: str | None,
     api_key: str | None,
     workspace: str | None,
-) -> tuple[Place, Account]:
-    """Return where to pull from, and as whom: as given, completed with where rows were logged to last.
+) -> tuple[ServerDataset, Account]:
+    """Return where to pull from, and as whom: as given, completed with where rows were last sent.
 
     Raises:
         RunError: it is not known where to pull from, or there is no key.
     """
-    fitting = [place for place in places if source in (None, place.tool) and name in (None, place.name)]
-    known = next((place for place in fitting if url is None or _same(url, place)), None)
+    fitting = [dataset for dataset in datasets if source in (None, dataset.tool) and name in (None, dataset.name)]
+    known = next((dataset for dataset in fitting if url is None or _same(url, dataset)), None)
     latest = known or next(iter(fitting), None)
     tool = source or (latest.tool if latest else None)
     name = name or (latest.name if latest else None)
@@ -240,14 +240,14 @@ def _where(
             "one of the two that gets the key"
         )
     if known is not None:
-        if not _same(account.url, known):  # else it is kept, for it may have the password, which no place has
+        if not _same(account.url, known):  # else it is kept, for it may have the password, which no dataset has
             account = replace(account, url=known.url)
         account = replace(account, workspace=workspace or known.workspace)
-    return Place(tool, without_secrets(account.url), account.workspace, name), account
+    return ServerDataset(tool, without_secrets(account.url), account.workspace, name), account
 
 
-def _same(url: str, place: Place) -> bool:
-    return without_secrets(url).rstrip("/") == place.url
+def _same(url: str, dataset: ServerDataset) -> bool:
+    return without_secrets(url).rstrip("/") == dataset.url
 
 
 def _decided(store: DecisionStore, source: str) -> frozenset[int]:

@@ -22,7 +22,7 @@ from lossrank.review.decision import (
     Answer,
     ConflictError,
     Decision,
-    Place,
+    ServerDataset,
     now_text,
     utc_text,
 )
@@ -139,7 +139,7 @@ class DecisionStore:
                 self._db.execute("UPDATE decisions SET undone = 1 WHERE number = ?", (latest.number,))
             return latest
 
-    def first_said(
+    def first_seen(
         self, answers: Iterable[Answer], source: str, emptied: Mapping[tuple[int, str], str] | None = None
     ) -> list[Answer]:
         """Return each person's latest answer to each row, as old as when it first came, of a source that dates none.
@@ -216,7 +216,7 @@ class DecisionStore:
         )
         return [datetime.fromisoformat(decision.decided_at) for decision in found]
 
-    def add_place(self, place: Place) -> None:
+    def add_dataset(self, dataset: ServerDataset) -> None:
         """Remember that rows were logged to a place, the latest of all.
 
         Raises:
@@ -225,14 +225,14 @@ class DecisionStore:
         with self._writing():
             self._db.execute(
                 "INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?, ?)",
-                (place.tool, place.url, place.workspace or "", place.name, now_text()),
+                (dataset.tool, dataset.url, dataset.workspace or "", dataset.name, now_text()),
             )
 
-    def places(self) -> list[Place]:
+    def datasets(self) -> list[ServerDataset]:
         """Return where rows were logged to, the latest first."""
         with self._reporting():
             rows = self._db.execute("SELECT tool, url, workspace, name FROM places ORDER BY rowid DESC").fetchall()
-        return [Place(tool, url, workspace or None, name) for tool, url, workspace, name in rows]
+        return [ServerDataset(tool, url, workspace or None, name) for tool, url, workspace, name in rows]
 
     def _refuse(self, row: int, verdict: str, label: str | None) -> None:
         if not 0 <= row < self._run.num_rows:

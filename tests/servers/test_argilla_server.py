@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
 
-from lossrank.review.decision import TOGETHER, Place
+from lossrank.review.decision import TOGETHER, ServerDataset
 from lossrank.review.servers.argilla.server import Argilla2Server, connect
 from lossrank.review.servers.server import Account, Form
 from scorer import ModelBundle, RunDirectory, ScoreOptions, join_source, rank, score_dataset
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.servers, on("argilla")]
 Lossrank = Callable[..., Result]
 
 
-def connected(argilla: Argilla, name: str, form: Form) -> tuple[Argilla2Server, Place]:
+def connected(argilla: Argilla, name: str, form: Form) -> tuple[Argilla2Server, ServerDataset]:
     server = connect(Account(argilla.url, KEY), lambda reason, seconds: None)
     assert isinstance(server, Argilla2Server)
     return server, server.open(name, form)

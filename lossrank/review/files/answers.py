@@ -20,7 +20,7 @@ class FileError(RunError):
 
 
 @dataclass(frozen=True)
-class Said:
+class FileAnswer:
     """One person's word on one row, and where in the file it is, such as ``line 7``.
 
     ``given`` is the label that the file shows for the row, as far as it does; ``several`` is as of ``Answer``.
@@ -44,7 +44,7 @@ def words(run: RunDirectory) -> str:
     return f"{', '.join(run.class_names)}, {KEEP} or {DISCARD}"
 
 
-def answered(path: Path, said: Iterable[Said], run: RunDirectory, *, strict: bool = True) -> list[Answer]:
+def to_answers(path: Path, said: Iterable[FileAnswer], run: RunDirectory, *, strict: bool = True) -> list[Answer]:
     """Return people's words as answers, given when the file was last written; upper and lower case are one.
 
     Without ``strict`` a word that means nothing, or several things, stays the answer's label.
@@ -76,7 +76,7 @@ def answered(path: Path, said: Iterable[Said], run: RunDirectory, *, strict: boo
     return answers
 
 
-def _label(path: Path, said: Said, run: RunDirectory, given: str | None) -> str | None:
+def _label(path: Path, said: FileAnswer, run: RunDirectory, given: str | None) -> str | None:
     if (name := class_named(said.word, run.class_names)) is not None:
         return name
     if said.word.casefold() == DISCARD:

@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lossrank.review.decision import Reading
-from lossrank.review.files.answers import FileError, Said, answered, words, written_at
-from lossrank.review.flat_record import PAIR, RECORD_ID, TEXT, flat, screen, texts
+from lossrank.review.files.answers import FileAnswer, FileError, to_answers, words, written_at
+from lossrank.review.flat_record import PAIR, RECORD_ID, TEXT, accept, flat, texts
 from lossrank.review.records import ReviewRecord, row_of
 from lossrank.review.servers.server import Form
 from scorer import RunDirectory
 from scorer.files import write_atomically
 
-__all__ = ["advice", "read", "screen", "write"]
+__all__ = ["accept", "advice", "read", "write"]
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")  # noqa: RUF001  # wide ones too
 _LONGEST = 32_000  # characters of a cell: Excel breaks one of more than 32,767 in two
@@ -67,10 +67,10 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
         if row is None:
             foreign += 1
         elif word:
-            said.append(Said(row, word, who, f"line {number}", _plain(cells.get("given", "").strip())))
+            said.append(FileAnswer(row, word, who, f"line {number}", _plain(cells.get("given", "").strip())))
         else:
             undecided.add((row, who))
-    return Reading(answered(path, said, run), foreign, dict.fromkeys(undecided, written_at(path)))
+    return Reading(to_answers(path, said, run), foreign, dict.fromkeys(undecided, written_at(path)))
 
 
 def _rows(path: Path, run: RunDirectory) -> Iterator[tuple[int, dict[str, str]]]:

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from lossrank.review import flat_record as flat
 from lossrank.review.decision import Reading
-from lossrank.review.files.answers import DISCARD, FileError, Said, answered, written_at
+from lossrank.review.files.answers import DISCARD, FileAnswer, FileError, to_answers, written_at
 from lossrank.review.files.jsonl import read_lines, write_lines
 from lossrank.review.records import Refusal, ReviewRecord, parted, row_of
 from lossrank.review.servers.server import Form
@@ -17,9 +17,9 @@ from scorer import RunDirectory
 _EVERYBODY = "all"  # the name of the only file of a project whose members share their labels
 
 
-def screen(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
+def accept(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
     """Part the records that doccano can take from those it would refuse, with the reason."""
-    fit, refused = flat.screen(records)
+    fit, refused = flat.accept(records)
     taken, empty = parted(fit, lambda record: None if _text(record) else "the text is empty")
     return taken, [*refused, *empty]
 
@@ -49,7 +49,7 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
     Raises:
         FileError: a line can't be read; the message has its number.
     """
-    said: list[Said] = []
+    said: list[FileAnswer] = []
     undecided: set[tuple[int, str]] = set()
     foreign = 0
     try:
@@ -67,12 +67,14 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
                 if row is None:
                     foreign += 1
                 elif labels:
-                    said.append(Said(row, ", ".join(labels), who, f"{where}line {number}", several=len(labels) > 1))
+                    said.append(
+                        FileAnswer(row, ", ".join(labels), who, f"{where}line {number}", several=len(labels) > 1)
+                    )
                 else:
                     undecided.add((row, who))
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:  # so does zipfile
         raise FileError(f"{path} is no zip file as doccano writes it ({error}); export it again") from None
-    return Reading(answered(path, said, run, strict=False), foreign, dict.fromkeys(undecided, written_at(path)))
+    return Reading(to_answers(path, said, run, strict=False), foreign, dict.fromkeys(undecided, written_at(path)))
 
 
 def _files(path: Path) -> Iterator[tuple[str, IO[bytes]]]:

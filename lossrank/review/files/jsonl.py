@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from lossrank.review.decision import Reading
-from lossrank.review.files.answers import FileError, Said, answered, written_at
-from lossrank.review.flat_record import RECORD_ID, flat, screen, texts
+from lossrank.review.files.answers import FileAnswer, FileError, to_answers, written_at
+from lossrank.review.flat_record import RECORD_ID, accept, flat, texts
 from lossrank.review.records import ReviewRecord, row_of
 from lossrank.review.servers.server import Form
 from scorer import RunDirectory
 from scorer.files import write_atomically
 
-__all__ = ["advice", "read", "screen", "write"]
+__all__ = ["accept", "advice", "read", "write"]
 
 
 def write(path: Path, records: list[ReviewRecord]) -> None:
@@ -51,10 +51,10 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
             elif word.strip():
                 given = line.get("given")
                 shown = given if isinstance(given, str) else None
-                said.append(Said(row, word.strip(), who.strip() or annotator, f"line {number}", shown))
+                said.append(FileAnswer(row, word.strip(), who.strip() or annotator, f"line {number}", shown))
             else:
                 undecided.add((row, who.strip() or annotator))
-    return Reading(answered(path, said, run), foreign, dict.fromkeys(undecided, written_at(path)))
+    return Reading(to_answers(path, said, run), foreign, dict.fromkeys(undecided, written_at(path)))
 
 
 def write_lines(path: Path, objects: Iterable[dict[str, Any]]) -> None:

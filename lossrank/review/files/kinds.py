@@ -18,7 +18,7 @@ from scorer.run.protect import refuse_existing
 class FileFormat(Protocol):
     """What the module of a kind of file has; FileKind says what each function does."""
 
-    def screen(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]: ...
+    def accept(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]: ...
 
     def write(self, path: Path, records: list[ReviewRecord]) -> None: ...
 
@@ -35,9 +35,9 @@ class FileKind:
     endings: tuple[str, ...]
     dated: bool = False
 
-    def screen(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
+    def accept(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
         """Part the records that the file can hold from those that it can't, with the reason."""
-        return self.format.screen(records)
+        return self.format.accept(records)
 
     def write(self, path: Path, records: list[ReviewRecord], *, force: bool = False) -> None:
         """Write the records in order; the file is there whole or not at all.

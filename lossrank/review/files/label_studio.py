@@ -8,12 +8,12 @@ from lossrank.review.decision import Answer, Reading
 from lossrank.review.files.answers import FileError, written_at
 from lossrank.review.flat_record import RECORD_ID
 from lossrank.review.records import ReviewRecord, row_of
-from lossrank.review.servers.label_studio.record import answers, encode, label_config, screen
+from lossrank.review.servers.label_studio.record import accept, answers, encode, label_config
 from lossrank.review.servers.server import Form, ReviewError
 from scorer import RunDirectory
 from scorer.files import write_atomically
 
-__all__ = ["advice", "read", "screen", "write"]
+__all__ = ["accept", "advice", "read", "write"]
 
 
 def write(path: Path, records: list[ReviewRecord]) -> None:

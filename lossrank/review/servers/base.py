@@ -5,7 +5,7 @@ from functools import partial
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from lossrank.review.decision import Place
+from lossrank.review.decision import ServerDataset
 from lossrank.review.servers.http import ReviewClient
 
 Api = TypeVar("Api", bound=ReviewClient)
@@ -33,13 +33,13 @@ class BaseServer(Generic[Api]):
     ) -> None:
         self._api.__exit__(kind, error, trace)
 
-    def listed(self, place: Place, ids: Sequence[str]) -> set[str]:
+    def listed(self, dataset: ServerDataset, ids: Sequence[str]) -> set[str]:
         found: set[str] = set()
         for start in range(0, len(ids), _ASKED):
-            step = partial(self._api.existing_ids, self._dataset(place), list(ids[start : start + _ASKED]))
+            step = partial(self._api.existing_ids, self._client_name(dataset), list(ids[start : start + _ASKED]))
             found |= self._api.persist(step)
         return found
 
-    def _dataset(self, place: Place) -> str:
+    def _client_name(self, dataset: ServerDataset) -> str:
         """Return what the client calls the open data set."""
-        return place.name
+        return dataset.name

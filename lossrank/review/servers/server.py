@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from lossrank.review.decision import Answer, Place
+from lossrank.review.decision import Answer, ServerDataset
 from lossrank.review.records import Refusal, ReviewRecord
 from scorer import LossrankError, RunDirectory, RunError
 
@@ -71,19 +71,19 @@ class Server(Protocol):
         """Pass a data set name that the tool takes, without asking the server."""
         ...
 
-    def screen(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
+    def accept(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
         """Part the records that the tool can take from those it would refuse, with the reason."""
         ...
 
-    def open(self, name: str, form: Form) -> Place:
+    def open(self, name: str, form: Form) -> ServerDataset:
         """Check the key and the workspace, and make the data set where it is missing; return where it is."""
         ...
 
-    def sending(self, place: Place, chunk_size: int, refused: Iterable[Refusal]) -> Sending:
+    def sending(self, dataset: ServerDataset, chunk_size: int, refused: Iterable[Refusal]) -> Sending:
         """Begin to log; ``refused`` are those that were refused before any request."""
         ...
 
-    def page(self, place: Place) -> str:
+    def page(self, dataset: ServerDataset) -> str:
         """Return the address at which a person reviews."""
         ...
 
@@ -91,11 +91,11 @@ class Server(Protocol):
         """Say in one line how a person sees the worst by a measure first."""
         ...
 
-    def answers(self, place: Place, run: RunDirectory) -> Iterator[Answer]:
+    def answers(self, dataset: ServerDataset, run: RunDirectory) -> Iterator[Answer]:
         """Yield what people said of the rows of the run's data; other records are passed over."""
         ...
 
-    def listed(self, place: Place, ids: Sequence[str]) -> set[str]:
+    def listed(self, dataset: ServerDataset, ids: Sequence[str]) -> set[str]:
         """Return which of some record ids the data set has, once its ``answers`` were read."""
         ...
 

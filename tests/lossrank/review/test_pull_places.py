@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from lossrank.review.decision import Place
+from lossrank.review.decision import ServerDataset
 from lossrank.review.servers.server import ReviewError
 from lossrank.review.store import DecisionStore
 from scorer import RunDirectory
@@ -72,7 +72,7 @@ def test_the_password_of_the_address_is_used_and_never_kept(
     monkeypatch.setenv("RUBRIX_API_URL", "http://someone:pass-word@rubrix.test:6900")
     lossrank("log", fresh.path, "--name", "d", "--top", 1)
     with DecisionStore(fresh) as store:
-        assert store.places() == [Place("rubrix", URL, "rubrix", "d")]
+        assert store.datasets() == [ServerDataset("rubrix", URL, "rubrix", "d")]
     server.requests.clear()
     assert lossrank("pull", fresh.path).exit_code == 0
     assert server.requests[0].headers["Authorization"].startswith("Basic ")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lossrank.review.files.kinds import FILES
 from lossrank.review.records import Refusal, build_records
-from lossrank.review.servers.rubrix.record import agent_name, encode, record_body, screen
+from lossrank.review.servers.rubrix.record import accept, agent_name, encode, record_body
 from lossrank.review.servers.server import Form
 from scorer import RankedRow, RunError
 from tests.support.facts import facts
@@ -183,12 +183,12 @@ def test_agents_are_names_not_paths(name: str, agent: str) -> None:
 )
 def test_what_rubrix_would_refuse_is_not_sent(changes: dict[str, Any], reason: str) -> None:
     good = make_record(1)
-    assert screen([make_record(3, **changes), good]) == ([good], [Refusal(3, reason)])
+    assert accept([make_record(3, **changes), good]) == ([good], [Refusal(3, reason)])
 
 
 def test_the_longest_label_and_a_rounded_probability_pass() -> None:
     record = make_record(1, given="g" * 128, predicted=("p" * 128, 1.0005))
-    assert screen([record]) == ([record], [])
+    assert accept([record]) == ([record], [])
     assert record_body(record)["prediction"]["labels"][0]["score"] == 1.0
 
 

@@ -20,7 +20,7 @@ from lossrank.review.decision import (
     RELABELLED,
     ConflictError,
     Decision,
-    Place,
+    ServerDataset,
     now_text,
     utc_text,
 )
@@ -214,12 +214,12 @@ def test_undo_takes_back_only_the_decision_that_was_seen_to_be_the_last(fresh: R
 
 
 def test_places_are_remembered_the_latest_first(fresh: RunDirectory) -> None:
-    one = Place("rubrix", "http://localhost:6900", None, "news")
-    other = Place("argilla", "http://localhost:6901", "team", "news")
+    one = ServerDataset("rubrix", "http://localhost:6900", None, "news")
+    other = ServerDataset("argilla", "http://localhost:6901", "team", "news")
     with DecisionStore(fresh) as store:
-        store.add_place(one)
-        store.add_place(other)
-        assert store.places() == [other, one]
-        store.add_place(one)
+        store.add_dataset(one)
+        store.add_dataset(other)
+        assert store.datasets() == [other, one]
+        store.add_dataset(one)
     with DecisionStore(fresh) as store:
-        assert store.places() == [one, other]
+        assert store.datasets() == [one, other]

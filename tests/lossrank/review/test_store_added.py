@@ -125,17 +125,17 @@ def test_of_people_who_answered_only_the_own_answers_take_a_decision_back(fresh:
 def test_an_undated_answer_is_as_old_as_when_it_first_came(fresh: RunDirectory) -> None:
     first, second, third = (f"2020-01-0{day}" for day in (1, 2, 3))
     with DecisionStore(fresh) as store:
-        assert store.first_said([Answer(5, "ana", "World", second)], "csv") == [Answer(5, "ana", "World", second)]
+        assert store.first_seen([Answer(5, "ana", "World", second)], "csv") == [Answer(5, "ana", "World", second)]
         again = [Answer(5, "ana", "World", third), Answer(5, "ben", "World", third), Answer(6, "ana", "World", third)]
-        assert store.first_said(again, "csv") == [replace(again[0], answered_at=second), *again[1:]]
-        assert store.first_said(again[:1], "jsonl") == again[:1]
+        assert store.first_seen(again, "csv") == [replace(again[0], answered_at=second), *again[1:]]
+        assert store.first_seen(again[:1], "jsonl") == again[:1]
         older = [Answer(5, "ana", "Sports", first)]  # in a copy that was saved before
-        assert store.first_said(older, "csv") == [Answer(5, "ana", "World", second)]
-        assert store.first_said(again[:1], "csv") == [replace(again[0], answered_at=second)]
+        assert store.first_seen(older, "csv") == [Answer(5, "ana", "World", second)]
+        assert store.first_seen(again[:1], "csv") == [replace(again[0], answered_at=second)]
         newer = [Answer(5, "ana", None, third)]
-        assert store.first_said(newer, "csv") == newer
-        assert store.first_said([replace(newer[0], answered_at=first)], "csv", {(5, "ana"): third}) == newer
-        assert store.first_said(again[:1], "csv") == again[:1]
+        assert store.first_seen(newer, "csv") == newer
+        assert store.first_seen([replace(newer[0], answered_at=first)], "csv", {(5, "ana"): third}) == newer
+        assert store.first_seen(again[:1], "csv") == again[:1]
 
 
 def test_a_name_that_is_no_text_is_refused_and_nothing_is_stored(fresh: RunDirectory) -> None:
@@ -144,5 +144,5 @@ def test_a_name_that_is_no_text_is_refused_and_nothing_is_stored(fresh: RunDirec
         with pytest.raises(RunError, match=said):
             store.add([elsewhere(6, "2020-01-01"), replace(elsewhere(5, "2020-01-01"), annotator="\ud800")])
         with pytest.raises(RunError, match=said):
-            store.first_said([Answer(5, "\ud800", None, "2020-01-01")], "csv")
+            store.first_seen([Answer(5, "\ud800", None, "2020-01-01")], "csv")
         assert store.current() == {}

@@ -13,7 +13,7 @@ import httpx
 from lossrank.review.servers.argilla.form import check, lacking, settings_of
 from lossrank.review.servers.argilla.sdk import import_sdk, quiet, response_of
 from lossrank.review.servers.http import FIRST_WAIT, Fault, Refused, ReviewClient, Unavailable, broken, storing
-from lossrank.review.servers.rubrix.responses import Product, raise_for_answer, raise_for_bulk
+from lossrank.review.servers.rubrix.responses import Product, raise_for_bulk, raise_for_response
 from lossrank.review.servers.server import Form, ReviewError
 
 MAX_BULK = 500  # records that the server takes at once
@@ -231,7 +231,7 @@ class ArgillaApi(ReviewClient):
 
     def _broken_off(self, response: httpx.Response) -> ReviewError | Unavailable:
         try:
-            raise_for_answer(response, self._product)
+            raise_for_response(response, self._product)
         except ReviewError as error:
             return ReviewError(f"{self.title} at {self.url}: {self._safe(error)}")
         except Unavailable as error:

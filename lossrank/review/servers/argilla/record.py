@@ -43,7 +43,7 @@ def encode(record: ReviewRecord) -> bytes:
     return json.dumps(record_body(record), ensure_ascii=False, allow_nan=False).encode()
 
 
-def screen(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
+def accept(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
     """Part the records that Argilla can take from those it would refuse, with the reason."""
     return parted(records, _problem)
 

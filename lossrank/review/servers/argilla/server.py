@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-from lossrank.review.decision import Answer, Place
+from lossrank.review.decision import Answer, ServerDataset
 from lossrank.review.records import Refusal, ReviewRecord
 from lossrank.review.servers.argilla.api import MAX_BULK, ArgillaApi
-from lossrank.review.servers.argilla.record import MAX_NAME, answers, encode, screen
+from lossrank.review.servers.argilla.record import MAX_NAME, accept, answers, encode
 from lossrank.review.servers.base import SORT, BaseServer
 from lossrank.review.servers.bulk import ChunkedLog
 from lossrank.review.servers.rubrix.api import RubrixApi
@@ -23,23 +23,23 @@ class Argilla2Server(BaseServer[ArgillaApi]):
                 f"Argilla takes no data set name {name!r}: 1 to {MAX_NAME} characters, none a control character"
             )
 
-    def screen(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
-        return screen(records)
+    def accept(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
+        return accept(records)
 
-    def open(self, name: str, form: Form) -> Place:
-        return Place("argilla", self._api.url, self._api.open_dataset(name, form), name)
+    def open(self, name: str, form: Form) -> ServerDataset:
+        return ServerDataset("argilla", self._api.url, self._api.open_dataset(name, form), name)
 
-    def sending(self, place: Place, chunk_size: int, refused: Iterable[Refusal]) -> ChunkedLog:
-        return ChunkedLog(self._api, place.name, encode, min(chunk_size, MAX_BULK), refused)
+    def sending(self, dataset: ServerDataset, chunk_size: int, refused: Iterable[Refusal]) -> ChunkedLog:
+        return ChunkedLog(self._api, dataset.name, encode, min(chunk_size, MAX_BULK), refused)
 
-    def page(self, place: Place) -> str:
-        return f"{place.url}/dataset/{self._api.dataset_id}/annotation-mode"
+    def page(self, dataset: ServerDataset) -> str:
+        return f"{dataset.url}/dataset/{self._api.dataset_id}/annotation-mode"
 
     def sort_hint(self, by: str) -> str:
         return f"Sort, Metadata, {SORT[by]}"
 
-    def answers(self, place: Place, run: RunDirectory) -> Iterator[Answer]:
-        self._api.open_dataset(place.name, None)
+    def answers(self, dataset: ServerDataset, run: RunDirectory) -> Iterator[Answer]:
+        self._api.open_dataset(dataset.name, None)
         names = self._api.users()
         for record in self._api.answered():
             try:

@@ -58,9 +58,9 @@ def encode(record: ReviewRecord) -> bytes:
     return json.dumps(task(record), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
-def screen(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
+def accept(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
     """Part the records that Label Studio can take from those it would refuse, with the reason."""
-    return flat.screen(records)
+    return flat.accept(records)
 
 
 def answers(task: Mapping[str, Any], fingerprint: str, names: Mapping[int, str]) -> list[Answer] | None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 
-from lossrank.review.decision import Answer, Place
+from lossrank.review.decision import Answer, ServerDataset
 from lossrank.review.records import Refusal, ReviewRecord
 from lossrank.review.servers.base import SORT, BaseServer
 from lossrank.review.servers.bulk import ChunkedLog
 from lossrank.review.servers.label_studio.api import LabelStudioApi
-from lossrank.review.servers.label_studio.record import answers, encode, screen
+from lossrank.review.servers.label_studio.record import accept, answers, encode
 from lossrank.review.servers.server import Account, Form, OnWait, ReviewError
 from scorer import RunDirectory
 
@@ -23,29 +23,29 @@ class LabelStudioServer(BaseServer[LabelStudioApi]):
         if not 3 <= len(name) <= 50 or name != name.strip() or not name.isprintable():
             raise ReviewError(f"Label Studio takes no project title {name!r}: 3 to 50 characters, no space at its ends")
 
-    def screen(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
-        return screen(records)
+    def accept(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
+        return accept(records)
 
-    def open(self, name: str, form: Form) -> Place:
+    def open(self, name: str, form: Form) -> ServerDataset:
         self._project = self._api.open_project(name, form)
-        return Place("label-studio", self._api.url, None, name)
+        return ServerDataset("label-studio", self._api.url, None, name)
 
-    def sending(self, place: Place, chunk_size: int, refused: Iterable[Refusal]) -> ChunkedLog:
-        return ChunkedLog(self._api, self._dataset(place), encode, chunk_size, refused)
+    def sending(self, dataset: ServerDataset, chunk_size: int, refused: Iterable[Refusal]) -> ChunkedLog:
+        return ChunkedLog(self._api, self._client_name(dataset), encode, chunk_size, refused)
 
-    def page(self, place: Place) -> str:
-        return f"{place.url}/projects/{self._project}/data"
+    def page(self, dataset: ServerDataset) -> str:
+        return f"{dataset.url}/projects/{self._project}/data"
 
     def sort_hint(self, by: str) -> str:
         return f"Order by {SORT[by]}, then Label Tasks As Displayed"
 
-    def answers(self, place: Place, run: RunDirectory) -> Iterator[Answer]:
-        self._project = self._api.open_project(place.name, None)
+    def answers(self, dataset: ServerDataset, run: RunDirectory) -> Iterator[Answer]:
+        self._project = self._api.open_project(dataset.name, None)
         names = self._api.users()
         for task in self._api.annotated(self._project):
             yield from answers(task, run.data_fingerprint, names) or ()
 
-    def _dataset(self, place: Place) -> str:
+    def _client_name(self, dataset: ServerDataset) -> str:
         return str(self._project)
 
 

@@ -16,8 +16,8 @@ from lossrank.review.servers.rubrix.responses import (
     Product,
     detail_in,
     object_in,
-    raise_for_answer,
     raise_for_bulk,
+    raise_for_response,
     reason_in,
 )
 from lossrank.review.servers.server import TOOLS, ReviewError
@@ -236,7 +236,7 @@ class RubrixApi(ReviewClient):
 
     def _good(self, response: httpx.Response) -> httpx.Response:
         try:
-            raise_for_answer(response, self._product)
+            raise_for_response(response, self._product)
         except ReviewError as error:
             raise ReviewError(f"{self.title} at {self.url}: {self._safe(error)}") from None
         return response

@@ -43,7 +43,7 @@ def encode(record: ReviewRecord) -> bytes:
     return body.encode("utf-8")
 
 
-def screen(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
+def accept(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
     """Part the records that Rubrix can take from those it would refuse, with the reason."""
     return parted(records, _problem)
 

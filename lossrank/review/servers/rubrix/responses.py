@@ -72,7 +72,7 @@ def reason_in(content: bytes) -> str:
     return one_line(_POSITION.sub("", text))
 
 
-def raise_for_answer(response: httpx.Response, product: Product) -> None:
+def raise_for_response(response: httpx.Response, product: Product) -> None:
     """Pass a good answer; the caller has dealt with the statuses that mean something special to it.
 
     Raises:

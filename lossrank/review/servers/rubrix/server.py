@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 
-from lossrank.review.decision import Answer, Place
+from lossrank.review.decision import Answer, ServerDataset
 from lossrank.review.records import Refusal, ReviewRecord
 from lossrank.review.servers.base import SORT, BaseServer
 from lossrank.review.servers.bulk import ChunkedLog
 from lossrank.review.servers.rubrix.api import RubrixApi, check_name
-from lossrank.review.servers.rubrix.record import answer, encode, screen
+from lossrank.review.servers.rubrix.record import accept, answer, encode
 from lossrank.review.servers.server import Account, Form, OnWait, ReviewError
 from scorer import RunDirectory
 
@@ -22,24 +22,24 @@ class RubrixServer(BaseServer[RubrixApi]):
     def check_name(self, name: str) -> None:
         check_name(name)
 
-    def screen(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
-        return screen(records)
+    def accept(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
+        return accept(records)
 
-    def open(self, name: str, form: Form) -> Place:
-        return Place(self._tool, self._api.url, self._api.open_dataset(name), name)
+    def open(self, name: str, form: Form) -> ServerDataset:
+        return ServerDataset(self._tool, self._api.url, self._api.open_dataset(name), name)
 
-    def sending(self, place: Place, chunk_size: int, refused: Iterable[Refusal]) -> ChunkedLog:
-        return ChunkedLog(self._api, place.name, encode, chunk_size, refused)
+    def sending(self, dataset: ServerDataset, chunk_size: int, refused: Iterable[Refusal]) -> ChunkedLog:
+        return ChunkedLog(self._api, dataset.name, encode, chunk_size, refused)
 
-    def page(self, place: Place) -> str:
-        return f"{place.url}/datasets/{place.workspace}/{place.name}"
+    def page(self, dataset: ServerDataset) -> str:
+        return f"{dataset.url}/datasets/{dataset.workspace}/{dataset.name}"
 
     def sort_hint(self, by: str) -> str:
         return f"Sort, Metadata.{SORT[by]}"
 
-    def answers(self, place: Place, run: RunDirectory) -> Iterator[Answer]:
-        self._api.open_dataset(place.name, make=False)
-        for record in self._api.reviewed(place.name):
+    def answers(self, dataset: ServerDataset, run: RunDirectory) -> Iterator[Answer]:
+        self._api.open_dataset(dataset.name, make=False)
+        for record in self._api.reviewed(dataset.name):
             try:
                 said = answer(record, run.data_fingerprint, run.data_name)
             except ValueError as error:

@@ -83,7 +83,7 @@ def test_a_row_that_the_data_does_not_have_is_refused(case: Case, lossrank: Loss
 
 def test_a_text_that_no_utf8_holds_is_refused() -> None:
     for kind in FILES.values():
-        taken, refused = kind.screen([make_record(1), make_record(2, inputs={"text": "\ud800"})])
+        taken, refused = kind.accept([make_record(1), make_record(2, inputs={"text": "\ud800"})])
         assert [one.row for one in taken] == [1]
         assert [(one.row, one.reason) for one in refused] == [(2, "the text can't be written as UTF-8")]
 
@@ -220,7 +220,7 @@ def test_files_that_are_not_doccanos(case: Case, lossrank: Lossrank) -> None:
 
 def test_what_doccano_can_not_take_is_refused_and_nothing_is_missing(tmp_path: Path) -> None:
     pair = make_record(1, inputs={"premise": "p", "hypothesis": "h"}, given=None)
-    taken, refused = FILES["doccano"].screen([pair, make_record(2, inputs={"text": ""})])
+    taken, refused = FILES["doccano"].accept([pair, make_record(2, inputs={"text": ""})])
     assert (taken, [(one.row, one.reason) for one in refused]) == ([pair], [(2, "the text is empty")])
     FILES["doccano"].write(tmp_path / "a.jsonl", taken)
     (example,) = map(json.loads, (tmp_path / "a.jsonl").read_text().splitlines())

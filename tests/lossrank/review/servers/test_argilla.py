@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from lossrank.review.decision import Place
+from lossrank.review.decision import ServerDataset
 from lossrank.review.servers.argilla.server import connect
 from lossrank.review.servers.rubrix.api import RubrixApi
 from lossrank.review.servers.server import Account, Form, ReviewError
@@ -33,7 +33,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> FakeArgilla:
 def test_a_data_set_asks_for_one_class_and_has_what_is_sorted_and_filtered_by(server: FakeArgilla) -> None:
     made = client()
     place = made.open("AG News", Form(("World", "Sci/Tech"), ("text", "Antwort")))
-    assert place == Place("argilla", URL, "team", "AG News")
+    assert place == ServerDataset("argilla", URL, "team", "AG News")
     (dataset,) = server.datasets
     assert (dataset["name"], dataset["status"]) == ("AG News", "ready")
     assert [field["name"] for field in dataset["fields"]] == ["text", "Antwort"]

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from lossrank.review.decision import Place
-from lossrank.review.servers.argilla.record import agent_name, screen
+from lossrank.review.decision import ServerDataset
+from lossrank.review.servers.argilla.record import accept, agent_name
 from lossrank.review.servers.bulk import ChunkedLog
 from lossrank.review.servers.server import ReviewError
 from tests.support.facts import facts
@@ -20,7 +20,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> FakeArgilla:
 
 
 def log_all(count: int, chunk_size: int = 500) -> ChunkedLog:
-    sending = opened().sending(Place("argilla", URL, "team", "d"), chunk_size, [])
+    sending = opened().sending(ServerDataset("argilla", URL, "team", "d"), chunk_size, [])
     assert sum(sending.log([make_record(row) for row in range(count)])) == count
     return sending
 
@@ -88,7 +88,7 @@ def test_a_bulk_whose_answer_is_lost_is_not_sent_again(server: FakeArgilla) -> N
 
 
 def test_records_that_another_logs_meanwhile_are_left_as_they_are(server: FakeArgilla) -> None:
-    sending = opened().sending(Place("argilla", URL, "team", "d"), 5, [])
+    sending = opened().sending(ServerDataset("argilla", URL, "team", "d"), 5, [])
     done = sending.log([make_record(row) for row in range(10)])
     next(done)
     mine, server.records = server.records, []
@@ -127,7 +127,7 @@ def test_a_short_failure_costs_nothing_and_a_long_one_ends_it_with_one_line(serv
     made.open("d", FORM)
     made._api._max_wait = 0.05
     with pytest.raises(ReviewError, match=facts("Argilla", URL, "[Errno 111] Connection refused")):
-        list(made.sending(Place("argilla", URL, "team", "d"), 10, []).log([make_record(90)]))
+        list(made.sending(ServerDataset("argilla", URL, "team", "d"), 10, []).log([make_record(90)]))
 
 
 def test_what_argilla_would_refuse_is_named_before() -> None:
@@ -138,7 +138,7 @@ def test_what_argilla_would_refuse_is_named_before() -> None:
         make_record(4, inputs={"text": "\ud800"}),
         make_record(5, metadata={"loss": float("inf")}),
     ]
-    taken, refused = screen([good, *bad])
+    taken, refused = accept([good, *bad])
     assert taken == [good]
     assert [one.row for one in refused] == [2, 3, 4, 5]
 
