@@ -1,0 +1,190 @@
+"""apply(): write the data of a run with the labels that people decided on."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lossrank.errors import ArgumentError
+from lossrank.progress import OnStep, Step, unwatched
+from lossrank.publish.card import troubles
+from lossrank.publish.changes import changes_table
+from lossrank.publish.corrected import corrected_rows
+from lossrank.publish.destination import is_file_output, refuse_output
+from lossrank.publish.hub import push, refuse_push
+from lossrank.publish.save_to_disk import require_datasets
+from lossrank.publish.split import refuse_test_split, split_name
+from lossrank.publish.write import FORMATS, PARQUET, SAVED, write_file, write_folder
+from lossrank.review.decided_rows import decided_rows
+from lossrank.tables.write import check_output, write_table
+from scorer.data.reopen import reopen_source
+from scorer.data.source import Source
+from scorer.data.spec import Spec, spec_from
+from scorer.errors import RunError
+from scorer.files import put_back
+from scorer.run.directory import RunDirectory
+from scorer.run.protect import refuse_own_data, refuse_scores
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What was written of a run's ``rows``.
+
+    ``by_status`` counts the rows that people kept, relabelled, discarded and left unreviewed. ``moves`` are the
+    relabelled rows by given class (None without one), new class and count, the most frequent first; ``changed`` counts
+    the relabelled and discarded rows, which are in the file ``diff``. ``written`` rows are in ``output``, at ``url``
+    too where they were pushed. ``notes`` say what a user should know of the output, one line each.
+    """
+
+    run: str
+    rows: int
+    by_status: dict[str, int]
+    written: int = 0
+    output: str | None = None
+    diff: str | None = None
+    url: str | None = None
+    notes: list[str] = field(default_factory=list)
+    changed: int = 0
+    moves: list[tuple[str | None, str, int]] = field(default_factory=list)
+
+
+def apply(
+    run: RunDirectory | str | Path,
+    output: str | Path | None = None,
+    *,
+    format: str = PARQUET,
+    diff: str | Path | None = None,
+    with_texts: bool = False,
+    drop_discarded: bool = False,
+    reviewers: bool = False,
+    allow_test_split: bool = False,
+    push_to_hub: str | None = None,
+    private: bool = False,
+    data: str | Sequence[str] | None = None,
+    force: bool = False,
+    progress: OnStep = unwatched,
+) -> Applied:
+    """Write every row of a run's data, in its order and with all its columns, with the labels decided on.
+
+    Args:
+        run: a finished run with decisions, or its directory.
+        output: the .parquet file, or the folder in the hub's layout, to write.
+        format: what the folder holds: ``parquet``, or ``save_to_disk``, which needs `datasets`.
+        diff: a .csv, .jsonl or .parquet file to write with the changes alone, ``with_texts`` of their rows.
+        drop_discarded: leave discarded rows out.
+        reviewers: add columns with who gave each label, where and when.
+        allow_test_split: correct a test split too.
+        push_to_hub: the name ``OWNER/NAME`` on the hub to push the folder to, ``private`` or not.
+        data: where the scored data is now, if it has moved.
+        force: replace ``output``, ``diff`` and the split on the hub if they exist.
+        progress: called with each of the notes.
+
+    Raises:
+        ArgumentError: neither ``output`` nor ``diff`` was given, or arguments don't go together.
+        RunError: the run is not finished, nobody has decided anything, the data is a test split, or a place can't be
+            written to.
+        SourceError: the data is gone or has changed.
+    """
+    _refuse_mixture(output, format, diff, with_texts, push_to_hub, private)
+    output = None if output is None else Path(output)
+    diff = None if diff is None else Path(diff)
+    run = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
+    spec = spec_from(run.manifest["data"]["spec"])
+    split = split_name(spec)
+    notes: list[str] = []
+
+    def note(lines: Iterable[str]) -> None:
+        for line in lines:
+            notes.append(line)
+            progress(Step(note=line))
+
+    if output is not None:
+        if (left := put_back(output)) is not None:
+            note([f"{output} is back from {left.name}, where an apply that was killed had left it"])
+        refuse_output(output, split, force=force)
+    if diff is not None:
+        check_output(diff, force)
+        if output is not None and diff.resolve().is_relative_to(output.resolve()):
+            raise RunError(f"`diff` {diff} is inside `output` {output}; give the changes a file of their own")
+    decided = decided_rows(run)
+    if not allow_test_split:
+        refuse_test_split(spec)
+    if format == SAVED:
+        require_datasets("`format=save_to_disk`")
+    if push_to_hub is not None:
+        refuse_push(push_to_hub, private=private, force=force)
+    source = _reopened(run, spec, data, output, diff)
+    if not allow_test_split:
+        refuse_test_split(source.spec)
+    written, url = 0, None
+    if output is not None:
+        rows = corrected_rows(run, source, decided, drop_discarded=drop_discarded, reviewers=reviewers)
+        note(rows.notes)
+        if is_file_output(output):
+            write_file(rows, output)
+        else:
+            write_folder(rows, output, split, format)
+        written = rows.num_rows
+        note(troubles(rows))
+    if diff is not None:
+        write_table(changes_table(run, decided, source if with_texts else None), diff)
+    if output is not None and push_to_hub is not None:
+        url = push(output, push_to_hub, split, private=private)
+    return Applied(
+        run=str(run.path),
+        rows=run.num_rows,
+        by_status=decided.counts(run.num_rows),
+        written=written,
+        output=None if output is None else str(output),
+        diff=None if diff is None else str(diff),
+        url=url,
+        notes=notes,
+        changed=len(decided.changed),
+        moves=decided.moves(),
+    )
+
+
+def _reopened(
+    run: RunDirectory, spec: Spec, data: str | Sequence[str] | None, output: Path | None, diff: Path | None
+) -> Source:
+    """Open the scored data again, and check that nothing of it, nor a run's scores, is written over.
+
+    Raises:
+        RunError: ``output`` or ``diff`` is the data, in it, or among a run's scores.
+        SourceError: the data is gone or has changed.
+    """
+    source = reopen_source(spec, run.data_fingerprint, data or None)
+    moved = [data] if isinstance(data, str) else data or ()
+    files = [*moved, *(record.file for record in source.spec.files)]
+    for place in (output, diff):
+        if place is not None:
+            refuse_own_data(place, run, files, is_folder=place is output and not is_file_output(place))
+            refuse_scores(place)
+    return source
+
+
+def _refuse_mixture(
+    output: str | Path | None,
+    format: str,
+    diff: str | Path | None,
+    with_texts: bool,
+    push_to_hub: str | None,
+    private: bool,
+) -> None:
+    """Check that the arguments go together.
+
+    Raises:
+        ArgumentError: they don't.
+    """
+    if output is None and diff is None:
+        raise ArgumentError("give `output` for the corrected data set, `diff` for just the changes, or both")
+    if format not in FORMATS:
+        raise ArgumentError(f"`format` is {format!r}; it must be one of: {', '.join(FORMATS)}")
+    is_folder = output is not None and not is_file_output(Path(output))
+    if format == SAVED and not is_folder:
+        raise ArgumentError("`format=save_to_disk` writes a folder; give its name as `output`")
+    if push_to_hub is not None and not is_folder:
+        raise ArgumentError("`push_to_hub` pushes a folder, with its card; give its name as `output`")
+    if private and push_to_hub is None:
+        raise ArgumentError("`private=True` goes with `push_to_hub`")
+    if with_texts and diff is None:
+        raise ArgumentError("`with_texts=True` goes with `diff`")

@@ -1,0 +1,142 @@
+"""report(): what a run found, as one file to send to a colleague."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lossrank.errors import ArgumentError
+from lossrank.progress import OnStep, Step, unwatched
+from lossrank.report.document import Worst, report_document
+from lossrank.report.markdown import markdown
+from lossrank.review.store import read_decisions
+from lossrank.tables.ranking import precision_note
+from scorer.audit.rank import RankedRow, join_source, rank
+from scorer.files import write_atomically
+from scorer.run.directory import RunDirectory
+from scorer.run.health import run_health
+from scorer.run.protect import refuse_existing, refuse_own_data
+
+TOP = 100  # rows, unless given
+FORMATS = ("html", "md", "json")
+_ENDINGS = {".html": "html", ".htm": "html", ".md": "md", ".markdown": "md", ".json": "json"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report that was made: its ``content``, in ``output`` too if that was given, and the main numbers in it.
+
+    ``bytes`` is the size in UTF-8. Of the run's ``rows``, the report lists ``count``, the worst by the measure ``by``.
+    ``mean_loss`` is in nats, ``accuracy`` is the share 0..1 of the given labels that the model predicts; both are None
+    for a run without labels.
+    """
+
+    run: str
+    output: str | None
+    format: str
+    bytes: int
+    rows: int
+    mean_loss: float | None
+    accuracy: float | None
+    by: str
+    count: int
+    content: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything but the content."""
+        return {name: value for name, value in asdict(self).items() if name != "content"}
+
+
+def report(
+    run: RunDirectory | str | Path,
+    output: str | Path | None = None,
+    *,
+    format: str | None = None,
+    top: int | None = None,
+    by: str | None = None,
+    per_class: int | None = None,
+    pair: tuple[str, str] | str | None = None,
+    data: str | Sequence[str] | None = None,
+    no_texts: bool = False,
+    force: bool = False,
+    progress: OnStep = unwatched,
+) -> Report:
+    """Report a run's losses, confusions, classes, worst rows, decisions, and how it was scored.
+
+    Args:
+        run: a finished run, or its directory.
+        output: the file to write; without it, the report is only returned.
+        format: ``html``, ``md`` or ``json``; by default what the name of ``output`` ends in.
+        top, by, per_class, pair: which rows are listed, as ``scorer.rank`` takes them; ``top`` is 100 by default, and
+            ``by`` is loss, or entropy for a run without labels.
+        data: where the scored data is now, if it has moved.
+        no_texts: leave out everything of the data but row numbers and ids.
+        force: replace ``output`` if it exists.
+        progress: called with a note if some of the listed numbers are not exact.
+
+    Raises:
+        ArgumentError: ``format`` is missing or unknown.
+        RunError: the run is not finished, ``output`` can't be written, or there are no such rows.
+        SourceError: the data is gone or has changed.
+    """
+    output = None if output is None else Path(output)
+    format = _format(output, format)
+    if output is not None:
+        refuse_existing(output, force)
+    run = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
+    if output is not None:
+        refuse_own_data(output, run, [data] if isinstance(data, str) else data or ())
+    health = run_health(run)
+    by = by or ("loss" if health.scored else "entropy")
+    ranked: list[RankedRow] = []
+    if health.by_precision:  # without a row that has predictions there is nothing to rank
+        ranked = rank(run, top if top or per_class else TOP, by=by, per_class=per_class, pair=pair)
+    source = None if no_texts else join_source(run, ranked, data or None)
+    worst = Worst(ranked, source, by, per_class, pair if pair is None or isinstance(pair, str) else ":".join(pair))
+    content = _written(report_document(run, health, worst, read_decisions(run) or {}), format)
+    encoded = content.encode()
+    if output is not None:
+        write_atomically(output, lambda stream: stream.write(encoded))
+    if note := precision_note(run, ranked):
+        progress(Step(note=note))
+    return Report(
+        run=str(run.path),
+        output=None if output is None else str(output),
+        format=format,
+        bytes=len(encoded),
+        rows=health.rows,
+        mean_loss=health.mean_loss,
+        accuracy=health.accuracy,
+        by=by,
+        count=len(ranked),
+        content=content,
+    )
+
+
+def _format(output: Path | None, format: str | None) -> str:
+    """Return the format to write.
+
+    Raises:
+        ArgumentError: it was not given and can't be told from the name of ``output``, or is unknown.
+    """
+    if format is None and output is not None:
+        format = _ENDINGS.get(output.suffix.lower())
+        if format is None:
+            endings, formats = ", ".join(_ENDINGS), ", ".join(FORMATS)
+            raise ArgumentError(f"`output` {output} must end in {endings}; or give `format`, one of: {formats}")
+    if format is None:
+        raise ArgumentError(f"give `output`, whose name says the format, or `format`, one of: {', '.join(FORMATS)}")
+    if format not in FORMATS:
+        raise ArgumentError(f"`format` is {format!r}; it must be one of: {', '.join(FORMATS)}")
+    return format
+
+
+def _written(document: dict[str, object], format: str) -> str:
+    if format == "md":
+        return markdown(document)
+    if format == "json":
+        return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    from lossrank.report.html import html_page  # only here: the charts' library takes a moment to load
+
+    return html_page(document)
