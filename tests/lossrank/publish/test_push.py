@@ -4,27 +4,28 @@ import io
 import json
 import os
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click.testing
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from huggingface_hub import HfApi
 
 from lossrank.publish.card_merge import END, MARK, merged_card
 from lossrank.publish.destination import refuse_output
 from lossrank.publish.hub import push, refuse_push
 from scorer import ModelBundle, RunError, ScoreOptions, score_dataset
 from tests.support import ROOT
+from tests.support.commands import Lossrank, command_line
 from tests.support.facts import facts, tells
 from tests.support.fake_hub import TOKEN, FakeHub, Repo
 from tests.support.publishing import decide, with_features
 from tests.support.tiny import CLASSES
 
 NAME = "me/corrected"
+Apply = Callable[..., click.testing.Result]
 
 
 @pytest.fixture
@@ -43,26 +44,55 @@ def scored(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path_factory: pytest.Te
     return folder / "run"
 
 
-def apply(
-    hub: FakeHub, run: Path, out: Path, *arguments: str, token: str | None = TOKEN
-) -> subprocess.CompletedProcess[str]:
+def apply_in_a_process(hub: FakeHub, run: Path, out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own: the client reads the hub's address when it is imported."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(out.parent / "home"), "HF_HUB_DISABLE_XET": "1"}
-    if token is not None:
-        environment["HF_TOKEN"] = token
-    command = [sys.executable, "-c", "from cli.entry import main; main()", "apply", str(run), "-o", str(out)]
+    command = command_line("apply", run, "-o", out, *arguments)
     return subprocess.run(
-        [*command, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
+        command,
+        cwd=ROOT,
+        env=environment | {"HF_TOKEN": TOKEN},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
 
 
 @pytest.fixture
-def here(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The hub for this process, and a folder to push to it whose data are never reached."""
+def client(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process's client of the hub, as a new process would have it with the hub's address in HF_ENDPOINT."""
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    monkeypatch.setattr("lossrank.publish.hub._client", lambda: HfApi(endpoint=hub.url, token=TOKEN))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("datasets.config.HF_ENDPOINT", hub.url)
+    template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr("huggingface_hub.file_download.HUGGINGFACE_CO_URL_TEMPLATE", template)
+    for name, value in {
+        "ENDPOINT": hub.url,
+        "HF_HUB_CACHE": str(tmp_path / "cache"),
+        "HF_HUB_DISABLE_XET": True,
+    }.items():
+        monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
+
+
+@pytest.fixture
+def apply(client: None, lossrank: Lossrank, monkeypatch: pytest.MonkeyPatch) -> Callable[..., click.testing.Result]:
+    """Run the command in this process: ``apply(run, out, "--force", token=None)``."""
+
+    def applying(run: Path, out: Path, *arguments: str, token: str | None = TOKEN) -> click.testing.Result:
+        with monkeypatch.context() as patched:
+            if token is None:
+                patched.delenv("HF_TOKEN")
+            else:
+                patched.setenv("HF_TOKEN", token)
+            return lossrank("apply", run, "-o", out, *arguments)
+
+    return applying
+
+
+@pytest.fixture
+def here(client: None, tmp_path: Path) -> Path:
+    """A folder to push to the hub whose data are never reached."""
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "README.md").write_text(f"---\ntags: [lossrank]\n---\n\n{MARK}\n\n# Ours\n\n{END}\n")
     return tmp_path / "out"
@@ -77,7 +107,7 @@ def head(card: bytes) -> dict[str, object]:
 def test_the_card_goes_first_and_the_whole_data_set_follows(
     hub: FakeHub, scored: Path, rows: pa.Table, tmp_path: Path
 ) -> None:
-    done = apply(hub, scored, tmp_path / "out", "--push-to-hub", NAME, "--private", "--json")
+    done = apply_in_a_process(hub, scored, tmp_path / "out", "--push-to-hub", NAME, "--private", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["url"] == f"{hub.url}/datasets/{NAME}"
     repo = hub.repos[NAME]
@@ -98,9 +128,9 @@ def test_the_card_goes_first_and_the_whole_data_set_follows(
 
 
 def test_a_data_set_that_is_there_is_replaced_only_when_that_is_asked_and_its_other_splits_and_words_stay(
-    hub: FakeHub, scored: Path, tmp_path: Path
+    hub: FakeHub, scored: Path, tmp_path: Path, apply: Apply
 ) -> None:
-    assert apply(hub, scored, tmp_path / "out", "--push-to-hub", NAME).returncode == 0
+    assert apply(scored, tmp_path / "out", "--push-to-hub", NAME).exit_code == 0
     repo = hub.repos[NAME]
     other = b"another split's"
     repo.files["data/dev-00000-of-00001.parquet"] = other
@@ -109,16 +139,16 @@ def test_a_data_set_that_is_there_is_replaced_only_when_that_is_asked_and_its_ot
     there |= {"license": "cc-by-4.0", "tags": ["news"]}
     repo.files["README.md"] = f"---\n{yaml.safe_dump(there)}---\n\nOlder words\n".encode()
     commits = len(repo.commits)
-    again = apply(hub, scored, tmp_path / "again", "--push-to-hub", NAME)
-    assert again.returncode == 1
+    again = apply(scored, tmp_path / "again", "--push-to-hub", NAME)
+    assert again.exit_code == 1
     (line,) = again.stderr.splitlines()
     assert tells(line, "Error", NAME, "--force")
     assert len(repo.commits) == commits
     assert not (tmp_path / "again").exists()
     with (tmp_path / "out" / "README.md").open("a") as local:
         local.write("Words of the folder\n")
-    forced = apply(hub, scored, tmp_path / "out", "--push-to-hub", NAME, "--force")
-    assert forced.returncode == 0, forced.stderr
+    forced = apply(scored, tmp_path / "out", "--push-to-hub", NAME, "--force")
+    assert forced.exit_code == 0, forced.stderr
     assert repo.files["data/dev-00000-of-00001.parquet"] == other
     card = repo.files["README.md"]
     splits = {each["split"] for each in head(card)["configs"][0]["data_files"]}  # type: ignore[index]
@@ -133,7 +163,7 @@ def test_a_data_set_that_is_there_is_replaced_only_when_that_is_asked_and_its_ot
 
 
 def test_what_stands_in_the_way_of_a_push_is_said_before_anything_is_written(
-    hub: FakeHub, scored: Path, tmp_path: Path
+    hub: FakeHub, scored: Path, tmp_path: Path, apply: Apply
 ) -> None:
     hub.repos["me/public"] = Repo()
     hub.repos["me/broken"] = Repo(files={"README.md": b"---\ntags: [news\n---\n"})
@@ -145,8 +175,8 @@ def test_what_stands_in_the_way_of_a_push_is_said_before_anything_is_written(
         (["--push-to-hub", "me/public", "--private", "--force"], TOKEN, ["me/public", "--private"]),
         (["--push-to-hub", "me/broken", "--force"], TOKEN, ["README.md", "me/broken"]),
     ):
-        done = apply(hub, scored, out, *arguments, token=token)
-        assert done.returncode == 1
+        done = apply(scored, out, *arguments, token=token)
+        assert done.exit_code == 1
         assert done.stderr.startswith("Error: ")
         assert tells(done.stderr, *named)
         assert "hf_wrong" not in done.stderr
@@ -156,25 +186,25 @@ def test_what_stands_in_the_way_of_a_push_is_said_before_anything_is_written(
 
 
 def test_a_push_that_fails_keeps_what_was_written_and_leaves_no_data_without_a_card(
-    hub: FakeHub, scored: Path, tmp_path: Path
+    hub: FakeHub, scored: Path, tmp_path: Path, apply: Apply
 ) -> None:
     hub.refuse = "/commit/"
-    done = apply(hub, scored, tmp_path / "out", "--push-to-hub", NAME)
-    assert done.returncode == 1
+    done = apply(scored, tmp_path / "out", "--push-to-hub", NAME)
+    assert done.exit_code == 1
     (line,) = done.stderr.splitlines()
     assert tells(line, "Error", NAME, tmp_path / "out", "--force")
     assert hub.repos[NAME].files == {}
     assert (tmp_path / "out" / "README.md").is_file()
     hub.refuse = "/info/lfs/"
-    assert apply(hub, scored, tmp_path / "out", "--push-to-hub", NAME, "--force").returncode == 1
+    assert apply(scored, tmp_path / "out", "--push-to-hub", NAME, "--force").exit_code == 1
     assert list(hub.repos[NAME].files) == ["README.md"]
     assert not [entry for entry in tmp_path.iterdir() if entry.name.startswith(".out")]
 
 
 @pytest.mark.parametrize("form", ["parquet", "save_to_disk"])
-def test_both_formats_can_be_pushed(hub: FakeHub, scored: Path, tmp_path: Path, form: str) -> None:
-    done = apply(hub, scored, tmp_path / "out", "--push-to-hub", NAME, "--format", form)
-    assert done.returncode == 0, done.stderr
+def test_both_formats_can_be_pushed(hub: FakeHub, scored: Path, tmp_path: Path, apply: Apply, form: str) -> None:
+    done = apply(scored, tmp_path / "out", "--push-to-hub", NAME, "--format", form)
+    assert done.exit_code == 0, done.stderr
     assert "data/train-00000-of-00001.parquet" in hub.repos[NAME].files
     assert done.stderr == ""
     refuse_output(tmp_path / "out", "train", force=True)
