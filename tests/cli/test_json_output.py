@@ -68,13 +68,6 @@ def test_export_in_json_and_in_a_log(lossrank: Lossrank, tmp_path: Path) -> None
     assert json_lines(log)[-1]["kind"] == "OutputError"
 
 
-def test_demo_in_json(lossrank: Lossrank, tmp_path: Path) -> None:
-    found = document(lossrank("demo", "-o", tmp_path / "run", "--top", 3, "--json"))
-    assert found["by_status"] == {"ok": 7600}
-    assert [row["rank"] for row in found["worst"]] == [1, 2, 3]
-    assert found["worst"][0]["source"]["text"]
-
-
 def test_an_error_leaves_stdout_empty(lossrank: Lossrank, tmp_path: Path) -> None:
     for command in ("rank", "status", "verify"):
         result = lossrank(command, tmp_path, "--json")
