@@ -70,6 +70,9 @@ def test_the_demos_data_are_the_published_rows(shared: Path) -> None:
         assert shipped[column].to_pylist() == published[column].to_pylist()
 
 
+SEEDS = (0, 1, 2, 3, 4)
+
+
 def flip(labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return labels of which 5% are changed to another class, and the rows that were."""
     random = np.random.default_rng(seed)
@@ -79,22 +82,22 @@ def flip(labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return flipped, rows
 
 
-@pytest.mark.parametrize("seeds", [(0, 1), pytest.param((0, 1, 2, 3, 4), marks=pytest.mark.soak)])
-def test_flipped_labels_come_out_on_top(tmp_path: Path, seeds: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("rows", "least"), [(2000, 0.68), pytest.param(7600, 0.64, marks=pytest.mark.soak)])
+def test_flipped_labels_come_out_on_top(tmp_path: Path, rows: int, least: float) -> None:
     """Each text stands there once for every seed, with that seed's label: of one window it is run once."""
-    data = pq.read_table(DATA)
-    flips = [flip(data["label"].to_numpy(), seed) for seed in seeds]
-    texts = data["text"].take(np.repeat(np.arange(len(data)), len(seeds)))
+    data = pq.read_table(DATA).slice(0, rows)
+    flips = [flip(data["label"].to_numpy(), seed) for seed in SEEDS]
+    texts = data["text"].take(np.repeat(np.arange(len(data)), len(SEEDS)))
     labels = np.stack([flipped for flipped, _ in flips], axis=1).ravel()
     score_dataset(BUNDLE, pa.table({"text": texts, "label": labels}), tmp_path / "run")
     places = np.array([row.row for row in rank(tmp_path / "run", len(labels))])
     assert len(places) == len(labels)
     recalls = []
-    for seed, (_, rows) in zip(seeds, flips, strict=True):
-        worst = set((places[places % len(seeds) == seed] // len(seeds))[: len(rows)].tolist())
-        recalls.append(len(worst & set(rows.tolist())) / len(rows))
+    for seed, (_, flipped) in zip(SEEDS, flips, strict=True):
+        worst = set((places[places % len(SEEDS) == seed] // len(SEEDS))[: len(flipped)].tolist())
+        recalls.append(len(worst & set(flipped.tolist())) / len(flipped))
     print(f"flipped rows found in the top as many: {[f'{recall:.1%}' for recall in recalls]}")
-    assert np.mean(recalls) >= 0.64
+    assert np.mean(recalls) >= least
 
 
 def test_the_wheel_carries_the_demo_and_its_terms_and_no_tests(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from scorer import ModelBundle, RankedRow, RunStats, rank
 from tests.support import ROOT
 from tests.support.commands import Lossrank, document, error_line, json_lines
 from tests.support.facts import tells
-from tests.support.tiny_models import build
 
 
 def test_every_command_has_json(lossrank: Lossrank) -> None:
@@ -49,23 +48,6 @@ def test_log_in_json(lossrank: Lossrank, run: Path, tmp_path: Path) -> None:
     file = tmp_path / "worst.jsonl"
     found = document(lossrank("log", run, "--to", "jsonl", "-o", file, "--top", 9, "--json"))
     assert (found["rows"], found["written"], found["refused"], found["output"]) == (9, 9, [], str(file))
-
-
-def test_export_in_json_and_in_a_log(lossrank: Lossrank, tmp_path: Path) -> None:
-    model = build("bert", tmp_path / "in" / "my-model")
-    log = tmp_path / "log.jsonl"
-    found = document(lossrank("export", model, tmp_path / "bundle", "--no-int8", "--json", "--log-file", log))
-    bundle = ModelBundle.load(tmp_path / "bundle")
-    assert set(ModelBundle.__dataclass_fields__) <= set(found)
-    assert (found["path"], found["sha256"]) == (str(tmp_path / "bundle"), bundle.sha256)
-    told = json_lines(log)
-    assert [line["event"] for line in told][:2] == ["start", "step"]
-    assert told[-1]["event"] == "end"
-    assert {"event": "step", "doing": "converting to ONNX"}.items() <= told[5].items()
-    refused = lossrank("export", model, tmp_path / "bundle", "--log-file", log, "--json")
-    assert refused.exit_code == 1
-    assert refused.stdout == ""
-    assert json_lines(log)[-1]["kind"] == "OutputError"
 
 
 def test_an_error_leaves_stdout_empty(lossrank: Lossrank, tmp_path: Path) -> None:

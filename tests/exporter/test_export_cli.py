@@ -8,6 +8,7 @@ import click.testing
 import pytest
 
 from scorer import ModelBundle
+from tests.support.commands import document, json_lines
 from tests.support.tiny_models import build, edit
 
 Lossrank = Callable[..., click.testing.Result]
@@ -134,3 +135,19 @@ def test_many_classes_are_cut_short(lossrank: Lossrank, tmp_path: Path) -> None:
     words = " ".join(result.stdout.split())
     assert "40: topic 0, topic 1," in words
     assert "topic 29 and 10 more" in words
+
+
+def test_export_in_json_and_in_a_log(lossrank: Lossrank, model: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    found = document(lossrank("export", model, tmp_path / "bundle", "--no-int8", "--json", "--log-file", log))
+    bundle = ModelBundle.load(tmp_path / "bundle")
+    assert set(ModelBundle.__dataclass_fields__) <= set(found)
+    assert (found["path"], found["sha256"]) == (str(tmp_path / "bundle"), bundle.sha256)
+    told = json_lines(log)
+    assert [line["event"] for line in told][:2] == ["start", "step"]
+    assert told[-1]["event"] == "end"
+    assert {"event": "step", "doing": "converting to ONNX"}.items() <= told[5].items()
+    refused = lossrank("export", model, tmp_path / "bundle", "--log-file", log, "--json")
+    assert refused.exit_code == 1
+    assert refused.stdout == ""
+    assert json_lines(log)[-1]["kind"] == "OutputError"
