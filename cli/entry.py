@@ -33,7 +33,7 @@ def main() -> None:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         from cli.main import run
 
-        run()
+        run(prog_name="lossrank")
     except KeyboardInterrupt as error:  # while Python was importing
         ignore_signals()
         print("Stopped.", file=sys.stderr)

@@ -6,22 +6,15 @@ from typing import Any
 import click
 from rich.table import Table
 
-from cli.commands.score import score
 from cli.console import safe, stdout
 from cli.options import json_option
 from cli.output import print_json
+from cli.settings import setting_options, settings_of
 from cli.text import printable
-from scorer import ScoreOptions
 from scorer.bench.bench import ROWS, BenchResult
 from scorer.bench.bench import bench as bench_rows
-from scorer.data.labels import read_label_map
 from scorer.text import duration
 
-# The options that `score` has too: the same words mean the same.
-_OF_SCORE = (
-    "text_column", "text_pair_column", "label_column", "label_map", "config", "split", "streaming", "device", "threads",
-    "precision", "screen_top", "max_tokens", "long_text", "batch_tokens", "window_rows",
-)  # fmt: skip
 _ROOFLINE = "2 x weights x tokens / (seconds x peak); past 100% is possible, as lossrank leaves out work"
 
 
@@ -31,18 +24,9 @@ _ROOFLINE = "2 x weights x tokens / (seconds x peak); past 100% is possible, as 
 @click.option(
     "--rows", type=click.IntRange(min=1), default=ROWS, show_default=True, help="Rows to draw from DATA, at random."
 )
+@setting_options(without=("id_column", "shard_rows", "on_error"))
 @json_option
-def bench(
-    bundle: Path,
-    data: tuple[str, ...],
-    rows: int,
-    as_json: bool,
-    label_map: Path | None,
-    config: str | None,
-    split: str | None,
-    streaming: bool,
-    **options: Any,
-) -> None:
+def bench(bundle: Path, data: tuple[str, ...], rows: int, as_json: bool, **settings: Any) -> None:
     """Measure how fast this machine scores rows of DATA with the model in BUNDLE, and how fast it could.
 
     Scores a random sample as `lossrank score` would and keeps nothing of it. The share of the fp32 roofline is the
@@ -57,23 +41,12 @@ def bench(
       lossrank bench bundle reviews.parquet --threads 1 --json > bench.json
       lossrank bench bundle reviews.parquet --rows 5000 --precision screen --screen-top 50
     """
-    result = bench_rows(
-        bundle,
-        data,
-        ScoreOptions(label_map=None if label_map is None else read_label_map(label_map), **options),
-        config=config,
-        split=split,
-        streaming=streaming,
-        rows=rows,
-        progress=_say,
-    )
+    options, reading = settings_of(settings)
+    result = bench_rows(bundle, data, options, rows=rows, progress=_say, **reading)
     if as_json:
         print_json(result.as_dict())
     else:
         print_result(result)
-
-
-bench.params.extend(param for param in score.params if param.name in _OF_SCORE)
 
 
 def _say(doing: str) -> None:

@@ -32,7 +32,6 @@ _NEXT = (
 @click.option(
     "-o",
     "--output",
-    "run",
     type=click.Path(path_type=Path),
     default=Path("lossrank-demo"),
     show_default=True,
@@ -41,7 +40,7 @@ _NEXT = (
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="How many rows to show.")
 @click.option("--overwrite", is_flag=True, help="Score anew even if the run is there.")
 @json_option
-def demo(run: Path, top: int, overwrite: bool, as_json: bool) -> None:
+def demo(output: Path, top: int, overwrite: bool, as_json: bool) -> None:
     """Find wrong labels in a real news data set, right now.
 
     Scores the test split of AG News with a small classifier, both of which are part of lossrank: no network, a few
@@ -53,14 +52,14 @@ def demo(run: Path, top: int, overwrite: bool, as_json: bool) -> None:
       lossrank demo -o /tmp/demo --top 50
     """
     click.echo("The test split of AG News, scored by a small classifier that never saw it:\n", err=True)
-    stats = run_score(BUNDLE, str(DATA), run, ScoreOptions(), overwrite=overwrite)
-    opened = RunDirectory.open(run)
+    stats = run_score(BUNDLE, str(DATA), output, ScoreOptions(), overwrite=overwrite)
+    opened = RunDirectory.open(output)
     ranked = rank_rows(opened, top)
     source = join_source(opened, ranked)
     if as_json:
-        print_json({**score_document(run, stats, []), "worst": ranking_records(opened, ranked, source)})
+        print_json({**score_document(output, stats, []), "worst": ranking_records(opened, ranked, source)})
         return
-    print_summary(stats, run)
+    print_summary(stats, output)
     click.echo(
         f"\nThe {len(ranked)} rows whose given label the model finds hardest to believe.\n"
         "Wrong labels gather here, next to rows that are only hard: a person decides.\n"
@@ -68,4 +67,4 @@ def demo(run: Path, top: int, overwrite: bool, as_json: bool) -> None:
     print_ranking(opened, ranked, source)
     click.echo("\nNext:")
     for command, does in _NEXT:
-        click.echo(f"  {does}:\n    lossrank {command.format(run=shlex.quote(str(run)))}")
+        click.echo(f"  {does}:\n    lossrank {command.format(run=shlex.quote(str(output)))}")

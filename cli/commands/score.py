@@ -12,14 +12,12 @@ from cli.log_file import ProgressLog, log_end, log_plan, logging_to, refuse_data
 from cli.options import json_option, log_file_option
 from cli.output import print_json
 from cli.progress import ScoreProgress
+from cli.settings import setting_options, settings_of
 from cli.text import printable
 from scorer import Plan, Progress, RunStats, ScoreOptions, score_dataset
 from scorer.address import without_secrets
 from scorer.audit.gates import Gate, failures
-from scorer.data.labels import read_label_map
 from scorer.errors import shortage
-from scorer.model.tokenizer import LONG_TEXTS
-from scorer.pipeline.options import ON_ERROR, PRECISIONS
 from scorer.text import duration
 
 _NO_LABEL = "NONE: there will be predictions and no loss; if there is a label, name it with --label-column"
@@ -28,103 +26,21 @@ _NO_LABEL = "NONE: there will be predictions and no loss; if there is a label, n
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("data", nargs=-1, required=True)
-@click.option(
-    "-o", "--output", "run", required=True, type=click.Path(path_type=Path), help="The run directory to write."
-)
-@click.option("--text-column", help="Column with the text; guessed (text, sentence, ...) and said if not given.")
-@click.option("--text-pair-column", help="Column with the second text, for models of text pairs.")
-@click.option("--label-column", help="Column with the label; guessed (label, labels, ...) and said if not given.")
-@click.option("--id-column", help="Column with your own id, carried along.")
-@click.option(
-    "--label-map",
-    type=click.Path(path_type=Path),
-    help='JSON file {"data label": "model class"}; null leaves a label out.',
-)
-@click.option("--config", help="Configuration of a `datasets` data set.")
-@click.option("--split", help="Split of a `datasets` data set or of a saved DatasetDict.")
-@click.option(
-    "--streaming", is_flag=True, help="Read a `datasets` data set, by name or folder, without downloading it whole."
-)
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option(
-    "--threads", type=click.IntRange(min=1), help="Batches that run at once on a CPU; default: the cores available."
-)
-@click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default="fp32",
-    show_default=True,
-    help="fp32; int8, faster and less exact; or screen: int8 for all rows and fp32 for the worst.",
-)
-@click.option(
-    "--screen-top",
-    type=click.IntRange(min=1),
-    help="How many of the worst rows a screen is to find as fp32 would; default: 1% of the rows, at least 1000.",
-)
-@click.option(
-    "--max-tokens", type=click.IntRange(min=1), help="Cut texts after so many tokens; default: the model's limit."
-)
-@click.option(
-    "--long-text",
-    type=click.Choice(LONG_TEXTS),
-    default="head",
-    show_default=True,
-    help="Of longer texts: their start, their end, or the mean over overlapping pieces (64 at most).",
-)
-@click.option(
-    "--batch-tokens",
-    type=click.IntRange(min=1),
-    help="Tokens in a padded batch; default: tried on the data if the run is long, else 512; 16384 on a GPU.",
-)
-@click.option(
-    "--window-rows",
-    type=click.IntRange(min=1),
-    help="Rows sorted by length together; default: as many as fit a shard, up to 4096.",
-)
-@click.option(
-    "--shard-rows",
-    type=click.IntRange(min=1),
-    default=4096,
-    show_default=True,
-    help="Rows written, and kept or redone, together.",
-)
-@click.option(
-    "--on-error",
-    type=click.Choice(ON_ERROR),
-    default="skip",
-    show_default=True,
-    help="Rows that can't be read: count them and go on, or stop at the first.",
-)
-@click.option("--overwrite", is_flag=True, help="Start anew instead of going on with the run that is there.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The run directory to write.")
+@setting_options()
+@click.option("--overwrite", is_flag=True, help="Start anew instead of going on with the run in that place.")
 @fail_if_option
 @log_file_option
 @json_option
 def score(
     bundle: Path,
     data: tuple[str, ...],
-    run: Path,
-    text_column: str | None,
-    text_pair_column: str | None,
-    label_column: str | None,
-    id_column: str | None,
-    label_map: Path | None,
-    config: str | None,
-    split: str | None,
-    streaming: bool,
-    device: str,
-    threads: int | None,
-    precision: str,
-    screen_top: int | None,
-    max_tokens: int | None,
-    long_text: str,
-    batch_tokens: int | None,
-    window_rows: int | None,
-    shard_rows: int,
-    on_error: str,
+    output: Path,
     overwrite: bool,
     fail_if: tuple[Gate, ...],
     log_file: Path | None,
     as_json: bool,
+    **settings: Any,
 ) -> None:
     """Compute the loss of every row of DATA with the model in BUNDLE.
 
@@ -141,55 +57,30 @@ def score(
       lossrank score bundle reviews.parquet -o run --precision screen
       lossrank score bundle tonight.parquet -o run --fail-if 'mean_loss > 0.5' --log-file night.jsonl
     """
-    refuse_inside(log_file, run)
+    refuse_inside(log_file, output)
     refuse_data(log_file, data)
-    refuse_files(log_file, [label_map, *(bundle.iterdir() if bundle.is_dir() else ())])
-    with logging_to(log_file, "score", bundle=str(bundle), data=[without_secrets(each) for each in data], run=str(run)):
-        options = ScoreOptions(
-            text_column=text_column,
-            text_pair_column=text_pair_column,
-            label_column=label_column,
-            id_column=id_column,
-            label_map=None if label_map is None else read_label_map(label_map),
-            device=device,
-            threads=threads,
-            precision=precision,
-            screen_top=screen_top,
-            max_tokens=max_tokens,
-            long_text=long_text,
-            batch_tokens=batch_tokens,
-            window_rows=window_rows,
-            shard_rows=shard_rows,
-            on_error=on_error,
-        )
-        stats = run_score(
-            bundle, data, run, options, config=config, split=split, streaming=streaming, overwrite=overwrite
-        )
+    refuse_files(log_file, [settings["label_map"], *(bundle.iterdir() if bundle.is_dir() else ())])
+    places = [without_secrets(place) for place in data]
+    with logging_to(log_file, "score", bundle=str(bundle), data=places, run=str(output)):
+        options, reading = settings_of(settings)
+        stats = run_score(bundle, data, output, options, overwrite=overwrite, **reading)
         log_end(stats)
         failed = failures(fail_if, stats.as_dict())
         if as_json:
-            print_json(score_document(run, stats, failed))
+            print_json(score_document(output, stats, failed))
         else:
-            print_summary(stats, run)
+            print_summary(stats, output)
         check_gates(failed)
     if as_json:
         return
     by = " --by entropy" if stats.mean_loss is None else ""
-    click.echo(f"\nNext: lossrank rank {shlex.quote(str(run))} --top 20{by}")
+    click.echo(f"\nNext: lossrank rank {shlex.quote(str(output))} --top 20{by}")
 
 
 def run_score(
-    bundle: Path,
-    data: str | Sequence[str],
-    run: Path,
-    options: ScoreOptions,
-    *,
-    config: str | None = None,
-    split: str | None = None,
-    streaming: bool = False,
-    overwrite: bool = False,
+    bundle: Path, data: str | Sequence[str], run: Path, options: ScoreOptions, *, overwrite: bool, **reading: Any
 ) -> RunStats:
-    """Score with the plan and a progress bar on stderr; both are told to a log file too, if there is one."""
+    """Score into ``run`` with the plan and a progress bar on stderr, and both in the log file if there is one."""
     log = ProgressLog()
 
     def on_plan(plan: Plan) -> None:
@@ -203,16 +94,7 @@ def run_score(
     with ScoreProgress() as progress:
         try:
             return score_dataset(
-                bundle,
-                data,
-                run,
-                options,
-                config=config,
-                split=split,
-                streaming=streaming,
-                overwrite=overwrite,
-                on_plan=on_plan,
-                on_progress=on_progress,
+                bundle, data, run, options, overwrite=overwrite, on_plan=on_plan, on_progress=on_progress, **reading
             )
         except BaseException as error:
             if progress.last is not None and (isinstance(error, KeyboardInterrupt) or shortage(error)):
