@@ -29,7 +29,7 @@ _SETTINGS: dict[str, tuple[Any, str]] = {
     "config": (str, "Configuration of a `datasets` data set."),
     "split": (str, "Split of a `datasets` data set or of a saved DatasetDict."),
     "streaming": (bool, "Read a `datasets` data set, by name or folder, without downloading it whole."),
-    "device": (click.Choice(["auto", "cpu", "cuda"]), "Where the model runs; auto takes a GPU if onnxruntime can use one."),
+    "device": (click.Choice(["auto", "cpu", "cuda"]), "Where the model runs; auto takes a GPU if there is one."),
     "threads": (_COUNT, "Batches that run at once on a CPU.  [default: the cores available]"),
     "precision": (
         click.Choice(PRECISIONS),
