@@ -9,7 +9,7 @@ def facts(*named: object) -> str:
     A keyword argument is found as an option too: ``shard_rows`` in ``--shard-rows``. A number or word is found as a
     whole: ``4`` isn't in ``409``. ``pytest.raises(RunError, match=facts("text_column", "txet"))``.
     """
-    return "(?is)" + "".join(rf"(?=.*{_whole(str(fact))})" for fact in named)
+    return r"(?is)\A" + "".join(rf"(?=.*{_whole(str(fact))})" for fact in named)
 
 
 def _whole(fact: str) -> str:
