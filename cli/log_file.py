@@ -18,7 +18,7 @@ from cli.keywords import in_options
 from cli.text import printable
 from lossrank.tables.json_values import json_line
 from scorer import LossrankError, Plan, Progress, RunDirectory, RunError, RunStats
-from scorer.address import scrubbed
+from scorer.address import Address, scrubbed
 from scorer.data.columns import KNOWN
 from scorer.data.find import would_read
 from scorer.errors import recordable
@@ -92,9 +92,10 @@ def refuse_data(log_file: Path | None, data: Sequence[str]) -> None:
     Raises:
         RunError: it is one, or would be; nothing was written to it.
     """
-    for each in data:
-        if log_file is not None and would_read(each, log_file):
-            raise RunError(f"--log-file {log_file} would be read as data, being of {each}; put it elsewhere")
+    for given in data:
+        address = Address.parse(given)
+        if log_file is not None and would_read(address, log_file):
+            raise RunError(f"--log-file {log_file} would be read as data, being of {address.shown}; put it elsewhere")
 
 
 def refuse_files(log_file: Path | None, files: Iterable[Path | None]) -> None:

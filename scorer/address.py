@@ -1,6 +1,12 @@
-"""Addresses of data: which are remote, which are globs, and what of one may be a secret."""
+"""Address: a data argument, parsed once: a path or an address, a glob or not, and how it is shown without secrets.
+
+Secrets are the user, the query and the fragment of a web address, and a password in any address. ``without_secrets``
+takes them out of one address, ``scrubbed`` out of every address in a text, such as a library's message.
+"""
 
 import re
+from dataclasses import dataclass, field
+from pathlib import Path
 
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]{1,30}://"
 _WEB = r"(?i:https?)://"
@@ -19,33 +25,80 @@ _NO_PORT = ("s3", "gs", "gcs")  # they begin with a bucket
 _NO_PASSWORD = ("github",)  # github://owner:repository@branch/file
 
 
+@dataclass(frozen=True)
+class Address:
+    """A data argument: a path on this machine (also as ``file://``), an address in a remote store, or a hub's name.
+
+    ``given`` may hold secrets and is only for the libraries that open it; ``shown`` holds none.
+    """
+
+    given: str = field(repr=False)
+    shown: str
+    is_remote: bool
+    is_web: bool
+    is_glob: bool
+    has_password: bool
+
+    @classmethod
+    def parse(cls, given: str) -> "Address":
+        """Parse a data argument, whether or not anything lies there."""
+        return cls(
+            given, without_secrets(given), is_remote(given), is_web(given), has_magic(given), has_password(given)
+        )
+
+    @property
+    def has_secret(self) -> bool:
+        """Return whether the address has a part that may be secret and isn't shown."""
+        return self.shown != self.given
+
+    @property
+    def scheme(self) -> str:
+        """Return the scheme in lower case, such as ``s3``; empty for a path."""
+        return self.given.partition("://")[0].lower() if self.is_remote else ""
+
+    @property
+    def path(self) -> str:
+        """Return the path of an address on this machine, without ``file://``."""
+        return self.given.removeprefix("file://")
+
+    @property
+    def is_relative(self) -> bool:
+        """Return whether the user gave a path relative to the working directory."""
+        return not (self.is_remote or self.given.startswith(("/", "file:")))
+
+    @property
+    def absolute(self) -> str:
+        """Return the absolute path, or the address without secrets: what run.json keeps."""
+        return self.shown if self.is_remote else str(Path(self.path).absolute())
+
+
 def is_remote(data: str) -> bool:
-    """Say whether a data argument is the address of a remote store."""
+    """Return whether a data argument is the address of a remote store."""
     return re.match(_SCHEME, data) is not None and not data.startswith("file://")
 
 
 def is_web(data: str) -> bool:
-    """Say whether a data argument is an address of the web."""
+    """Return whether a data argument is an ``http://`` or ``https://`` address."""
     return data.lower().startswith(("http://", "https://"))
 
 
 def has_magic(data: str) -> bool:
-    """Say whether a path or address is a glob; what follows a ``?`` in a web address is its query."""
+    """Return whether a path or address is a glob; a web address has its query behind the ``?``."""
     if is_web(data):
         return any(mark in data.partition("?")[0] for mark in "*[")
     return any(mark in data for mark in "*?[")
 
 
 def has_password(address: str) -> bool:
-    """Say whether an address, or another of its chain, holds a password, which may hold a slash itself."""
+    """Return whether an address, or another in its chain, holds a password; a password may hold a slash."""
     return any(is_remote(link) and _after_password(link) is not None for link in _CHAINED.split(address))
 
 
 def without_secrets(address: str) -> str:
-    """Return an address without what may be a secret; a path as it is.
+    """Return an address without any part that may be secret, and a path unchanged.
 
-    Of a web address the user, the query and the fragment go: any of them may be a token or a signature. Elsewhere what
-    stands before an ``@`` may be a container or a revision, and goes only if there is a password in it.
+    A web address loses its user, query and fragment: any of them may be a token or a signature. In other addresses the
+    part before an ``@`` may be a container or a revision; it is taken out only if it holds a password.
     """
     if not is_remote(address):
         return address
@@ -61,10 +114,10 @@ def without_secrets(address: str) -> str:
 
 
 def _after_password(address: str) -> str | None:
-    """Return what is behind the user and the password of one address, None if it has no password.
+    """Return the rest of an address behind its user and password, or None if it has no password.
 
-    It has one if there is a colon before its first slash, other than a port's, and an ``@`` behind that. Where the host
-    begins is then not sure, as a password may hold anything: it is taken to be behind the last ``@`` of the path.
+    An address has a password if a colon other than a port's stands before its first slash, with an ``@`` behind it.
+    A password may hold any character, so the host is taken to begin behind the last ``@`` of the path.
     """
     scheme, _, rest = address.partition("://")
     authority = re.split(r"[/?#]" if is_web(address) else "/", rest, maxsplit=1)[0]
@@ -79,7 +132,7 @@ def _after_password(address: str) -> str | None:
 
 
 def scrubbed(text: str) -> str:
-    """Return a text, such as a library's message, with every address in it as ``without_secrets`` has it."""
+    """Return a text, such as a library's message, with the secrets taken out of every address in it."""
     text = _IN_TEXT.sub(_scrubbed, text)
     if (found := _BEGINS.search(text)) is None:
         return text

@@ -1,4 +1,4 @@
-"""Which columns hold the text, the label and the id: as named by the user, or guessed and said."""
+"""choose_columns(): the columns that hold the text, the label and the id, as the user named them or guessed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ KNOWN = frozenset({*_TEXTS, *(name for pair in _PAIRS for name in pair), *_LABEL
 
 @dataclass(frozen=True)
 class Columns:
-    """The names of the columns to read; ``guessed`` says which of them the user did not name."""
+    """The names of the columns to read; ``guessed`` lists those that the user did not name."""
 
     text: str
     text_pair: str | None
@@ -42,14 +42,15 @@ def choose_columns(
     *,
     class_labels: Iterable[str] = (),
 ) -> Columns:
-    """Check the named columns and guess those that aren't named (never the id).
+    """Check the named columns and guess the text and label columns that aren't named; the id is never guessed.
 
-    ``class_labels`` are the columns whose class names the data knows: an only one is the label.
+    ``class_labels`` are the ClassLabel columns; if there is exactly one, it is guessed as the label.
 
     Raises:
-        SourceError: a named column is not there (the nearest name is given), a text column does not hold text, a
-            label column holds neither text nor numbers, an id column nothing that can be an id or times of a zone
-            that is not known here, or no text column was named and none could be guessed.
+        SourceError: a named column is missing; the message has the nearest name.
+        SourceError: a text column does not hold text, or a label column neither text nor numbers.
+        SourceError: an id column holds values that can't be ids, or times in a zone this system does not know.
+        SourceError: no text column was named and none could be guessed.
     """
     for name in (text, text_pair, label, id):
         if name is not None and name not in schema.names:
@@ -69,22 +70,22 @@ def choose_columns(
         if label is None and len(known := [name for name in class_labels if name not in (text, text_pair)]) == 1:
             label = known[0]
         guessed.append("label")
-    for name, option in ((text, "--text-column"), (text_pair, "--text-pair-column")):
+    for name, keyword in ((text, "text_column"), (text_pair, "text_pair_column")):
         if name is not None and not is_text(schema.field(name).type):
             texts = ", ".join(field.name for field in schema if is_text(field.type)) or "none"
             raise SourceError(
-                f"column {name!r} holds {schema.field(name).type}, not text; columns of text: {texts} ({option})",
+                f"column {name!r} holds {schema.field(name).type}, not text; columns of text: {texts} (`{keyword}`)",
                 quotes_data=True,
             )
     if label is not None and not _is_label(schema.field(label).type):
         raise SourceError(
-            f"column {label!r} holds {schema.field(label).type}; labels are text or whole numbers, one a row "
-            "(--label-column)",
+            f"column {label!r} holds {schema.field(label).type}; labels are text or whole numbers, one per row "
+            "(`label_column`)",
             quotes_data=True,
         )
     if id is not None and not _is_id(schema.field(id).type):
         raise SourceError(
-            f"column {id!r} holds {schema.field(id).type}; an id is text, a number or a date (--id-column)",
+            f"column {id!r} holds {schema.field(id).type}; an id is text, a number or a date (`id_column`)",
             quotes_data=True,
         )
     if id is not None:
@@ -110,19 +111,19 @@ def _is_id(kind: pa.DataType) -> bool:
 
 
 def _refuse_unwritable(id: str, kind: pa.DataType) -> None:
-    """Refuse ids that can't be turned into text: times of a zone that this system has no data of."""
+    """Raise SourceError if ids can't be written as text: times in a zone this system has no data for."""
     try:
         pa.nulls(1, plain_type(kind)).cast(pa.string())
     except pa.ArrowException as error:
         raise SourceError(
             f"column {id!r} holds {kind}, which can't be written as text ({error}); name another column, or install "
-            "the system's time zones (--id-column)",
+            "the system's time zones (`id_column`)",
             quotes_data=True,
         ) from error
 
 
 def _guess_text(schema: pa.Schema, named: set[str | None]) -> tuple[str, str | None]:
-    """Guess the text column, or the pair of them, among the columns that are not named for something else."""
+    """Guess the text column, or a pair of text columns, among the columns without another use."""
     free = [name for name in schema.names if name not in named]
     texts = [name for name in free if is_text(schema.field(name).type) and name not in _LABELS]
     for name in _TEXTS:
@@ -135,5 +136,5 @@ def _guess_text(schema: pa.Schema, named: set[str | None]) -> tuple[str, str | N
         return texts[0], None
     what = f"several columns hold text ({', '.join(texts)})" if texts else "no column holds text"
     raise SourceError(
-        f"{what}; name one with --text-column; the columns are: {', '.join(schema.names)}", quotes_data=True
+        f"{what}; name one with `text_column`; the columns are: {', '.join(schema.names)}", quotes_data=True
     )

@@ -1,4 +1,4 @@
-"""Where the files of a data set lie: here or in a remote store, all behind pyarrow's file system interface.
+"""DataFile and Place: the files of a data set, on this machine or in a remote store, behind pyarrow's file systems.
 
 ``s3://`` and ``gs://`` are pyarrow's own; every other protocol (``hf://``, ``https://``, ...) comes through fsspec.
 """
@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from scorer.address import has_password, is_web, without_secrets
+from scorer.address import Address, is_web, without_secrets
 from scorer.data.remote_errors import Asked, asking, is_missing, why
 from scorer.errors import SourceError, UnreachableError, first_line
 from scorer.text import nearest
@@ -33,7 +33,7 @@ _VERSIONS = (
 
 @dataclass(frozen=True)
 class DataFile:
-    """One file of a data set; it prints as its path or as its address without what may be a secret."""
+    """One file of a data set; ``str()`` gives its path, or its address without secrets."""
 
     fs: pafs.FileSystem
     path: str = field(repr=False)
@@ -44,20 +44,25 @@ class DataFile:
 
     @property
     def name(self) -> str:
-        return PurePosixPath(without_secrets(self.path) if is_web(self.path) else self.path).name
+        return PurePosixPath(self.address if is_web(self.path) else self.path).name
 
     @property
     def is_remote(self) -> bool:
         return not isinstance(self.fs, pafs.LocalFileSystem)
 
+    @property
+    def absolute(self) -> str:
+        """Return the absolute path, or the address without secrets: what run.json keeps."""
+        return self.address if self.is_remote else str(Path(self.path).absolute())
+
     def open(self) -> pa.NativeFile:
-        """Open it to be read at any place; never mapped, as a mapped file that shrinks kills the process."""
+        """Open the file for random access; never memory-mapped, as a mapped file that shrinks kills the process."""
         if self.is_remote:
             return pa.PythonFile(Asked(self.fs.open_input_file, self.path), "r")
         return self.fs.open_input_file(self.path)
 
     def stream(self) -> pa.NativeFile:
-        """Open it to be read from its beginning, decompressed if its name says that it is compressed."""
+        """Open the file to be read from its beginning, decompressed if its name ends like a compressed file's."""
         codec = COMPRESSION.get(PurePosixPath(self.name).suffix.lower())
         if self.is_remote:
             raw = pa.PythonFile(Asked(partial(self.fs.open_input_stream, compression=None), self.path), "r")
@@ -65,13 +70,13 @@ class DataFile:
         return self.fs.open_input_stream(self.path, compression=codec, buffer_size=READ_AHEAD)
 
     def version(self) -> dict[str, Any]:
-        """Return what tells one state of the file from another without reading it: its size, and more if there is.
+        """Return the file's size, and its modification time or a store's ETag or the like, without reading it.
 
-        A store's listing that is kept may answer; ``forget_listings`` before a look at what may have changed.
+        The answer may come from a cached listing; call ``forget_listings`` first to see changes.
 
         Raises:
-            FileNotFoundError: it is not there.
-            OSError: it can't be looked at; ``StoreError``, if it lies in a store.
+            FileNotFoundError: the file is missing.
+            OSError: the file can't be inspected; ``StoreError`` if it lies in a store.
         """
         if not self.is_remote:
             found = Path(self.path).stat()
@@ -88,10 +93,10 @@ class DataFile:
         return {"size": size, **named}
 
     def sha256(self) -> str:
-        """Return the SHA-256 of the file's bytes; a remote one is read for it.
+        """Return the SHA-256 of the file's bytes; a remote file is downloaded for it.
 
         Raises:
-            OSError: it can't be read; ``StoreError``, if it lies in a store.
+            OSError: the file can't be read; ``StoreError`` if it lies in a store.
         """
         digest = hashlib.sha256()
         failing = asking() if self.is_remote else contextlib.nullcontext()
@@ -103,17 +108,21 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Place:
-    """A path in a file system: a file, a folder, a glob or nothing."""
+    """A path in a file system: of a file, a folder, a glob, or nothing that exists."""
 
     fs: pafs.FileSystem
     path: str
-    prefix: str  # what makes an address of a path
+    prefix: str  # put before a path to make it an address
+
+    @property
+    def is_remote(self) -> bool:
+        return not isinstance(self.fs, pafs.LocalFileSystem)
 
     def file(self, path: str) -> DataFile:
         return DataFile(self.fs, path, without_secrets(self.prefix + path))
 
     def kind(self, path: str) -> pafs.FileType:
-        """Say whether a path is a file, a folder or nothing."""
+        """Return whether a path is a file, a folder or missing."""
         if not isinstance(self.fs, pafs.PyFileSystem):
             return self.fs.get_file_info(path).type
         try:
@@ -127,7 +136,7 @@ class Place:
     def below(self, folder: str, *, recursive: bool = True) -> list[str]:
         """Return the paths of the files in a folder, in the order of their names, folder by folder.
 
-        The web has no folders: it is the links on one page, and none of them is followed.
+        A web page counts as a folder of its links; the links aren't followed further.
         """
         if is_web(folder):
             found = _linked(self.fs.handler.fs, folder)
@@ -137,16 +146,16 @@ class Place:
         return sorted(found, key=lambda path: path.split("/"))
 
     def matching(self) -> list[str]:
-        """Return the paths of the files that a remote glob matches, in the same order.
+        """Return the paths of the files that match a remote glob, in the same order.
 
         Raises:
-            SourceError: a glob of the web asks for more than names on one page.
+            SourceError: a web glob has wildcards before its last part, or a query.
         """
         parts = self.path.split("/")
         first = next(i for i, part in enumerate(parts) if any(mark in part for mark in "*?["))
         if is_web(self.path) and ("?" in self.path or first < len(parts) - 1 or parts[first] == "**"):
             raise SourceError(
-                f"{without_secrets(self.path)} is a glob of the web, which can only be of names on one page, and "
+                f"{self.file(self.path)} is a glob of the web, which can only be of names on one page, and "
                 "without a query, such as https://HOST/FOLDER/*.parquet; name each file"
             )
         pattern, folder = parts[first:], "/".join(parts[:first])
@@ -154,32 +163,32 @@ class Place:
         return [path for path in found if matches(without_secrets(path).split("/")[first:], pattern)]
 
     def means(self, path: str) -> bool:
-        """Say whether a glob means a path, which need not be there."""
+        """Return whether a glob matches a path, which need not exist."""
         return matches(path.split("/"), self.path.split("/"))
 
 
 def forget_listings(files: Iterable[DataFile]) -> None:
-    """Have the stores of some files asked anew, each of them told once."""
+    """Drop the cached listings of the stores that hold some files."""
     for fs in {id(file.fs): file.fs for file in files}.values():
         if isinstance(fs, pafs.PyFileSystem):
             fs.handler.fs.invalidate_cache()
 
 
-def local_place(data: str) -> Place:
-    """Return a path on this machine, or a ``file://`` address, as a place."""
-    return Place(_local(), data.removeprefix("file://"), "")
+def local_place(path: str) -> Place:
+    """Return the place of a path on this machine."""
+    return Place(_local(), path, "")
 
 
-def remote_place(url: str) -> Place:
-    """Return the place that an address means.
+def remote_place(address: Address) -> Place:
+    """Return the place of a remote address.
 
     Raises:
-        SourceError: it holds a password, or its protocol is not known.
-        UnreachableError: its store does not answer, or a package for it is not installed.
+        SourceError: the address holds a password, or its protocol is unknown.
+        UnreachableError: the store does not answer, or a package for it is not installed.
     """
-    scheme = url[: url.index("://")].lower()
-    authority, _, key = url[len(scheme) + 3 :].partition("/")
-    if has_password(url):
+    scheme = address.scheme
+    authority, _, key = address.given[len(scheme) + 3 :].partition("/")
+    if address.has_password:
         raise SourceError(
             f"a {scheme}:// address holds a password, which every list of processes shows; leave it out, and give "
             "credentials by the environment (for S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL)"
@@ -188,14 +197,14 @@ def remote_place(url: str) -> Place:
         if scheme in ("s3", "gs", "gcs"):
             fs, root = pafs.FileSystem.from_uri(f"{scheme}://{authority}{'' if scheme == 's3' else _GCS_RETRIES}")
             return Place(fs, f"{root}/{key}" if key else root, f"{scheme}://")
-        return _by_fsspec(url, scheme)
+        return _by_fsspec(address)
     except (OSError, ValueError) as error:
         kind = UnreachableError if isinstance(error, OSError) else SourceError
-        raise kind(f"{without_secrets(url)} can't be opened: {why(error, url)}") from error
+        raise kind(f"{address.shown} can't be opened: {why(error, address.given)}") from error
 
 
-def _by_fsspec(url: str, scheme: str) -> Place:
-    shown = without_secrets(url)
+def _by_fsspec(address: Address) -> Place:
+    scheme, shown = address.scheme, address.shown
     try:
         import fsspec
 
@@ -204,19 +213,19 @@ def _by_fsspec(url: str, scheme: str) -> Place:
                 f"{shown} is of no known protocol{nearest(scheme, fsspec.available_protocols())}; s3://, gs://, hf://, "
                 "https:// and those of fsspec are"
             )
-        fs, path = fsspec.core.url_to_fs(url)
+        fs, path = fsspec.core.url_to_fs(address.given)
     except ImportError as error:
         line = "`pip install 'lossrank[remote]'`"
         if scheme not in _EXTRA and error.name != "fsspec":
             raise UnreachableError(f"{shown} needs a package that is not installed: {first_line(error)}") from error
         raise UnreachableError(f"{shown} needs packages that are not installed; run {line}") from error
-    fs.invalidate_cache()  # the library keeps its file systems, and with them what an earlier look found
+    fs.invalidate_cache()  # fsspec keeps its file systems, with their cached listings
     whole = fs.unstrip_protocol(path)
     return Place(pafs.PyFileSystem(pafs.FSSpecHandler(fs)), path, whole.removesuffix(path))
 
 
 def _linked(web: Any, page: str) -> list[str]:
-    """Return the addresses of the files that a page links to."""
+    """Return the addresses of the files that a web page links to."""
     if "?" in page:
         raise SourceError(
             f"{without_secrets(page)} is no file of a known kind, and as a page of links it must have no query; name "
@@ -229,7 +238,7 @@ def _linked(web: Any, page: str) -> list[str]:
 
 
 def matches(parts: list[str], pattern: list[str]) -> bool:
-    """Say whether a path matches a glob, part by part, as ``glob.glob`` would have it."""
+    """Return whether a path matches a glob, part by part, by the rules of ``glob.glob``."""
     if not pattern:
         return not parts
     if pattern == ["**"]:

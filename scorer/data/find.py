@@ -1,4 +1,4 @@
-"""Which files a data argument means: a file, a glob, a folder, or one that ``datasets.save_to_disk`` wrote."""
+"""find_files(): from a data argument (file, folder, glob, ``datasets.save_to_disk`` folder) to its list of files."""
 
 import json
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from scorer.address import has_magic, is_remote, is_web, without_secrets
+from scorer.address import Address, has_magic, is_web
 from scorer.data.filesystem import DataFile, Place, local_place, matches, remote_place
 from scorer.data.formats import format_of, is_packed, known_suffixes
 from scorer.data.remote_errors import why
@@ -21,62 +21,69 @@ from scorer.text import is_utf8, nearest
 _File = TypeVar("_File", DataFile, Path)
 
 
-def find_files(data: str, config: str | None, split: str | None) -> list[DataFile]:
-    """Return the files that a path, an address, a folder or a glob means, in a fixed order; none for a hub's name.
+def find_files(address: Address, config: str | None, split: str | None) -> list[DataFile]:
+    """Return the files at a path or address, in a folder or matching a glob, in a fixed order; none for a hub's name.
 
-    Files come in the order of their names, folder by folder: the same here and in a store. They may be of several
-    kinds. What lies in a run directory below a folder or in the reach of a glob, on this machine, is no data.
+    Files come in the order of their names, folder by folder, on this machine as in a store. They may have several
+    formats. Files in a local run directory are left out.
 
     Raises:
-        SourceError: a folder has no file that can be read, or there is no such split.
-        NotThereError: nothing is there.
+        SourceError: a folder has no readable file, or the split is missing.
+        NotThereError: nothing lies at the path or address.
         UnreachableError: the store failed.
     """
-    shown = without_secrets(data)
-    if not is_remote(data) and not is_utf8(str(Path(data).absolute())):
-        raise SourceError(f"{str(Path(data).absolute())!r} is not UTF-8; rename the file or its folders")
-    if config is not None and (is_remote(data) or Path(data).exists() or has_magic(data)):
-        raise SourceError(f"--config {config} goes with the name of a data set on the hub, and {shown} is a path")
-    if not is_remote(data):
-        return _local_files(local_place(data), split)
-    place = remote_place(data)
+    if not address.is_remote and not is_utf8(address.absolute):
+        raise SourceError(f"{address.absolute!r} is not UTF-8; rename the file or its folders")
+    if config is not None and (address.is_remote or address.is_glob or Path(address.path).exists()):
+        raise SourceError(
+            f"`config={config!r}` goes with the name of a data set on the hub, and {address.shown} is a path"
+        )
+    if not address.is_remote:
+        return _local_files(local_place(address.path), split)
+    place = remote_place(address)
     try:
-        return _remote_files(place, shown, split)
+        return _remote_files(place, address, split)
     except (SourceError, MemoryError):
         raise
     except Exception as error:  # the errors of the stores' libraries have no common root
-        kind = SourceError if isinstance(error, pa.ArrowInvalid) else UnreachableError  # of a path that can be none
-        raise kind(f"{shown} can't be opened: {why(error, data)}") from error
+        kind = SourceError if isinstance(error, pa.ArrowInvalid) else UnreachableError  # an impossible path is invalid
+        raise kind(f"{address.shown} can't be opened: {why(error, address.given)}") from error
 
 
-def find_several(paths: list[str], split: str | None) -> list[DataFile]:
-    """Return the files of several paths, in the order they are given.
+def find_several(addresses: list[Address], split: str | None) -> list[DataFile]:
+    """Return the files of several paths or addresses, in the order given.
 
     Raises:
-        SourceError: as for ``find_files``; one is no file, folder or glob, or two of them mean the same file, however
-            they are written.
+        SourceError: as for ``find_files``; or an address is no file, folder or glob; or two lead to the same file.
     """
     files: list[DataFile] = []
     seen: set[str] = set()
-    for path in paths:
-        found = find_files(path, None, split)
+    for address in addresses:
+        found = find_files(address, None, split)
         if not found:
-            raise SourceError(f"{path} does not exist; of several paths each must be a file, a folder or a glob")
-        # A web address' query may choose the file; on this machine many names may lead to one.
-        places = {f"{file}\0{file.path}" if file.is_remote else str(Path(file.path).resolve()): file for file in found}
-        if twice := [place for place in places if place in seen]:
-            said = str(places[twice[0]]) if places[twice[0]].is_remote else twice[0]
-            raise SourceError(f"{said} is given twice, so that its rows would be scored twice; give it once")
-        seen.update(places)
+            raise SourceError(
+                f"{address.shown} does not exist; of several paths each must be a file, a folder or a glob"
+            )
+        # The query of a web address may choose the file; on this machine many names may lead to one file.
+        by_place = {
+            f"{file}\0{file.path}" if file.is_remote else str(Path(file.path).resolve()): file for file in found
+        }
+        if twice := [place for place in by_place if place in seen]:
+            file = by_place[twice[0]]
+            raise SourceError(
+                f"{file if file.is_remote else twice[0]} is given twice, so that its rows would be scored twice; give "
+                "it once"
+            )
+        seen.update(by_place)
         files += found
     return files
 
 
 def same_format(files: list[DataFile], data: str) -> list[DataFile]:
-    """Pass files that are all of one kind; one alone is only told when it is opened.
+    """Return the files unchanged if all have one format; a single file is checked when it is opened.
 
     Raises:
-        SourceError: they are of several kinds, or one is of no known kind.
+        SourceError: the files have several formats, or one has an unknown format.
     """
     if len(files) == 1:
         return files
@@ -89,11 +96,11 @@ def same_format(files: list[DataFile], data: str) -> list[DataFile]:
     return files
 
 
-def would_read(data: str, file: Path) -> bool:
-    """Say whether a file, there or not yet, is one of those that a data argument means on this machine."""
-    if is_remote(data):
+def would_read(address: Address, file: Path) -> bool:
+    """Return whether opening a local data argument would read a file, which need not exist yet."""
+    if address.is_remote:
         return False
-    place, file = local_place(data), file.resolve()
+    place, file = local_place(address.path), file.resolve()
     path = Path(place.path)
     if path.is_file() or not (path.is_dir() or has_magic(place.path)):
         return path.resolve() == file
@@ -128,24 +135,24 @@ def _local_files(place: Place, split: str | None) -> list[DataFile]:
     return []
 
 
-def _remote_files(place: Place, data: str, split: str | None) -> list[DataFile]:
+def _remote_files(place: Place, address: Address, split: str | None) -> list[DataFile]:
     if has_magic(place.path):
-        _refuse_split(data, split)
+        _refuse_split(address.shown, split)
         found = place.matching()
         if not found:
-            raise NotThereError(f"no file matches {data}{_missing_bucket(place)}")
+            raise NotThereError(f"no file matches {address.shown}{_missing_bucket(place)}")
         return [place.file(path) for path in found]
     kind = place.kind(place.path)
-    # The web knows no folders: a page that is no file of ours is taken for a list of links.
-    if kind == pafs.FileType.File and (format_of(place.file(place.path).name) or not is_web(data)):
+    # The web has no folders: a page that is no data file is read as a list of links.
+    if kind == pafs.FileType.File and (format_of(place.file(place.path).name) or not address.is_web):
         return _one(place, split)
     if kind == pafs.FileType.NotFound:
-        raise NotThereError(f"{data} does not exist{_missing_bucket(place) or _nearest(place)}")
+        raise NotThereError(f"{address.shown} does not exist{_missing_bucket(place) or _nearest(place)}")
     return _folder(place, place.path.rstrip("/"), split)
 
 
 def _missing_bucket(place: Place) -> str:
-    """Say that it is the bucket that is missing, as a clause for an error message, or nothing."""
+    """Return a clause for an error message that names a missing bucket; empty if the bucket exists."""
     bucket = place.path.partition("/")[0]
     if isinstance(place.fs, pafs.PyFileSystem) or place.kind(bucket) != pafs.FileType.NotFound:
         return ""
@@ -175,7 +182,7 @@ def _folder(place: Place, folder: str, split: str | None) -> list[DataFile]:
             splits = saved["splits"]
             if split not in splits:
                 raise SourceError(
-                    f"{address} has the splits {', '.join(splits)}; pick one with --split (got {split!r})"
+                    f"{address} has the splits {', '.join(splits)}; pick one with `split` (got {split!r})"
                 )
             folder = f"{folder}/{split}"
             address = str(place.file(folder))
@@ -189,13 +196,13 @@ def _folder(place: Place, folder: str, split: str | None) -> list[DataFile]:
                 raise ValueError(f"state.json lists files outside the folder: {names}")
             return [place.file(f"{folder}/{name}") for name in names]
     except (OSError, ValueError, TypeError, KeyError) as error:
-        if isinstance(error, OSError) and is_remote(address):
-            raise  # it is the store that failed
+        if isinstance(error, OSError) and place.is_remote:
+            raise  # the store failed
         raise SourceError(
             f"{address} is a damaged save_to_disk folder ({repr(error)[:200]}); save the data set again"
         ) from error
     _refuse_split(address, split)
-    if is_remote(address):
+    if place.is_remote:
         there = [path for path in place.below(folder) if not _is_hidden(path.removeprefix(folder))]
         files = _data([place.file(path) for path in there])
     else:
@@ -208,10 +215,11 @@ def _folder(place: Place, folder: str, split: str | None) -> list[DataFile]:
 
 
 def _data(files: list[_File]) -> list[_File]:
-    """Return the files of a folder that are of a known kind.
+    """Return the files of a folder that have a known format.
 
     Raises:
-        SourceError: one is, in a compression that can't be read, and not there unpacked: its rows would be missing.
+        SourceError: a file has a compression that can't be read and lies beside no unpacked copy, so that its rows
+            would be missing.
     """
     names = {str(file) for file in files}
     for file in files:
@@ -224,12 +232,12 @@ def _data(files: list[_File]) -> list[_File]:
 
 
 def _fixed(pattern: Path) -> Path:
-    """Return the folder that a glob begins with."""
+    """Return the leading folders of a glob, up to its first wildcard."""
     return Path(*takewhile(lambda part: not has_magic(part), pattern.parts))
 
 
 def _reach(pattern: list[str]) -> Enter:
-    """Return which folders below that in which a glob begins can hold what it matches."""
+    """Return a test for folders below a glob's fixed start: whether files that match can lie there."""
     first = list(takewhile(lambda part: part != "**", pattern))
     deep = len(first) < len(pattern)
 
@@ -242,20 +250,20 @@ def _reach(pattern: list[str]) -> Enter:
 
 
 def _of_no_run(files: Iterable[Path], folder: Path) -> list[Path]:
-    """Leave out what lies in a run directory below a folder: ``score BUNDLE data -o data/run`` reads no scores."""
+    """Return the files outside run directories below ``folder``, so that a run beside the data is not read as data."""
     files = list(files)
     above = {
-        parent: [each for each in (parent, *parent.parents) if each != folder and each.is_relative_to(folder)]
+        parent: [place for place in (parent, *parent.parents) if place != folder and place.is_relative_to(folder)]
         for parent in {file.parent for file in files}
     }
-    runs = {each for folders in above.values() for each in folders if is_run(each)}
+    runs = {place for folders in above.values() for place in folders if is_run(place)}
     return [file for file in files if runs.isdisjoint(above[file.parent])]
 
 
 def _json(place: Place, path: str) -> dict[str, Any] | None:
-    """Return what a JSON file holds, None where there is none."""
+    """Return the content of a JSON file, or None if there is no such file."""
     if is_web(path) or place.kind(path) != pafs.FileType.File:
-        return None  # of the web only links are read: many a server has a page for every address
+        return None  # many web servers have a page for every address
     with place.fs.open_input_stream(path) as stream:
         found: dict[str, Any] = json.loads(stream.read())
         return found
@@ -268,6 +276,6 @@ def _is_hidden(path: str) -> bool:
 def _refuse_split(data: str, split: str | None) -> None:
     if split is not None:
         raise SourceError(
-            f"--split {split} picks from a data set's name or a saved DatasetDict, and {data} is neither; name the "
+            f"`split={split!r}` picks from a data set's name or a saved DatasetDict, and {data} is neither; name the "
             f"split's files, for example with a glob such as 'FOLDER/{split}-*.parquet'"
         )

@@ -1,4 +1,4 @@
-"""A data set of the `datasets` library: loaded by name into its cache, or streamed as it lies."""
+"""load() and stream(): a data set of the `datasets` library, from its cache or without downloading it first."""
 
 import contextlib
 import gzip
@@ -22,7 +22,7 @@ _CHUNK = 4096
 
 @dataclass(frozen=True)
 class StreamPart:
-    """A split that is read from its first row on, whichever rows are wanted."""
+    """A streamed split; it is always read from its first row, whichever rows are wanted."""
 
     name: str
     stream: Any  # datasets.IterableDataset
@@ -41,11 +41,10 @@ class StreamPart:
         batches = _batches(self.stream, self.name)
         for batch in batches:
             stop = start + len(batch)
-            # The last rows are given only when it is known that they are the last.
+            # The last rows are held back until the stream has ended, so that extra rows are noticed first.
             if stop > self.rows or (stop == self.rows and next(batches, None) is not None):
                 raise SourceError(
-                    f"{self.name} has more rows than the {self.rows:,} that it says it has; score it without "
-                    "--streaming"
+                    f"{self.name} has more rows than the {self.rows:,} it declares; score it with `streaming=False`"
                 )
             if wanted(start, stop):
                 yield start, batch.select(columns)
@@ -54,12 +53,12 @@ class StreamPart:
                 return
         if start < self.rows:
             raise SourceError(
-                f"{self.name} ended after {start:,} of the {self.rows:,} rows that it says it has; score it without "
-                "--streaming"
+                f"{self.name} ended after {start:,} of the {self.rows:,} rows it declares; score it with "
+                "`streaming=False`"
             )
 
     def refuse_change(self) -> None:
-        """What lies on the hub is read of one commit, so only files that are here can change."""
+        """Raise SourceError if a local file has changed; files on the hub are read from one commit and can't change."""
         for file, written in self.files.items():
             try:
                 if Path(file).stat().st_mtime == written:
@@ -71,7 +70,7 @@ class StreamPart:
 
 @dataclass(frozen=True)
 class Stream:
-    """A split that is streamed, and what is known of it."""
+    """A streamed split with its schema, its fingerprint and notes for the user."""
 
     part: StreamPart
     schema: pa.Schema
@@ -80,10 +79,10 @@ class Stream:
 
 
 def load(name: str, config: str | None, split: str | None) -> pa.Table:
-    """Download a split, or take it from the cache, as a table that is mapped from there.
+    """Download a split, or take it from the cache, and return it as a memory-mapped table.
 
     Raises:
-        SourceError: no split is named, or it can't be loaded.
+        SourceError: no split is named, or the split can't be loaded.
         UnreachableError: the hub failed, or `datasets` is not installed.
     """
     with _library(name, split) as datasets:
@@ -95,10 +94,10 @@ def load(name: str, config: str | None, split: str | None) -> pa.Table:
 
 
 def stream(name: str, config: str | None, split: str | None) -> Stream:
-    """Open a split to be read as it lies, without downloading it whole.
+    """Open a split to be streamed, without downloading it whole.
 
-    The rows are counted in a first pass if the data set doesn't say how many there are, and hashed in it if it
-    doesn't say which files, of which state (a commit, an ETag, the time of writing), it is made of.
+    A first pass counts the rows if the data set declares no number, and hashes them if it declares no files with
+    their versions (a commit, an ETag, the time of writing).
 
     Raises:
         SourceError, UnreachableError: as for ``load``.
@@ -122,7 +121,7 @@ def stream(name: str, config: str | None, split: str | None) -> Stream:
             hash_rows(digest, batch)
             found += len(batch)
         if not count:
-            notes.append(f"{name} does not say how many rows split {split} has: they were counted in a first pass")
+            notes.append(f"{name} declares no number of rows for split {split}: they were counted in a first pass")
         count = found
     if schema is None:
         raise SourceError(f"{name} has no rows in split {split}")
@@ -144,9 +143,13 @@ def _batches(rows: Any, name: str) -> Iterator[pa.RecordBatch]:
 
 @contextlib.contextmanager
 def _library(name: str, split: str | None) -> Iterator[Any]:
-    """Yield the library, and say in one line what it raises.
+    """Yield the `datasets` library, and turn its exceptions into errors of one line.
 
-    The retries that it logs are kept off the screen: what goes wrong comes as an exception.
+    The retries that the library logs are not shown: a failure comes as an exception.
+
+    Raises:
+        SourceError: no split is named, or the data set can't be loaded.
+        UnreachableError: the hub failed, or the library is not installed.
     """
     try:
         import datasets
@@ -155,7 +158,7 @@ def _library(name: str, split: str | None) -> Iterator[Any]:
             f"{name} is no file or folder here; to load it as a data set's name, run `pip install 'lossrank[datasets]'`"
         ) from None
     if split is None:
-        raise SourceError(f"{name} is loaded by name: pick a split, for example --split test")
+        raise SourceError(f"{name} is loaded by name: pick a split, for example `split='test'`")
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
@@ -172,7 +175,7 @@ def _library(name: str, split: str | None) -> Iterator[Any]:
 
 
 def _at_fault(name: str, error: Exception) -> type[SourceError]:
-    """Return the kind of error to tell of the library's: of a data set, or of the hub where it lies."""
+    """Return the class of error for an exception of the library: of the data set's content, or of the hub."""
     # The failures of a connection and of HTTP have classes of their own; decompression has these two.
     of_content = not isinstance(error, OSError) or type(error) in (OSError, gzip.BadGzipFile)
     return SourceError if of_content or Path(name).exists() else UnreachableError

@@ -1,8 +1,8 @@
 """LabelMap: the data's labels to the model's class indices, by name.
 
 A model and a data set may number the same classes in different orders; mapping by number would then make whole
-classes look wrong (cleanlab #375, #997; optimum #197). So numbers are only taken as they are when there are no
-names to go by, and then the predictions are watched for the print of a permutation.
+classes look wrong (cleanlab #375, #997; optimum #197). So numbers are used as indices only when there are no
+names to go by, and then the predictions are checked for signs of a permutation.
 """
 
 import json
@@ -26,17 +26,17 @@ UNKNOWN = -2
 _GENERIC = re.compile(r"label_(\d+)")
 _NUMBER = re.compile(r"(-?\d{1,18})(\.0)?")  # pandas makes numbers with gaps floats
 _BOOLEANS = {"false": "0", "true": "1"}
-_COMMON = 0.05  # a name that covers this share of a window's labels belongs to the name set, it is no stray typo
-_WRONG_WAY = 0.6  # share of a given class that goes to one other class before that looks like a permutation
+_COMMON = 0.05  # a label with at least this share of a window's rows is a class name, not a typo
+_WRONG_WAY = 0.6  # share of a class's rows predicted as one other class that looks like a permutation
 ENOUGH = 10  # labelled rows of a class before its share means anything
 
 
 @dataclass(frozen=True)
 class LabelMap:
-    """How one data set's labels become class indices.
+    """How the labels of a data set map to class indices.
 
-    ``by_value`` maps a label as the data has it (name folded, number as text) to a class index, UNKNOWN to leave it
-    out; ``by_number`` says that whole numbers from 0 to C - 1 are class indices; ``how`` says it in words.
+    ``by_value`` maps a label in the data (name folded, number as text) to a class index, or to UNKNOWN to leave the
+    label out; with ``by_number`` whole numbers from 0 to C - 1 are class indices; ``how`` describes the map for people.
     """
 
     class_names: tuple[str, ...]
@@ -66,13 +66,17 @@ class LabelMap:
         key = self._key(str(value))
         if value is not None and key in self.by_value:
             return self.by_value[key]
-        if value is None or key in ("", "nan", "-1"):  # -1 is what hubs write for the labels of a hidden test split
+        if value is None or key in (
+            "",
+            "nan",
+            "-1",
+        ):  # the hub's hidden test splits have -1
             return NO_LABEL
         is_index = self.by_number and _NUMBER.fullmatch(key) and 0 <= int(key) < len(self.class_names)
         return int(key) if is_index else UNKNOWN
 
     def _key(self, label: str) -> str:
-        """Fold a label; one that isn't a name itself may be a boolean or a whole number in another spelling."""
+        """Fold a label; a boolean or whole number in another spelling becomes a plain number."""
         key = fold(label)
         if key not in self.by_value:
             key = _BOOLEANS.get(key, key)
@@ -81,12 +85,12 @@ class LabelMap:
         return key
 
     def require_match(self, index: NDArray[np.int32], unknown: Counter[str]) -> None:
-        """Refuse a first window whose common labels the model does not know.
+        """Raise LabelError if the model does not know the common labels of the first window.
 
         Labels that a label map leaves out are not counted.
 
         Raises:
-            LabelError: none of the labels is known, or one that isn't covers a twentieth of the labelled rows.
+            LabelError: no label is known, or an unknown label covers a twentieth of the labelled rows.
         """
         labelled = int(np.count_nonzero(index != NO_LABEL))
         stray = Counter(
@@ -97,12 +101,12 @@ class LabelMap:
             fit = {str(i): name for i, name in enumerate(self.class_names, start=1)}
             raise LabelError(
                 f"the data's label numbers seem to count from 1; the model has {_names(self.class_names)}; map them "
-                f"with --label-map FILE (this one would fit: {json.dumps(fit, ensure_ascii=False)})"
+                f"with `label_map` (this one would fit: {json.dumps(fit, ensure_ascii=False)})"
             )
         if common or (stray and not np.any(index >= 0)):
             raise LabelError(
                 f"the data's labels don't match the model's classes: the data has {_names(stray)} which the model "
-                f"does not; the model has {_names(self.class_names)}; map them with --label-map FILE, "
+                f"does not; the model has {_names(self.class_names)}; map them with `label_map`, "
                 'a JSON object such as {"data label": "model class"}'
             )
 
@@ -112,12 +116,11 @@ def make_label_map(
 ) -> LabelMap:
     """Decide how labels map to classes.
 
-    ``data_names`` are the names behind the data's numbers (a ClassLabel's), or None; ``mapping`` maps a label as it
-    stands in the data to a class name or index, or to None for a label to leave out; names that it doesn't mention
-    go by name.
+    ``data_names`` are the class names of a ClassLabel column, or None; ``mapping`` maps a label in the data to a class
+    name or index, or to None to leave the label out; labels that it doesn't mention are matched by name.
 
     Raises:
-        LabelError: the names don't match the model's classes, or the mapping names a class that is not there.
+        LabelError: the names don't match the model's classes, or the mapping names a class that the model lacks.
     """
     by_name = {fold(name): i for i, name in enumerate(class_names)}
     numeric = any(re.fullmatch(r"-?\d+", name) for name in by_name)
@@ -125,11 +128,11 @@ def make_label_map(
         by_value = {fold(str(value)): _target(value, target, class_names) for value, target in mapping.items()}
         known = by_name | by_value
         behind: dict[str, int] = {}
-        if data_names:  # a file of names also applies to the numbers behind them
+        if data_names:  # a label map of names also applies to their numbers
             labels = {fold(label) for label in (*data_names, *map(str, range(-1, len(data_names))))}
             if strange := [value for value in mapping if fold(str(value)) not in labels]:
                 raise LabelError(
-                    f"the label map speaks of {_names(strange)}, and the data's labels are {_names(data_names)}, or "
+                    f"the label map has {_names(strange)}, and the data's labels are {_names(data_names)}, or "
                     f"their numbers 0 to {len(data_names) - 1}"
                 )
             behind = {str(i): known[fold(n)] for i, n in enumerate(data_names) if fold(n) in known}
@@ -140,10 +143,10 @@ def make_label_map(
         if data_names is not None and len(data_names) != len(class_names):
             raise LabelError(
                 f"the data has {len(data_names)} classes ({_names(data_names)}), the model {len(class_names)} without "
-                "names of their own; map them with --label-map FILE"
+                "names of their own; map them with `label_map`"
             )
         numbers = {fold(name): i for i, name in enumerate(data_names or ())}
-        numbers |= {str(i): i for i in range(len(data_names or ()))}  # a number is one even where names are numbers too
+        numbers |= {str(i): i for i in range(len(data_names or ()))}  # a number is an index even if names are numbers
         how = "by number: the model's class names are generic"
         return LabelMap(class_names, by_name | numbers, by_number=True, how=how, check_order=True)
     if data_names is not None:
@@ -151,7 +154,7 @@ def make_label_map(
         if missing:
             raise LabelError(
                 f"the data's class names don't match the model's: the data has {_names(data_names)}; the model has "
-                f"{_names(class_names)}; map them with --label-map FILE, a JSON object such as "
+                f"{_names(class_names)}; map them with `label_map`, a JSON object such as "
                 + json.dumps({missing[0]: class_names[0]}, ensure_ascii=False)
             )
         numbers = {str(i): by_name[fold(name)] for i, name in enumerate(data_names)}
@@ -161,10 +164,10 @@ def make_label_map(
 
 
 def read_label_map(path: Path) -> dict[str, Any]:
-    """Read a ``--label-map`` file: a JSON object of data label to class name, class index or null.
+    """Read a label map from a file: a JSON object from a data label to a class name, a class index or null.
 
     Raises:
-        LabelError: the file is not there or is not such an object.
+        LabelError: the file is missing, or holds something else.
     """
     try:
         mapping = json.loads(path.read_text(encoding="utf-8"))
@@ -176,13 +179,13 @@ def read_label_map(path: Path) -> dict[str, Any]:
 
 
 def refuse_permutation(confusion: NDArray[np.int64], label_map: LabelMap) -> None:
-    """Stop where numbered labels look like the model's classes in another order.
+    """Raise LabelError if numbered labels look like the model's classes in another order.
 
-    ``confusion`` [C, C] counts given (rows) against predicted (columns). It looks permuted where at least two
-    classes go, by ``_WRONG_WAY`` of their rows, to one other class each, and no two classes go to the same.
+    ``confusion`` [C, C] counts given labels (rows) against predicted ones (columns). The labels look permuted if at
+    least two classes each have ``_WRONG_WAY`` of their rows in one other class, and no two classes share that class.
 
     Raises:
-        LabelError: it looks permuted; the message has the mapping that would fit.
+        LabelError: the labels look permuted; the message has the mapping that would fit.
     """
     if not label_map.check_order:
         return
@@ -198,12 +201,12 @@ def refuse_permutation(confusion: NDArray[np.int64], label_map: LabelMap) -> Non
     raise LabelError(
         "the data's label numbers look like the model's classes in another order: most rows labelled "
         f"{moves}; the model's order is {_names(names)}; "
-        f"pass the data's own with --label-map FILE (this one would fit: {fit})"
+        f"pass the data's own with `label_map` (this one would fit: {fit})"
     )
 
 
 def is_generic(class_names: tuple[str, ...]) -> bool:
-    """Say whether the names are transformers' placeholders, LABEL_0 to LABEL_{C-1} in order."""
+    """Return whether the names are transformers' placeholders, LABEL_0 to LABEL_{C-1} in order."""
     matches = [_GENERIC.fullmatch(fold(name)) for name in class_names]
     return all(match is not None and int(match[1]) == i for i, match in enumerate(matches))
 

@@ -1,4 +1,4 @@
-"""The parts that a source is made of, in order: files, a table, a stream of `datasets`."""
+"""The parts of a Source, in order: files, a table in memory, or a stream of `datasets`."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,18 +13,18 @@ from scorer.data.formats import Batches, Format, Wanted
 from scorer.data.remote_errors import at_fault, why
 from scorer.errors import LossrankError, SourceError, shortage
 
-_AT_ONCE = 8  # files that are looked at
-GO_ON = "put back what it was and give the same command again, or score it again"
+_AT_ONCE = 8  # files inspected at the same time
+GO_ON = "restore it and try again, or score it again"
 
 
 class Part(Protocol):
-    """Rows that follow one another."""
+    """A range of consecutive rows."""
 
     @property
     def rows(self) -> int: ...
 
     def batches(self, columns: list[str], wanted: Wanted) -> Batches:
-        """Yield ``(first row in the part, batch)``, at least of the rows that are wanted.
+        """Yield ``(first row in the part, batch)`` for at least the wanted rows.
 
         Raises:
             SourceError: the part can't be read.
@@ -32,17 +32,17 @@ class Part(Protocol):
         ...
 
     def refuse_change(self) -> None:
-        """Make sure that the part is what it was when it was opened; listings that are kept may answer.
+        """Raise SourceError if the part has changed since it was opened; cached listings may answer.
 
         Raises:
-            SourceError: it is gone, has changed, or can't be asked.
+            SourceError: the part is gone, has changed, or can't be inspected.
         """
         ...
 
 
 @dataclass(frozen=True)
 class FilePart:
-    """A file, and the version it had when it was opened."""
+    """A file, with its version at the time of opening."""
 
     file: DataFile
     format: Format
@@ -66,16 +66,15 @@ class FilePart:
         except FileNotFoundError:
             raise SourceError(f"{self.file} is gone, while it was being read; {GO_ON}") from None
         except OSError as error:
-            said = f"{self.file} can't be asked for its version: {why(error, self.file.path)}"
-            raise at_fault(error)(said) from error
+            raise at_fault(error)(f"{self.file} can't be inspected: {why(error, self.file.path)}") from error
         if version != self.version:
             raise SourceError(f"{self.file} has changed while it was being read; {GO_ON}")
 
     def identity(self, *, hashed: bool) -> dict[str, Any]:
-        """Return what tells the file's content from another: its hash, or unless ``hashed`` the version in its store.
+        """Return the hash of the file's content, or, for a remote file unless ``hashed``, the version in its store.
 
         Raises:
-            SourceError: it can't be read.
+            SourceError: the file can't be read.
             UnreachableError: its store failed.
         """
         if self.file.is_remote and not hashed and len(self.version) > 1:
@@ -109,7 +108,7 @@ class TablePart:
 
 @contextlib.contextmanager
 def at_once() -> Iterator[ThreadPoolExecutor]:
-    """Yield threads that look at files; what has not begun when the block ends, as by an error, never does."""
+    """Yield a pool of threads to inspect files; work not begun when the block ends, as by an error, is dropped."""
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="inspect") as pool:
         try:
             yield pool
@@ -118,10 +117,10 @@ def at_once() -> Iterator[ThreadPoolExecutor]:
 
 
 def inspected(file: DataFile, kind: Format, data: str) -> tuple[dict[str, Any], pa.Schema, int]:
-    """Return the version, the schema and the number of rows of a file that ``data`` stands for.
+    """Return the version, the schema and the number of rows of a file of ``data``.
 
     Raises:
-        SourceError: it is not there, is empty or can't be read.
+        SourceError: the file is missing, empty or unreadable.
         UnreachableError: its store failed.
     """
     try:
@@ -139,11 +138,11 @@ def inspected(file: DataFile, kind: Format, data: str) -> tuple[dict[str, Any], 
 
 
 def _unreadable(file: DataFile, kind: Format, error: Exception) -> SourceError:
-    said = f"{file} can't be read as {kind.name} ({why(error, file.path)})"
-    return at_fault(error)(said, quotes_data=isinstance(error, pa.ArrowException))
+    message = f"{file} can't be read as {kind.name} ({why(error, file.path)})"
+    return at_fault(error)(message, quotes_data=isinstance(error, pa.ArrowException))
 
 
 def _not_ours(file: DataFile, error: Exception) -> None:
-    """Pass an error on as it is that isn't the file's: a shortage, or a mistake of the program."""
+    """Raise the error again if the file isn't its cause: a shortage of memory, or a bug."""
     if shortage(error) or not (file.is_remote or isinstance(error, OSError | pa.ArrowException)):
         raise error

@@ -1,4 +1,4 @@
-"""What goes wrong with a store, apart from what is wrong with the data in it, and in one line."""
+"""Failures of remote stores, told apart from damage in the data, each as one line."""
 
 import contextlib
 import re
@@ -26,15 +26,15 @@ _REASONS = (
     ("its server gives no parts of a file; download it first", ("range requests",)),
     ("no connection; check the network and the address", ("NETWORK_CONNECTION", "resolve", "onnect", "imeout")),
 )
-_NAMED = re.compile(r"\b(?:key|bucket) '[^']*'|\w+://[^\s'\"]*")  # how libraries tell what they were asked for
+_NAMED = re.compile(r"\b(?:key|bucket) '[^']*'|\w+://[^\s'\"]*")  # how libraries name the file that was asked for
 
 
 class StoreError(OSError):
-    """A store failed when it was asked for something, as against what is wrong with the bytes that it gave."""
+    """A store failed to answer, as opposed to answering with damaged bytes."""
 
 
 class Asked:
-    """A file in a store, whose every failure is a ``StoreError``, however much is made of its bytes on the way."""
+    """A file in a store that raises every failure as a ``StoreError``, so that a format's errors stay apart."""
 
     def __init__(self, opening: Callable[[str], pa.NativeFile], path: str) -> None:
         with asking():
@@ -61,7 +61,7 @@ class Asked:
 
 @contextlib.contextmanager
 def asking() -> Iterator[None]:
-    """Have what a store's library raises as a ``StoreError``, but for a lost file and a shortage."""
+    """Turn the exceptions of a store's library into ``StoreError``, except a missing file and a shortage of memory."""
     try:
         yield
     except Exception as error:  # the errors of the stores' libraries have no common root
@@ -71,31 +71,31 @@ def asking() -> Iterator[None]:
 
 
 def is_missing(error: Exception) -> bool:
-    """Say whether a file is not there; fsspec tells of any failure of HTTP by the same error, with a cause."""
+    """Return whether a file is missing; fsspec raises FileNotFoundError for any HTTP failure, with a cause."""
     cause = error.__cause__
     return isinstance(error, FileNotFoundError) and (cause is None or getattr(cause, "status", None) == 404)
 
 
 def at_fault(error: Exception) -> type[SourceError]:
-    """Return the kind of error to tell of one in reading a file: of the data, or of its store."""
+    """Return the class of error for a failure to read a file: of the data, or of its store."""
     return UnreachableError if isinstance(error, StoreError) else SourceError
 
 
 def why(error: BaseException, path: str) -> str:
-    """Return in one line what went wrong with a path or address in a store, as one of the usual reasons if it is one.
+    """Return in one line why a path or address in a store failed, led by one of the usual reasons if one applies.
 
-    Neither the words of the address count as a reason, nor are its secrets repeated.
+    The words of the address itself are not searched for reasons, and its secrets are not repeated.
     """
-    said = first_line(error).replace(path, without_secrets(path))
-    text = "; ".join(f"{type(each).__name__} {_bare(str(each), path)}" for each in _chain(error))
+    message = first_line(error).replace(path, without_secrets(path))
+    text = "; ".join(f"{type(cause).__name__} {_bare(str(cause), path)}" for cause in _chain(error))
     for reason, words in _REASONS:
         if any(word in text for word in words):
-            return f"{reason} ({said})"
-    return said
+            return f"{reason} ({message})"
+    return message
 
 
 def _bare(text: str, path: str) -> str:
-    """Return a message without the address that it speaks of: whole, or its bucket or host and the rest of it."""
+    """Return a message without the address that it names, whole or as its bucket or host and its key."""
     place, _, key = path.rpartition("://")[2].partition("/")
     host = place.rpartition("@")[2].partition(":")[0]
     for part in filter(None, (path, key, place, host)):

@@ -1,6 +1,6 @@
 """reopen_source(): the data of a finished run again, and only if it is what was scored."""
 
-from scorer.address import is_remote
+from scorer.address import Address
 from scorer.data.filesystem import local_place
 from scorer.data.source import Data, Source, open_source
 from scorer.data.spec import DatasetsSpec, FilesSpec, Spec, TableSpec
@@ -45,7 +45,7 @@ def refuse_edited(spec: Spec) -> None:
         SourceError: a file has changed or can't be read.
     """
     for record in spec.files:
-        if not record.sha256 or is_remote(record.file):
+        if not record.sha256 or Address.parse(record.file).is_remote:
             continue
         try:
             found = local_place(record.file).file(record.file).sha256()

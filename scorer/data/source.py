@@ -1,7 +1,7 @@
 """open_source(): files, folders, globs, saved and named data sets, or an Arrow table, as one stream of rows.
 
-Rows are numbered from 0 in a fixed order (paths as given, files of one by name); that number is the join key back to
-the data.
+Rows are numbered from 0 in a fixed order: paths as given, the files of a folder or glob by name. The number joins a
+score back to its row.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import pyarrow as pa
 from msgspec import UNSET
 from numpy.typing import NDArray
 
-from scorer.address import is_remote, without_secrets
+from scorer.address import Address
 from scorer.data import hf_datasets as hub
 from scorer.data.arrow import decoded, hash_rows, readable, row_array, valid_text, without_dictionaries
 from scorer.data.filesystem import DataFile, forget_listings
@@ -36,11 +36,10 @@ _TOGETHER = 1 << 30  # bytes of rows that are put in order by copying: an Arrow 
 class Source:
     """Rows to score, in a fixed order.
 
-    ``spec`` is what ``open_source`` needs to open it again, but for what may be a secret of an address (``left_out``
-    says that there was any), and its relative paths and globs as they were given (``relative``); ``fingerprint`` is a
-    SHA-256 of the content, whatever the place it lies in (of a remote file: of its version in its store);
-    ``label_names`` has the class names of each column that is a ClassLabel; ``notes`` is what a user should know of how
-    it was opened; ``find`` lists the files anew, if it is made of files.
+    ``spec`` is the record that ``reopen_source`` opens the data again from; ``fingerprint`` is a SHA-256 of the
+    content, wherever it lies (for a remote file: of its version in its store); ``label_names`` has the class names of
+    each ClassLabel column; ``notes`` has what the user should know about how the data was opened; ``find`` lists the
+    files again, None if the data isn't made of files.
     """
 
     name: str
@@ -69,10 +68,10 @@ class Source:
     def take(self, rows: NDArray[np.int64], columns: list[str] | None = None) -> pa.Table:
         """Return all columns, or some, of the given rows, in the given order, as a table of ``len(rows)`` rows.
 
-        Bytes of a text that aren't UTF-8 are U+FFFD in it; dictionary-encoded columns are plain ones.
+        Bytes that aren't UTF-8 become U+FFFD; dictionary-encoded columns become plain ones.
 
         Raises:
-            SourceError: a row is not in the data.
+            SourceError: a row number is out of range.
         """
         if len(rows) and not 0 <= rows.min() <= rows.max() < self.num_rows:
             raise SourceError(
@@ -97,27 +96,27 @@ class Source:
         return pa.concat_tables([table.slice(i, 1) for i in order])
 
     def refuse_change(self, start: int = 0, stop: int | None = None) -> None:
-        """Make sure that what holds the rows from ``start`` up to ``stop`` is still what was opened.
+        """Raise SourceError if a file with rows from ``start`` up to ``stop`` has changed since it was opened.
 
         Raises:
             SourceError: a file was replaced, written to or removed.
         """
         end = self.num_rows if stop is None else stop
         first = 0
-        looked_at = []
+        checked = []
         for part in self.parts:
             if first < end and first + part.rows > start:
-                looked_at.append(part)
+                checked.append(part)
             first += part.rows
-        forget_listings(part.file for part in looked_at if isinstance(part, FilePart))
+        forget_listings(part.file for part in checked if isinstance(part, FilePart))
         with at_once() as pool:
-            list(pool.map(lambda part: part.refuse_change(), looked_at))
+            list(pool.map(lambda part: part.refuse_change(), checked))
 
     def refuse_added(self) -> None:
-        """Make sure that the folders and globs that were opened hold no file that was not there then.
+        """Raise SourceError if a file was added to the folders and globs since they were opened.
 
         Raises:
-            SourceError: one does, or they can't be listed.
+            SourceError: a file was added, or the files can't be listed.
         """
         if self.find is None:
             return
@@ -126,19 +125,19 @@ class Source:
             more = f" and {len(added) - 1} more were" if len(added) > 1 else " was"
             raise SourceError(
                 f"{added[0]}{more} added to the data while it was being read; every row that was there is scored and "
-                "kept: take it out, or name the other files, and give the command again to finish"
+                "kept: take it out, or name the other files, and score again with the same arguments to finish"
             )
 
     def place_of(self, row: int) -> str:
-        """Say where a row is, for a person to find it."""
+        """Return the file of a row and its number in the file, for an error message."""
         for part in self.parts:
             if row < part.rows:
                 return f"row {row} of {part.file}" if isinstance(part, FilePart) else f"row {row} of {self.name}"
             row -= part.rows
-        raise SourceError(f"{self.name} has {self.num_rows} rows, and no row {self.num_rows + row}")
+        raise SourceError(f"{self.name} has {self.num_rows} rows, so no row {self.num_rows + row}")
 
     def _batches(self, columns: list[str] | None, wanted: Wanted) -> Batches:
-        """Yield ``(first row in the data set, batch)`` of the wanted parts."""
+        """Yield ``(first row in the data set, batch)`` from the wanted parts."""
         start = 0
         for part in self.parts:
             if wanted(start, start + part.rows):
@@ -158,23 +157,23 @@ def open_source(
 ) -> Source:
     """Open data to be scored.
 
-    ``data`` is a file, a folder or a glob of Parquet, Arrow, CSV or JSON lines, here or in a remote store
+    ``data`` is a file, folder or glob of Parquet, Arrow, CSV or JSON lines, on this machine or in a remote store
     (``s3://bucket/folder``), or several of them; a folder written by ``datasets.save_to_disk``; the name of a
     ``datasets`` data set, with ``config`` and ``split``; or a table. ``streaming`` reads a `datasets` data set (a name,
-    or a folder in the library's layout) as it lies, without downloading it. ``hashed`` reads remote files for a hash of
-    their content, rather than take the version that their store gives.
+    or a folder in the library's layout) without downloading it first. ``hashed`` reads remote files to hash their
+    content instead of using the version from their store.
 
     Raises:
-        SourceError: it is empty or unreadable, its files differ in columns, or a split is missing.
-        NotThereError: nothing is there.
-        UnreachableError: its store, or the hub, failed.
+        SourceError: the data is empty or unreadable, its files differ in columns, or a split is missing.
+        NotThereError: nothing lies at the path or address.
+        UnreachableError: the store or the hub failed.
     """
     if isinstance(data, pa.Table):
         source = _from_table(data, name or "table", TableSpec())
     elif isinstance(data, str | Path):
-        source = _from_one(str(data), config, split, streaming, hashed)
+        source = _from_one(Address.parse(str(data)), config, split, streaming, hashed)
     else:
-        source = _from_several([str(each) for each in data], config, split, streaming, hashed)
+        source = _from_several([Address.parse(str(path)) for path in data], config, split, streaming, hashed)
     if source.num_rows == 0:
         raise SourceError(
             f"{source.name} is empty: it has columns {_listed(source.schema)} and no rows", quotes_data=True
@@ -186,41 +185,45 @@ def _shifted(wanted: Wanted, offset: int) -> Wanted:
     return lambda start, stop: wanted(offset + start, offset + stop)
 
 
-def _from_one(data: str, config: str | None, split: str | None, streaming: bool, hashed: bool) -> Source:
-    is_folder = Path(data).is_dir()
-    shown = without_secrets(data)
-    if streaming and not is_folder and (is_remote(data) or find_files(data, config, split)):
-        raise SourceError(
-            f"--streaming goes with a `datasets` data set; {shown} is a file, and read as a stream anyway"
-        )
+def _from_one(address: Address, config: str | None, split: str | None, streaming: bool, hashed: bool) -> Source:
+    shown = address.shown
     if streaming:
-        return _from_stream(data, config, split, str(Path(data).absolute()) if is_folder else data)
-    files = find_files(data, config, split)
+        is_folder = Path(address.given).is_dir()
+        if not is_folder and (address.is_remote or find_files(address, config, split)):
+            raise SourceError(
+                f"`streaming=True` goes with a `datasets` data set; {shown} is a file, and read as a stream anyway"
+            )
+        return _from_stream(address.given, config, split, address.absolute if is_folder else address.given)
+    files = find_files(address, config, split)
     if files:
-        find = partial(find_files, data, config, split)
-        return _from_files(data, Path(shown).name or shown, same_format(files, shown), split, hashed, find)
-    spec = DatasetsSpec(data=data, config=config, split=split)
-    return _from_table(hub.load(data, config, split), data, spec)
+        find = partial(find_files, address, config, split)
+        return _from_files([address], Path(shown).name or shown, same_format(files, shown), split, hashed, find)
+    spec = DatasetsSpec(data=address.given, config=config, split=split)
+    return _from_table(hub.load(address.given, config, split), address.given, spec)
 
 
-def _from_several(paths: list[str], config: str | None, split: str | None, streaming: bool, hashed: bool) -> Source:
+def _from_several(
+    addresses: list[Address], config: str | None, split: str | None, streaming: bool, hashed: bool
+) -> Source:
     """Open several paths as one data set, in the order they are given."""
-    if len(paths) == 1:
-        return _from_one(paths[0], config, split, streaming, hashed)
-    if not paths or streaming or config is not None:
-        raise SourceError(f"{len(paths)} paths were given; --streaming and --config go with one name of a data set")
-    find = partial(find_several, paths, split)
-    name = f"{Path(without_secrets(paths[0])).name} and {len(paths) - 1} more"
-    return _from_files(paths, name, same_format(find(), name), split, hashed, find)
+    if len(addresses) == 1:
+        return _from_one(addresses[0], config, split, streaming, hashed)
+    if not addresses or streaming or config is not None:
+        raise SourceError(
+            f"{len(addresses)} paths were given; `streaming=True` and `config` go with one name of a data set"
+        )
+    find = partial(find_several, addresses, split)
+    name = f"{Path(addresses[0].shown).name} and {len(addresses) - 1} more"
+    return _from_files(addresses, name, same_format(find(), name), split, hashed, find)
 
 
 def _from_files(
-    data: str | list[str], name: str, files: list[DataFile], split: str | None, hashed: bool, find: Find
+    addresses: list[Address], name: str, files: list[DataFile], split: str | None, hashed: bool, find: Find
 ) -> Source:
     parts: list[FilePart] = []
     schema: pa.Schema | None = None
     with at_once() as pool:
-        # All files are looked at before any is read for its hash, so that what is wrong with one is said at once.
+        # Every file is inspected before any is hashed, so that an unreadable file is reported at once.
         for file, (part, found) in zip(files, pool.map(partial(_described, data=name), files), strict=True):
             refuse_twins(found, str(file))
             if schema is not None and set(found.names) != set(schema.names):
@@ -232,21 +235,25 @@ def _from_files(
         identities = list(pool.map(partial(FilePart.identity, hashed=hashed), parts))
     if schema is None:
         raise SourceError(f"{name} holds no file of a known kind; these are: {known_suffixes()}")
-    given = [data] if isinstance(data, str) else data
-    where = _absolute(data) if isinstance(data, str) else tuple(map(_absolute, data))
-    # Of the folders in `data` only these were named by the user; the others are where they happened to be.
-    relative = tuple(path for path in given if not (is_remote(path) or path.startswith(("/", "file:"))))
-    left_out = any(without_secrets(path) != path for path in given)
+    where = tuple(address.absolute for address in addresses)
+    # Kept as given: the user named every folder of a relative path, but not the working directory's.
+    relative = tuple(address.given for address in addresses if address.is_relative)
+    left_out = any(address.has_secret for address in addresses)
     digest = hashlib.sha256()
     for identity in identities:
         digest.update(str(identity.get("sha256", identity)).encode())
     records = tuple(
-        FileRecord(_absolute(str(part.file)), part.rows, **identity)
-        for part, identity in zip(parts, identities, strict=True)
+        FileRecord(part.file.absolute, part.rows, **identity) for part, identity in zip(parts, identities, strict=True)
     )
     return Source(
         name=name,
-        spec=FilesSpec(data=where, split=split, relative=relative or UNSET, left_out=left_out or UNSET, files=records),
+        spec=FilesSpec(
+            data=where if len(where) > 1 else where[0],
+            split=split,
+            relative=relative or UNSET,
+            left_out=left_out or UNSET,
+            files=records,
+        ),
         schema=schema,
         num_rows=sum(part.rows for part in parts),
         fingerprint=digest.hexdigest(),
@@ -265,16 +272,12 @@ def _described(file: DataFile, data: str) -> tuple[FilePart, pa.Schema]:
     return FilePart(file, kind, rows, version), readable(schema)
 
 
-def _absolute(data: str) -> str:
-    return without_secrets(data) if is_remote(data) else str(Path(data.removeprefix("file://")).absolute())
-
-
 def _from_stream(data: str, config: str | None, split: str | None, where: str) -> Source:
     found = hub.stream(data, config, split)
     refuse_twins(found.schema, data)
     return Source(
         name=Path(data).name if Path(data).is_dir() else data,
-        spec=DatasetsSpec(data=where, config=config, split=split, streaming=True),
+        spec=DatasetsSpec(data=where if len(where) > 1 else where[0], config=config, split=split, streaming=True),
         schema=found.schema,
         num_rows=found.part.rows,
         fingerprint=found.fingerprint,

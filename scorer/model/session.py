@@ -1,7 +1,7 @@
-"""Session: one padded batch in, logits out; OrtSession runs it by onnxruntime on the device that was asked for.
+"""OrtSession: runs an ONNX classifier by onnxruntime; one padded batch in, its logits out.
 
-A device that was asked for and is not there is an error, never a quiet fall-back: onnxruntime drops a provider it
-can't start and goes on without it (onnxruntime #23372, #17801), so the providers are read back.
+A requested device that is missing is an error, never a silent fall-back: onnxruntime drops a provider that it can't
+start and goes on without it (onnxruntime #23372, #17801), so the providers are read back.
 """
 
 from pathlib import Path
@@ -17,40 +17,40 @@ from scorer.model.buckets import Bucket
 
 DEVICES = ("auto", "cpu", "cuda")
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-# What onnxruntime, the C++ library and CUDA say.
+# The words of onnxruntime, the C++ library and CUDA.
 _OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "out of memory")
 _SLOWER = ["BiasGeluFusion"]  # Add and Gelu one after the other take three quarters of the fused one's time on CPUs
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class Session(Protocol):
-    """What the pipeline needs of an engine; ``run`` may be called from so many ``threads`` at once."""
+    """A model that runs batches; ``threads`` is how many threads may call ``run`` at once."""
 
     device: str
     threads: int
 
     def run(self, bucket: Bucket) -> NDArray[np.float32]:
-        """Return the logits of a batch, [b, C]; raise MemoryError where it is too large."""
+        """Return the logits [b, C] of a batch; raise MemoryError if the batch is too large."""
 
 
 class OrtSession:
-    """An ONNX classifier in onnxruntime; ``device`` and ``providers`` are what it really runs on."""
+    """An ONNX classifier in onnxruntime; ``device`` and ``providers`` are those actually in use."""
 
     def __init__(
         self, model_file: Path, device: str = "auto", threads: int | None = None, precision: str = "fp32"
     ) -> None:
-        """Load a graph onto a device; ``threads`` (CPU) is how many batches may run at once, default: the cores.
+        """Load a graph onto a device; on a CPU ``threads`` batches may run at once, by default one per core.
 
         Raises:
-            DeviceError: onnxruntime is missing or installed twice, the device is unknown or not there, or is a GPU
-                and the precision int8.
-            BundleError: onnxruntime can't load the graph, or the graph needs other inputs than a bucket has.
+            DeviceError: onnxruntime is missing or installed twice.
+            DeviceError: the device is unknown or missing, or int8 was requested on a GPU.
+            BundleError: onnxruntime can't load the graph, or the graph needs inputs that a bucket lacks.
         """
         if device not in DEVICES:
             raise DeviceError(f"device is {device!r}; it must be one of: {', '.join(DEVICES)}")
         ort = import_onnxruntime()
         options = ort.SessionOptions()
-        options.log_severity_level = 4  # what goes wrong comes as an exception
+        options.log_severity_level = 4  # failures come as exceptions
         # A batch runs on one core and as many batches at once as there are threads: a tenth to a quarter faster than
         # one batch on all cores, the weights are shared, and no number can depend on how many threads there are.
         options.intra_op_num_threads = 1
@@ -77,10 +77,10 @@ class OrtSession:
         self._output = self._session.get_outputs()[0].name
 
     def run(self, bucket: Bucket) -> NDArray[np.float32]:
-        """Return the logits of a batch, [b, C] float32; only the inputs that the graph has are fed.
+        """Return the logits [b, C] of a batch, as float32; only the graph's own inputs are fed.
 
         Raises:
-            MemoryError: there is too little memory, of the machine or of the device, for a batch of this size.
+            MemoryError: the machine or the device has too little memory for the batch.
         """
         feeds = {}
         for name, dtype in self._types.items():
@@ -103,7 +103,7 @@ def import_onnxruntime() -> ModuleType:
     """Import onnxruntime, whichever of its two wheels is installed.
 
     Raises:
-        DeviceError: neither wheel is installed, or both are (they overwrite each other's files), or it won't load.
+        DeviceError: neither wheel is installed, both are (they overwrite each other's files), or it does not load.
     """
     installed = list(installed_versions(("onnxruntime", "onnxruntime-gpu")))
     if len(installed) == 2:
@@ -129,7 +129,7 @@ def import_onnxruntime() -> ModuleType:
 
 
 def _interrupt(error: BaseException) -> KeyboardInterrupt | None:
-    """Return the Ctrl-C or signal that broke an import off: of native code it is only the cause of another error."""
+    """Return the Ctrl-C or signal that ended an import; native code raises another error with it as the cause."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, KeyboardInterrupt):
         cause = cause.__cause__ or cause.__context__
@@ -140,7 +140,7 @@ def _choose(ort: ModuleType, device: str, precision: str) -> tuple[str, str]:
     """Return the device to try first and why."""
     if precision == "int8":
         if device == "cuda":
-            raise DeviceError("int8 is made for CPUs; use --device cpu, or --precision fp32 on the GPU")
+            raise DeviceError("int8 is made for CPUs; use `device='cpu'`, or `precision='fp32'` on the GPU")
         return "cpu", "asked for" if device == "cpu" else "int8 is made for CPUs"
     if device != "auto":
         return device, "asked for"
@@ -156,7 +156,7 @@ def _open(ort: ModuleType, model_file: Path, options: Any, device: str) -> Any:
             raise DeviceError(
                 "device cuda was asked for, but the installed onnxruntime has no CUDA "
                 f"(it has: {', '.join(ort.get_available_providers())}); run `pip uninstall -y onnxruntime` and "
-                "`pip install 'lossrank[gpu]'`, or use --device cpu"
+                "`pip install 'lossrank[gpu]'`, or use `device='cpu'`"
             )
         if hasattr(ort, "preload_dlls"):
             ort.preload_dlls()
@@ -172,11 +172,11 @@ def _open(ort: ModuleType, model_file: Path, options: Any, device: str) -> Any:
         if _of_memory(error):
             raise MemoryError(reason) from error
         if device == "cuda":
-            raise DeviceError(f"device cuda could not be started ({reason}); use --device cpu") from error
+            raise DeviceError(f"device cuda could not be started ({reason}); use `device='cpu'`") from error
         raise BundleError(f"{model_file} can't be loaded by onnxruntime ({reason})") from error
     if session.get_providers()[0] != _PROVIDERS[device]:
         raise DeviceError(
             f"device {device} was asked for but onnxruntime runs on {', '.join(session.get_providers())}; "
-            "use --device cpu, or see that the CUDA and cuDNN libraries are installed"
+            "use `device='cpu'`, or see that the CUDA and cuDNN libraries are installed"
         )
     return session

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from scorer import RunDirectory, RunError
-from scorer.address import is_remote
-from scorer.data.filesystem import local_place
+from scorer.address import Address
 from scorer.data.find import would_read
 from scorer.data.formats import format_of
 from scorer.data.spec import spec_from
@@ -53,11 +52,12 @@ def refuse_own_data(place: Path, run: RunDirectory, data: Iterable[str] = (), *,
     spec = spec_from(run.manifest["data"]["spec"])
     parent = place.parent.resolve()
     for given in [*spec.locations, *(record.file for record in spec.files), *data]:
-        if is_remote(given):
+        address = Address.parse(given)
+        if address.is_remote:
             continue
-        here = Path(local_place(given).path)
+        here = Path(address.path)
         inside = here.is_dir() and (parent / place.name).is_relative_to(here.resolve())
-        if would_read(given, place) or (inside and (is_folder or format_of(place.name) is not None)):
+        if would_read(address, place) or (inside and (is_folder or format_of(place.name) is not None)):
             raise RunError(f"{place} is in the data that were scored ({given}); choose another place")
         if here.resolve().is_relative_to(place.resolve()):
             raise RunError(f"{place} is where the data lie that were scored ({given}); choose another place")

@@ -6,6 +6,7 @@ import pytest
 from scorer import SourceError
 from scorer.data.arrow import is_text
 from scorer.data.columns import Columns, choose_columns
+from tests.support.facts import facts
 
 TEXT, INT = pa.string(), pa.int64()
 
@@ -74,15 +75,12 @@ class TestGuesses:
     def test_several_columns_of_text(self) -> None:
         with pytest.raises(
             SourceError,
-            match=r"several columns hold text \(subject, message\); name one with --text-column; "
-            "the columns are: subject, message, label",
+            match=facts("text (subject, message)", "`text_column`", "columns are: subject, message, label"),
         ):
             choose_columns(schema(subject=TEXT, message=TEXT, label=TEXT))
 
     def test_no_column_of_text(self) -> None:
-        with pytest.raises(
-            SourceError, match="no column holds text; name one with --text-column; the columns are: a, label"
-        ):
+        with pytest.raises(SourceError, match=facts("no column holds text", "`text_column`", "columns are: a, label")):
             choose_columns(schema(a=INT, label=TEXT))
 
 
@@ -130,13 +128,13 @@ class TestTypes:
         assert choose_columns(schema(a=kind, b=INT)).text == "a"
 
     @pytest.mark.parametrize("kind", [INT, pa.list_(TEXT), pa.binary(), pa.null(), pa.dictionary(pa.int8(), INT)])
-    @pytest.mark.parametrize(("option", "flag"), [("text", "--text-column"), ("text_pair", "--text-pair-column")])
-    def test_that_is_not_text(self, kind: pa.DataType, option: str, flag: str) -> None:
+    @pytest.mark.parametrize("role", ["text", "text_pair"])
+    def test_that_is_not_text(self, kind: pa.DataType, role: str) -> None:
         assert not is_text(kind)
         with pytest.raises(
-            SourceError, match=r"column 'a' holds .*, not text; columns of text: b, c \(" + flag
+            SourceError, match=facts("column 'a'", "not text; columns of text: b, c", f"`{role}_column`")
         ) as caught:
-            choose_columns(schema(a=kind, b=TEXT, c=TEXT), **{"text": "b", option: "a"})
+            choose_columns(schema(a=kind, b=TEXT, c=TEXT), **{"text": "b", role: "a"})
         assert f"holds {kind}," in str(caught.value)
 
     def test_that_is_not_text_where_nothing_is(self) -> None:
@@ -158,9 +156,7 @@ class TestTypes:
 
     @pytest.mark.parametrize("kind", [pa.list_(INT), pa.struct([("a", INT)]), pa.timestamp("s"), pa.binary()])
     def test_that_are_no_labels(self, kind: pa.DataType) -> None:
-        with pytest.raises(
-            SourceError, match=r"column 'label' holds .*; labels are text or whole numbers, one a row \(--label"
-        ):
+        with pytest.raises(SourceError, match=facts("column 'label'", "text or whole numbers", "`label_column`")):
             choose_columns(schema(text=TEXT, label=kind))
 
     @pytest.mark.parametrize(
@@ -187,7 +183,7 @@ class TestTypes:
     )
     def test_that_are_no_ids(self, kind: pa.DataType) -> None:
         with pytest.raises(
-            SourceError, match=r"column 'key' holds .*; an id is text, a number or a date \(--id-column\)"
+            SourceError, match=r"column 'key' holds .*; an id is text, a number or a date \(`id_column`\)"
         ):
             choose_columns(schema(text=TEXT, key=kind), id="key")
 
@@ -196,7 +192,7 @@ class TestTypes:
     )
     def test_times_of_a_zone_that_is_not_known_here(self, kind: pa.DataType) -> None:
         with pytest.raises(
-            SourceError, match=r"column 'key' holds .*, which can't be written as text \(.*timezone .*\(--id-column\)"
+            SourceError, match=r"column 'key' holds .*, which can't be written as text \(.*timezone .*\(`id_column`\)"
         ):
             choose_columns(schema(text=TEXT, key=kind), id="key")
         assert choose_columns(schema(text=TEXT, key=kind)).id is None

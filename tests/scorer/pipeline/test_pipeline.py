@@ -166,7 +166,7 @@ def test_huge_logits_give_finite_losses(tmp_path: Path, factor: float) -> None:
 def test_numbers_in_another_order_stop_the_run(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:
     logits = np.stack([expected_logits(text) for text in rows["text"].to_pylist()])
     swapped = np.array([1, 0, 2, 3])[logits.argmax(axis=1)]
-    with pytest.raises(LabelError, match=r"another order: .*0 -> 1 'Sports', 1 -> 0 'World'.*--label-map"):
+    with pytest.raises(LabelError, match=r"another order: .*0 -> 1 'Sports', 1 -> 0 'World'.*`label_map`"):
         score_dataset(tiny_bundle, pa.table({"text": rows["text"], "label": swapped}), tmp_path / "run", SMALL)
     # Nothing was written that would stand in the way of the mended command.
     mapping = ScoreOptions(label_map={"0": "Sports", "1": "World", "2": "Business", "3": "Sci/Tech"}, threads=1)
@@ -273,7 +273,7 @@ def test_options_out_of_range_name_the_value() -> None:
 
 def test_labels_known_to_no_class_stop_before_a_shard(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:
     data = rows.set_column(1, "label", pa.array(["Cats", "Dogs"] * 500))
-    with pytest.raises(LabelError, match=r"'Cats', 'Dogs'.*'World', 'Sports', 'Business', 'Sci/Tech'.*--label-map"):
+    with pytest.raises(LabelError, match=r"'Cats', 'Dogs'.*'World', 'Sports', 'Business', 'Sci/Tech'.*`label_map`"):
         score_dataset(tiny_bundle, data, tmp_path / "run", SMALL)
     assert not list((tmp_path / "run" / "scores").iterdir())
 

@@ -22,6 +22,7 @@ from scorer.audit.verify import verify
 from scorer.files import file_sha256
 from scorer.run.directory import shard_name
 from scorer.run.status import run_status
+from tests.support.facts import facts
 
 ROWS = 1200
 Lossrank = Callable[..., Result]
@@ -303,7 +304,7 @@ def test_what_a_screen_needs_is_said(bundle: ModelBundle, news: pa.Table, tmp_pa
         score(bundle, news.select(["text"]), tmp_path / "run", OPTIONS)
     with pytest.raises(BundleError, match=r"has no 'int8' variant; it has: fp32; choose one.*export the model again"):
         score(BUNDLE, news, tmp_path / "run", OPTIONS)
-    with pytest.raises(DeviceError, match="int8 is made for CPUs; use --device cpu, or --precision fp32"):
+    with pytest.raises(DeviceError, match=facts("int8", "`device='cpu'`", "`precision='fp32'`")):
         score(bundle, news, tmp_path / "run", dataclasses.replace(OPTIONS, device="cuda"))
     with pytest.raises(RunError, match="precision is 'int4'; it must be one of: fp32, int8, screen"):
         ScoreOptions(precision="int4")

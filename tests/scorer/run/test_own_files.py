@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer import ModelBundle, Progress, ScoreOptions, SourceError, open_source, score_dataset
+from scorer.address import Address
 from scorer.audit.verify import verify
 from scorer.data.find import find_files, would_read
 
@@ -97,7 +98,7 @@ def test_what_is_named_itself_or_is_no_run_of_ours_is_data(
         (other / "run.json").write_text(content)
         write_lines(rows, other / "scores" / "part-00000.jsonl")
         for data in ("other", "other/**/*.json*"):
-            files = find_files(str(tmp_path / data), None, None)
+            files = find_files(Address.parse(str(tmp_path / data)), None, None)
             assert [file.name for file in files] == ["run.json", "part-00000.jsonl"]
 
 
@@ -158,4 +159,4 @@ def test_a_log_file_beside_the_data_is_not(
     for name in ("d/b.jsonl", "saved/state.json"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("{}")
-    assert not would_read(data, Path(log))
+    assert not would_read(Address.parse(data), Path(log))
