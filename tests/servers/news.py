@@ -16,6 +16,7 @@ from lossrank.review.store import DecisionStore
 from scorer import ModelBundle, RunDirectory, ScoreOptions, score_dataset
 from tests.servers.process import RealServer
 from tests.support import ROOT
+from tests.support.facts import counts
 from tests.support.tiny import CLASSES, make_texts
 
 Decisions = dict[int, tuple[str, str | None, str]]
@@ -51,11 +52,9 @@ def decisions(run: RunDirectory) -> Decisions:
 
 def refusal(result: Result) -> str:
     """Return the one line that a command said before it did anything, but for where it was to pull from."""
-    *said, line = result.stderr.splitlines(keepends=True)
-    assert (result.exit_code, result.stdout, [each.split()[0] for each in said]) in (
-        (1, "", []),
-        (1, "", ["pulling"]),
-    ), result.output
+    *before, line = result.stderr.splitlines(keepends=True)
+    assert (result.exit_code, result.stdout) == (1, ""), result.output
+    assert len(before) <= 1
     return line
 
 
@@ -64,11 +63,11 @@ def crash_in_mid_log(server: RealServer, run: RunDirectory, name: str, chunk: in
     with _logging(server, run, name, chunk) as process:
         server.kill()
         assert process.stderr is not None
-        assert any("waiting for the server" in line for line in process.stderr)
+        assert any("waiting" in line for line in process.stderr)
         assert process.poll() is None
         server.start()
         stdout, stderr = process.communicate(timeout=180)
-    assert stdout.startswith("600 rows: 600 logged, 0 there already, 0 refused"), stderr
+    assert counts(stdout.splitlines()[0]) == [600, 600, 0, 0], stderr
     assert process.returncode == 0
     assert sorted(server.rows(name)) == list(range(600))
 

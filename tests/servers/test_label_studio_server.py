@@ -17,6 +17,7 @@ from scorer import RunDirectory, join_source, rank
 from tests.servers.label_studio import ADMIN, KEY, LabelStudio
 from tests.servers.news import Decisions, decisions, given, other, refusal
 from tests.servers.process import on
+from tests.support.facts import counts, tells
 from tests.support.fake_rubrix import make_record
 from tests.support.tiny import CLASSES
 
@@ -31,12 +32,11 @@ def test_the_worst_500_arrive_whole_sort_by_loss_and_are_there_once(
     result = lossrank("log", run.path, "--to", "label-studio", "--name", name, "--top", 500)
     print(f"{500 / (time.perf_counter() - started):.0f} records/s")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.splitlines() == [
-        "500 rows: 500 logged, 0 there already, 0 refused",
-        f"Review them at {server.url}/projects/{server.project(name)}/data",
-        "The worst first: Order by loss, descending, then Label Tasks As Displayed.",
-        f"Then bring the decisions back: lossrank pull {run.path}",
-    ]
+    done, where, order, following = result.stdout.splitlines()
+    assert counts(done) == [500, 500, 0, 0]  # rows, logged, there already, refused
+    assert tells(where, f"{server.url}/projects/{server.project(name)}/data")
+    assert tells(order, "loss", "descending")
+    assert tells(following, f"lossrank pull {run.path}")
     ranked = rank(run, 500)
     texts = join_source(run, ranked)["text"].to_pylist()
     tasks = server.tasks(name, "-tasks:data.loss")
@@ -62,7 +62,7 @@ def test_the_worst_500_arrive_whole_sort_by_loss_and_are_there_once(
         assert task["annotations"] == []
 
     again = lossrank("log", run.path, "--to", "label-studio", "--name", name, "--top", 510)
-    assert again.stdout.startswith("510 rows: 10 logged, 500 there already, 0 refused")
+    assert counts(again.stdout.splitlines()[0]) == [510, 10, 500, 0]
     assert len(server.tasks(name)) == 510
 
 
@@ -80,8 +80,8 @@ def test_what_people_annotated_and_skipped_comes_back_and_a_second_log_leaves_it
 
     result = lossrank("pull", run.path)
     assert result.exit_code == 0, result.output
-    assert result.stdout == "8 answers: 2 rows kept, 1 relabelled, 1 discarded; 4 decisions are new\n"
-    assert result.stderr.splitlines()[1] == f"1 rows are open, as people disagree or chose no class: {rows[4]}"
+    assert counts(result.stdout) == [8, 2, 1, 1, 4]  # answers, kept, relabelled, discarded, new
+    assert counts(result.stderr.splitlines()[1]) == [1, rows[4]]
     both = TOGETHER.join(sorted([ADMIN, ana.email]))
     expected: Decisions = {
         rows[0]: ("kept", None, ADMIN),
@@ -90,16 +90,16 @@ def test_what_people_annotated_and_skipped_comes_back_and_a_second_log_leaves_it
         rows[3]: ("relabelled", other(rows[3]), both),
     }
     assert decisions(run) == expected
-    assert "; 0 decisions are new" in lossrank("pull", run.path).stdout
+    assert counts(lossrank("pull", run.path).stdout)[-1] == 0
 
     one = lossrank("pull", run.path, "--policy", f"user={ana.email}", "--from", "label-studio", "--name", name)
-    assert "0 rows kept, 1 relabelled, 1 discarded" in one.stdout
+    assert counts(one.stdout)[1:4] == [0, 1, 1]  # kept, relabelled, discarded
     assert decisions(run)[rows[4]] == ("discarded", None, ana.email)
 
     file = tmp_path / "export.json"
     file.write_bytes(server.export(name))
     exported = lossrank("pull", run.path, file)
-    assert exported.stdout.startswith("8 answers: 2 rows kept, 1 relabelled, 1 discarded;")
+    assert counts(exported.stdout)[:4] == [8, 2, 1, 1]
     # The file names people by number, so that what ana decided by her name is not theirs to take back.
     verdicts = {row: one[:2] for row, one in decisions(run).items()}
     assert verdicts == {**{row: one[:2] for row, one in expected.items()}, rows[4]: ("discarded", None)}
@@ -124,10 +124,10 @@ def test_a_personal_access_token_does_as_a_legacy_one(
     ana = server.sign_up()
     key = ("--api-key", ana.personal_token)
     result = lossrank("log", run.path, "--to", "label-studio", "--name", name, "--top", 10, *key)
-    assert result.stdout.startswith("10 rows: 10 logged, 0 there already"), result.stderr
+    assert counts(result.stdout.splitlines()[0])[:3] == [10, 10, 0], result.stderr
     row = rank(run, 1)[0].row
     server.answer(name, run, {row: None}, ana.token)
-    assert "1 discarded; 1 decisions are new" in lossrank("pull", run.path, *key).stdout
+    assert counts(lossrank("pull", run.path, *key).stdout)[-2:] == [1, 1]  # discarded, new
     assert decisions(run) == {row: ("discarded", None, ana.email)}
 
 
@@ -148,20 +148,15 @@ def test_projects_that_are_missing_double_or_ask_something_else(
 ) -> None:
     to = ("--to", "label-studio", "--name", name)
     missing = lossrank("pull", run.path, "--from", "label-studio", "--name", name)
-    assert missing.stderr.splitlines()[-1].startswith(
-        f"Error: Label Studio at {server.url} has no project '{name}'; see --name"
-    )
+    assert tells(missing.stderr.splitlines()[-1], "Error", server.url, f"'{name}'", "--name")
     config = '<View><Text name="text" value="$text"/><Choices name="label" toName="text">{}</Choices></View>'
     body = {"title": name, "label_config": config.format('<Choice value="World"/><Choice value="Sports"/>')}
     server.request("POST", "/api/projects/", json=body)
     lacking = lossrank("log", run.path, *to)
-    assert lacking.stderr == (
-        f"Error: the project '{name}' has no choice 'Business' in its labelling interface; add it, or choose "
-        "another --name\n"
-    )
+    assert tells(lacking.stderr, "Error", f"'{name}'", "'Business'", "--name")
     server.request("POST", "/api/projects/", json=body)
     double = lossrank("log", run.path, *to)
-    assert f"has 2 projects '{name}' (ids " in double.stderr
+    assert tells(double.stderr, "Error", 2, f"'{name}'")
     assert double.exit_code == 1
 
 
