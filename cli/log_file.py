@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ _EVERY = 30.0  # seconds between lines of progress
 
 @contextlib.contextmanager
 def logging_to(file: Path | None, command: str, **fields: Any) -> Iterator[None]:
-    """Have a command's events in a file, if there is one: its start with ``fields``, what it tells, and an error.
+    """Write a command's events to a file, if there is one: its start with ``fields``, then its own, and an error.
 
     Raises:
         RunError: the file can't be written, or a run has another use for it.
@@ -41,7 +41,7 @@ def logging_to(file: Path | None, command: str, **fields: Any) -> Iterator[None]
         yield
         return
     if is_part_of_run(file):
-        raise RunError(f"--log-file {file} is part of a run; choose another name")
+        raise RunError(f"`log_file` {file} is part of a run; choose another name")
     refuse_scores(file)
     with reporting(file):
         _end_line(file)
@@ -76,51 +76,38 @@ def _end_line(file: Path) -> None:
                 stream.write(b"\n")
 
 
-def refuse_inside(log_file: Path | None, folder: Path) -> None:
-    """Pass a log file that does not lie in the folder that a command makes.
+def refuse_log_file(
+    log_file: Path | None,
+    *,
+    folder: Path | None = None,
+    files: Iterable[Path | None] = (),
+    read: Iterable[str] = (),
+    runs: Iterable[Path] = (),
+    data: Iterable[str] = (),
+) -> None:
+    """Check that a log file is nothing that its command reads or writes; nothing is written to it before.
+
+    ``folder`` is what the command makes, ``files`` are those that it reads or writes, ``read`` is the data that it
+    scores; of ``runs`` the data that was scored is checked, which is at ``data`` now if it has moved.
 
     Raises:
-        RunError: it does.
-    """
-    if log_file is not None and log_file.resolve().is_relative_to(folder.resolve()):
-        raise RunError(f"--log-file {log_file} lies in {folder}, which is to hold nothing else; put it beside that")
-
-
-def refuse_data(log_file: Path | None, data: Sequence[str]) -> None:
-    """Pass a log file that is none of the files that are to be read.
-
-    Raises:
-        RunError: it is one, or would be; nothing was written to it.
-    """
-    for given in data:
-        address = Address.parse(given)
-        if log_file is not None and would_read(address, log_file):
-            raise RunError(f"--log-file {log_file} would be read as data, being of {address.shown}; put it elsewhere")
-
-
-def refuse_files(log_file: Path | None, files: Iterable[Path | None]) -> None:
-    """Pass a log file that is none of the files that a command reads or writes.
-
-    Raises:
-        RunError: it is one; nothing was written to it.
-    """
-    if log_file is not None and log_file.resolve() in [file.resolve() for file in files if file is not None]:
-        raise RunError(f"--log-file {log_file} is a file that the command reads or writes itself; choose another name")
-
-
-def refuse_run_data(log_file: Path | None, runs: Iterable[Path], data: Iterable[str] = ()) -> None:
-    """Pass a log file that is none of the data that runs were made of; ``data`` is where they lie now, if they moved.
-
-    Raises:
-        RunError: it is; nothing was written to it.
+        RunError: it is one of them.
     """
     if log_file is None:
         return
+    own = log_file.resolve()
+    if folder is not None and own.is_relative_to(folder.resolve()):
+        raise RunError(f"`log_file` {log_file} is in {folder}, which the command makes; put it beside that")
+    if own in [file.resolve() for file in files if file is not None]:
+        raise RunError(f"`log_file` {log_file} is a file that the command reads or writes itself; choose another name")
+    for address in map(Address.parse, read):
+        if would_read(address, log_file):
+            raise RunError(f"`log_file` {log_file} would be read as data, being in {address.shown}; put it elsewhere")
     for run in runs:
         try:
             opened = RunDirectory.open(run)
         except (LossrankError, OSError):
-            continue  # the command itself says what is wrong with it
+            continue  # the command itself reports what is wrong with the run
         refuse_own_data(log_file, opened, data)
 
 

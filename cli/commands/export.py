@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.console import safe, stdout
-from cli.log_file import logging_to, refuse_inside
+from cli.log_file import logging_to, refuse_log_file
 from cli.options import json_option, log_file_option
 from cli.output import print_json
 from cli.text import printable
@@ -48,7 +48,7 @@ def export(
       lossrank export org/classifier bundle --revision v2 --no-int8
     """
     started = time.monotonic()
-    refuse_inside(log_file, bundle)
+    refuse_log_file(log_file, folder=bundle)
     with logging_to(log_file, "export", model=model, bundle=str(bundle)):
         exported = _export(model, bundle, revision, force, int8)
         seconds = time.monotonic() - started

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cli.exit_codes import NOT_AS_ASKED
-from cli.log_file import logging_to, refuse_files, refuse_run_data
+from cli.log_file import logging_to, refuse_log_file
 from cli.options import json_option, log_file_option, ranking_options
 from cli.output import print_json
 from cli.progress import Bar
@@ -56,8 +56,7 @@ def log(run: Path, log_file: Path | None, as_json: bool, **options: Any) -> None
       lossrank log run --to label-studio --name 'AG News' --url https://label.example
       lossrank log run --to csv -o worst.csv --pair World:Sports
     """
-    refuse_files(log_file, [options["output"]])
-    refuse_run_data(log_file, [run], options["data"])
+    refuse_log_file(log_file, files=[options["output"]], runs=[run], data=options["data"])
     with logging_to(log_file, "log", run=str(run), to=options["to"], name=options["name"]):
         with Bar("logging") as bar:
             done = log_rows(run, **options, progress=bar)

@@ -9,7 +9,7 @@ import click
 
 from cli.console import safe, stderr
 from cli.exit_codes import NOT_AS_ASKED
-from cli.log_file import logging_to, refuse_files, refuse_run_data
+from cli.log_file import logging_to, refuse_log_file
 from cli.options import data_option, json_option, log_file_option
 from cli.output import print_json
 from cli.progress import Bar
@@ -66,8 +66,8 @@ def pull(run: Path, files: tuple[Path, ...], log_file: Path | None, as_json: boo
       lossrank pull run ana.csv ben.csv cy.csv --policy unanimous
       lossrank pull audited run
     """
-    refuse_files(log_file, [*files, options["disagreements"]])
-    refuse_run_data(log_file, [run, *files], options["data"])
+    read = [run, *files]
+    refuse_log_file(log_file, files=[*files, options["disagreements"]], runs=read, data=options["data"])
     with logging_to(log_file, "pull", run=str(run), source=options["source"]):
         with Bar("pulling") as bar:
             done = pull_decisions(run, files, **options, progress=bar)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cli.gates import check_gates, fail_if_option
-from cli.log_file import ProgressLog, log_end, log_plan, logging_to, refuse_data, refuse_files, refuse_inside
+from cli.log_file import ProgressLog, log_end, log_plan, logging_to, refuse_log_file
 from cli.options import json_option, log_file_option
 from cli.output import print_json
 from cli.progress import ScoreProgress
@@ -57,9 +57,8 @@ def score(
       lossrank score bundle reviews.parquet -o run --precision screen
       lossrank score bundle tonight.parquet -o run --fail-if 'mean_loss > 0.5' --log-file night.jsonl
     """
-    refuse_inside(log_file, output)
-    refuse_data(log_file, data)
-    refuse_files(log_file, [settings["label_map"], *(bundle.iterdir() if bundle.is_dir() else ())])
+    model_files = bundle.iterdir() if bundle.is_dir() else ()
+    refuse_log_file(log_file, folder=output, files=[settings["label_map"], *model_files], read=data)
     places = [without_secrets(place) for place in data]
     with logging_to(log_file, "score", bundle=str(bundle), data=places, run=str(output)):
         options, reading = settings_of(settings)

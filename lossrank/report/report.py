@@ -86,7 +86,7 @@ def report(
         refuse_existing(output, force)
     run = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
     if output is not None:
-        refuse_own_data(output, run, [data] if isinstance(data, str) else data or ())
+        refuse_own_data(output, run, data)
     health = run_health(run)
     by = by or ("loss" if health.scored else "entropy")
     ranked: list[RankedRow] = []

@@ -88,7 +88,7 @@ def log(
         sink.check_name(str(name))
     run = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
     if isinstance(sink, Path):
-        refuse_own_data(sink, run, [data] if isinstance(data, str) else data or ())
+        refuse_own_data(sink, run, data)
     ranked = rank(run, top, by=by, per_class=per_class, pair=pair)
     if note := precision_note(run, ranked):
         progress(Step(note=note))
