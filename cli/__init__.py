@@ -1,1 +1,1 @@
-"""The `lossrank` command: a group that parses, calls scorer and exporter, and prints."""
+"""The `lossrank` command: it parses arguments, calls lossrank, exporter and scorer, and prints their results."""

@@ -1,4 +1,4 @@
-"""Where the installed command starts: Ctrl-C while Python is still importing is one too, as SIGTERM and SIGHUP are."""
+"""Where the command starts; Ctrl-C, SIGTERM and SIGHUP are handled from here on, while Python imports too."""
 
 import contextlib
 import os
@@ -14,8 +14,8 @@ _THREADS = ("tokenise", "model")
 def _leave_behind(code: str | int | None) -> None:
     """End the process at once if a thread of a run is still in native code.
 
-    A read of the data may stall there (a store's client has minutes of patience), and after a second Ctrl-C nothing has
-    waited for the model. Python would abort when one comes back from there to find it ending.
+    A read of remote data may block for minutes, and after a second Ctrl-C the model may still be running. Python would
+    abort when such a thread returned while it is shutting down.
     """
     if isinstance(code, int) and any(thread.name.startswith(_THREADS) for thread in threading.enumerate()):
         for stream in (sys.stdout, sys.stderr):

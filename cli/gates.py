@@ -13,9 +13,9 @@ from scorer.errors import LossrankError
 
 def fail_if_option(command: F) -> F:
     """Add ``--fail-if`` to a command."""
-    said = "Exit with 3 if it holds of the run's summary, such as 'mean_loss > 0.5' or 'no_text > 0.01'; repeatable."
+    text = "Exit with 3 if the run's summary meets a condition, as 'mean_loss > 0.5' or 'no_text > 0.01'; repeatable."
     metavar = "'NAME OP NUMBER'"
-    return click.option("--fail-if", multiple=True, metavar=metavar, callback=_parsed, help=said)(command)
+    return click.option("--fail-if", multiple=True, metavar=metavar, callback=_parsed, help=text)(command)
 
 
 def _parsed(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> tuple[Gate, ...]:
@@ -27,20 +27,20 @@ def _parsed(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) 
 
 
 def failed_gates(gates: Iterable[Gate], summary: dict[str, Any] | None) -> list[str] | None:
-    """Return a line for each gate that a run's summary fails, None of a run that has no summary yet."""
+    """Return a line for each gate that a run's summary fails; None if the run has no summary yet."""
     return None if summary is None else failures(gates, summary)
 
 
 def gates_line(failed: list[str]) -> str:
-    """Return what is said of gates that failed, all of them."""
+    """Return one line that names all gates that failed."""
     return f"gate failed: {'; '.join(failed)} (the results are kept)"
 
 
 def check_gates(failed: list[str] | None) -> None:
-    """Pass a run that fails no gate.
+    """Raise NotAsAskedError if a run fails gates.
 
     Raises:
-        NotAsAskedError: it fails one; all of them are named.
+        NotAsAskedError: a gate failed; all that did are named.
     """
     if failed:
         raise NotAsAskedError(gates_line(failed))

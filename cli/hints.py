@@ -9,7 +9,7 @@ from scorer.data.spec import FilesSpec, spec_from
 
 
 def apply_command(run: RunDirectory, data: Iterable[str] = ()) -> str:
-    """Return the command that publishes a run's data, which lie at ``data`` now if they have moved."""
+    """Return the command that writes a run's corrected data; ``data`` is where the data is now, if it has moved."""
     words = ["lossrank", "apply", str(run.path), "-o", "OUT", *(word for place in data for word in ("--data", place))]
     try:
         refuse_test_split(spec_from(run.manifest["data"]["spec"]), *(FilesSpec(data=place) for place in data))

@@ -1,6 +1,6 @@
-"""--log-file: what happens as JSON lines, appended and flushed one by one, for whoever watches a night's run.
+"""--log-file: events as JSON lines, appended and flushed one by one, to watch a long run by.
 
-A line has ``time`` (UTC), ``level``, ``event`` and the event's own fields; never a text of the data.
+A line has ``time`` (UTC), ``level``, ``event`` and the event's own fields, never a text of the data.
 """
 
 import contextlib
@@ -112,7 +112,7 @@ def refuse_log_file(
 
 
 def log_plan(plan: Plan) -> None:
-    """Tell what will be done."""
+    """Log what a run is about to do."""
     event(
         "plan",
         data=plan.source.name,
@@ -129,27 +129,27 @@ def log_plan(plan: Plan) -> None:
 
 
 def _columns(plan: Plan) -> dict[str, str | None]:
-    """Return each role's column: by a name that lossrank knows, else by its place.
+    """Return each role's column: by its name if lossrank knows it, else by its position.
 
     The columns of a CSV file without a header are named by its first texts.
     """
     names = plan.source.schema.names
 
-    def told(name: str | None) -> str | None:
+    def shown(name: str | None) -> str | None:
         return name if name is None or name in KNOWN else f"column {names.index(name) + 1} of {len(names)}"
 
-    return {role: told(name) for role, name in plan.columns.as_dict().items()}
+    return {role: shown(name) for role, name in plan.columns.as_dict().items()}
 
 
 def log_end(stats: RunStats) -> None:
-    """Tell what came of a run; names of labels and lines of the data stay out."""
+    """Log the summary of a run, without names of labels and lines of the data."""
     summary = stats.as_dict()
     del summary["unknown_labels"], summary["problems"]
     event("end", **summary, rows_per_second=stats.rows_per_second)
 
 
 class ProgressLog:
-    """Tells of progress now and then; call it with each report."""
+    """Logs progress now and then; call it with each report."""
 
     def __init__(self, every: float = _EVERY) -> None:
         self._every = every
@@ -183,7 +183,7 @@ def _described(error: BaseException) -> dict[str, str]:
 
 
 class _Lines(logging.FileHandler):
-    """A file of lines; the first that can't be written is said, and ends nothing."""
+    """A file of lines; the first line that can't be written is reported, and the command goes on."""
 
     _broken = False
 
@@ -193,7 +193,7 @@ class _Lines(logging.FileHandler):
             click.echo(f"{self.baseFilename} can't be written any more; going on without it.", err=True)
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # what is left in its buffer can't be written either
+        with contextlib.suppress(OSError):  # the rest of its buffer can't be written either
             super().close()
 
 
@@ -201,12 +201,12 @@ class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         fields: dict[str, Any] = getattr(record, "fields", {})
-        said = _scrubbed(fields)
-        return json_line({"time": moment, "level": record.levelname.lower(), "event": record.getMessage(), **said})
+        safe = _scrubbed(fields)
+        return json_line({"time": moment, "level": record.levelname.lower(), "event": record.getMessage(), **safe})
 
 
 def _scrubbed(value: Any) -> Any:
-    """Return a value without what may be a secret of an address, wherever in it one is."""
+    """Return a value without the secrets that addresses in it may hold."""
     if isinstance(value, dict):
         return {key: _scrubbed(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

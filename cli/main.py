@@ -14,7 +14,7 @@ from cli.signals import exit_code, ignore_signals
 from cli.text import one_line
 from scorer.errors import LossrankError, shortage
 
-# Each command's module, its help's first line (so that `lossrank --help` imports none of them) and its order.
+# Each command's module and the first line of its help, in order; `lossrank --help` imports none of the modules.
 COMMANDS = {
     "demo": "Find wrong labels in a real news data set, right now.",
     "export": "Turn a Hugging Face classifier into a bundle that scores without torch.",
@@ -23,17 +23,17 @@ COMMANDS = {
     "review": "Look at the worst rows in the browser, and relabel, keep or discard them.",
     "report": "Write what a run found as one file: a page, Markdown or JSON.",
     "log": "Send the worst rows to a review tool, or write them as its records.",
-    "pull": "Bring people's decisions back, from a review tool or its exported file.",
+    "pull": "Bring people's decisions back, from a review tool or its exported files.",
     "apply": "Write the whole data set with the labels that people decided on.",
     "diff": "Compare two runs: which rows entered, left or stayed among the worst.",
     "status": "Show how far a run is, how fast, and who works on it.",
-    "verify": "Check that a run holds every row once, and that nothing of it has changed.",
+    "verify": "Check that a run holds every row once, and that nothing in it has changed.",
     "bench": "Measure how fast this machine scores your rows, and how fast it could.",
 }
 
 
 class OneLineError(click.ClickException):
-    """An error that is the user's to mend, printed as one line."""
+    """An error that the user can mend, printed as one line."""
 
     def __init__(self, error: LossrankError, command: click.Command | None = None) -> None:
         """Show an error's message, with the options of the ``command`` that was run for its keyword arguments."""
@@ -71,16 +71,16 @@ class Commands(click.Group):
             click.echo("Stopped.", err=True)
             ctx.exit(exit_code(error))
         except Exception as error:
-            if (said := _for_users(error)) is None:
+            if (shown := _for_users(error)) is None:
                 raise
             name = ctx.invoked_subcommand
-            raise OneLineError(said, self.get_command(ctx, name) if name else None) from error
+            raise OneLineError(shown, self.get_command(ctx, name) if name else None) from error
 
 
 def _for_users(error: Exception) -> LossrankError | None:
-    """Return an error that is the user's to mend, or nothing where it is a fault of the program.
+    """Return an error that the user can mend, None if it is a fault of the program.
 
-    A pipe whose reader has gone is neither: click ends quietly then.
+    A pipe whose reader has gone is neither: click then ends quietly.
     """
     match error:
         case LossrankError():

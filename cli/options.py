@@ -13,20 +13,20 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def json_option(command: F) -> F:
     """Add ``--json`` to a command, as ``as_json``."""
-    said = "Print the summary as one JSON document, and nothing else, on stdout."
-    return click.option("--json", "as_json", is_flag=True, help=said)(command)
+    text = "Print the summary as one JSON document, and nothing else, on stdout."
+    return click.option("--json", "as_json", is_flag=True, help=text)(command)
 
 
 def data_option(command: F) -> F:
     """Add ``--data`` to a command, as a tuple."""
-    said = "Where the scored data lies now, if it has moved; for each of several paths."
-    return click.option("--data", multiple=True, help=said)(command)
+    text = "Where the scored data is now, if it has moved; repeat it for several paths."
+    return click.option("--data", multiple=True, help=text)(command)
 
 
 def log_file_option(command: F) -> F:
     """Add ``--log-file`` to a command."""
-    said = "Append what happens, as JSON lines without any text of the data, to a file."
-    return click.option("--log-file", type=click.Path(path_type=Path), help=said)(command)
+    text = "Append events to a file as JSON lines, without any text of the data."
+    return click.option("--log-file", type=click.Path(path_type=Path), help=text)(command)
 
 
 def ranking_options(default_top: int) -> Callable[[F], F]:

@@ -7,7 +7,7 @@ from lossrank.review.servers.server import TOOLS
 
 
 def server_options(command: F) -> F:
-    """Add --url, --api-key and --workspace; what is not given comes from the tool's variables and defaults."""
+    """Add --url, --api-key and --workspace; the tool's environment variables and defaults fill in the rest."""
     addresses = "; ".join(f"{tool.variables}_API_URL or {tool.url}" for tool in TOOLS.values())
     keys = ", ".join(f"{tool.variables}_API_KEY" for tool in TOOLS.values())
     workspaces = ", ".join(f"{tool.variables}_WORKSPACE" for tool in TOOLS.values() if tool.workspaces)

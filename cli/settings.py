@@ -58,20 +58,20 @@ def setting_options(*, without: tuple[str, ...] = ()) -> Callable[[F], F]:
     """Add an option for every setting to a command, ``without`` some of them."""
 
     def decorate(command: F) -> F:
-        for name, (kind, said) in reversed(_SETTINGS.items()):
+        for name, (kind, text) in reversed(_SETTINGS.items()):
             if name not in without:
-                command = _option(name, kind, said)(command)
+                command = _option(name, kind, text)(command)
         return command
 
     return decorate
 
 
-def _option(name: str, kind: Any, said: str) -> Callable[[F], F]:
+def _option(name: str, kind: Any, text: str) -> Callable[[F], F]:
     word = f"--{name.replace('_', '-')}"
     if kind is bool:
-        return click.option(word, is_flag=True, help=said)
+        return click.option(word, is_flag=True, help=text)
     default = _DEFAULTS.get(name)
-    return click.option(word, type=kind, default=default, show_default=default is not None, help=said)
+    return click.option(word, type=kind, default=default, show_default=default is not None, help=text)
 
 
 def settings_of(given: dict[str, Any]) -> tuple[ScoreOptions, dict[str, Any]]:

@@ -9,7 +9,7 @@ _CODES = {signal.SIGHUP: HUNG_UP, signal.SIGTERM: TERMINATED}
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, as a service manager sends it, or SIGHUP, of a closed terminal: what Ctrl-C leaves whole, they do."""
+    """SIGTERM, from a service manager, or SIGHUP, from a closed terminal; handled as Ctrl-C is."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -17,17 +17,17 @@ class Terminated(KeyboardInterrupt):
 
 
 def exit_code(error: KeyboardInterrupt) -> int:
-    """Return the exit code that says which of the three it was."""
+    """Return the exit code of Ctrl-C, SIGTERM or SIGHUP."""
     return error.exit_code if isinstance(error, Terminated) else INTERRUPTED
 
 
 def stop_on_signals() -> None:
-    """Have SIGTERM and SIGHUP raise ``Terminated``; a SIGHUP that is ignored, as under nohup, stays so."""
+    """Let SIGTERM and SIGHUP raise ``Terminated``; a SIGHUP that is ignored, as under nohup, stays ignored."""
     terminals = [stream for stream in (1, 2) if os.isatty(stream)]
 
     def terminate(number: int, frame: object) -> NoReturn:
-        for each in _CODES:  # once is enough: a second one would cut the tidying up
-            signal.signal(each, signal.SIG_IGN)
+        for other in _CODES:  # a second signal would interrupt the clean-up
+            signal.signal(other, signal.SIG_IGN)
         for gone in (stream for stream in terminals if not os.isatty(stream)):
             _silence(gone)
         raise Terminated(number)
@@ -38,13 +38,13 @@ def stop_on_signals() -> None:
 
 
 def _silence(stream: int) -> None:
-    """Let what is written to a terminal that was closed go nowhere, instead of ending the tidying up."""
+    """Send what is written to a closed terminal nowhere, as an error would interrupt the clean-up."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream)
     os.close(nowhere)
 
 
 def ignore_signals() -> None:
-    """Let nothing cut off what is left to do at a command's end, nor change the exit code that is decided by now."""
+    """Ignore signals from here on, so that a command's last steps are done and its exit code stays as decided."""
     for number in (signal.SIGINT, *_CODES):
         signal.signal(number, signal.SIG_IGN)

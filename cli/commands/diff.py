@@ -105,7 +105,7 @@ def _most_moved(moved: tuple[Moved, ...]) -> Table:
     for heading in ("row", "in the second", "loss before", "after"):
         table.add_column(heading, justify="right")
     table.add_column("decided")
-    for one in moved:
-        losses = ("" if loss is None else f"{loss:.3f}" for loss in (one.loss_a, one.loss_b))
-        table.add_row(f"{one.row_a}", f"{one.row_b}", *losses, safe(one.status))
+    for row in moved:
+        losses = ("" if loss is None else f"{loss:.3f}" for loss in (row.loss_a, row.loss_b))
+        table.add_row(f"{row.row_a}", f"{row.row_b}", *losses, safe(row.status))
     return table

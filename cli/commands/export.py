@@ -77,7 +77,7 @@ def _export(model: str, bundle: Path, revision: str | None, force: bool, int8: b
 
 
 class _Status:
-    """Says what is being done: a spinner on a terminal, else a line each."""
+    """Shows the step in progress: a spinner on a terminal, otherwise one line per step."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

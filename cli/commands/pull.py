@@ -52,8 +52,8 @@ from scorer.events import event
 def pull(run: Path, files: tuple[Path, ...], log_file: Path | None, as_json: bool, **options: Any) -> None:
     """Bring people's decisions back into RUN, from a review tool or its exported FILEs.
 
-    Where `log` put the rows is remembered, so that neither server nor name need be said again. Decisions made with
-    `lossrank review` and pulled ones are kept together: of each row the latest holds. Pulling again adds what is new.
+    The run remembers where `log` put the rows, so that server and name need not be given again. Decisions made with
+    `lossrank review` and pulled ones are kept together: of each row the latest counts. Pulling again adds what is new.
     Rows that their annotators disagree on stay undecided and are listed. Several FILEs are of one kind; where
     they don't say whose decisions they are, their names do. A FILE may be another run over the same data, or over
     those that `apply` made these of: what was decided there holds here too.
@@ -88,16 +88,16 @@ def _print(done: Pulled) -> None:
     if done.older:
         click.echo(f"{done.older:,} of them are older than what was decided of their row here, which holds.")
     if done.outdated:
-        which = f"{done.outdated:,} answers are older than what the same people said in an earlier pull"
-        click.echo(f"{which}, which counts in their place.")
+        which = f"{done.outdated:,} answers are older than those of the same people in an earlier pull"
+        click.echo(f"{which}, which count in their place.")
     console = stderr()
     if done.taken_back:
         which = f"{done.taken_back:,} decisions of an earlier pull are taken back"
-        console.print(safe(f"{which}, as those who made them disagree or chose no class by now"))
+        console.print(safe(f"{which}, as those who made them now disagree or chose no class"))
     if done.open_rows:
         which = f"{len(done.open_rows):,} rows are open, as people disagree or chose no class"
         console.print(safe(f"{which}: {_some(done.open_rows)}"))
-    if held := [each.row for each in done.disagreements if each.row not in done.open_rows]:
+    if held := [row.row for row in done.disagreements if row.row not in done.open_rows]:
         which = f"{len(held):,} rows keep the decision that they have, though people disagree or chose no class"
         console.print(safe(f"{which}: {_some(held)}"))
     for label, count in done.unknown_labels.items():

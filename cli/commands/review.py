@@ -108,7 +108,7 @@ def review(
 
 
 def _say_end(run: RunDirectory, rows: int, held: dict[int, Decision], data: tuple[str, ...], as_json: bool) -> None:
-    """Print what the store has by now, and what to do with it."""
+    """Print what was decided, and the command that writes the corrected data."""
     if as_json:
         kinds = Counter(decision.verdict for decision in held.values())
         print_json({"run": str(run.path), "rows": rows, **{kind: kinds[kind] for kind in VERDICTS}})

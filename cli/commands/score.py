@@ -113,7 +113,7 @@ def score_document(run: Path, stats: RunStats, failed_gates: list[str]) -> dict[
 
 
 def print_plan(plan: Plan) -> None:
-    """Say what will be done, above all what was guessed."""
+    """Print what will be done, and above all what was guessed."""
     guessed = plan.columns.guessed
     source = plan.source
     _note(f"data     {source.name}: {source.num_rows:,} rows in {len(source.parts)} part(s)")
@@ -121,8 +121,8 @@ def print_plan(plan: Plan) -> None:
         _note(f"         {note}")
     for role, name in plan.columns.as_dict().items():
         if name is not None or role == "label":
-            said = " (guessed)" if role in guessed else ""
-            _note(f"{role:<8} {_NO_LABEL if name is None else name + said}")
+            guess = " (guessed)" if role in guessed else ""
+            _note(f"{role:<8} {_NO_LABEL if name is None else name + guess}")
     if plan.labels is not None:
         _note(f"classes  {', '.join(plan.labels.class_names)}; labels mapped {plan.labels.how}")
     threads = f", {plan.threads} thread(s)" if plan.device == "cpu" else ""
@@ -168,7 +168,7 @@ def print_summary(stats: RunStats, run: Path) -> None:
 
 
 def print_screen(screen: dict[str, Any], say: Callable[[str, str], None]) -> None:
-    """Print what a screen found and how sure it is."""
+    """Print how many rows a screen scored again, and the recall it estimates."""
     say("screen", f"{screen['rescored']:,} rows were scored again in fp32")
     if "control" in screen:
         control = screen["control"]
@@ -181,5 +181,5 @@ def print_screen(screen: dict[str, Any], say: Callable[[str, str], None]) -> Non
 
 
 def _note(text: str) -> None:
-    """Say something beside the results; names and labels in it are somebody else's."""
+    """Print a note on stderr; names and labels in it may hold control codes."""
     click.echo(printable(text), err=True)

@@ -37,10 +37,10 @@ def status(run: Path, watch: bool, fail_if: tuple[Gate, ...], as_json: bool) -> 
       lossrank status run --json
     """
     found = run_status(run)
-    said = ""
+    shown = ""
     while watch and found.state == RUNNING:
-        if (line := _line(found)) != said:
-            said = line
+        if (line := _line(found)) != shown:
+            shown = line
             click.echo(line, err=True)
         time.sleep(_EVERY)
         found = run_status(run)
