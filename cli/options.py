@@ -38,7 +38,7 @@ def ranking_options(default_top: int) -> Callable[[F], F]:
                 click.option("--top", type=click.IntRange(min=1), help=f"How many rows.  [default: {default_top}]"),
                 click.option(
                     "--by",
-                    type=click.Choice(MEASURES),
+                    type=click.Choice(list(MEASURES)),
                     default="loss",
                     show_default=True,
                     help="The measure; entropy needs no label.",

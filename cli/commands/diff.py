@@ -38,7 +38,9 @@ _SCHEMA = pa.schema(
 @click.option(
     "--top", type=click.IntRange(min=1), default=TOP_K, show_default=True, help="How many rows are the worst."
 )
-@click.option("--by", type=click.Choice(MEASURES), default="loss", show_default=True, help="The measure of the worst.")
+@click.option(
+    "--by", type=click.Choice(list(MEASURES)), default="loss", show_default=True, help="The measure of the worst."
+)
 @click.option(
     "-o",
     "--output",

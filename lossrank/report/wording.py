@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from scorer.audit.rank import MEASURES
 from scorer.run.schema import (
     BAD_LOGITS_STATUS,
     INVALID_TEXT,
@@ -25,12 +26,6 @@ _STATUSES = {
     UNREADABLE: "are broken lines",
     BAD_LOGITS_STATUS: "got a number from the model that is not finite",
     NO_MEMORY_STATUS: "were too long for the memory there was",
-}
-_MEASURES = {
-    "loss": "loss, the highest first",
-    "margin": "margin, the lowest first",
-    "self-confidence": "probability of the given label, the lowest first",
-    "entropy": "entropy, the highest first",
 }
 _COLUMNS = {"margin": "margin", "entropy": "entropy"}  # measures that are neither the loss nor a probability
 
@@ -62,7 +57,7 @@ def status(name: str) -> str:
 
 def chosen(worst: dict[str, Any]) -> str:
     """Return how the worst rows were chosen."""
-    parts = [f"By {_MEASURES[worst['by']]}"]
+    parts = [f"By {MEASURES[worst['by']].order}"]
     if worst["per_class"] is not None:
         parts.append(f"the worst {worst['per_class']:,} of each given class")
     if worst["pair"] is not None:

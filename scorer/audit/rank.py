@@ -25,14 +25,27 @@ from scorer.text import fold, nearest
 TOP_K = 500  # rows, where it is not said how many
 Keys = NDArray[np.float64]
 
-# Each measure's column and sign: keys ascend from the worst row.
-_MEASURES: dict[str, tuple[str, float]] = {
-    "loss": ("loss", -1.0),
-    "margin": ("margin", 1.0),
-    "self-confidence": ("label_prob", 1.0),
-    "entropy": ("entropy", -1.0),
+
+@dataclass(frozen=True)
+class Measure:
+    """What rows are ranked by: a ``column`` of the scores, its ``title``, and whether high or low values are bad."""
+
+    column: str
+    title: str
+    high_is_bad: bool
+
+    @property
+    def order(self) -> str:
+        """The title with the direction, the worst first."""
+        return f"{self.title}, the {'highest' if self.high_is_bad else 'lowest'} first"
+
+
+MEASURES = {
+    "loss": Measure("loss", "loss", high_is_bad=True),
+    "margin": Measure("margin", "margin", high_is_bad=False),
+    "self-confidence": Measure("label_prob", "probability of the given label", high_is_bad=False),
+    "entropy": Measure("entropy", "entropy", high_is_bad=True),
 }
-MEASURES = tuple(_MEASURES)
 
 
 @dataclass(frozen=True)
@@ -83,7 +96,7 @@ def rank(
             has no row with that measure (no labels).
     """
     run = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
-    if by not in _MEASURES:
+    if by not in MEASURES:
         raise RunError(f"can't rank by {by!r}{nearest(by, list(MEASURES))}; it must be one of: {', '.join(MEASURES)}")
     if top_k is not None and per_class is not None:
         raise RunError("--top (top_k) and --per-class (per_class) are two ways to say how many rows; give one of them")
@@ -120,7 +133,7 @@ def _worst(
     run: RunDirectory, by: str, top_k: int, per_class: int | None, pair: tuple[int, int] | None
 ) -> NDArray[np.int64]:
     """Return the rows [<= k] in order, holding no more than the worst so far and one batch."""
-    column, sign = _MEASURES[by]
+    column, sign = MEASURES[by].column, -1.0 if MEASURES[by].high_is_bad else 1.0  # keys ascend from the worst row
     keys: Keys = np.zeros(0)
     rows = np.zeros(0, dtype=np.int64)
     labels = np.zeros(0, dtype=np.int64)

@@ -7,15 +7,20 @@ from typing import Generic, Self, TypeVar
 
 from lossrank.review.decision import ServerDataset
 from lossrank.review.servers.http import ReviewClient
+from scorer.audit.rank import MEASURES, Measure
 
 Api = TypeVar("Api", bound=ReviewClient)
 _ASKED = 1000  # record ids at once
-SORT = {  # what to sort by on the review page for the ranking's order
-    "loss": "loss, descending",
-    "margin": "margin, ascending",
-    "self-confidence": "loss, descending",
-    "entropy": "entropy, descending",
-}
+
+
+def _sort(measure: Measure) -> str:
+    if measure.column == "label_prob":  # which records don't have; the loss has the same order
+        return "loss, descending"
+    return f"{measure.column}, {'descending' if measure.high_is_bad else 'ascending'}"
+
+
+# What to sort by on the review page for the ranking's order.
+SORT = {name: _sort(measure) for name, measure in MEASURES.items()}
 
 
 class BaseServer(Generic[Api]):
