@@ -1,7 +1,6 @@
 """``--fail-if``: the option, and the exit of a command whose run fails a gate."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import click
 
@@ -9,6 +8,7 @@ from cli.exit_codes import NotAsAskedError
 from cli.options import F
 from scorer.audit.gates import Gate, failures
 from scorer.errors import LossrankError
+from scorer.run.manifest import RunStats
 
 
 def fail_if_option(command: F) -> F:
@@ -26,7 +26,7 @@ def _parsed(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) 
         raise click.BadParameter(str(error), ctx, param) from error
 
 
-def failed_gates(gates: Iterable[Gate], summary: dict[str, Any] | None) -> list[str] | None:
+def failed_gates(gates: Iterable[Gate], summary: RunStats | None) -> list[str] | None:
     """Return a line for each gate that a run's summary fails; None if the run has no summary yet."""
     return None if summary is None else failures(gates, summary)
 

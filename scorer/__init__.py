@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from scorer.pipeline.loop import Progress
     from scorer.pipeline.options import ScoreOptions
     from scorer.pipeline.score import Plan, score_dataset
-    from scorer.pipeline.summary import RunStats
     from scorer.run.directory import RunDirectory
+    from scorer.run.manifest import RunStats
     from scorer.run.status import RunStatus, run_status
 
 __all__ = [
@@ -53,7 +53,7 @@ _NAMES = {
     "scorer.pipeline.loop": ("Progress",),
     "scorer.pipeline.options": ("ScoreOptions",),
     "scorer.pipeline.score": ("Plan", "score_dataset"),
-    "scorer.pipeline.summary": ("RunStats",),
+    "scorer.run.manifest": ("RunStats",),
     "scorer.run.directory": ("RunDirectory",),
     "scorer.run.status": ("RunStatus", "run_status"),
 }

@@ -60,5 +60,9 @@ def run(bundle: ModelBundle, table: pa.Table, job: Job, options: ScoreOptions) -
     finished = RunDirectory.open(output)
     batches = list(finished.batches(["loss"]))
     losses = np.concatenate([batch["loss"].to_numpy(zero_copy_only=False) for batch in batches])
-    notes = {"padding": stats.padding, "stages": stats.seconds, "screen": finished.manifest.get("screen")}
+    notes = {
+        "padding": stats.padding,
+        "stages": stats.seconds,
+        "screen": stats.screen.as_dict() if stats.screen else None,
+    }
     return Scored(losses.astype(np.float64), seconds, notes)

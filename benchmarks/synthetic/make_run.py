@@ -7,20 +7,30 @@ data, so only commands that read scores work on it (``rank`` in Python, ``verify
 """
 
 import argparse
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from msgspec.structs import asdict
 
+from scorer.data.spec import TableSpec
 from scorer.files import file_sha256
 from scorer.layout import SCORES
-from scorer.pipeline.summary import ShardNotes, summarise
+from scorer.pipeline.summary import summarise
 from scorer.run.directory import RunDirectory
-from scorer.run.manifest import FORMAT
+from scorer.run.manifest import (
+    FORMAT,
+    BundleInfo,
+    DataInfo,
+    LabelInfo,
+    Manifest,
+    RunColumns,
+    RunOptions,
+    ShardInfo,
+    ShardNotes,
+)
 from scorer.run.schema import score_schema
 
 CLASSES = ("World", "Sports", "Business", "Sci/Tech")
@@ -36,9 +46,8 @@ def make_run(path: Path, rows: int, shard_rows: int, seed: int = 0) -> RunDirect
         table = _shard(start, stop, np.random.default_rng((seed, index)))
         pq.write_table(table, file, compression="zstd")
         notes = ShardNotes(by_status={"ok": stop - start}, tokens=int(pc.sum(table["n_tokens"]).as_py()))
-        run.shards[file.name] = {"sha256": file_sha256(file), **asdict(notes)}
-    run.manifest["summary"] = summarise(run, kept_rows=0, seconds={"total": 1.0}, model_share=0.0).as_dict()
-    run.save()
+        run.manifest.shards[file.name] = ShardInfo(sha256=file_sha256(file), **asdict(notes))
+    run.finish(summarise(run, kept_rows=0, seconds={"total": 1.0}, model_share=0.0))
     return run
 
 
@@ -73,17 +82,16 @@ def _shard(start: int, stop: int, random: np.random.Generator) -> pa.Table:
     return pa.table(arrays, schema=schema)
 
 
-def _manifest(rows: int, shard_rows: int) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "bundle": {"path": "/nowhere", "sha256": "0" * 64, "model": "synthetic", "class_names": list(CLASSES)},
-        "data": {"name": "synthetic", "fingerprint": "0" * 64, "rows": rows, "spec": {"kind": "table"}},
-        "columns": {"text": "text", "text_pair": None, "label": "label", "id": None},
-        "labels": {"how": "by class name", "map": {name.casefold(): index for index, name in enumerate(CLASSES)}},
-        "options": {"precision": "fp32", "shard_rows": shard_rows, "batch_tokens": 512},
-        "shards": {},
-        "history": [],
-    }
+def _manifest(rows: int, shard_rows: int) -> Manifest:
+    return Manifest(
+        format=FORMAT,
+        bundle=BundleInfo(path="/nowhere", sha256="0" * 64, model="synthetic", class_names=CLASSES),
+        data=DataInfo(name="synthetic", fingerprint="0" * 64, rows=rows, spec=TableSpec()),
+        columns=RunColumns(text="text", text_pair=None, label="label", id=None),
+        labels=LabelInfo(how="by class name", map={name.casefold(): index for index, name in enumerate(CLASSES)}),
+        options=RunOptions(precision="fp32", shard_rows=shard_rows, batch_tokens=512),
+        shards={},
+    )
 
 
 def main() -> None:

@@ -80,7 +80,7 @@ def print_ranking(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) 
         screen.add_column(heading, justify="right", no_wrap=True)
     screen.add_column("given", no_wrap=True, max_width=_CLASS)
     screen.add_column("predicted", no_wrap=True, max_width=_CLASS)
-    texts = [name for name in (run.columns["text"], run.columns["text_pair"]) if name]
+    texts = [name for name in (run.columns.text, run.columns.text_pair) if name]
     for name in texts:
         screen.add_column(safe(name), no_wrap=True, overflow="ellipsis", ratio=1)
     for i, row in enumerate(ranked):

@@ -18,6 +18,7 @@ from scorer import Plan, Progress, RunStats, ScoreOptions, score_dataset
 from scorer.address import without_secrets
 from scorer.audit.gates import Gate, failures
 from scorer.errors import shortage
+from scorer.run.manifest import ScreenReport
 from scorer.text import duration
 
 _NO_LABEL = "NONE: there will be predictions and no loss; if there is a label, name it with --label-column"
@@ -64,7 +65,7 @@ def score(
         options, reading = settings_of(settings)
         stats = run_score(bundle, data, output, options, overwrite=overwrite, **reading)
         log_end(stats)
-        failed = failures(fail_if, stats.as_dict())
+        failed = failures(fail_if, stats)
         if as_json:
             print_json(score_document(output, stats, failed))
         else:
@@ -167,16 +168,15 @@ def print_summary(stats: RunStats, run: Path) -> None:
         _note(f"unreadable: {problem}")
 
 
-def print_screen(screen: dict[str, Any], say: Callable[[str, str], None]) -> None:
+def print_screen(screen: ScreenReport, say: Callable[[str, str], None]) -> None:
     """Print how many rows a screen scored again, and the recall it estimates."""
-    say("screen", f"{screen['rescored']:,} rows were scored again in fp32")
-    if "control" in screen:
-        control = screen["control"]
-        say("  worst", f"{screen['top_k']:,}, of which an estimated {screen['estimated_recall']:.1%} are fp32's")
+    say("screen", f"{screen.rescored:,} rows were scored again in fp32")
+    if screen.control:
+        say("  worst", f"{screen.top_k:,}, of which an estimated {screen.estimated_recall:.1%} are fp32's")
         say(
             "  control",
-            f"{control['rows']:,} random rows in both: {control['mean_error']:.4f} nats apart on average, "
-            f"{control['largest_error']:.2f} at most",
+            f"{screen.control.rows:,} random rows in both: {screen.control.mean_error:.4f} nats apart on average, "
+            f"{screen.control.largest_error:.2f} at most",
         )
 
 

@@ -70,9 +70,9 @@ def _print(found: RunStatus) -> None:
     if found.updated is not None:
         say("last shard", found.updated)
     for entry in found.history:
-        why = entry["why"] or (RUNNING if found.state == RUNNING else UNKNOWN)
+        why = entry.why or (RUNNING if found.state == RUNNING else UNKNOWN)
         ended = _KILLED if why == UNKNOWN else why
-        say("  start", f"{entry['started']}: {entry['rows']:,} rows in {duration(entry['seconds'])}, {ended}")
+        say("  start", f"{entry.started}: {entry.rows:,} rows in {duration(entry.seconds)}, {ended}")
     if found.left and found.state != RUNNING:
         click.echo("\nThe same `lossrank score` command goes on.")
 
@@ -84,7 +84,7 @@ def _ended(found: RunStatus) -> str:
     if found.why != UNKNOWN:
         return f" ({found.why})"
     last = found.history[-1]
-    return f": its process (pid {last['pid']} on {last['host']}) {_KILLED}"
+    return f": its process (pid {last.pid} on {last.host}) {_KILLED}"
 
 
 def _line(found: RunStatus) -> str:

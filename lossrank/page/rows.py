@@ -38,8 +38,8 @@ def page_rows(run: RunDirectory, ranked: Sequence[RankedRow], source: pa.Table) 
     """
     records, refused = build_records(run, ranked, source)
     shown = {record.row: record for record in records}
-    text_columns = [str(run.columns[name]) for name in ("text", "text_pair") if run.columns.get(name)]
-    column = run.columns["label"]
+    text_columns = [name for name in (run.columns.text, run.columns.text_pair) if name]
+    column = run.columns.label
     labels = source.column(column).to_pylist() if column else [None] * len(ranked)
     unknown = _with_unknown_label(run, ranked)
     rows = []

@@ -18,7 +18,7 @@ from lossrank.review.decided_rows import decided_rows
 from lossrank.tables.write import check_output, write_table
 from scorer.data.reopen import reopen_source
 from scorer.data.source import Source
-from scorer.data.spec import Spec, spec_from
+from scorer.data.spec import Spec
 from scorer.errors import RunError
 from scorer.files import put_back
 from scorer.run.directory import RunDirectory
@@ -88,7 +88,7 @@ def apply(
     output = None if output is None else Path(output)
     diff = None if diff is None else Path(diff)
     run = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
-    spec = spec_from(run.manifest["data"]["spec"])
+    spec = run.manifest.data.spec
     split = split_name(spec)
     notes: list[str] = []
 

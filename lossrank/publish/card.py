@@ -73,7 +73,7 @@ def card_text(rows: CorrectedRows, split: str, form: str, content: str) -> str:
             *(f"{escape(note)}.\n" for note in (*rows.notes, *troubles(rows))),
             "## Where it comes from\n",
             f"- data: {name}, fingerprint `{run.data_fingerprint}`\n"
-            f"- classifier: {escape(run.model_name)}, bundle `{run.manifest['bundle']['sha256']}`\n"
+            f"- classifier: {escape(run.model_name)}, bundle `{run.manifest.bundle.sha256}`\n"
             "- licence and authors: those of the data that were corrected; this was written by a program, which does "
             "not know them\n",
             f"{END}\n",

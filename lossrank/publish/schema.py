@@ -34,7 +34,7 @@ class NewColumns:
 
 def new_columns(run: RunDirectory, source: Source, *, reviewers: bool) -> NewColumns:
     """Name the new columns so that none of the data's is hidden: with a number where one of the names is taken."""
-    label = run.columns["label"]
+    label = run.columns.label
     wanted = ["original_label" if label else "label", "label_status", *(_REVIEWERS if reviewers else ())]
     taken = [name for name in wanted if name in source.schema.names]
     names, number = wanted, 1

@@ -45,7 +45,7 @@ def spell(run: RunDirectory, source: Source, survey: Survey, wanted: Iterable[st
     Raises:
         RunError: the data never use a class, and its column has no way to say it.
     """
-    column = run.columns["label"]
+    column = run.columns.label
     if column is None or pa.types.is_null(source.schema.field(column).type):
         return Spelling(pa.string(), pa.string(), {name: name for name in wanted}, None)
     kind = survey.types[column]
@@ -73,7 +73,7 @@ class _Speller:
         names: tuple[str, ...] | None,
     ) -> None:
         self._column, self._kind, self._found = column, kind, found
-        self._map: dict[str, int] = (run.manifest["labels"] or {}).get("map", {})
+        self._map: dict[str, int] = run.manifest.labels.map if run.manifest.labels else {}
         self._index = {name: i for i, name in enumerate(run.class_names)}
         self._has_names = names is not None
         self.names = list(names or ())

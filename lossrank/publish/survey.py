@@ -60,7 +60,7 @@ def survey(run: RunDirectory, source: Source) -> Survey:
         SourceError: the data can't be read.
         RunError: a shard can't be read.
     """
-    label = run.columns["label"]
+    label = run.columns.label
     forms = _CSV_FORMS if _is_csv(source) else _JSON_FORMS
     open_columns = _open_columns(source)
     names = source.schema.names if open_columns else [label] if label else []

@@ -43,14 +43,14 @@ def report_document(
     the rows' ids.
     """
     labelled = health.scored > 0
-    history = run.manifest.get("history", [])
+    history = run.manifest.history
     document = {
         "format": FORMAT,
         "lossrank": installed_versions(("lossrank",)).get("lossrank"),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "scored_at": history[-1].get("updated") if history else None,
+        "scored_at": history[-1].updated if history else None,
         "model": run.model_name,
-        "revision": run.manifest["bundle"].get("revision"),
+        "revision": run.manifest.bundle.revision,
         "data": run.data_name,
         "rows": health.rows,
         "scored": health.scored,
@@ -80,7 +80,7 @@ def _worst(run: RunDirectory, worst: Worst, decisions: Mapping[int, Decision]) -
     none = pa.table({"none": pa.nulls(len(worst.rows))})
     records = ranking_records(run, worst.rows, none if worst.source is None else worst.source)
     texts = worst.source is not None
-    columns = (run.columns["text"], run.columns["text_pair"]) if texts else ()  # names may be texts, see _known
+    columns = (run.columns.text, run.columns.text_pair) if texts else ()  # names may be texts, see _known
     for record in records:
         if not texts:
             record["source"] = None
@@ -117,21 +117,21 @@ def _int8_note(health: RunHealth) -> str | None:
 def _how(run: RunDirectory, texts: bool) -> dict[str, Any]:
     """Return how a run was made; what of it may quote the data only with ``texts``."""
     manifest = run.manifest
-    summary = manifest.get("summary") or {}
-    labels = manifest.get("labels")
+    summary = manifest.summary.as_dict() if manifest.summary else {}
     history = [
-        {key: entry.get(key) for key in ("started", "ended", "rows", "seconds")} | {"why": _ended(entry.get("why"))}
-        for entry in manifest.get("history", [])
+        {key: getattr(entry, key) for key in ("started", "ended", "rows", "seconds")} | {"why": _ended(entry.why)}
+        for entry in manifest.history
     ]
+    columns = run.columns.as_dict()
     names = ("tokens", "padding", "duplicates", "screen", "model_share", "seconds", "peak_memory_bytes")
     return {
-        "bundle_sha256": manifest["bundle"].get("sha256"),
+        "bundle_sha256": manifest.bundle.sha256,
         "data_fingerprint": run.data_fingerprint,
-        "columns": run.columns if texts else {role: _known(name) for role, name in run.columns.items()},
-        "labels": labels.get("how") if isinstance(labels, dict) else None,
-        "options": manifest["options"],
+        "columns": columns if texts else {role: _known(name) for role, name in columns.items()},
+        "labels": manifest.labels.how if manifest.labels else None,
+        "options": manifest.options.as_dict(),
         "history": history,
-        "machines": [_machine(each) for each in manifest.get("machines", [])],
+        "machines": [machine.as_dict() for machine in manifest.machines],
         **{name: summary.get(name) for name in names},
         **{name: summary.get(name) if texts else None for name in ("unknown_labels", "problems")},
     }
@@ -141,11 +141,6 @@ def _ended(why: str | None) -> str:
     """Return why a process ended; of an error only its kind, as its message may name a place of the machine."""
     kind = (why or UNKNOWN).partition(": ")[0]
     return kind if kind.isidentifier() else "error"
-
-
-def _machine(entry: dict[str, Any]) -> dict[str, Any]:
-    versions = entry.get("versions")
-    return {"threads": entry.get("threads"), "versions": versions if isinstance(versions, dict) else {}}
 
 
 def _known(name: str | None) -> str | None:

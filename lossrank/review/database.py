@@ -221,9 +221,9 @@ def _judged(run: RunDirectory) -> dict[str, Any]:
     A row is kept with the label that it has, so with another label column or label map it would be another one.
     """
     names = dict(enumerate(run.class_names))
-    meant = (run.manifest["labels"] or {"map": {}})["map"]
+    meant = run.manifest.labels.map if run.manifest.labels else {}
     return {
-        "columns": {role: run.columns[role] for role in ("text", "text_pair", "label")},
+        "columns": {role: getattr(run.columns, role) for role in ("text", "text_pair", "label")},
         "labels": {value: names.get(index) for value, index in meant.items()},
     }
 

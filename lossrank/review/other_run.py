@@ -12,7 +12,6 @@ from scorer import RunDirectory, RunError
 from scorer.audit.matching import BY_ID, have_ids, matched
 from scorer.data.reopen import reopen_source
 from scorer.data.source import Data
-from scorer.data.spec import spec_from
 from scorer.run.directory import given_labels
 
 RUN = "run"  # as a decision's source
@@ -78,7 +77,7 @@ def _is_applied(other: RunDirectory, run: RunDirectory, decided: Decided, data: 
     wanted = [given if one.label is None else one.label for one, given in pairs]
     if [label and class_named(label, run.class_names) for label in wanted] != list(labels.values()):
         return False
-    source = reopen_source(spec_from(run.manifest["data"]["spec"]), run.data_fingerprint, data)
+    source = reopen_source(run.manifest.data.spec, run.data_fingerprint, data)
     names = [name for name in source.schema.names if _STATUS.fullmatch(name)]
     statuses = np.full(run.num_rows, UNREVIEWED, dtype=object)
     statuses[decided.rows] = [one.verdict for one in decided.decisions]

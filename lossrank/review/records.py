@@ -63,8 +63,8 @@ def build_records(
     """
     if source.num_rows != len(ranked_rows):
         raise ValueError(f"{len(ranked_rows)} ranked rows, but {source.num_rows} lines of source")
-    texts = source.column(run.columns["text"])
-    pair_column = run.columns.get("text_pair")
+    texts = source.column(run.columns.text)
+    pair_column = run.columns.text_pair
     pairs = source.column(pair_column) if pair_column else None
     records: list[ReviewRecord] = []
     refused: list[Refusal] = []
@@ -83,7 +83,7 @@ def _record(run: RunDirectory, ranked: RankedRow, text: str | None, pair: str | 
         raise ValueError("the row has no text")
     inputs = {"text": text}
     if pair is not None:
-        inputs[_pair_field(str(run.columns["text_pair"]))] = pair
+        inputs[_pair_field(str(run.columns.text_pair))] = pair
     predicted = run.class_names[ranked.predicted]
     probability = float(ranked.top_prob)
     metadata: dict[str, float | int | str] = {"row": int(ranked.row), "predicted": predicted}

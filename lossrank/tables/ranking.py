@@ -53,10 +53,10 @@ def precision_note(run: RunDirectory, ranked: list[RankedRow]) -> str | None:
     in_int8 = sum(row.precision == "int8" for row in ranked)
     if not in_int8:
         return None
-    options = run.manifest["options"]
-    if options["precision"] == "screen":
+    options = run.manifest.options
+    if options.is_screen:
         why = (
-            f"this screen has the {options['screen_top']:,} worst losses of all rows in fp32; for more of them score "
+            f"this screen has the {options.screen_top:,} worst losses of all rows in fp32; for more of them score "
             "with a larger --screen-top, for other orders and filters with --precision fp32"
         )
     else:

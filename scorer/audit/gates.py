@@ -5,10 +5,9 @@ import operator
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from scorer.errors import RunError
-from scorer.pipeline.summary import speed
+from scorer.run.manifest import RunStats
 from scorer.run.schema import (
     BAD_LOGITS_STATUS,
     INVALID_TEXT,
@@ -90,7 +89,7 @@ class Gate:
     def __str__(self) -> str:
         return f"{self.name} {self.op} {_plain(self.number)}"
 
-    def failure(self, summary: dict[str, Any]) -> str | None:
+    def failure(self, summary: RunStats) -> str | None:
         """Return why a run of such a summary fails, None if it passes; a number that there is none of fails."""
         value = _value(self.name, summary)
         if value is None:
@@ -98,26 +97,26 @@ class Gate:
         return f"{self}: {self.name} is {value:.6g}" if _OPERATORS[self.op](value, self.number) else None
 
 
-def failures(gates: Iterable[Gate], summary: dict[str, Any]) -> list[str]:
+def failures(gates: Iterable[Gate], summary: RunStats) -> list[str]:
     """Return why a run of such a summary fails its gates, in their order; empty if it passes all."""
     return [why for gate in gates if (why := gate.failure(summary))]
 
 
-def _value(name: str, summary: dict[str, Any]) -> float | None:
+def _value(name: str, summary: RunStats) -> float | None:
     if name in STATUSES:
-        return float(summary["by_status"].get(name, 0) / summary["rows"])
+        return float(summary.by_status.get(name, 0) / summary.rows)
     if name == "truncated_share":
-        return float(summary["truncated"] / summary["rows"])
+        return float(summary.truncated / summary.rows)
     if name == "rows_per_second":
-        return speed(summary["rows"], summary["kept_rows"], summary["seconds"])
-    value = summary[name]
+        return summary.rows_per_second
+    value = getattr(summary, name)
     return None if value is None else float(value)
 
 
-def _why_none(name: str, summary: dict[str, Any]) -> str:
+def _why_none(name: str, summary: RunStats) -> str:
     if name == "rows_per_second":
         return f"{name} was not measured, as every row had been scored before this process began"
-    statuses = ", ".join(f"{status} {count:,}" for status, count in summary["by_status"].items())
+    statuses = ", ".join(f"{status} {count:,}" for status, count in summary.by_status.items())
     return f"the run has no {name}, as no row has a loss (rows by status: {statuses})"
 
 

@@ -35,7 +35,7 @@ def how_to_match(a: RunDirectory, b: RunDirectory) -> str:
     if a.num_rows == b.num_rows and not (have_ids(a, b) and _ids_differ(a, b)):
         return BY_ROW
     if not have_ids(a, b):
-        lacking = " and ".join(str(run.path) for run in (a, b) if not run.columns["id"])
+        lacking = " and ".join(str(run.path) for run in (a, b) if not run.columns.id)
         raise RunError(
             f"{a.path} has {a.num_rows:,} rows and {b.path} {b.num_rows:,}, so they can only be matched by an id, and "
             f"{lacking} has none: score with --id-column"
@@ -45,7 +45,7 @@ def how_to_match(a: RunDirectory, b: RunDirectory) -> str:
 
 def have_ids(a: RunDirectory, b: RunDirectory) -> bool:
     """Say whether both runs have an id column."""
-    return all(run.columns["id"] for run in (a, b))
+    return all(run.columns.id for run in (a, b))
 
 
 def matched(a: RunDirectory, b: RunDirectory, by: str) -> Iterator[Pairs]:
@@ -115,6 +115,6 @@ def _losses(column: pa.Array | pa.ChunkedArray) -> Losses:
 
 def _twice(run: RunDirectory) -> RunError:
     return RunError(
-        f"{run.path} has rows with the same id in column {run.columns['id']!r}, so its rows can't be matched by it: "
+        f"{run.path} has rows with the same id in column {run.columns.id!r}, so its rows can't be matched by it: "
         "score with an --id-column whose values are there once"
     )

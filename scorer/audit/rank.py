@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from scorer.data.arrow import floats, integers, validity
 from scorer.data.reopen import reopen_source
 from scorer.data.source import Data
-from scorer.data.spec import spec_from
 from scorer.errors import RunError
 from scorer.layout import MANIFEST
 from scorer.run.directory import RunDirectory, refuse_columns
-from scorer.run.manifest import damaged
+from scorer.run.manifest_file import damaged
 from scorer.text import fold, nearest
 
 TOP_K = 500  # rows, where it is not said how many
@@ -123,9 +122,9 @@ def join_source(
         SourceError: the data is gone, or its content is not what was scored.
         RunError: the run names a column that the data, which is what was scored, does not have.
     """
-    source = reopen_source(spec_from(run.manifest["data"]["spec"]), run.data_fingerprint, data)
+    source = reopen_source(run.manifest.data.spec, run.data_fingerprint, data)
     refuse_columns(run, source)
-    scored = list(dict.fromkeys(name for name in run.columns.values() if name is not None))
+    scored = list(dict.fromkeys(name for name in run.columns.as_dict().values() if name is not None))
     return source.take(np.array([row.row for row in ranked], dtype=np.int64), scored if scored_only else None)
 
 
@@ -200,5 +199,5 @@ def _parse_pair(pair: tuple[str, str] | str, class_names: tuple[str, ...]) -> tu
 
 
 def _statuses(run: RunDirectory) -> str:
-    counts = (run.manifest.get("summary") or {}).get("by_status", {})
+    counts = run.manifest.summary.by_status if run.manifest.summary else {}
     return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"

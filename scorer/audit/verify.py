@@ -5,20 +5,33 @@ Holds one batch of a shard at a time, whatever the number of rows.
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from scorer.data.reopen import refuse_edited, reopen_source
 from scorer.data.source import Data
-from scorer.data.spec import Spec, TableSpec, spec_from
+from scorer.data.spec import Spec, TableSpec
 from scorer.errors import BundleError, NotThereError, RunError, SourceError, UnreachableError
 from scorer.layout import MANIFEST
 from scorer.model.bundle import ModelBundle
 from scorer.pipeline.screen import screen_again
 from scorer.pipeline.summary import OF_THE_PROCESS, recount
 from scorer.run.directory import RunDirectory, refuse_columns
-from scorer.run.integrity import _AGAIN, ABSENT, OK, UNFINISHED, WRONG, Finding, _counts, _refuse_writer, _shards
+from scorer.run.integrity import (
+    ABSENT,
+    OK,
+    RESCORE,
+    UNFINISHED,
+    WRONG,
+    Finding,
+    check_shards,
+    counts_in_words,
+    refuse_writer,
+)
+from scorer.run.manifest import RunStats
 
 
 @dataclass(frozen=True)
@@ -27,7 +40,7 @@ class Verification:
 
     run: str
     findings: tuple[Finding, ...]
-    summary: dict[str, Any] | None
+    summary: RunStats | None
 
     @property
     def sound(self) -> bool:
@@ -40,7 +53,8 @@ class Verification:
         return all(finding.state in (OK, ABSENT) for finding in self.findings)
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "sound": self.sound, "complete": self.complete}
+        found: dict[str, Any] = msgspec.to_builtins(self)
+        return {**found, "sound": self.sound, "complete": self.complete}
 
 
 def verify(
@@ -56,46 +70,45 @@ def verify(
     """
     path = run.path if isinstance(run, RunDirectory) else Path(run)
     # The lock first: what a process that has ended wrote is whole by the time that it is read.
-    _refuse_writer(path)
+    refuse_writer(path)
     run = RunDirectory.read(path)
-    of_bundle = _bundle(run, bundle)
-    findings = _shards(run)
+    of_bundle, run = _bundle(run, bundle)
+    findings = check_shards(run)
     if not run.missing_shards():
         whole = all(finding.state == OK for finding in findings)
         findings += [*_screen(run, whole), *_summary(run, whole)]
     findings += [*of_bundle, *_data(run, data)]
-    _refuse_writer(path)
-    return Verification(str(path), tuple(findings), run.manifest.get("summary"))
+    refuse_writer(path)
+    return Verification(str(path), tuple(findings), run.manifest.summary)
 
 
 def _summary(run: RunDirectory, whole: bool) -> Iterable[Finding]:
     """Count the summary's numbers again, where the shards are whole, but for those of the process that wrote it."""
-    said = run.manifest.get("summary")
-    if said is None:
-        yield Finding("summary", UNFINISHED, "is not written yet; the same `lossrank score` command does")
-    elif whole:
-        found = recount(run).as_dict()
-        wrong = [name for name in found if name not in OF_THE_PROCESS and not _same(said[name], found[name])]
+    if run.manifest.summary is None:
+        yield Finding("summary", UNFINISHED, "is not written yet; score again with the same arguments to write it")
+    elif whole and (stats := recount(run)) is not None:
+        recorded, found = run.manifest.summary.as_dict(), stats.as_dict()
+        wrong = [name for name in found if name not in OF_THE_PROCESS and not _same(recorded[name], found[name])]
         if wrong:
-            says = "; ".join(_apart(name, said[name], found[name]) for name in wrong)
-            yield Finding("summary", WRONG, f"{says}; the same `lossrank score` command counts anew")
+            says = "; ".join(_apart(name, recorded[name], found[name]) for name in wrong)
+            yield Finding("summary", WRONG, f"{says}; score again with the same arguments to count it again")
         else:
-            yield Finding("summary", OK, f"says what the shards do: {_counts(found['by_status'])}")
+            yield Finding("summary", OK, f"agrees with the shards: {counts_in_words(stats.by_status)}")
 
 
 def _screen(run: RunDirectory, whole: bool) -> Iterable[Finding]:
     """Look whether a screen is finished, and whether its report is what the shards, if they are whole, give again."""
-    if run.manifest["options"]["precision"] != "screen":
+    if not run.is_screen:
         return
-    if (said := run.manifest.get("screen")) is None:
-        says = "the worst rows are not scored in fp32 yet; the same `lossrank score` command goes on"
+    if run.manifest.screen is None:
+        says = "the worst rows are not rescored in fp32 yet; score again with the same arguments to go on"
         yield Finding("screen", UNFINISHED, says)
     elif whole:
-        found = screen_again(run)
-        if _same(said, found):
-            yield Finding("screen", OK, f"finished: {said['rescored']:,} rows were scored again in fp32")
+        recorded, found = run.manifest.screen.as_dict(), screen_again(run).as_dict()
+        if _same(recorded, found):
+            yield Finding("screen", OK, f"finished: {run.manifest.screen.rescored:,} rows were rescored in fp32")
         else:
-            says = f"{_apart('screen', said, found)}; take `screen` out of {MANIFEST}, and {_AGAIN}"
+            says = f"{_apart('screen', recorded, found)}; remove 'screen' from {MANIFEST}, then {RESCORE}"
             yield Finding("screen", WRONG, says)
 
 
@@ -120,31 +133,31 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
-def _bundle(run: RunDirectory, moved: str | Path | None) -> list[Finding]:
-    """Look whether the bundle is the one that was used; if so, its class names are the run's from here on."""
-    recorded = run.manifest["bundle"]
-    place = Path(recorded["path"] if moved is None else moved)
+def _bundle(run: RunDirectory, moved: str | Path | None) -> tuple[list[Finding], RunDirectory]:
+    """Compare the bundle with the one that scored; return the run with the class names of that bundle too."""
+    recorded = run.manifest.bundle
+    place = Path(recorded.path if moved is None else moved)
     if moved is None and not place.exists():
         says = f"{place} is not there any more; name its place with --bundle to compare it"
-        return [Finding("bundle", ABSENT, says)]
+        return [Finding("bundle", ABSENT, says)], run
     try:
         found = ModelBundle.load(place)
     except BundleError as error:
-        return [Finding("bundle", WRONG, str(error))]
-    if found.sha256 != recorded["sha256"]:
-        says = f"{place} is another one: SHA-256 {found.sha256[:12]}..., the run has {recorded['sha256'][:12]}..."
-        return [Finding("bundle", WRONG, says)]
+        return [Finding("bundle", WRONG, str(error))], run
+    if found.sha256 != recorded.sha256:
+        says = f"{place} is another one: SHA-256 {found.sha256[:12]}..., the run has {recorded.sha256[:12]}..."
+        return [Finding("bundle", WRONG, says)], run
     findings = [Finding("bundle", OK, f"{place} is the one that was used")]
     if found.class_names != run.class_names:
         named, right = (", ".join(names) for names in (run.class_names, found.class_names))
-        says = f"{MANIFEST} names {named}; the bundle that was used has {right}; {_AGAIN}"
+        says = f"{MANIFEST} names {named}; the bundle that was used has {right}; {RESCORE}"
         findings.append(Finding("classes", WRONG, says))
-        recorded["class_names"] = list(found.class_names)
-    return findings
+        run = run.with_class_names(found.class_names)
+    return findings, run
 
 
 def _data(run: RunDirectory, moved: Data | None) -> Iterable[Finding]:
-    spec = spec_from(run.manifest["data"]["spec"])
+    spec = run.manifest.data.spec
     if moved is None and isinstance(spec, TableSpec):
         yield Finding("data", ABSENT, "was a table in memory; name a place where it lies with --data to compare it")
         return

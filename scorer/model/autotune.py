@@ -7,9 +7,9 @@ left only for a size that is clearly faster, so that a run that is repeated gets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 
 from scorer.model.engine import Engine
@@ -24,17 +24,16 @@ _BATCHES = 8  # a thread and round at the default size
 _SHARE = 0.03  # of the run's time that trying may take; a run too short for that gets the default
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """The batch size that was chosen; ``tokens_per_second`` is by size, empty if none but the default was tried."""
+class Calibration(msgspec.Struct, frozen=True):
+    """The chosen batch size in tokens, and ``why``; ``tokens_per_second`` by size, empty if none was tried."""
 
-    batch_tokens: int
-    tokens_per_second: dict[str, float]
+    batch_tokens: Annotated[int, msgspec.Meta(ge=1)]
+    tokens_per_second: dict[str, Annotated[float, msgspec.Meta(ge=0)]]
     why: str
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what goes into ``run.json``."""
-        return asdict(self)
+        """Return what ``run.json`` holds."""
+        return msgspec.structs.asdict(self)
 
 
 def calibrate(

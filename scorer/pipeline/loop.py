@@ -4,11 +4,12 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from scorer.data.columns import Columns
@@ -19,9 +20,10 @@ from scorer.model.tokenizer import BundleTokenizer, TokenWindow
 from scorer.pipeline.label_watch import LabelWatch
 from scorer.pipeline.prefetch import Reader
 from scorer.pipeline.scores import score_table
-from scorer.pipeline.summary import ShardNotes
+from scorer.pipeline.summary import add_window
 from scorer.pipeline.window import Window, join_windows, read_windows, refuse_bad, window_ranges
 from scorer.run.directory import RunDirectory
+from scorer.run.manifest import ShardNotes
 from scorer.run.schema import INVALID_TEXT, UNREADABLE, replace_rows
 from scorer.run.shard_file import count_words
 
@@ -123,12 +125,12 @@ class Work:
             watch.after(window, table)
             tables.append(table)
             fed = self.progress.tokens - fed[0], self.progress.padded_tokens - fed[1]
-            notes.add(window, table, *fed, running.duplicates)
+            add_window(notes, window, table, *fed, running.duplicates)
             shard = window.first_row // run.shard_rows
             if window.stop == run.shard_range(shard)[1]:
                 self.source.refuse_change(*run.shard_range(shard))
                 with _timed(self.seconds, "write"):
-                    run.write_shard(shard, pa.concat_tables(tables), asdict(notes))
+                    run.write_shard(shard, pa.concat_tables(tables), notes)
                 notes, tables = ShardNotes(), []
 
     def rescore(self, wanted: Callable[[int], NDArray[np.int64]]) -> None:
@@ -152,10 +154,10 @@ class Work:
                     start, stop = np.searchsorted(window.rows, self.run.shard_range(shard)).tolist()
                     before, again = self.run.read_shard(shard), table.slice(start, stop - start)
                     notes = self.run.notes(shard)
-                    if counted := notes.get("by_status"):  # not in a manifest of an older version
+                    if notes.by_status is not UNSET:  # runs of older versions have no counts
                         old = before.take(pa.array(again["row"].to_numpy() - self.run.shard_range(shard)[0]))
-                        counts = Counter(counted) + count_words(again["status"]) - count_words(old["status"])
-                        notes["by_status"] = dict(counts)
+                        counts = Counter(notes.by_status) + count_words(again["status"]) - count_words(old["status"])
+                        notes.by_status = dict(counts)
                     self.run.write_shard(shard, replace_rows(before, again), notes)
             self.progress.rescored += len(window.rows)
             self.report()

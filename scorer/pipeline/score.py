@@ -7,14 +7,14 @@ resumed, and its shards come out byte for byte the same.
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from scorer.data.columns import Columns, choose_columns
 from scorer.data.labels import LabelMap, make_label_map
 from scorer.data.source import Data, Source, open_source
-from scorer.data.spec import spec_to
 from scorer.errors import RunError
 from scorer.machine import versions
 from scorer.model.autotune import DEFAULT, Calibration, calibrate
@@ -26,15 +26,27 @@ from scorer.pipeline.loop import Progress, Work
 from scorer.pipeline.options import ScoreOptions
 from scorer.pipeline.prefetch import Reader
 from scorer.pipeline.screen import control_rows, control_seed, screen
-from scorer.pipeline.summary import RunStats, recount, summarise
+from scorer.pipeline.summary import recount, summarise
 from scorer.pipeline.window import read_windows
+from scorer.run.directory import RunDirectory
 from scorer.run.integrity import require_whole
+from scorer.run.manifest import (
+    FORMAT,
+    BundleInfo,
+    DataInfo,
+    LabelInfo,
+    Machine,
+    Manifest,
+    RunColumns,
+    RunOptions,
+    RunStats,
+)
+from scorer.run.manifest_file import refuse_many_shards
 from scorer.run.start import locked_run
 
 _CUDA_BATCH_TOKENS = 16384  # a GPU wants large batches
 _CALIBRATED_FROM = 10_000  # rows; fewer are not worth a try
 _CALIBRATION_ROWS = 4096
-_UNTRIED = "too few rows to try others"
 
 
 @dataclass(frozen=True)
@@ -73,25 +85,89 @@ def score_dataset(
     on_plan: Callable[[Plan], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> RunStats:
-    """Score every row of a data set into a run directory, or go on with a run that was cut off.
+    """Score every row of a data set into a run directory, or go on with a run that was interrupted.
 
     Args:
         bundle: an exported model, or its directory.
         data: what ``open_source`` takes, with ``config``, ``split`` and ``streaming``.
-        output: the run directory; finished shards in it are kept where bundle, data and options are the same.
+        output: the run directory; its finished shards are kept if bundle, data and options are the same.
         options: the settings; the defaults suit a CPU.
-        overwrite: start anew instead.
-        on_plan: called once, when nothing stands in the way of the first row.
+        overwrite: start again instead.
+        on_plan: called once, before the first row is scored.
         on_progress: called after every batch.
 
     Raises:
-        BundleError, SourceError, LabelError, DeviceError, RunError: as their names say; nothing that was finished
-            before is lost.
-        KeyboardInterrupt: passed on, with finished shards whole.
+        BundleError: the bundle is missing, damaged or newer than this version.
+        SourceError: the data can't be read, or changes meanwhile.
+        LabelError: the labels don't match the model's classes.
+        DeviceError: onnxruntime or the device is not available.
+        RunError: the run directory can't be written, or holds another run.
+        KeyboardInterrupt: passed on; finished shards are whole.
     """
     options = options or ScoreOptions()
     bundle = bundle if isinstance(bundle, ModelBundle) else ModelBundle.load(bundle)
     source = open_source(data, config=config, split=split, streaming=streaming)
+    plan, tokenizer, models = _plan(bundle, source, options)
+    report = _Report(Progress(source.num_rows), on_progress)
+    manifest = _manifest(plan, bundle, options, tokenizer.max_tokens)
+    with (
+        locked_run(Path(output), manifest, overwrite=overwrite, same_batches=options.batch_tokens is None) as run,
+        ThreadPoolExecutor(plan.threads, thread_name_prefix="model") as runners,
+        Reader() as reader,
+    ):
+        try:
+            plan = _tune(run, plan, options, models.first, runners, tokenizer, bundle)
+            if on_plan:
+                on_plan(plan)
+            work = Work(
+                run=run,
+                source=source,
+                columns=plan.columns,
+                labels=plan.labels,
+                tokenizer=tokenizer,
+                reader=reader,
+                window_rows=options.window,
+                precision=plan.precision,
+                first=Engine(models.first, runners, plan.batch_tokens, bundle.pad_id),
+                again=None if models.again is None else Engine(models.again, runners, plan.batch_tokens, bundle.pad_id),
+                progress=report.progress,
+                report=report,
+                on_error=options.on_error,
+            )
+            if (finished := _recounted(work)) is not None:
+                return finished
+            _score(work, plan)
+        except BaseException:
+            runners.shutdown(cancel_futures=True)
+            raise
+        return _finish(work, report, plan.threads)
+
+
+@dataclass(frozen=True)
+class _Models:
+    """The session that runs every row first, and the one that rescores a screen's worst rows in fp32."""
+
+    first: OrtSession
+    again: OrtSession | None
+
+
+@dataclass
+class _Report:
+    """Tell the caller how far the run is, with the seconds since scoring began."""
+
+    progress: Progress
+    on_progress: Callable[[Progress], None] | None
+    started: float = field(default_factory=time.perf_counter)
+
+    def __call__(self) -> None:
+        self.progress.seconds = time.perf_counter() - self.started
+        if self.on_progress:
+            self.on_progress(self.progress)
+
+
+def _plan(bundle: ModelBundle, source: Source, options: ScoreOptions) -> tuple[Plan, BundleTokenizer, _Models]:
+    """Choose columns, labels, device, threads and batch size, and load the tokenizer and the model."""
+    refuse_many_shards(source.num_rows, options.shard_rows)
     columns = choose_columns(
         source.schema,
         options.text_column,
@@ -104,126 +180,125 @@ def score_dataset(
     if columns.label is not None:
         labels = make_label_map(bundle.class_names, source.label_names.get(columns.label), options.label_map)
     elif options.precision == "screen":
-        raise RunError("precision screen looks for the worst losses, and there is no label; use precision int8 or fp32")
+        raise RunError(
+            "`precision=screen` looks for the worst losses, and there is no label; use `precision` int8 or fp32"
+        )
     if columns.text_pair is not None and options.long_text == "mean":
-        raise RunError("long_text mean is for single texts, not for pairs; use head or tail")
+        raise RunError("`long_text=mean` is for single texts, not for pairs; use head or tail")
     tokenizer = BundleTokenizer(bundle, options.max_tokens, options.long_text)
     precision = "fp32" if options.precision == "fp32" else "int8"
     session = OrtSession(bundle.model_file(precision), options.device, options.threads, precision)
     screen_top = options.screened(source.num_rows)
     again = None if screen_top is None else OrtSession(bundle.model_file(), session.device, session.threads)
-    progress = Progress(source.num_rows)
-    started = time.perf_counter()
-
-    def report() -> None:
-        progress.seconds = time.perf_counter() - started
-        if on_progress:
-            on_progress(progress)
-
     chosen = _chosen(options, session.device)
     plan = Plan(source, columns, labels, session.device, session.why, session.threads, precision, screen_top, chosen)
-    manifest = _manifest(plan, bundle, options, tokenizer.max_tokens)
-    with (
-        locked_run(Path(output), manifest, overwrite=overwrite, same_batches=options.batch_tokens is None) as run,
-        ThreadPoolExecutor(session.threads, thread_name_prefix="model") as runners,
-        Reader() as reader,
-    ):
-        missing = run.missing_shards()
-        try:
-            if run.begun and options.batch_tokens is None:
-                plan = replace(plan, calibration=Calibration(run.batch_tokens, {}, "as the run began"))
-            elif chosen.why == _UNTRIED and source.num_rows >= _CALIBRATED_FROM:
-                rows = [(0, min(_CALIBRATION_ROWS, source.num_rows))]
-                window = next(read_windows(source, columns, None, rows, tokenizer.shorten))
-                tokens = tokenizer.tokenise_short(window.texts, window.text_pairs)
-                tried = calibrate(session, runners, tokens, bundle.pad_id, len(bundle.class_names), source.num_rows)
-                plan = replace(plan, calibration=tried)
-                run.manifest["options"]["batch_tokens"] = tried.batch_tokens
-                run.manifest["calibration"] = tried.as_dict()
-                run.save()
-            if on_plan:
-                on_plan(plan)
-            progress.kept = run.num_rows - sum(stop - start for start, stop in map(run.shard_range, missing))
-            work = Work(
-                run=run,
-                source=source,
-                columns=columns,
-                labels=labels,
-                tokenizer=tokenizer,
-                reader=reader,
-                window_rows=options.window,
-                precision=precision,
-                first=Engine(session, runners, plan.batch_tokens, bundle.pad_id),
-                again=None if again is None else Engine(again, runners, plan.batch_tokens, bundle.pad_id),
-                progress=progress,
-                report=report,
-                on_error=options.on_error,
-            )
-            if options.on_error == "fail":
-                work.refuse_kept()
-            if not missing and (said := run.manifest.get("summary")):
-                stats = recount(run)
-                counted = {**stats.as_dict(), "kept_rows": said["kept_rows"]}
-                if counted != said or run.manifest.get("screen") != stats.screen:
-                    run.manifest["summary"] = counted
-                    if screen_top is not None:
-                        run.manifest["screen"] = stats.screen
-                    run.save()
-                return stats
-            work.score_missing()
-            if screen_top is not None:
-                run.manifest["screen"] = screen(run, screen_top, control_rows(run, control_seed(run)), work.rescore)
-            source.refuse_change()
-            source.refuse_added()
-        except BaseException:
-            runners.shutdown(cancel_futures=True)
-            raise
-        report()
-        work.seconds["total"] = progress.seconds
-        inside = work.seconds_in_model / max(session.threads * progress.seconds, 1e-9)
-        stats = summarise(run, kept_rows=progress.kept, seconds=work.seconds, model_share=inside)
-        require_whole(run)
-        run.finish(stats.as_dict())
-        return stats
+    return plan, tokenizer, _Models(session, again)
 
 
 def _chosen(options: ScoreOptions, device: str) -> Calibration:
-    """Return the batch size of a new run: as given, or the device's until others are tried."""
+    """Return the batch size of a new run before any is tried: the given one, or the device's default."""
     if options.batch_tokens is not None:
         return Calibration(options.batch_tokens, {}, "as given")
     if device == "cuda":
         return Calibration(_CUDA_BATCH_TOKENS, {}, "for a GPU")
-    return Calibration(DEFAULT, {}, _UNTRIED)
+    return Calibration(DEFAULT, {}, "too few rows to try others")
 
 
-def _manifest(plan: Plan, bundle: ModelBundle, options: ScoreOptions, max_tokens: int) -> dict[str, Any]:
-    """Return what run.json says of a run before its first shard."""
-    return {
-        "bundle": {
-            "path": str(bundle.path.absolute()),
-            "sha256": bundle.sha256,
-            "model": bundle.model,
-            "revision": bundle.revision,
-            "class_names": list(bundle.class_names),
-        },
-        "data": {
-            "name": plan.source.name,
-            "fingerprint": plan.source.fingerprint,
-            "rows": plan.source.num_rows,
-            "spec": spec_to(plan.source.spec),
-        },
-        "columns": plan.columns.as_dict(),
-        "labels": None if plan.labels is None else {"how": plan.labels.how, "map": plan.labels.by_value},
-        "options": {
-            "device": plan.device,
-            "precision": options.precision,
-            "screen_top": plan.screen_top,
-            "max_tokens": max_tokens,
-            "long_text": options.long_text,
-            "batch_tokens": plan.batch_tokens,
-            "window_rows": options.window,
-            "shard_rows": options.shard_rows,
-        },
-        "calibration": plan.calibration.as_dict(),
-        "machine": {"threads": plan.threads, "versions": versions()},
-    }
+def _tune(
+    run: RunDirectory,
+    plan: Plan,
+    options: ScoreOptions,
+    session: OrtSession,
+    runners: ThreadPoolExecutor,
+    tokenizer: BundleTokenizer,
+    bundle: ModelBundle,
+) -> Plan:
+    """Return the plan with the batch size to use: the run's own if it goes on, else one tried on the first rows."""
+    if options.batch_tokens is not None:
+        return plan
+    if run.begun:
+        return replace(plan, calibration=Calibration(run.batch_tokens, {}, "as the run began"))
+    if plan.device == "cuda" or run.num_rows < _CALIBRATED_FROM:
+        return plan
+    first_rows = [(0, min(_CALIBRATION_ROWS, run.num_rows))]
+    window = next(read_windows(plan.source, plan.columns, None, first_rows, tokenizer.shorten))
+    tokens = tokenizer.tokenise_short(window.texts, window.text_pairs)
+    tried = calibrate(session, runners, tokens, bundle.pad_id, len(bundle.class_names), run.num_rows)
+    run.set_calibration(tried)
+    return replace(plan, calibration=tried)
+
+
+def _recounted(work: Work) -> RunStats | None:
+    """Return the statistics of a run that is finished already, its summary mended; None if there is work to do."""
+    run = work.run
+    missing = run.missing_shards()
+    work.progress.kept = run.num_rows - sum(stop - start for start, stop in map(run.shard_range, missing))
+    if work.on_error == "fail":
+        work.refuse_kept()
+    recorded = run.manifest.summary
+    if missing or recorded is None or (stats := recount(run)) is None:
+        return None
+    counted = msgspec.structs.replace(stats, kept_rows=recorded.kept_rows)
+    if counted != recorded or run.manifest.screen != stats.screen:
+        run.set_summary(counted)
+    return stats
+
+
+def _score(work: Work, plan: Plan) -> None:
+    """Score the missing shards and, in a screen, rescore the worst rows in fp32; raise if the data changed."""
+    run = work.run
+    work.score_missing()
+    if plan.screen_top is not None:
+        run.set_screen(screen(run, plan.screen_top, control_rows(run, control_seed(run)), work.rescore))
+    plan.source.refuse_change()
+    plan.source.refuse_added()
+
+
+def _finish(work: Work, report: _Report, threads: int) -> RunStats:
+    """Count the run, check that its shards are whole and write its summary."""
+    report()
+    total = report.progress.seconds
+    work.seconds["total"] = total
+    model_share = work.seconds_in_model / max(threads * total, 1e-9)
+    stats = summarise(work.run, kept_rows=report.progress.kept, seconds=work.seconds, model_share=model_share)
+    require_whole(work.run)
+    work.run.finish(stats)
+    return stats
+
+
+def _manifest(plan: Plan, bundle: ModelBundle, options: ScoreOptions, max_tokens: int) -> Manifest:
+    """Return the manifest of a new run, before its first shard."""
+    machine = Machine(threads=plan.threads, versions=versions())
+    columns = plan.columns
+    return Manifest(
+        format=FORMAT,
+        bundle=BundleInfo(
+            path=str(bundle.path.absolute()),
+            sha256=bundle.sha256,
+            model=bundle.model,
+            revision=bundle.revision,
+            class_names=bundle.class_names,
+        ),
+        data=DataInfo(
+            name=plan.source.name,
+            fingerprint=plan.source.fingerprint,
+            rows=plan.source.num_rows,
+            spec=plan.source.spec,
+        ),
+        columns=RunColumns(text=columns.text, text_pair=columns.text_pair, label=columns.label, id=columns.id),
+        labels=None if plan.labels is None else LabelInfo(how=plan.labels.how, map=plan.labels.by_value),
+        options=RunOptions(
+            device=plan.device,
+            precision=options.precision,
+            screen_top=plan.screen_top,
+            max_tokens=max_tokens,
+            long_text=options.long_text,
+            batch_tokens=plan.batch_tokens,
+            window_rows=options.window,
+            shard_rows=options.shard_rows,
+        ),
+        calibration=plan.calibration,
+        machine=machine,
+        machines=(machine,),
+        shards={},
+    )

@@ -19,7 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from scorer.errors import RunError
 from scorer.run.directory import RunDirectory
+from scorer.run.manifest import ControlErrors, ScreenReport
 from scorer.run.schema import BAD_LOGITS_STATUS, NO_MEMORY_STATUS, OK, int8_losses
 
 Rows = NDArray[np.int64]
@@ -70,7 +72,7 @@ def doubt(loss: NDArray[Any]) -> Doubts:
 
 def screen(
     run: RunDirectory, top_k: int, control: Rows, rescore: Callable[[Callable[[int], Rows]], None]
-) -> dict[str, Any]:
+) -> ScreenReport:
     """Have every row scored in fp32 that could be among the worst, and say how sure that is.
 
     Args:
@@ -80,18 +82,15 @@ def screen(
         rescore: scores rows in fp32; it is given what names a shard's rows, by the shard's number.
 
     Returns:
-        What ``run.json`` says of the screen: ``threshold`` is the K-th largest fp32 loss (nats), ``margin`` is in
-        log-odds (None if there was nothing to measure it on, and every row was scored in fp32), ``control`` describes
-        the sample's errors (nats), ``expected_missed`` is how many of the worst K are to be expected among the rows
-        that were never scored in fp32, ``estimated_recall`` the share of K that is there. Both are estimates, and too
-        good where int8 is far off for a few rows of a kind that the sample has hardly any of.
+        The report for ``run.json``. Its estimates are too good where int8 is far off for a few rows of a kind that the
+        control sample hardly holds.
 
     Raises:
         RunError: a shard can't be read or written.
     """
     first = _kth_largest((shard.int8[shard.labelled] for shard in _shards(run)), top_k)
     if first is None:
-        return {"top_k": top_k, "rescored": 0}
+        return ScreenReport(top_k=top_k, rescored=0)
     rescore(lambda index: _Shard.read(run, index).first(first, control))
 
     known = [shard.known(first, control) for shard in _shards(run)]
@@ -108,13 +107,16 @@ def screen(
     return _report(run, top_k, control, margin, _Tail.of(groups[0]) if groups else None)
 
 
-def screen_again(run: RunDirectory) -> dict[str, Any]:
+def screen_again(run: RunDirectory) -> ScreenReport:
     """Return what ``screen`` said of a run whose rows are all scored, counted from its shards anew.
 
     Raises:
         RunError: a shard can't be read.
     """
-    return screen(run, run.manifest["options"]["screen_top"], control_rows(run, control_seed(run)), lambda wanted: None)
+    top_k = run.manifest.options.screen_top
+    if top_k is None:
+        raise RunError(f"{run.path} was not scored with precision screen")
+    return screen(run, top_k, control_rows(run, control_seed(run)), lambda wanted: None)
 
 
 @dataclass(frozen=True)
@@ -175,10 +177,10 @@ class _Tail:
         return result
 
 
-def _report(run: RunDirectory, top_k: int, control: Rows, margin: float | None, tail: _Tail | None) -> dict[str, Any]:
+def _report(run: RunDirectory, top_k: int, control: Rows, margin: float | None, tail: _Tail | None) -> ScreenReport:
     threshold = _kth_largest((shard.fp32[np.isfinite(shard.fp32)] for shard in _shards(run)), top_k)
     if threshold is None:  # no row that has a label has a loss
-        return {"top_k": top_k, "rescored": 0}
+        return ScreenReport(top_k=top_k, rescored=0)
     reach = float(doubt(np.array([threshold]))[0])
     missed = rescored = 0.0
     sample: list[Doubts] = []
@@ -192,20 +194,20 @@ def _report(run: RunDirectory, top_k: int, control: Rows, margin: float | None, 
         sample.append(np.stack([shard.int8[both], shard.fp32[both]]))
     int8, fp32 = np.concatenate(sample, axis=1)
     apart = np.abs(fp32 - int8)
-    return {
-        "top_k": top_k,
-        "rescored": int(rescored),
-        "threshold": threshold,
-        "margin": margin,
-        "expected_missed": missed,
-        "estimated_recall": max(0.0, 1.0 - missed / top_k),
-        "control": {
-            "rows": len(apart),
-            "mean_error": float(apart.mean()) if len(apart) else 0.0,
-            "error_quantiles": {str(q): float(np.quantile(apart, q)) for q in _QUANTILES} if len(apart) else {},
-            "largest_error": float(apart.max(initial=0.0)),
-        },
-    }
+    return ScreenReport(
+        top_k=top_k,
+        rescored=int(rescored),
+        threshold=threshold,
+        margin=margin,
+        expected_missed=missed,
+        estimated_recall=max(0.0, 1.0 - missed / top_k),
+        control=ControlErrors(
+            rows=len(apart),
+            mean_error=float(apart.mean()) if len(apart) else 0.0,
+            error_quantiles={str(q): float(np.quantile(apart, q)) for q in _QUANTILES} if len(apart) else {},
+            largest_error=float(apart.max(initial=0.0)),
+        ),
+    )
 
 
 def _shards(run: RunDirectory) -> Iterator[_Shard]:

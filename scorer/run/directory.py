@@ -5,15 +5,16 @@ manifest, written the same way, lists it with its SHA-256. A shard that the mani
 between and is done again.
 """
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Self
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from scorer.data.source import Source
@@ -21,91 +22,113 @@ from scorer.errors import RunError
 from scorer.events import event
 from scorer.files import file_sha256, write_atomically
 from scorer.layout import MANIFEST, SCORES
-from scorer.run.history import FINISHED, Stint
-from scorer.run.manifest import damaged, read_manifest
+from scorer.model.autotune import Calibration
+from scorer.run.history import FINISHED, MOST, Stint
+from scorer.run.manifest import (
+    HistoryEntry,
+    Machine,
+    Manifest,
+    RunColumns,
+    RunStats,
+    ScreenReport,
+    ShardInfo,
+    ShardNotes,
+)
+from scorer.run.manifest_file import damaged, read_manifest, write_manifest
 from scorer.run.schema import score_schema
 from scorer.run.shard_file import read_batches, reading, refuse_size, take_rows, unreadable
 
 
 @dataclass
 class RunDirectory:
-    """A run's directory and its manifest; ``stint`` is this process's work on it, None if it only reads.
+    """A run's directory and its manifest, which changes only through the methods here.
 
-    ``begun`` says whether an earlier process had finished shards of it.
+    ``begun`` says whether an earlier process had finished shards of the run. ``stint`` is this process's work on it,
+    None if the process only reads.
     """
 
     path: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
     begun: bool = False
     stint: Stint | None = field(default=None, repr=False, compare=False)
     _compared: set[str] = field(default_factory=set, repr=False, compare=False)
+    _earlier: tuple[HistoryEntry, ...] = field(default=(), repr=False, compare=False)
 
     @classmethod
-    def read(cls, path: str | Path) -> "RunDirectory":
+    def read(cls, path: str | Path) -> Self:
         """Open a run, finished or not.
 
         Raises:
-            RunError: it is not a run directory, is of another format, or damaged.
+            RunError: the folder is not a run directory, is of another format, or is damaged.
         """
         return cls(Path(path), read_manifest(Path(path)))
 
     @classmethod
-    def open(cls, path: str | Path) -> "RunDirectory":
-        """Open a run that was scored.
+    def open(cls, path: str | Path) -> Self:
+        """Open a finished run.
 
         Raises:
-            RunError: it is not a run directory, is of a newer format, damaged, or not finished.
+            RunError: the folder is not a run directory, is of another format, is damaged, or the run is not finished.
         """
         run = cls.read(path)
-        again = "run the same `lossrank score` command again to go on"
+        again = "score again with the same arguments to finish it"
         if missing := run.missing_shards():
             done = run.num_shards - len(missing)
             raise RunError(f"{path} is not finished ({done} of {run.num_shards} shards); {again}")
-        if run.manifest["options"]["precision"] == "screen" and "screen" not in run.manifest:
-            raise RunError(f"{path} is not finished (the worst rows are not scored in fp32 yet); {again}")
+        if run.awaits_rescoring:
+            raise RunError(f"{path} is not finished (the worst rows are not rescored in fp32 yet); {again}")
         return run
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        return tuple(self.manifest["bundle"]["class_names"])
+        return self.manifest.bundle.class_names
 
     @property
     def model_name(self) -> str:
-        return str(self.manifest["bundle"]["model"])
+        return self.manifest.bundle.model
 
     @property
     def data_name(self) -> str:
-        return str(self.manifest["data"]["name"])
+        return self.manifest.data.name
 
     @property
     def data_fingerprint(self) -> str:
-        return str(self.manifest["data"]["fingerprint"])
+        return self.manifest.data.fingerprint
 
     @property
-    def columns(self) -> dict[str, str | None]:
-        return dict(self.manifest["columns"])
+    def columns(self) -> RunColumns:
+        return self.manifest.columns
 
     @property
     def num_rows(self) -> int:
-        return int(self.manifest["data"]["rows"])
+        return self.manifest.data.rows
 
     @property
     def shard_rows(self) -> int:
-        return int(self.manifest["options"]["shard_rows"])
+        return self.manifest.options.shard_rows
 
     @property
     def batch_tokens(self) -> int:
-        return int(self.manifest["options"]["batch_tokens"])
+        return self.manifest.options.batch_tokens
 
     @property
     def num_shards(self) -> int:
         return -(-self.num_rows // self.shard_rows)
 
     @property
-    def shards(self) -> dict[str, dict[str, Any]]:
-        """The finished shards: file name to its ``sha256`` and what was noted of it while it was made."""
-        shards: dict[str, dict[str, Any]] = self.manifest["shards"]
-        return shards
+    def shards(self) -> Mapping[str, ShardInfo]:
+        """The finished shards by file name."""
+        return self.manifest.shards
+
+    @property
+    def is_screen(self) -> bool:
+        """Whether int8 screens the rows and the worst are rescored in fp32."""
+        return self.manifest.options.is_screen
+
+    @property
+    def awaits_rescoring(self) -> bool:
+        """Whether the run is a screen whose worst rows are not all rescored in fp32 yet."""
+        return self.is_screen and self.manifest.screen is None
 
     def shard_file(self, index: int) -> Path:
         return self.path / SCORES / shard_name(index)
@@ -119,7 +142,7 @@ class RunDirectory:
         file = self.shard_file(index)
         if file.name not in self._compared:
             try:
-                whole = file_sha256(file) == self.shards[file.name]["sha256"]
+                whole = file_sha256(file) == self.shards[file.name].sha256
             except (OSError, KeyError) as error:
                 raise unreadable(file, error) from error
             if not whole:
@@ -134,37 +157,70 @@ class RunDirectory:
     def missing_shards(self) -> list[int]:
         return [i for i in range(self.num_shards) if shard_name(i) not in self.shards]
 
-    def write_shard(self, index: int, table: pa.Table, notes: dict[str, Any]) -> None:
-        """Write one shard's rows and list it, with notes for the summary, in the manifest.
+    def write_shard(self, index: int, table: pa.Table, notes: ShardNotes) -> None:
+        """Write one shard's rows, then list the shard with its notes in the manifest.
 
         Raises:
-            RunError: the disk is full or the folder can't be written; what was finished before is whole.
+            RunError: the disk is full or the folder can't be written; shards finished before are whole.
         """
         file = self.shard_file(index)
         write_atomically(file, lambda stream: pq.write_table(table, stream, compression="zstd"))
         start, stop = self.shard_range(index)
         again = file.name in self.shards
         self._compared.discard(file.name)
-        self.shards[file.name] = {"sha256": file_sha256(file), **notes}
+        self.manifest.shards[file.name] = ShardInfo(sha256=file_sha256(file), **msgspec.structs.asdict(notes))
         if self.stint:
             self.stint.did(0 if again else stop - start)
         self.save()
         event("shard written", file=file.name, first_row=start, rows=stop - start, again=again)
 
-    def finish(self, summary: dict[str, Any]) -> None:
-        """Write that the run is done, and what came of it.
+    def notes(self, index: int) -> ShardNotes:
+        """Return a copy of what was noted of a finished shard."""
+        return self.shards[shard_name(index)].notes
+
+    def begin_stint(self, machine: Machine) -> None:
+        """Start this process's entry in the history; ``save`` writes it."""
+        self.stint = Stint.begin(machine)
+        self._earlier = self.manifest.history
+
+    def set_calibration(self, calibration: Calibration) -> None:
+        """Write the batch size that was tried out for the run.
 
         Raises:
             RunError: the disk is full or the folder can't be written.
         """
-        self.manifest["summary"] = summary
+        options = replace(self.manifest.options, batch_tokens=calibration.batch_tokens)
+        self.manifest = replace(self.manifest, options=options, calibration=calibration)
+        self.save()
+
+    def set_screen(self, report: ScreenReport) -> None:
+        """Record a screen's report; the next ``save`` writes it."""
+        self.manifest = replace(self.manifest, screen=report)
+
+    def set_summary(self, summary: RunStats) -> None:
+        """Write the summary, with its screen's report, again after a recount.
+
+        Raises:
+            RunError: the disk is full or the folder can't be written.
+        """
+        self.manifest = replace(self.manifest, summary=summary, screen=summary.screen if self.is_screen else None)
+        self.save()
+
+    def finish(self, summary: RunStats) -> None:
+        """Write that the run is finished, with its summary.
+
+        Raises:
+            RunError: the disk is full or the folder can't be written.
+        """
+        self.manifest = replace(self.manifest, summary=summary)
         if self.stint:
             self.stint.end(FINISHED)
         self.save()
 
-    def notes(self, index: int) -> dict[str, Any]:
-        """Return what was noted of a finished shard."""
-        return {name: value for name, value in self.shards[shard_name(index)].items() if name != "sha256"}
+    def with_class_names(self, class_names: tuple[str, ...]) -> Self:
+        """Return a reader of the same run with other class names; nothing is written."""
+        bundle = replace(self.manifest.bundle, class_names=class_names)
+        return type(self)(self.path, replace(self.manifest, bundle=bundle))
 
     def save(self) -> None:
         """Write the manifest.
@@ -172,8 +228,9 @@ class RunDirectory:
         Raises:
             RunError: the disk is full or the folder can't be written.
         """
-        text = json.dumps(self.manifest, indent=2, ensure_ascii=False) + "\n"
-        write_atomically(self.path / MANIFEST, lambda stream: stream.write(text.encode()))
+        if self.stint:
+            self.manifest = replace(self.manifest, history=(*self._earlier, self.stint.entry())[-MOST:])
+        write_manifest(self.path, self.manifest)
 
     def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         """Yield the scores' columns in row order, a shard or a part of a large one at a time.
@@ -236,7 +293,7 @@ def refuse_columns(run: RunDirectory, source: Source) -> None:
     Raises:
         RunError: it has not.
     """
-    for role, name in run.columns.items():
+    for role, name in run.columns.as_dict().items():
         if name is not None and name not in source.schema.names:
             what = f"it names the {role} column {name!r}, which {source.name} does not have"
             raise damaged(run.path / MANIFEST, what, quotes_data=True)

@@ -1,17 +1,20 @@
-"""The history of a run: each process that worked on it, from when to when, what it did and why it ended.
+"""The history of a run: each process that worked on it, when, what it did and why it ended.
 
-Moments are of the machine's clock, in UTC, for people to read; nothing is computed from them. Durations are of a clock
+Times are the machine's clock in UTC, for people to read; nothing is computed from them. Durations come from a clock
 that never goes backwards.
 """
 
 import os
 import platform
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+
+from msgspec.structs import replace
 
 from scorer.errors import recordable
+from scorer.run.manifest import HistoryEntry, Machine
 
 FINISHED, INTERRUPTED, UNKNOWN = "finished", "interrupted", "unknown"
 MOST = 1000  # entries: a service that starts again every few seconds must not fill the manifest
@@ -24,48 +27,62 @@ def now() -> str:
 
 @dataclass
 class Stint:
-    """One process's work on a run.
+    """This process's work on a run, of which ``entry`` is the record; the fields are those of ``HistoryEntry``."""
 
-    ``entry`` is what the manifest says of it: ``started``, ``updated`` (its last shard) and ``ended`` are moments,
-    ``rows`` are those of the shards that it finished, the last of them ``scoring_seconds`` after its start, ``seconds``
-    is all that it has worked, ``why`` is the reason of its end: ``finished``, ``interrupted``, the error, or
-    ``unknown`` (it was killed, as the next start found).
-    """
-
-    entry: dict[str, Any]
+    started: str
+    machine: Machine
+    updated: str
+    rows: int = 0
+    scoring_seconds: float = 0.0
+    seconds: float = 0.0
+    ended: str | None = None
+    why: str | None = None
     _since: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def begin(cls, machine: dict[str, Any]) -> "Stint":
-        """Start the clock of this process, on a machine as the manifest describes it."""
+    def begin(cls, machine: Machine) -> "Stint":
+        """Start the clock of this process."""
         moment = now()
-        who = {"pid": os.getpid(), "host": platform.node(), "machine": machine}
-        done = {"rows": 0, "scoring_seconds": 0.0, "seconds": 0.0}
-        return cls({"started": moment, **who, **done, "updated": moment, "ended": None, "why": None})
+        return cls(started=moment, machine=machine, updated=moment)
 
     def did(self, rows: int) -> None:
-        """Add the rows of a shard that is whole; none of one that was there and is written anew."""
-        self.entry["rows"] += rows
-        self.entry["updated"] = now()
-        self.entry["seconds"] = self._seconds()
+        """Add the rows of a finished shard; 0 if the shard replaces an earlier one."""
+        self.rows += rows
+        self.updated = now()
+        self.seconds = self._seconds()
         if rows:
-            self.entry["scoring_seconds"] = self.entry["seconds"]
+            self.scoring_seconds = self.seconds
 
     def end(self, why: str) -> None:
-        """Say why the process ends."""
-        self.entry |= {"ended": now(), "seconds": self._seconds(), "why": why}
+        """Record why the process ends."""
+        self.ended, self.seconds, self.why = now(), self._seconds(), why
+
+    def entry(self) -> HistoryEntry:
+        """Return the history's entry for this process."""
+        return HistoryEntry(
+            started=self.started,
+            pid=os.getpid(),
+            host=platform.node(),
+            machine=self.machine,
+            rows=self.rows,
+            scoring_seconds=self.scoring_seconds,
+            seconds=self.seconds,
+            updated=self.updated,
+            ended=self.ended,
+            why=self.why,
+        )
 
     def _seconds(self) -> float:
         return round(time.monotonic() - self._since, 3)
 
 
-def closed(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a history in which what has no end was killed."""
-    return [entry if entry["why"] else {**entry, "why": UNKNOWN} for entry in history]
+def closed(history: Iterable[HistoryEntry]) -> tuple[HistoryEntry, ...]:
+    """Return a history in which processes that recorded no end are marked as ``unknown``: they were killed."""
+    return tuple(entry if entry.why else replace(entry, why=UNKNOWN) for entry in history)
 
 
 def reason(error: BaseException) -> str:
-    """Return why a process ends that such an error ends, in one line without anything of the data."""
+    """Return why an error ends a process, in one line that quotes nothing of the data."""
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return INTERRUPTED
     return f"{type(error).__name__}: {recordable(error)}".removesuffix(": ")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import UNSET
 
 from scorer.errors import RunError, shortage
 from scorer.files import file_sha256
@@ -18,16 +19,16 @@ from scorer.run.schema import score_schema
 from scorer.run.shard_file import BATCH_ROWS, count_words, open_shard
 
 OK, WRONG, UNFINISHED, ABSENT = "ok", "wrong", "unfinished", "absent"
-_AGAIN = "the same `lossrank score` command makes it anew"
-_REMOVE = f"remove it, and {_AGAIN}"
-_CUT_OFF = f"was being scored again in fp32 when the run was cut off; {_AGAIN}"
+RESCORE = "score again with the same arguments to make it again"
+_REMOVE = f"remove it, then {RESCORE}"
+_CUT_OFF = f"was being rescored in fp32 when the run was interrupted; {RESCORE}"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: ``what``, its ``state`` and, in one line, what was found.
+    """The result of one check: ``what`` was checked, its ``state``, and in one line what was found.
 
-    The state is ``ok``, ``wrong``, ``unfinished`` (the run was cut off there) or ``absent`` (not there to compare).
+    The state is ``ok``, ``wrong``, ``unfinished`` (interrupted there) or ``absent`` (not available to compare).
     """
 
     what: str
@@ -36,28 +37,27 @@ class Finding:
 
 
 def require_whole(run: RunDirectory) -> None:
-    """Make sure that the shards of a run that was just scored hold every row once, as they were written.
+    """Raise unless the shards of a run that was just scored hold every row once, as they were written.
 
-    Their bytes are hashed once more, which takes a thousandth of the time that scoring took and finds what a disk lost
-    meanwhile. The bundle and the data are left: they were hashed at the start, and the data's files were looked at
-    before every shard.
+    The files are hashed once more, which takes a thousandth of the scoring time and finds what a disk has lost. The
+    bundle and the data are not checked: both were hashed at the start, and the data's files before every shard.
 
     Raises:
-        RunError: something is wrong; what is whole is kept.
+        RunError: a shard is wrong; whole shards are kept.
     """
-    faults = [finding for finding in _shards(run) if finding.state != OK]
+    faults = [finding for finding in check_shards(run) if finding.state != OK]
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise RunError(f"{run.path} does not hold what was scored: {faults[0].what}: {faults[0].says}{more}")
 
 
-def _refuse_writer(path: Path) -> None:
+def refuse_writer(path: Path) -> None:
     if busy := writer(path):
         raise RunError(f"{path} is being written by {busy}; wait for it, or see how far it is with lossrank status")
 
 
-def _shards(run: RunDirectory) -> list[Finding]:
-    """Look at the shards: the files that should be there, their bytes, their rows, and the rows of each status."""
+def check_shards(run: RunDirectory) -> list[Finding]:
+    """Check which files are there, their bytes, their rows, and the number of rows of each status."""
     findings = list(_strays(run))
     missing = run.missing_shards()
     damaged = len(findings)
@@ -68,7 +68,7 @@ def _shards(run: RunDirectory) -> list[Finding]:
     there = run.num_shards - len(missing) - damaged
     if missing:
         left = sum(stop - start for start, stop in map(run.shard_range, missing))
-        says = f"{left:,} of {run.num_rows:,} rows are not scored yet; the same `lossrank score` command goes on"
+        says = f"{left:,} of {run.num_rows:,} rows are not scored yet; score again with the same arguments to go on"
         findings.append(Finding("rows", UNFINISHED, says))
     elif not damaged:
         findings.append(Finding("rows", OK, f"{run.num_rows:,}, each once and in order"))
@@ -78,65 +78,67 @@ def _shards(run: RunDirectory) -> list[Finding]:
 
 
 def _strays(run: RunDirectory) -> Iterable[Finding]:
-    """Name what is among the shards and is none of them; whoever reads the folder would read it too."""
+    """Find files among the shards that are not shards of the run; readers of the folder would read them too."""
     own = {shard_name(index) for index in range(run.num_shards)}
     for name in sorted(set(run.shards) - own):
-        yield Finding(name, WRONG, f"is listed, and the data's {run.num_rows:,} rows have no such shard")
+        yield Finding(name, WRONG, f"is listed, but {run.num_rows:,} rows have no such shard")
     folder = run.path / SCORES
     names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
     for name in names:
         if name in own and name not in run.shards:
-            yield Finding(name, UNFINISHED, "was cut off before it was listed; the next start removes it")
+            yield Finding(name, UNFINISHED, "was interrupted before it was listed; the next start removes it")
         elif name not in run.shards and not name.startswith((".", "_")):
-            yield Finding(name, WRONG, f"is in {folder} and is no shard of this run; remove it")
+            yield Finding(name, WRONG, f"is in {folder} and is not a shard of this run; remove it")
 
 
 def _fault(run: RunDirectory, index: int) -> str | None:
-    """Return what is wrong with a shard and what mends it, None if nothing is wrong."""
+    """Return what is wrong with a shard and how to fix it; None if nothing is wrong."""
     file = run.shard_file(index)
     try:
-        actual, expected = file_sha256(file), run.shards[file.name]["sha256"]
+        actual, expected = file_sha256(file), run.shards[file.name].sha256
         if actual == expected:
             return _content_fault(run, index)
         if _rescored(run, index):
             return _CUT_OFF
-        return f"has the SHA-256 {actual[:12]}..., not {expected[:12]}...; {_AGAIN}"
+        return f"has the SHA-256 {actual[:12]}..., not {expected[:12]}...; {RESCORE}"
     except FileNotFoundError:
-        return f"is listed and not there; {_AGAIN}"
+        return f"is listed but missing; {RESCORE}"
     except (OSError, pa.ArrowException) as error:
         if shortage(error):
-            raise  # nothing is known of the shard
-        # pyarrow's own errors about a file's content have no number of the system's.
+            raise  # says nothing about the shard
+        # pyarrow's errors about a file's content carry no errno.
         of_content = error.errno is None if isinstance(error, OSError) else isinstance(error, pa.ArrowInvalid)
-        mend = _REMOVE if of_content else "mend that, and verify again"
-        return f"can't be read ({' '.join(str(error).split())}); {mend}"
+        fix = _REMOVE if of_content else "fix that and verify again"
+        return f"can't be read ({' '.join(str(error).split())}); {fix}"
 
 
 def _content_fault(run: RunDirectory, index: int) -> str | None:
-    """Return what is wrong with the columns, rows and statuses of a shard and what mends it, None if nothing is."""
+    """Return what is wrong with a shard's columns, rows or statuses and how to fix it; None if nothing is wrong."""
     file, schema = run.shard_file(index), score_schema(run.class_names)
     counted: Counter[str] = Counter()
     at, stop = run.shard_range(index)
     with open_shard(file) as shard:
         if shard.schema_arrow != schema or shard.schema_arrow.metadata != schema.metadata:
-            return f"has not the columns and classes of this run; {_REMOVE}"
+            return f"does not have the columns and classes of this run; {_REMOVE}"
         for batch in shard.iter_batches(BATCH_ROWS, columns=["row", "status"]):
             if not np.array_equal(batch["row"].to_numpy(zero_copy_only=False), np.arange(at, at + len(batch))):
-                return f"does not hold the rows from {at:,} on in order; {_REMOVE}"
+                return f"does not hold the rows from {at:,} in order; {_REMOVE}"
             at += len(batch)
             counted += count_words(batch["status"])
     if at != stop:
         return f"ends with row {at - 1:,}, not {stop - 1:,}; {_REMOVE}"
-    scored = run.shards[file.name].get("by_status", counted)  # not in a manifest of an older version
-    return None if counted == scored else f"holds {_counts(counted)}; {_counts(scored)} were scored; {_REMOVE}"
+    scored = run.shards[file.name].by_status
+    if scored is UNSET or counted == scored:  # runs of older versions have no counts
+        return None
+    return f"holds {counts_in_words(counted)}; {counts_in_words(scored)} were scored; {_REMOVE}"
 
 
 def _rescored(run: RunDirectory, index: int) -> bool:
-    """Say whether a shard that is not the listed one is whole, with rows in fp32, in a screen that is not finished.
+    """Whether a shard whose hash differs is whole and holds rescored rows of an unfinished screen.
 
-    A screen puts it in the listed one's place, and lists it after that; a kill may come in between.
+    A screen replaces the listed shard first and lists the new one after that; a kill may come between.
     """
-    if run.manifest["options"]["precision"] != "screen" or "screen" in run.manifest:
+    if not run.awaits_rescoring:
         return False
     try:
         with open_shard(run.shard_file(index)) as shard:
@@ -146,5 +148,5 @@ def _rescored(run: RunDirectory, index: int) -> bool:
         return False
 
 
-def _counts(by_status: Mapping[str, int]) -> str:
+def counts_in_words(by_status: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in sorted(by_status.items()))

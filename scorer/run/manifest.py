@@ -1,251 +1,254 @@
-"""``run.json``, the manifest of a run directory: what it must hold to be one."""
+"""The structures of ``run.json``, a run's manifest: what was scored, how, which shards are finished, and the results.
 
-import json
-from collections.abc import Callable, Mapping
+Every structure is frozen; a run changes only through the methods of ``RunDirectory``. Fields are written in the order
+in which they are declared. Decoding checks types and ranges and names the path of the first fault. Unknown keys are
+ignored.
+"""
+
 from datetime import datetime
-from pathlib import Path
-from string import hexdigits
-from typing import Any
+from typing import Annotated, Any
 
-from scorer.errors import RunError
-from scorer.layout import MANIFEST
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from scorer.data.spec import Location, Spec
+from scorer.model.autotune import Calibration
 
 FORMAT = 2
 MOST_SHARDS = 1_000_000  # the manifest lists each one
 
-_ANEW = "start anew with `lossrank score ... --overwrite`"
-_Check = Callable[[Any], bool]
-_LARGEST = 2**53  # up to here every JSON reader holds whole numbers exactly
+_LARGEST = 2**53  # every JSON reader holds whole numbers up to here exactly
+Count = Annotated[int, Meta(ge=0, le=_LARGEST)]
+Positive = Annotated[int, Meta(ge=1, le=_LARGEST)]
+Index = Annotated[int, Meta(ge=-_LARGEST, le=_LARGEST)]
+Number = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
+Amount = Annotated[float, Meta(ge=0, le=_LARGEST)]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{64}\Z")]
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
-    """Return the manifest of a run directory.
+class Section(Struct, frozen=True, kw_only=True):
+    """A part of the manifest."""
 
-    Raises:
-        RunError: there is no run directory, it is of a newer or older format, or its manifest is damaged.
+    def as_dict(self) -> dict[str, Any]:
+        """Return the values as ``run.json`` and ``--json`` hold them."""
+        values: dict[str, Any] = msgspec.to_builtins(self)
+        return values
+
+
+class BundleInfo(Section, frozen=True, kw_only=True):
+    """The bundle that scored the rows; ``class_names`` [C] are in index order."""
+
+    path: Location
+    sha256: Sha256
+    model: str
+    revision: str | None = None
+    class_names: tuple[str, ...]
+
+
+class DataInfo(Section, frozen=True, kw_only=True):
+    """The data that was scored; ``fingerprint`` is a SHA-256 of its content, ``spec`` opens it again."""
+
+    name: str
+    fingerprint: Sha256
+    rows: Positive
+    spec: Spec
+
+
+class RunColumns(Section, frozen=True, kw_only=True):
+    """The columns that were read; None where the run has no such column."""
+
+    text: str
+    text_pair: str | None
+    label: str | None
+    id: str | None
+
+
+class LabelInfo(Section, frozen=True, kw_only=True):
+    """How labels were mapped to classes: ``how`` in words, ``map`` from each label's spelling to its class index."""
+
+    how: str
+    map: dict[str, Index]
+
+
+class RunOptions(Section, frozen=True, kw_only=True):
+    """The options that the scores depend on; an older version may not have recorded those that can be None."""
+
+    device: str | None = None
+    precision: str
+    screen_top: Positive | None = None
+    max_tokens: Count | None = None
+    long_text: str | None = None
+    batch_tokens: Positive
+    window_rows: Count | None = None
+    shard_rows: Positive
+
+    def __post_init__(self) -> None:
+        if self.is_screen and self.screen_top is None:
+            raise ValueError("Object missing required field `screen_top`")
+
+    @property
+    def is_screen(self) -> bool:
+        """Whether int8 screened the rows and the worst were rescored in fp32."""
+        return self.precision == "screen"
+
+
+class Machine(Section, frozen=True, kw_only=True):
+    """A machine that scored: its threads and the versions of the packages that numbers depend on."""
+
+    threads: Count | None = None
+    versions: dict[str, str] = {}
+
+
+class ShardNotes(Struct, kw_only=True):
+    """What is noted while a shard is scored and can't be read back from its rows.
+
+    ``by_status`` counts the shard's rows as they were scored, for ``verify`` to compare (UNSET in runs of older
+    versions). ``padded_tokens`` are the tokens the model was given, padding included. ``duplicates`` are texts that
+    were not run because another text of their window has the same tokens. ``unknown_labels`` counts rows by label,
+    and ``problems`` names the first few unreadable rows.
     """
-    if not path.is_dir():
-        raise RunError(
-            f"{path} {'is a file' if path.exists() else 'does not exist'}; `lossrank score ... -o RUN` makes one"
-        )
-    try:
-        text = (path / MANIFEST).read_text(encoding="utf-8")
-        manifest = json.loads(text)
-        if "\\u" in text:  # half a surrogate pair, which could not be written again
-            json.dumps(manifest, ensure_ascii=False).encode()
-    except FileNotFoundError:
-        raise RunError(
-            f"{path} is not a run directory (no {MANIFEST}); `lossrank score ... -o RUN` makes one"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"{path / MANIFEST} can't be read ({error}); {_ANEW}") from error
-    if not isinstance(manifest, dict) or not _count(manifest.get("format")):
-        raise RunError(f"{path / MANIFEST} is not a run's manifest; {_ANEW}")
-    if manifest["format"] > FORMAT:
-        raise RunError(f"{path} was written by a newer lossrank (format {manifest['format']}); upgrade lossrank")
-    if manifest["format"] < FORMAT:
-        raise RunError(
-            f"{path} was written by an older lossrank (format {manifest['format']}); score the data again with "
-            "`lossrank score ... --overwrite`"
-        )
-    _refuse_damage(path / MANIFEST, manifest)
-    return manifest
+
+    by_status: dict[str, Count] | UnsetType = UNSET
+    tokens: Count = 0
+    padded_tokens: Count = 0
+    duplicates: Count = 0
+    unknown_labels: dict[str, Count] = {}
+    problems: list[str] = []
 
 
-def damaged(file: Path, what: str, mend: str = _ANEW, *, quotes_data: bool = False) -> RunError:
-    """Return the error of a manifest that is not as lossrank writes it."""
-    return RunError(f"{file} is damaged: {what}; {mend}", quotes_data=quotes_data)
+class ShardInfo(Section, frozen=True, kw_only=True):
+    """A finished shard: the SHA-256 of its file, and its ``ShardNotes``."""
+
+    sha256: Sha256
+    by_status: dict[str, Count] | UnsetType = UNSET
+    tokens: Count
+    padded_tokens: Count
+    duplicates: Count
+    unknown_labels: dict[str, Count]
+    problems: list[str]
+
+    @property
+    def notes(self) -> ShardNotes:
+        values = msgspec.structs.asdict(self)
+        del values["sha256"]
+        return ShardNotes(**values)
 
 
-def refuse_many_shards(rows: int, shard_rows: int) -> None:
-    """Pass a run whose shards a manifest can list.
+class HistoryEntry(Section, frozen=True, kw_only=True):
+    """One process's work on a run.
 
-    Raises:
-        RunError: there are more.
+    ``started``, ``updated`` (its last finished shard) and ``ended`` are ISO 8601 times in UTC. ``rows`` counts the rows
+    of the shards that it finished, ``scoring_seconds`` the time until the last of them, ``seconds`` all of its time.
+    ``why`` is ``finished``, ``interrupted``, the error, or ``unknown`` where the process was killed; None while it
+    works.
     """
-    if rows > MOST_SHARDS * shard_rows:
-        raise RunError(
-            f"{rows:,} rows make more than {MOST_SHARDS:,} shards of {shard_rows:,}; give a larger --shard-rows"
-        )
+
+    started: str
+    pid: Count
+    host: str
+    machine: Machine | UnsetType = UNSET
+    rows: Count
+    scoring_seconds: Amount | UnsetType = UNSET
+    seconds: Amount
+    updated: str
+    ended: str | None
+    why: str | None
+
+    def __post_init__(self) -> None:
+        for time in (self.started, self.updated, self.ended):
+            if time is not None and datetime.fromisoformat(time).tzinfo is None:
+                raise ValueError(f"{time!r} has no time zone")
+
+    @property
+    def rows_per_second(self) -> float | None:
+        """Rows per second while the process scored; None if it finished no shard."""
+        seconds = self.scoring_seconds or self.seconds
+        return self.rows / seconds if self.rows and seconds else None
 
 
-def _refuse_damage(file: Path, manifest: dict[str, Any]) -> None:
-    """Pass a manifest whose parts are all such as lossrank writes them; what is in them besides is left alone.
+class ControlErrors(Section, frozen=True, kw_only=True):
+    """The differences between int8 and fp32 losses (nats) of a screen's control sample."""
 
-    Raises:
-        RunError: one is not; it is named.
+    rows: Count
+    mean_error: Amount
+    error_quantiles: dict[str, Amount]
+    largest_error: Amount
+
+
+class ScreenReport(Section, frozen=True, kw_only=True):
+    """What a screen did, and how sure it is.
+
+    ``top_k`` is how many of the worst rows were wanted and ``rescored`` how many rows were scored again in fp32. Where
+    any row has a loss: ``threshold`` is the K-th largest fp32 loss (nats); ``margin`` is the error that was allowed for
+    (log-odds; None if there was no sample to measure it on, so that every row was scored in fp32); ``expected_missed``
+    estimates how many of the worst K were never scored in fp32, ``estimated_recall`` is the share of K that was found.
     """
-    for part, check in _NEEDED.items():
-        if part not in manifest:
-            raise damaged(file, f"its {part} is missing")
-        if not check(manifest[part]):
-            raise damaged(file, f"its {part} is not as lossrank writes it")
-    for part, check in _DISPENSABLE.items():
-        if part in manifest and not check(manifest[part]):
-            mend = "take it out of the file, and the same `lossrank score` command goes on"
-            raise damaged(file, f"its {part} is not as lossrank writes it", mend)
-    if manifest["data"]["rows"] > MOST_SHARDS * manifest["options"]["shard_rows"]:
-        raise damaged(file, f"it names rows for more than {MOST_SHARDS:,} shards")
+
+    top_k: Positive
+    rescored: Count
+    threshold: Amount | UnsetType = UNSET
+    margin: Amount | UnsetType | None = UNSET
+    expected_missed: Amount | UnsetType = UNSET
+    estimated_recall: Amount | UnsetType = UNSET
+    control: ControlErrors | UnsetType = UNSET
 
 
-def _has(checks: Mapping[str, _Check], **perhaps: _Check) -> _Check:
-    """Return the check of an object that has these values, and perhaps others."""
+class RunStats(Section, frozen=True, kw_only=True):
+    """The counts of a whole run, and the work of the process that finished it.
 
-    def check(value: Any) -> bool:
-        return (
-            isinstance(value, dict)
-            and all(name in value and each(value[name]) for name, each in checks.items())
-            and all(each(value[name]) for name, each in perhaps.items() if name in value)
-        )
+    ``mean_loss`` (nats, high is bad) and ``accuracy`` (0..1) are over the rows with status ``ok``, None if there are
+    none. ``padding`` is a share, 0..1. ``by_precision`` counts the rows that have predictions, ``duplicates`` the texts
+    that share another text's run. ``kept_rows`` were scored by earlier processes. ``seconds`` are this process's, by
+    stage (reading and tokenising overlap the model), and ``model_share`` (0..1) is the share of its threads' time
+    spent in the model. ``unknown_labels`` counts rows of the most common unknown labels; ``problems`` names the first
+    few unreadable rows.
+    """
 
-    return check
+    rows: Positive
+    kept_rows: Count
+    by_status: dict[str, Count]
+    mean_loss: Number | None
+    accuracy: Amount | None
+    truncated: Count
+    tokens: Count
+    padding: Number
+    duplicates: Count
+    by_precision: dict[str, Count]
+    screen: ScreenReport | None
+    model_share: Amount
+    seconds: dict[str, Amount]
+    peak_memory_bytes: Count
+    unknown_labels: dict[str, Count]
+    problems: list[str]
 
+    def __post_init__(self) -> None:
+        if "total" not in self.seconds:
+            raise ValueError("Object missing required field `seconds.total`")
 
-def _each(check: _Check) -> _Check:
-    return lambda value: isinstance(value, list) and all(map(check, value))
-
-
-def _by_name(check: _Check) -> _Check:
-    return lambda value: isinstance(value, dict) and all(map(check, value.values()))
-
-
-def _or_null(check: _Check) -> _Check:
-    return lambda value: value is None or check(value)
-
-
-def _text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _place(value: Any) -> bool:
-    return isinstance(value, str) and "\0" not in value  # no file system takes that
-
-
-def _hash(value: Any) -> bool:
-    return isinstance(value, str) and len(value) == 64 and set(value) <= set(hexdigits)
-
-
-def _flag(value: Any) -> bool:
-    return isinstance(value, bool)
+    @property
+    def rows_per_second(self) -> float | None:
+        """Rows that this process scored per second; None if every row was scored by earlier processes."""
+        scored = self.rows - self.kept_rows
+        return scored / max(self.seconds["total"], 1e-9) if scored > 0 else None
 
 
-def _index(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
+class Manifest(Section, frozen=True, kw_only=True, omit_defaults=True):
+    """All of ``run.json``; ``machines`` are those that worked on the run, in order."""
 
+    format: Count
+    bundle: BundleInfo
+    data: DataInfo
+    columns: RunColumns
+    labels: LabelInfo | None
+    options: RunOptions
+    calibration: Calibration | None = None
+    machine: Machine | None = None
+    machines: tuple[Machine, ...] = ()
+    shards: dict[str, ShardInfo]
+    history: tuple[HistoryEntry, ...] = ()
+    screen: ScreenReport | None = None
+    summary: RunStats | None = None
 
-def _count(value: Any) -> bool:
-    return _index(value) and value >= 0
-
-
-def _some(value: Any) -> bool:
-    return _count(value) and value > 0
-
-
-def _number(value: Any) -> bool:
-    # NaN and the infinities, which Python reads, are within no bounds.
-    return isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
-
-
-def _amount(value: Any) -> bool:
-    return _number(value) and value >= 0
-
-
-def _moment(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
-    except ValueError:
-        return False
-
-
-def _spec(value: Any) -> bool:
-    """Say whether a value is what ``open_source`` needs to open the data again."""
-    if not isinstance(value, dict) or value.get("kind") not in ("files", "datasets", "table"):
-        return False
-    if value["kind"] == "table":
-        return True
-    file = _has({"file": _place})
-    data = _place if value["kind"] == "datasets" else lambda each: _place(each) or _each(_place)(each)
-    asked = _or_null(_place)
-    return _has({"data": data}, config=asked, split=asked, streaming=_flag, files=_each(file), relative=_each(_place))(
-        value
-    )
-
-
-def _options(value: Any) -> bool:
-    checks = {"shard_rows": _some, "batch_tokens": _some, "precision": _text}
-    return _has(checks)(value) and (value["precision"] != "screen" or _has({"screen_top": _some})(value))
-
-
-_counts = _by_name(_count)
-_seconds = _by_name(_amount)
-_shard = _has(
-    {
-        "sha256": _hash,
-        "tokens": _count,
-        "padded_tokens": _count,
-        "duplicates": _count,
-        "unknown_labels": _counts,
-        "problems": _each(_text),
-    },
-    by_status=_counts,
-)
-_control = _has({"rows": _count, "mean_error": _amount, "largest_error": _amount, "error_quantiles": _by_name(_amount)})
-_screen = _has(
-    {"top_k": _some, "rescored": _count},
-    threshold=_amount,
-    margin=_or_null(_amount),
-    expected_missed=_amount,
-    estimated_recall=_amount,
-    control=_control,
-)
-_NEEDED: dict[str, _Check] = {
-    "bundle": _has({"path": _place, "sha256": _hash, "model": _text, "class_names": _each(_text)}),
-    "data": _has({"name": _text, "fingerprint": _hash, "rows": _some, "spec": _spec}),
-    "columns": _has({"text": _text, "text_pair": _or_null(_text), "label": _or_null(_text), "id": _or_null(_text)}),
-    "labels": _or_null(_has({"how": _text, "map": _by_name(_index)})),
-    "options": _options,
-    "shards": _by_name(_shard),
-}
-# What a start makes anew, or does without.
-_DISPENSABLE: dict[str, _Check] = {
-    "machines": _each(_has({})),
-    "calibration": _has({"batch_tokens": _some, "tokens_per_second": _by_name(_amount), "why": _text}),
-    "history": _each(
-        _has(
-            {
-                "started": _moment,
-                "updated": _moment,
-                "ended": _or_null(_moment),
-                "why": _or_null(_text),
-                "pid": _count,
-                "host": _text,
-                "rows": _count,
-                "seconds": _amount,
-            },
-            scoring_seconds=_amount,
-        )
-    ),
-    "screen": _screen,
-    "summary": _or_null(
-        _has(
-            {
-                "rows": _some,
-                "kept_rows": _count,
-                "by_status": _counts,
-                "mean_loss": _or_null(_number),
-                "accuracy": _or_null(_amount),
-                "truncated": _count,
-                "tokens": _count,
-                "padding": _number,
-                "duplicates": _count,
-                "by_precision": _counts,
-                "screen": _or_null(_screen),
-                "model_share": _amount,
-                "seconds": lambda value: _seconds(value) and "total" in value,
-                "peak_memory_bytes": _count,
-                "unknown_labels": _counts,
-                "problems": _each(_text),
-            }
-        )
-    ),
-}
+    def __post_init__(self) -> None:
+        if self.data.rows > MOST_SHARDS * self.options.shard_rows:
+            raise ValueError(f"{self.data.rows:,} rows make more than {MOST_SHARDS:,} shards")

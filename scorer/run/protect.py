@@ -6,7 +6,6 @@ from pathlib import Path
 from scorer.address import Address
 from scorer.data.find import would_read
 from scorer.data.formats import format_of
-from scorer.data.spec import spec_from
 from scorer.errors import RunError
 from scorer.layout import SCORES, is_part_of_run, is_run
 from scorer.run.directory import RunDirectory
@@ -54,7 +53,7 @@ def refuse_own_data(
     Raises:
         RunError: it is data, or would be read as data.
     """
-    spec = spec_from(run.manifest["data"]["spec"])
+    spec = run.manifest.data.spec
     parent = place.parent.resolve()
     moved = [data] if isinstance(data, str) else data or ()
     for given in [*spec.locations, *(record.file for record in spec.files), *moved]:

@@ -1,4 +1,4 @@
-"""Whether a new run's plan is that of the run that is there: what must be the same for it to go on."""
+"""Start a run, or go on with one whose bundle, data, columns, labels and options are the same."""
 
 import contextlib
 import re
@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from scorer.errors import RunError
 from scorer.files import file_sha256, reporting
 from scorer.layout import MANIFEST, SCORES, SHARD, may_hold_run
 from scorer.run.directory import RunDirectory
-from scorer.run.history import MOST, Stint, closed, reason
+from scorer.run.history import closed, reason
 from scorer.run.lock import locked
-from scorer.run.manifest import FORMAT, read_manifest, refuse_many_shards
+from scorer.run.manifest import Machine, Manifest, ShardInfo
+from scorer.run.manifest_file import read_manifest
 from scorer.text import is_utf8
 
 # The rest of the manifest is a record.
@@ -20,11 +23,12 @@ _COMPARED = ("bundle", "data", "columns", "labels", "options")
 _IDENTITY = ("sha256", "fingerprint", "rows")  # of bundle and data, wherever they lie
 
 
-def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Say what differs between two runs' plans, each as ``what: the run's there, the new one's here``."""
+def differences(old: Manifest, new: Manifest) -> list[str]:
+    """Return what differs between a run and a new plan, each as ``VALUE is OLD there, NEW here``."""
     found = []
+    before_parts, now_parts = old.as_dict(), new.as_dict()
     for part in _COMPARED:
-        before, now = _flat(old.get(part)), _flat(new[part])
+        before, now = _flat(before_parts[part]), _flat(now_parts[part])
         for key in dict.fromkeys([*before, *now]):
             if before.get(key) != now.get(key) and not (part in ("bundle", "data") and key not in _IDENTITY):
                 found.append(f"{part} {key} is {_short(before.get(key))} there, {_short(now.get(key))} here")
@@ -49,24 +53,24 @@ def _short(value: Any) -> str:
 
 @contextlib.contextmanager
 def locked_run(
-    path: Path, plan: dict[str, Any], *, overwrite: bool = False, same_batches: bool = False
+    path: Path, plan: Manifest, *, overwrite: bool = False, same_batches: bool = False
 ) -> Iterator[RunDirectory]:
-    """Start a run or go on with one, as its only writer; the lock goes with the process, however it ends.
+    """Start a run or go on with one, as its only writer; the lock ends with the process, however the process ends.
 
-    ``plan`` is the new manifest's content. Finished shards whose hash still holds are kept. With ``same_batches`` a run
-    that is gone on with keeps its batch size, whatever the plan says.
+    ``plan`` is the manifest of a new run. Finished shards whose SHA-256 still holds are kept. With ``same_batches`` a
+    run that goes on keeps its batch size, whatever the plan says.
 
     Raises:
         RunError: another process writes the run, the folder holds something else, can't be written, or holds a run
             that differs in bundle, data, columns, labels or options (without ``overwrite``).
     """
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
-        raise RunError(f"{path} is an address; a run is written to a folder of this machine, named with -o")
+        raise RunError(f"{path} is an address; give a folder of this machine as `output`")
     if not is_utf8(str(path.absolute())):
-        raise RunError(f"{str(path.absolute())!r} is not UTF-8; choose another place with -o")
+        raise RunError(f"{str(path.absolute())!r} is not UTF-8; give another folder as `output`")
     with reporting(path):
         if not may_hold_run(path):
-            raise RunError(f"{path} exists and is not a run directory; choose another place with -o")
+            raise RunError(f"{path} exists and is not a run directory; give another folder as `output`")
         path.mkdir(parents=True, exist_ok=True)
     with locked(path):
         with reporting(path):
@@ -81,47 +85,49 @@ def locked_run(
             raise
 
 
-def _start(path: Path, plan: dict[str, Any], overwrite: bool, same_batches: bool) -> RunDirectory:
+def _start(path: Path, plan: Manifest, overwrite: bool, same_batches: bool) -> RunDirectory:
     """Write the manifest before anything else, so that whatever ends the process leaves a run directory behind."""
-    refuse_many_shards(plan["data"]["rows"], plan["options"]["shard_rows"])
-    old = read_manifest(path) if (path / MANIFEST).exists() and not overwrite else {}
-    begun = bool(old.get("shards"))
-    if begun and same_batches:
-        plan = plan | {"options": plan["options"] | {"batch_tokens": old["options"]["batch_tokens"]}}
-    if begun and (different := differences(old, plan)):
+    old = read_manifest(path) if (path / MANIFEST).exists() and not overwrite else None
+    if old is not None and not old.shards:
+        plan = replace(plan, history=closed(old.history))
+        old = None
+    if old is not None and same_batches:
+        plan = replace(plan, options=replace(plan.options, batch_tokens=old.options.batch_tokens))
+    if old is not None and (different := differences(old, plan)):
         raise RunError(
-            f"{path} holds a run that differs: {'; '.join(different)}; give the same to go on, choose another place "
-            "with -o, or start anew with --overwrite",
-            quotes_data=any(each.startswith(("columns", "labels")) for each in different),
+            f"{path} holds a run that differs: {'; '.join(different)}; give the same to go on, another folder as "
+            "`output`, or `overwrite=True` to start again",
+            quotes_data=any(difference.startswith(("columns", "labels")) for difference in different),
         )
-    listed: dict[str, dict[str, Any]] = old.get("shards", {})
-    shards = {name: shard for name, shard in listed.items() if _holds(path / SCORES / name, shard)}
-    history = closed(old.get("history", []))
-    manifest = {"format": FORMAT, **plan, "machines": _machines(old, plan), "shards": shards, "history": history}
-    if begun and "calibration" in old:
-        manifest["calibration"] = old["calibration"]
-    if shards and shards == listed:
-        manifest |= {key: old[key] for key in ("screen", "summary") if key in old}
-    if plan["options"]["precision"] == "screen" and "screen" not in manifest:
-        manifest.pop("summary", None)
-    run = RunDirectory(path, manifest, begun)
-    if "summary" not in manifest:
-        run.stint = Stint.begin(plan["machine"])
-        manifest["history"] = [*history, run.stint.entry][-MOST:]
+    run = RunDirectory(path, plan if old is None else _continued(path, old, plan), begun=old is not None)
+    if run.manifest.summary is None:
+        run.begin_stint(plan.machine or Machine())
     run.save()
     (path / SCORES).mkdir(exist_ok=True)
     named = [file for file in (path / SCORES).iterdir() if SHARD.fullmatch(file.name)]  # others are not ours
-    stale = [file for file in named if file.name not in shards]
+    stale = [file for file in named if file.name not in run.shards]
     for leftover in [*stale, *path.glob(".*.tmp"), *(path / SCORES).glob(".*.tmp")]:
         leftover.unlink()
     return run
 
 
-def _holds(file: Path, shard: dict[str, Any]) -> bool:
-    return file.is_file() and file_sha256(file) == shard["sha256"]
+def _continued(path: Path, old: Manifest, plan: Manifest) -> Manifest:
+    """Return the manifest of a run that goes on: the plan, with the finished shards and the record of the old one."""
+    shards = {name: shard for name, shard in old.shards.items() if _holds(path / SCORES / name, shard)}
+    earlier = tuple(machine for machine in old.machines if machine not in plan.machines)
+    calibration = old.calibration or plan.calibration
+    manifest = replace(
+        plan,
+        calibration=calibration,
+        machines=(*earlier, *plan.machines),
+        shards=shards,
+        history=closed(old.history),
+    )
+    whole = bool(shards) and shards == old.shards
+    if whole and not (plan.options.is_screen and old.screen is None):
+        manifest = replace(manifest, screen=old.screen, summary=old.summary)
+    return manifest
 
 
-def _machines(old: dict[str, Any], plan: dict[str, Any]) -> list[Any]:
-    """Return the machines and versions that worked on a run, in order, this one last."""
-    before = [machine for machine in old.get("machines", []) if machine != plan["machine"]] if old.get("shards") else []
-    return [*before, plan["machine"]]
+def _holds(file: Path, shard: ShardInfo) -> bool:
+    return file.is_file() and file_sha256(file) == shard.sha256

@@ -1,14 +1,16 @@
 """run_status(): how far a run is, from its manifest and its lock alone, so that a run in progress is not disturbed."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from scorer.run.directory import RunDirectory
 from scorer.run.history import UNKNOWN
 from scorer.run.lock import writer
-from scorer.run.manifest import read_manifest
+from scorer.run.manifest import HistoryEntry, RunStats
 
 RUNNING, STOPPED, FINISHED = "running", "interrupted", "finished"
 
@@ -39,11 +41,12 @@ class RunStatus:
     pid: int | None
     why: str | None
     updated: str | None
-    history: list[dict[str, Any]]
-    summary: dict[str, Any] | None
+    history: list[HistoryEntry]
+    summary: RunStats | None
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        values: dict[str, Any] = msgspec.to_builtins(self)
+        return values
 
 
 def run_status(path: str | Path, now: datetime | None = None) -> RunStatus:
@@ -55,20 +58,18 @@ def run_status(path: str | Path, now: datetime | None = None) -> RunStatus:
     path = Path(path)
     # The lock first: a process that ends in between has written its last manifest by the time that it is read.
     busy = writer(path)
-    run = RunDirectory(path, read_manifest(path))
+    run = RunDirectory.read(path)
     now = now or datetime.now(UTC)
     missing = run.missing_shards()
     left = sum(stop - start for start, stop in map(run.shard_range, missing))
-    history: list[dict[str, Any]] = run.manifest.get("history", [])
-    summary = run.manifest.get("summary")
-    last = history[-1] if history else {}
+    history, summary = run.manifest.history, run.manifest.summary
+    last = history[-1] if history else None
     state = FINISHED if summary and not missing else RUNNING if busy else STOPPED
-    spent = last.get("scoring_seconds") or last.get("seconds")  # the first is not in a manifest of an older version
-    speed = last["rows"] / spent if last.get("rows") and spent else None
+    speed = last.rows_per_second if last else None
     seconds_left = None
-    if state == RUNNING and left and speed:
+    if state == RUNNING and left and last and speed:
         # A clock that was set back since the last shard must not add to what is left.
-        since = max((now - datetime.fromisoformat(last["updated"])).total_seconds(), 0.0)
+        since = max((now - datetime.fromisoformat(last.updated)).total_seconds(), 0.0)
         seconds_left = max(left / speed - since, 0.0)
     end = None if seconds_left is None else now + timedelta(seconds=seconds_left)
     return RunStatus(
@@ -84,18 +85,17 @@ def run_status(path: str | Path, now: datetime | None = None) -> RunStatus:
         seconds_left=seconds_left,
         estimated_end=None if end is None else end.astimezone(UTC).isoformat(timespec="seconds"),
         pid=busy.pid if busy and state == RUNNING else None,
-        why=None if state == RUNNING else last.get("why") or (UNKNOWN if history else None),
-        updated=last.get("updated"),
-        history=history,
+        why=None if state == RUNNING or last is None else last.why or UNKNOWN,
+        updated=last.updated if last else None,
+        history=list(history),
         summary=summary,
     )
 
 
-def _doing(run: RunDirectory, last: dict[str, Any], left: int) -> str:
+def _doing(run: RunDirectory, last: HistoryEntry | None, left: int) -> str:
     """Say what a process with the lock is at; the end of the one before it is there until it has begun."""
-    if not last or last["why"]:
+    if last is None or last.why:
         return "starting"
     if left:
         return "scoring"
-    screens = run.manifest["options"]["precision"] == "screen"
-    return "rescoring" if screens and "screen" not in run.manifest else "closing"
+    return "rescoring" if run.awaits_rescoring else "closing"

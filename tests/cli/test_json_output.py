@@ -21,7 +21,7 @@ def test_every_command_has_json(lossrank: Lossrank) -> None:
 def test_score_in_json(lossrank: Lossrank, tiny_bundle: ModelBundle, data: Path, tmp_path: Path) -> None:
     arguments = ["score", tiny_bundle.path, data, "-o", tmp_path / "run", "--json"]
     found = document(lossrank(*arguments))
-    assert set(RunStats.__dataclass_fields__) <= set(found)
+    assert set(RunStats.__struct_fields__) <= set(found)
     assert found["by_status"] == {"ok": 1000}
     assert found["run"] == str(tmp_path / "run")
     assert found["failed_gates"] == []

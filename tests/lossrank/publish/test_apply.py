@@ -62,7 +62,7 @@ def test_whatever_is_decided_exactly_the_relabelled_rows_differ(
     reviewed_anew: Callable[[dict[int, str]], RunDirectory], rows: pa.Table, decisions: dict[int, str]
 ) -> None:
     run = reviewed_anew(decisions)
-    made = corrected_rows(run, open_source(run.manifest["data"]["spec"]["data"]), decided_rows(run))
+    made = corrected_rows(run, open_source(run.manifest.data.spec.data), decided_rows(run))
     out = pa.Table.from_batches(made.batches())
     for column in rows.column_names:
         if column != "label":

@@ -22,7 +22,7 @@ from tests.support.tiny import CLASSES
 
 def rows_of(run: Path) -> CorrectedRows:
     opened = RunDirectory.open(run)
-    return corrected_rows(opened, open_source(opened.manifest["data"]["spec"]["data"]), decided_rows(opened))
+    return corrected_rows(opened, open_source(opened.manifest.data.spec.data), decided_rows(opened))
 
 
 def test_a_folder_is_laid_out_as_the_hub_has_it_and_datasets_reads_it(

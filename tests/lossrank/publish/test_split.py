@@ -1,6 +1,7 @@
 """Which split data are is known by the names of splits, files and folders."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from cli.hints import apply_command
 from lossrank.publish.split import refuse_test_split, split_name
 from scorer import RunDirectory, RunError
-from scorer.data.spec import DatasetsSpec, spec_from
+from scorer.data.spec import DatasetsSpec, FilesSpec, spec_from
 from tests.support.facts import facts
 
 
@@ -115,5 +116,6 @@ def test_all_splits_joined_may_hold_a_test_split(split: str) -> None:
     ],
 )
 def test_the_command_that_publishes_a_run_is_one_that_works(scored: str, data: list[str], command: str) -> None:
-    run = RunDirectory(Path("a run"), {"data": {"spec": {"kind": "files", "data": scored}}})
+    manifest: Any = SimpleNamespace(data=SimpleNamespace(spec=FilesSpec(data=scored)))
+    run = RunDirectory(Path("a run"), manifest)
     assert apply_command(run, data) == command

@@ -15,6 +15,7 @@ from scorer import ModelBundle, RunDirectory, ScoreOptions, score_dataset
 from scorer.audit.gates import STATUSES
 from tests.support.commands import Lossrank, read_report
 from tests.support.facts import counts, tells
+from tests.support.manifests import altered
 from tests.support.tiny import make_bundle, make_texts
 
 
@@ -55,7 +56,7 @@ def test_the_headline_numbers_are_the_summarys_in_every_format(own: Path, lossra
 
 def test_no_machine_and_no_place_is_in_a_report(own: Path, data: Path, lossrank: Lossrank) -> None:
     text = json.dumps(read_report(lossrank, own, "--top", 1))
-    host = RunDirectory.open(own).manifest["history"][0]["host"]
+    host = RunDirectory.open(own).manifest.history[0].host
     assert str(data.parent) not in text
     assert str(own.parent) not in text
     assert f'"{host}"' not in text
@@ -76,8 +77,7 @@ def test_of_a_process_that_failed_only_the_errors_kind_is_in_a_report(
 ) -> None:
     run = make_run(tmp_path / "run", 100, 100)
     done = {"started": "2026-01-01T00:00:00+00:00", "updated": "2026-01-01T00:00:00+00:00", "rows": 50, "seconds": 1.0}
-    run.manifest["history"] = [done | {"ended": done["updated"], "why": why, "pid": 1, "host": "h"}]
-    run.save()
+    altered(run, history=[done | {"ended": done["updated"], "why": why, "pid": 1, "host": "h"}]).save()
     for form in ("html", "md", "json"):
         assert lossrank("report", run.path, "--no-texts", "-o", tmp_path / f"report.{form}").exit_code == 0
         content = (tmp_path / f"report.{form}").read_text()
@@ -157,9 +157,8 @@ def test_where_no_row_matches_it_says_what_was_asked_for(
 
 def test_numbers_in_int8_are_said_to_be(tmp_path: Path, lossrank: Lossrank) -> None:
     run = make_run(tmp_path / "run", 1000, 1000)
-    run.manifest["options"] |= {"precision": "screen", "screen_top": 10}
-    run.manifest["screen"] = {"rescored": 200, "top_k": 10, "estimated_recall": 0.987}
-    run.manifest["summary"]["screen"] = run.manifest["screen"]
+    screen = {"rescored": 200, "top_k": 10, "estimated_recall": 0.987}
+    run = altered(run, options={"precision": "screen", "screen_top": 10}, screen=screen, summary={"screen": screen})
     run.save()
     table = pq.read_table(run.shard_file(0))
     mixed = pa.array(["fp32"] * 200 + ["int8"] * 800)

@@ -10,11 +10,12 @@ from lossrank.review.decision import KEPT, RELABELLED, Decision, utc_text
 from lossrank.review.store import DecisionStore, read_decisions
 from scorer import RunDirectory, RunError
 from tests.support.facts import facts
+from tests.support.manifests import altered
 
 
 def test_the_decisions_of_other_data_are_refused(fresh: RunDirectory) -> None:
     DecisionStore(fresh).close()
-    other = RunDirectory(fresh.path, {**fresh.manifest, "data": {**fresh.manifest["data"], "fingerprint": "x"}})
+    other = altered(fresh, data={"fingerprint": "0" * 64})
     for opening in (DecisionStore, read_decisions):
         with pytest.raises(RunError, match=facts("review.sqlite", "other data")):
             opening(other)
@@ -23,9 +24,8 @@ def test_the_decisions_of_other_data_are_refused(fresh: RunDirectory) -> None:
 def test_labels_that_the_runs_model_does_not_have_are_refused(fresh: RunDirectory) -> None:
     with DecisionStore(fresh) as store:
         store.decide(1, RELABELLED, "Sports", annotator="ann")
-    bundle = {**fresh.manifest["bundle"], "class_names": ["a", "b"]}
     with pytest.raises(RunError, match=facts("'Sports'", "a, b")):
-        DecisionStore(RunDirectory(fresh.path, {**fresh.manifest, "bundle": bundle}))
+        DecisionStore(altered(fresh, bundle={"class_names": ["a", "b"]}))
 
 
 def test_a_store_that_does_not_say_of_which_data_it_is_is_refused(fresh: RunDirectory) -> None:
@@ -134,7 +134,7 @@ def test_the_decisions_about_other_columns_or_labels_are_refused(
     with DecisionStore(fresh) as store:
         store.decide(1, KEPT, annotator="ann")
     ((part, new),) = change.items()
-    other = RunDirectory(fresh.path, {**fresh.manifest, part: {**fresh.manifest[part], **new}})
+    other = altered(fresh, **{part: new})
     for opening in (DecisionStore, read_decisions):
         with pytest.raises(RunError, match=facts("review.sqlite", *named)) as caught:
             opening(other)
@@ -144,4 +144,4 @@ def test_the_decisions_about_other_columns_or_labels_are_refused(
 def test_a_label_that_only_one_of_two_models_knows_is_no_other_one(fresh: RunDirectory) -> None:
     DecisionStore(fresh).close()
     labels = {"how": "by name", "map": {"world": 0, "weather": 1}}
-    DecisionStore(RunDirectory(fresh.path, {**fresh.manifest, "labels": labels})).close()
+    DecisionStore(altered(fresh, labels=labels)).close()

@@ -17,6 +17,7 @@ from lossrank.review.records import Refusal, build_records
 from lossrank.review.servers.rubrix.record import accept, agent_name, encode, record_body
 from lossrank.review.servers.server import Form
 from scorer import RankedRow, RunError
+from scorer.run.manifest import RunColumns
 from tests.support.facts import facts
 from tests.support.fake_rubrix import make_record
 
@@ -26,7 +27,7 @@ RUN: Any = SimpleNamespace(
     data_fingerprint="0123456789abcdef" * 4,
     model_name="some/model",
     data_name="ag_news",
-    columns={"text": "text", "text_pair": None, "label": "label", "id": None},
+    columns=RunColumns(text="text", text_pair=None, label="label", id=None),
 )
 ROW = RankedRow(
     rank=1,
@@ -93,7 +94,7 @@ def test_the_users_id_comes_along() -> None:
     [("headline", "headline"), ("a.b c", "a_b_c"), ("text", "text_pair"), ("..", "text_pair"), ("标题", "标题")],
 )
 def test_a_pair_goes_in_under_its_own_name(column: str, field: str) -> None:
-    run = SimpleNamespace(**{**vars(RUN), "columns": {"text": "body", "text_pair": column}})
+    run = SimpleNamespace(**{**vars(RUN), "columns": RunColumns(text="body", text_pair=column, label=None, id=None)})
     assert build(ROW, run, **{"body": "one", column: "two"}).inputs == {"text": "one", field: "two"}
     assert build(ROW, run, **{"body": "one", column: None}).inputs == {"text": "one"}
 

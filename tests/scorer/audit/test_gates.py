@@ -4,29 +4,35 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click.testing
 import pytest
+from msgspec.structs import replace
 
 from scorer import ModelBundle, RunError
 from scorer.audit.gates import NAMES, NUMBERS, Gate, failures
+from scorer.run.manifest import RunStats
 from tests.support import ROOT
 
 Lossrank = Callable[..., click.testing.Result]
-SUMMARY: dict[str, Any] = {
-    "rows": 200,
-    "kept_rows": 100,
-    "by_status": {"ok": 190, "no_text": 10},
-    "mean_loss": 0.5,
-    "accuracy": 0.9,
-    "truncated": 4,
-    "duplicates": 0,
-    "tokens": 1000,
-    "padding": 0.02,
-    "peak_memory_bytes": 10**8,
-    "seconds": {"total": 2.0},
-}
+SUMMARY = RunStats(
+    rows=200,
+    kept_rows=100,
+    by_status={"ok": 190, "no_text": 10},
+    mean_loss=0.5,
+    accuracy=0.9,
+    truncated=4,
+    duplicates=0,
+    tokens=1000,
+    padding=0.02,
+    peak_memory_bytes=10**8,
+    seconds={"total": 2.0},
+    by_precision={"fp32": 190},
+    screen=None,
+    model_share=0.5,
+    unknown_labels={},
+    problems=[],
+)
 
 
 @pytest.mark.parametrize(
@@ -67,12 +73,12 @@ def test_a_failure_says_the_number() -> None:
 
 @pytest.mark.parametrize("op", ["<", "<=", ">", ">=", "==", "!="])
 def test_a_number_that_there_is_none_of_fails(op: str) -> None:
-    unknown = SUMMARY | {"mean_loss": None, "by_status": {"unknown_label": 190, "no_text": 10}}
+    unknown = replace(SUMMARY, mean_loss=None, by_status={"unknown_label": 190, "no_text": 10})
     assert failures([Gate.parse(f"mean_loss {op} 1")], unknown) == [
         f"mean_loss {op} 1: the run has no mean_loss, as no row has a loss (rows by status: unknown_label 190, no_text "
         "10)"
     ]
-    assert failures([Gate.parse(f"rows_per_second {op} 1")], SUMMARY | {"kept_rows": 200}) == [
+    assert failures([Gate.parse(f"rows_per_second {op} 1")], replace(SUMMARY, kept_rows=200)) == [
         f"rows_per_second {op} 1: rows_per_second was not measured, as every row had been scored before this process "
         "began"
     ]

@@ -125,7 +125,7 @@ def test_the_summary_that_could_not_be_written_is_written_next_time(
     save = RunDirectory.save
 
     def failing(run: RunDirectory) -> None:
-        if "summary" in run.manifest:
+        if run.manifest.summary is not None:
             raise RunError("no space left")
         save(run)
 

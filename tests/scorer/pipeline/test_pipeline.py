@@ -1,10 +1,10 @@
 """score_dataset(): every row once, its own loss, whatever the batches, windows, shards or the resume point."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -322,7 +322,7 @@ def test_a_finished_run_keeps_its_summary_and_a_resumed_one_counts_all(
     assert first.unknown_labels == {"Cats": 6}
     manifest = (tmp_path / "run" / "run.json").read_bytes()
     again = score_dataset(tiny_bundle, data, tmp_path / "run", LATE)
-    assert again == dataclasses.replace(first, kept_rows=300)
+    assert again == msgspec.structs.replace(first, kept_rows=300)
     assert (tmp_path / "run" / "run.json").read_bytes() == manifest
     (tmp_path / "run" / "scores" / "part-00001.parquet").unlink()
     resumed = score_dataset(tiny_bundle, data, tmp_path / "run", LATE)
@@ -359,7 +359,7 @@ def test_past_a_thousand_unknown_labels_of_a_shard_no_count_is_said_to_be_exact(
     found = unknown_in(tiny_bundle, tmp_path / "run", labels)
     assert found["(others)"] + found["(not told apart)"] >= 1440 - 9
     assert found["(not told apart)"] >= 440
-    shard = RunDirectory.open(tmp_path / "run").notes(0)["unknown_labels"]
+    shard = RunDirectory.open(tmp_path / "run").notes(0).unknown_labels
     assert len(shard) == 1001
 
 

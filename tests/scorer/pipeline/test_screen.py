@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from scorer.model.losses import cross_entropy
 from scorer.pipeline.screen import control_rows, control_sample, doubt, screen
-from scorer.pipeline.summary import ShardNotes
 from scorer.run.directory import RunDirectory
+from scorer.run.manifest import ScreenReport, ShardNotes
 from scorer.run.schema import replace_rows, score_schema
 from scorer.run.start import locked_run
+from tests.support.manifests import manifest
 
 CLASSES = ("a", "b")
 Rows = NDArray[np.int64]
@@ -67,18 +68,25 @@ class Screened:
     @contextmanager
     def begun(self, path: Path) -> Iterator[RunDirectory]:
         """Open the run, what is new of it in int8."""
-        plan: dict[str, Any] = {
-            "bundle": {"path": "bundle", "sha256": "b" * 64, "model": "m", "class_names": list(CLASSES)},
-            "data": {"name": "d", "fingerprint": "f" * 64, "rows": len(self.int8), "spec": {"kind": "table"}},
-            "columns": {"text": "text", "text_pair": None, "label": "label", "id": None},
-            "labels": None,
-            "options": {"shard_rows": self.shard_rows, "batch_tokens": 512, "precision": "screen", "screen_top": 10},
-            "machine": {},
-        }
+        plan = manifest(
+            {
+                "bundle": {"path": "bundle", "sha256": "b" * 64, "model": "m", "class_names": list(CLASSES)},
+                "data": {"name": "d", "fingerprint": "f" * 64, "rows": len(self.int8), "spec": {"kind": "table"}},
+                "columns": {"text": "text", "text_pair": None, "label": "label", "id": None},
+                "labels": None,
+                "options": {
+                    "shard_rows": self.shard_rows,
+                    "batch_tokens": 512,
+                    "precision": "screen",
+                    "screen_top": 10,
+                },
+                "machine": {},
+            }
+        )
         with locked_run(path, plan) as run:
             for index in run.missing_shards():
                 rows = np.arange(*run.shard_range(index))
-                notes = asdict(ShardNotes(tokens=index))
+                notes = ShardNotes(tokens=index)
                 run.write_shard(index, self.table(rows, self.int8, "int8"), notes)
             yield run
 
@@ -96,7 +104,7 @@ class Screened:
 
         return rescore
 
-    def screen(self, path: Path, top_k: int) -> dict[str, Any]:
+    def screen(self, path: Path, top_k: int) -> ScreenReport:
         with self.begun(path) as run:
             return screen(run, top_k, self.control, self.rescorer(run))
 
@@ -202,10 +210,10 @@ class TestWorst:
         run.int8[low] = loss_of(doubt(run.fp32[low]) - 1.01 * bound)
         path = folder()
         report = run.screen(path, top_k)
-        assert report["margin"] >= bound
+        assert report.margin >= bound
         again, found = in_fp32(path), scores(path)["loss"].to_numpy()
         assert worst(run.fp32, top_k) <= set(again.tolist())
-        assert report["threshold"] == np.sort(run.fp32)[-min(top_k, n)]
+        assert report.threshold == np.sort(run.fp32)[-min(top_k, n)]
         assert found[again].tolist() == run.fp32[again].tolist()
         rest = np.setdiff1d(np.arange(n), again)
         assert found[rest].tolist() == run.int8[rest].tolist()
@@ -225,19 +233,19 @@ class TestWorst:
         margin = max(group[int(np.ceil(0.999 * (len(group) - 1)))] for group in groups)
         chosen = np.union1d(known, np.flatnonzero(doubt(run.int8) >= doubt(np.array([threshold]))[0] - margin))
         assert in_fp32(tmp_path / "run").tolist() == chosen.tolist()
-        assert report["margin"] == pytest.approx(margin)
+        assert report.margin == pytest.approx(margin)
         assert sum(run.asked) == len(chosen)
-        assert report["rescored"] == len(chosen) - len(run.control)
-        assert top_k <= report["rescored"] < 5 * top_k
+        assert report.rescored == len(chosen) - len(run.control)
+        assert top_k <= report.rescored < 5 * top_k
         kth = np.sort(run.fp32[chosen])[-top_k]
-        assert report["threshold"] == kth
+        assert report.threshold == kth
         sample = errors[run.control]
         start = np.quantile(sample, 0.95)
         excess = np.mean(sample[sample >= start] - start)
         rest = doubt(np.array([kth]))[0] - doubt(np.delete(run.int8, chosen))
-        assert report["expected_missed"] == pytest.approx((0.05 * np.exp(-(rest - start) / excess)).sum())
+        assert report.expected_missed == pytest.approx((0.05 * np.exp(-(rest - start) / excess)).sum())
         off = np.abs(run.fp32 - run.int8)[run.control]
-        assert report["control"] == {
+        assert report.control.as_dict() == {
             "rows": 200,
             "mean_error": pytest.approx(off.mean()),
             "error_quantiles": {str(q): pytest.approx(np.quantile(off, q), abs=1e-9) for q in (0.5, 0.9, 0.99, 0.999)},
@@ -247,7 +255,7 @@ class TestWorst:
     def test_int8_that_is_too_high_costs_no_margin(self, tmp_path: Path) -> None:
         run = made(3000, 4, lambda random: -random.uniform(0.0, 5.0, size=3000), shard_rows=1000)
         report = run.screen(tmp_path / "run", 30)
-        assert report["margin"] == 0.0
+        assert report.margin == 0.0
         assert worst(run.fp32, 30) - set(in_fp32(tmp_path / "run").tolist()) == set()
 
     def test_the_sample_is_of_rows_that_have_a_label(self, tmp_path: Path) -> None:
@@ -265,7 +273,7 @@ class TestLabels:
     def test_without_labels_nothing_is_scored_again(self, tmp_path: Path) -> None:
         run = made(300, 0, normal(0.3, 300))
         run.labelled[:] = False
-        assert run.screen(tmp_path / "run", 10) == {"top_k": 10, "rescored": 0}
+        assert run.screen(tmp_path / "run", 10) == ScreenReport(top_k=10, rescored=0)
         assert run.asked == []
 
     def test_rows_without_a_label_are_left_alone(self, tmp_path: Path) -> None:
@@ -276,7 +284,7 @@ class TestLabels:
         again = in_fp32(tmp_path / "run")
         assert run.labelled[again].all()
         assert worst(np.where(run.labelled, run.fp32, -1.0), 20) <= set(again.tolist())
-        assert report["control"]["rows"] == len(run.sampled) < len(run.control)
+        assert report.control.rows == len(run.sampled) < len(run.control)
 
     @pytest.mark.parametrize("top_k", [40, 41, 1000])
     def test_fewer_rows_than_are_wanted(self, tmp_path: Path, top_k: int) -> None:
@@ -285,9 +293,9 @@ class TestLabels:
         run.control = np.arange(0, 60, 10)
         report = run.screen(tmp_path / "run", top_k)
         assert in_fp32(tmp_path / "run").tolist() == list(range(40))
-        assert report["rescored"] == 40 - 4
-        assert report["threshold"] == run.fp32[:40].min()
-        assert (report["expected_missed"], report["estimated_recall"]) == (0.0, 1.0)
+        assert report.rescored == 40 - 4
+        assert report.threshold == run.fp32[:40].min()
+        assert (report.expected_missed, report.estimated_recall) == (0.0, 1.0)
 
 
 class TestBadLogits:
@@ -302,7 +310,7 @@ class TestBadLogits:
         assert table["loss"].to_numpy()[bad].tolist() == run.fp32[bad].tolist()
         assert table["int8_loss"].take(bad).to_pylist() == [None] * len(bad)
         assert worst(run.fp32, 40) <= set(in_fp32(tmp_path / "run").tolist())
-        assert np.isfinite(report["margin"])
+        assert np.isfinite(report.margin)
 
     def test_more_than_the_worst_are_without_one(self, tmp_path: Path) -> None:
         run = made(2000, 3, normal(0.1, 2000), shard_rows=500)
@@ -318,7 +326,7 @@ class TestBadLogits:
         run.labelled[run.control] = sampled
         report = run.screen(tmp_path / "run", 40)
         assert in_fp32(tmp_path / "run").tolist() == np.flatnonzero(run.labelled).tolist()
-        assert report["rescored"] == 200
+        assert report.rescored == 200
 
     def test_the_worst_have_none_and_no_row_of_the_sample_a_label(self, tmp_path: Path) -> None:
         run = made(400, 3, normal(0.1, 400))
@@ -332,7 +340,7 @@ class TestBadLogits:
         run = made(2000, 3, normal(0.1, 2000), shard_rows=500)
         run.int8[run.control[:50]] = np.nan
         report = run.screen(tmp_path / "run", 40)
-        assert report["control"]["rows"] == 150
+        assert report.control.rows == 150
         assert worst(run.fp32, 40) <= set(in_fp32(tmp_path / "run").tolist())
 
     def test_where_fp32_gives_none_there_is_no_loss(self, tmp_path: Path) -> None:
@@ -343,12 +351,12 @@ class TestBadLogits:
         table = scores(tmp_path / "run")
         assert {table["status"][row].as_py() for row in bad} == {"bad_logits"}
         assert worst(run.fp32, 40) <= set(in_fp32(tmp_path / "run").tolist())
-        assert report["threshold"] == np.sort(run.fp32[~np.isnan(run.fp32)])[-40]
+        assert report.threshold == np.sort(run.fp32[~np.isnan(run.fp32)])[-40]
 
     def test_fp32_gives_none_at_all(self, tmp_path: Path) -> None:
         run = made(400, 3, normal(0.1, 400))
         run.fp32[:] = np.nan
-        assert run.screen(tmp_path / "run", 40) == {"top_k": 40, "rescored": 0}
+        assert run.screen(tmp_path / "run", 40) == ScreenReport(top_k=40, rescored=0)
         assert set(scores(tmp_path / "run")["status"].to_pylist()) == {"bad_logits"}
 
 
@@ -363,8 +371,8 @@ class TestCertainty:
         )
         run = Screened(int8.astype(np.float64), fp32.astype(np.float64), control_sample(5000, 2), shard_rows=2500)
         report = run.screen(tmp_path / "run", 50)
-        assert report["margin"] < 10
-        assert report["rescored"] < 500
+        assert report.margin < 10
+        assert report.rescored < 500
 
 
 class TestResume:
@@ -406,16 +414,16 @@ class TestResume:
 class TestRecall:
     ROWS = 40_000
 
-    def recall(self, path: Path, noise: Callable[[np.random.Generator], Losses], seed: int = 11) -> dict[str, Any]:
+    def recall(self, path: Path, noise: Callable[[np.random.Generator], Losses], seed: int = 11) -> ScreenReport:
         report = made(self.ROWS, seed, noise, shard_rows=self.ROWS // 2).screen(path, 400)
-        assert report["estimated_recall"] == pytest.approx(max(0.0, 1 - report["expected_missed"] / 400))
+        assert report.estimated_recall == pytest.approx(max(0.0, 1 - report.expected_missed / 400))
         return report
 
     def test_large_errors_are_admitted(self, folder: Callable[[], Path]) -> None:
         small = self.recall(folder(), normal(0.2, self.ROWS))
         large = self.recall(folder(), lambda random: random.laplace(0.0, 0.8, size=self.ROWS))
-        assert small["estimated_recall"] > 0.9999
-        assert large["expected_missed"] > 10 * small["expected_missed"]
+        assert small.estimated_recall > 0.9999
+        assert large.expected_missed > 10 * small.expected_missed
 
     @pytest.mark.parametrize("seed", range(3))
     def test_heavy_tailed_errors_cost_rows_and_not_the_worst(self, folder: Callable[[], Path], seed: int) -> None:
@@ -423,12 +431,12 @@ class TestRecall:
         path = folder()
         report = run.screen(path, 400)
         assert len(worst(run.fp32, 400) - set(in_fp32(path).tolist())) <= 4
-        assert report["rescored"] > 10 * 400
+        assert report.rescored > 10 * 400
 
     def test_an_exact_int8_misses_nothing(self, folder: Callable[[], Path]) -> None:
         report = self.recall(folder(), lambda random: np.zeros(self.ROWS))
-        assert report["expected_missed"] == pytest.approx(0.0, abs=1e-9)
-        assert report["margin"] == 0.0
+        assert report.expected_missed == pytest.approx(0.0, abs=1e-9)
+        assert report.margin == 0.0
 
 
 class TestReplacedRows:

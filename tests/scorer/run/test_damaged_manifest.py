@@ -10,6 +10,7 @@ from typing import Any
 
 import click.testing
 import jinja2
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -19,8 +20,8 @@ from hypothesis import strategies as st
 
 from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, SourceError, score_dataset
 from scorer.data import hf_datasets as hub
-from scorer.pipeline.summary import RunStats
-from scorer.run.manifest import _DISPENSABLE, _NEEDED, read_manifest
+from scorer.run.manifest import Manifest, RunStats
+from scorer.run.manifest_file import read_manifest
 from tests.support.tiny import make_bundle, weights
 
 Lossrank = Callable[..., click.testing.Result]
@@ -208,10 +209,9 @@ def test_a_damaged_part_that_is_made_anew_may_be_taken_out(
     for command in (("status", tmp_path / "run"), score):
         result = lossrank(*command)
         assert result.exit_code == 1
-        assert result.stderr.splitlines()[-1] == (
-            f"Error: {tmp_path / 'run' / 'run.json'} is damaged: its {part} is not as lossrank writes it; take it out "
-            "of the file, and the same `lossrank score` command goes on"
-        )
+        line = result.stderr.splitlines()[-1]
+        assert line.startswith(f"Error: {tmp_path / 'run' / 'run.json'} ")
+        assert f"remove {part!r}" in line
     (tmp_path / "run" / "run.json").write_text(json.dumps(changed(whole, (part,), GONE)))
     assert lossrank(*score).exit_code == 0
     assert lossrank("verify", tmp_path / "run").exit_code == 0
@@ -225,8 +225,7 @@ def test_a_part_that_is_needed_is_named_and_the_run_can_be_started_anew(
     shutil.copytree(scored / "fp32", tmp_path / "run")
     whole = json.loads((scored / "fp32" / "run.json").read_text())
     (tmp_path / "run" / "run.json").write_text(json.dumps(changed(whole, (part,), new)))
-    what = "missing" if new is GONE else "not as lossrank writes it"
-    with pytest.raises(RunError, match=rf"is damaged: its {part} is {what}; start anew with .* --overwrite`$"):
+    with pytest.raises(RunError, match=rf"run\.json .*\b{part}\b.*overwrite=True"):
         read_manifest(tmp_path / "run")
     score = "score", bundle.path, scored / "news.parquet", "-o", tmp_path / "run"
     assert lossrank(*score).exit_code == 1
@@ -235,19 +234,22 @@ def test_a_part_that_is_needed_is_named_and_the_run_can_be_started_anew(
 
 def test_every_number_that_a_summary_must_have_is_looked_at(scored: Path) -> None:
     whole = json.loads((scored / "fp32" / "run.json").read_text())
-    assert set(whole) - {"format", "machine", "labels"} <= {*_NEEDED, *_DISPENSABLE}
-    assert set(whole["summary"]) == set(RunStats.__dataclass_fields__)
+    assert set(whole) <= set(Manifest.__struct_fields__)
+    assert set(whole["summary"]) == set(RunStats.__struct_fields__)
     for name in whole["summary"]:
-        assert not _DISPENSABLE["summary"](changed(whole["summary"], (name,), GONE))
-        assert not _DISPENSABLE["summary"](changed(whole["summary"], (name,), "?"))
+        for new in (GONE, "?"):
+            with pytest.raises(msgspec.ValidationError, match=name):
+                msgspec.convert(changed(whole["summary"], (name,), new), RunStats)
 
 
 def test_more_shards_than_a_manifest_can_list_are_refused(
     tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scorer.run.manifest.MOST_SHARDS", 9)
-    with pytest.raises(RunError, match="1,000 rows make more than 9 shards of 100; give a larger --shard-rows"):
+    for module in ("manifest", "manifest_file"):
+        monkeypatch.setattr(f"scorer.run.{module}.MOST_SHARDS", 9)
+    with pytest.raises(RunError, match=r"1,000 rows .* 9 shards .*`shard_rows`"):
         score_dataset(tiny_bundle, rows, tmp_path / "run", ScoreOptions(shard_rows=100))
-    monkeypatch.setattr("scorer.run.manifest.MOST_SHARDS", 10)
+    for module in ("manifest", "manifest_file"):
+        monkeypatch.setattr(f"scorer.run.{module}.MOST_SHARDS", 10)
     score_dataset(tiny_bundle, rows, tmp_path / "run", ScoreOptions(shard_rows=100))
     assert RunDirectory.open(tmp_path / "run").num_shards == 10

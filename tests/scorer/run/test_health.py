@@ -17,6 +17,7 @@ from benchmarks.synthetic.make_run import make_run
 from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, score_dataset
 from scorer.run.health import run_health
 from tests.support import ROOT
+from tests.support.manifests import altered
 from tests.support.tiny import CLASSES
 
 MEASURE = """
@@ -77,9 +78,9 @@ def test_confusions_and_classes_are_sklearns(mixed: RunDirectory) -> None:
 
 
 def test_a_finished_runs_summary_has_the_same_numbers(mixed: RunDirectory) -> None:
-    health, summary = run_health(mixed), mixed.manifest["summary"]
+    health, summary = run_health(mixed), mixed.manifest.summary
     for name in ("rows", "by_status", "by_precision", "truncated", "mean_loss", "accuracy"):
-        assert getattr(health, name) == summary[name], name
+        assert getattr(health, name) == getattr(summary, name), name
     assert health.by_status == {"ok": 996, "no_text": 2, "no_label": 1, "unknown_label": 1}
 
 
@@ -114,7 +115,7 @@ def test_enormous_losses_are_counted_in_one_open_bin(
 
 def test_classes_that_the_manifest_does_not_name_are_one_line(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", 1000, 500)
-    run.manifest["bundle"]["class_names"] = ["World", "Sports"]
+    run = altered(run, bundle={"class_names": ["World", "Sports"]})
     with pytest.raises(RunError, match=r"run\.json is damaged: it names 2 classes, the shards have others; start anew"):
         run_health(run)
 

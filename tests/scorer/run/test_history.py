@@ -6,11 +6,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 
 from scorer import LabelError, ModelBundle, Progress, RunError, ScoreOptions, score_dataset
 from scorer.errors import WITHHELD
 from scorer.run import history as scorer_history
 from scorer.run.history import Stint, closed, now, reason
+from scorer.run.manifest import Machine
 from scorer.run.status import run_status
 
 OPTIONS = ScoreOptions(shard_rows=100, threads=1)
@@ -107,8 +109,10 @@ def test_a_clock_that_goes_backwards_breaks_nothing(
 
 
 def test_what_has_no_end_was_killed() -> None:
-    entries = [{"started": "1", "why": "finished"}, {"started": "2", "why": None}]
-    assert closed(entries) == [entries[0], {"started": "2", "why": "unknown"}]
+    ended = Stint.begin(Machine())
+    ended.end("finished")
+    entries = [ended.entry(), Stint.begin(Machine()).entry()]
+    assert closed(entries) == (entries[0], replace(entries[1], why="unknown"))
 
 
 def test_the_oldest_of_too_many_starts_are_dropped(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from lossrank.review.decision import KEPT, RELABELLED, Decision, utc_text
 from lossrank.review.store import DecisionStore, read_decisions
 from scorer import RunDirectory, RunError
 from tests.support.commands import error_line
+from tests.support.manifests import altered
 from tests.support.publishing import decide
 
 Lossrank = Callable[..., click.testing.Result]
@@ -109,7 +110,7 @@ def test_an_empty_journal_beside_the_decisions_hides_none(copy: RunDirectory, fr
 def test_faults_of_the_decisions_are_told_where_nothing_can_be_written_too(copy: RunDirectory, freeze: Freeze) -> None:
     decide(copy.path, {3: "World"})
     freeze(copy.path)
-    other = RunDirectory(copy.path, {**copy.manifest, "data": {**copy.manifest["data"], "fingerprint": "x"}})
+    other = altered(copy, data={"fingerprint": "0" * 64})
     with pytest.raises(RunError, match="are of other data than the run's"):
         read_decisions(other)
     with pytest.raises(RunError, match=r"review\.sqlite can't be used: "):

@@ -14,7 +14,7 @@ from scorer import ModelBundle, Progress, RunDirectory, RunError, ScoreOptions, 
 from scorer.audit.verify import verify
 from scorer.files import write_atomically
 from scorer.model.autotune import Calibration
-from scorer.run import directory as scorer_run
+from scorer.run import start as scorer_run
 from scorer.run.lock import locked
 from tests.conftest import read_only
 
@@ -30,7 +30,7 @@ def test_the_manifest_says_what_was_scored_and_how(run: Path, tiny_bundle: Model
     assert opened.class_names == tiny_bundle.class_names
     assert opened.model_name == "tiny"
     assert opened.num_rows == 1000
-    assert opened.columns == {"text": "text", "text_pair": None, "label": "label", "id": None}
+    assert opened.columns.as_dict() == {"text": "text", "text_pair": None, "label": "label", "id": None}
     assert [opened.shard_range(i) for i in range(opened.num_shards)] == [(0, 300), (300, 600), (600, 900), (900, 1000)]
     manifest = json.loads((run / "run.json").read_text())
     assert manifest["bundle"]["sha256"] == tiny_bundle.sha256
@@ -43,7 +43,7 @@ def test_a_folder_of_something_else_is_left_alone(tiny_bundle: ModelBundle, rows
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.txt").write_text("years of work")
     for overwrite in (False, True):
-        with pytest.raises(RunError, match=r"home exists and is not a run directory; choose another place with -o"):
+        with pytest.raises(RunError, match=r"home exists and is not a run directory; give another folder as `output`"):
             score_dataset(tiny_bundle, rows, tmp_path / "home", overwrite=overwrite)
     assert [file.name for file in (tmp_path / "home").iterdir()] == ["thesis.txt"]
     (tmp_path / "file").write_text("x")
@@ -109,7 +109,7 @@ def test_a_second_writer_is_refused_while_the_first_lives(
     [
         ("{", r"run\.json can't be read"),
         ("[]", "is not a run's manifest"),
-        ('{"format": 2}', r"run\.json is damaged: its bundle is missing; start anew"),
+        ('{"format": 2}', r"run\.json .*bundle is missing"),
         ('{"format": 1}', r"written by an older lossrank \(format 1\); score the data again"),
         ('{"format": 99}', r"written by a newer lossrank \(format 99\); upgrade"),
     ],
@@ -121,7 +121,7 @@ def test_a_damaged_manifest_is_named(run: Path, content: str, message: str) -> N
 
 
 def test_what_is_no_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="missing does not exist; `lossrank score"):
+    with pytest.raises(RunError, match="missing does not exist"):
         RunDirectory.open(tmp_path / "missing")
     with pytest.raises(RunError, match=r"is not a run directory \(no run.json\)"):
         RunDirectory.open(tmp_path)
@@ -152,7 +152,7 @@ def test_a_run_may_have_a_colon_in_its_name_and_be_no_address(
     score_dataset(tiny_bundle, data, "night-T10:30", ScoreOptions(threads=1))
     assert len(rank("night-T10:30", 7)) == 7
     assert verify("night-T10:30").complete
-    with pytest.raises(RunError, match="s3:/bucket/run is an address; a run is written to a folder"):
+    with pytest.raises(RunError, match=r"s3:/bucket/run .*`output`"):
         score_dataset(tiny_bundle, data, "s3://bucket/run", ScoreOptions(threads=1))
     assert not (tmp_path / "s3:").exists()
 
@@ -193,7 +193,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_elsewhere_later(
 
 def test_a_read_only_place_is_said(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:
     target = read_only(tmp_path)
-    with pytest.raises(RunError, match=r"can't be written .*choose another place with -o"):
+    with pytest.raises(RunError, match="can't be written"):
         score_dataset(tiny_bundle, rows, target / "run")
 
 
@@ -215,7 +215,7 @@ def test_a_run_json_that_says_nothing_is_overwritten_as_its_error_advises_but_no
     score_dataset(tiny_bundle, rows, run, options)
     (run / "run.json").write_text(content)
     (run / "review.sqlite-wal").write_bytes(b"x")
-    with pytest.raises(RunError, match=r"start anew with `lossrank score \.\.\. --overwrite`$"):
+    with pytest.raises(RunError, match=r"`overwrite=True`$"):
         RunDirectory.open(run)
     for foreign in (run / "notes.txt", run / "scores" / "worst.parquet"):
         foreign.write_text("mine")

@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from scorer.run.lock import Writer
 from tests.scorer.audit.verify.damage import OPTIONS, edit, says, shard, states, truncate
 
 Lossrank = Callable[..., click.testing.Result]
-MODULE = sys.modules["scorer.audit.verify"]  # the package's own name `verify` is the function
+MODULE = "scorer.run.integrity.writer"
 
 
 def test_a_run_that_was_scored_is_right(run: Path) -> None:
@@ -26,7 +25,7 @@ def test_a_run_that_was_scored_is_right(run: Path) -> None:
     assert found.sound
     assert found.complete
     assert says(found, "rows") == "1,000, each once and in order"
-    assert says(found, "summary") == "says what the shards do: ok 1,000"
+    assert says(found, "summary") == "agrees with the shards: ok 1,000"
 
 
 def test_what_was_cut_off_is_sound_and_not_complete(bundle: ModelBundle, data: Path, tmp_path: Path) -> None:
@@ -69,13 +68,13 @@ def test_the_manifest_is_read_after_the_lock_was_asked_for(run: Path, monkeypatc
     def asked(path: Path) -> None:
         (run / "run.json").write_text(whole)
 
-    monkeypatch.setattr(MODULE, "writer", asked)
+    monkeypatch.setattr(MODULE, asked)
     assert verify(read).complete
 
 
 def test_a_writer_that_starts_meanwhile_is_noticed(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([None, Writer(4242)])
-    monkeypatch.setattr(MODULE, "writer", lambda path: next(answers))
+    monkeypatch.setattr(MODULE, lambda path: next(answers))
     with pytest.raises(RunError, match=r"being written by another lossrank process \(pid 4242\)"):
         verify(run)
 

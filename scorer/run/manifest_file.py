@@ -1,0 +1,89 @@
+"""Read and write ``run.json``; a damaged one is refused with the path of the fault and what mends it."""
+
+import json
+import re
+from pathlib import Path
+
+import msgspec
+
+from scorer.errors import RunError
+from scorer.files import write_atomically
+from scorer.layout import MANIFEST
+from scorer.run.manifest import FORMAT, MOST_SHARDS, Manifest
+
+_ANEW = "score the data again with `overwrite=True`"
+_REBUILT = ("calibration", "history", "machine", "machines", "screen", "summary")  # a start does without them
+_PATH = re.compile(r" - at `\$\.?(?P<path>.*)`\Z", re.DOTALL)
+_MISSING = re.compile(r"missing required field `(?P<name>\w+)`")
+
+
+class _Head(msgspec.Struct):
+    format: int
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Return the manifest of a run directory.
+
+    Raises:
+        RunError: there is no run directory, it is of a newer or older format, or its manifest is damaged.
+    """
+    file = path / MANIFEST
+    if not path.is_dir():
+        raise RunError(f"{path} {'is a file' if path.exists() else 'does not exist'}; score a data set into it first")
+    try:
+        content = file.read_bytes()
+        head = msgspec.json.decode(content, type=_Head)
+    except FileNotFoundError:
+        raise RunError(f"{path} is not a run directory (no {MANIFEST}); score a data set into it first") from None
+    except msgspec.ValidationError as error:
+        raise RunError(f"{file} is not a run's manifest; {_ANEW}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"{file} can't be read ({error}); {_ANEW}") from error
+    if head.format > FORMAT:
+        raise RunError(f"{path} was written by a newer lossrank (format {head.format}); upgrade lossrank")
+    if head.format < FORMAT:
+        raise RunError(f"{path} was written by an older lossrank (format {head.format}); {_ANEW}")
+    try:
+        return msgspec.json.decode(content, type=Manifest)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise _damaged_value(file, error) from error
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write the manifest of a run directory, whole or not at all.
+
+    Raises:
+        RunError: the disk is full or the folder can't be written.
+    """
+    text = json.dumps(manifest.as_dict(), indent=2, ensure_ascii=False) + "\n"
+    write_atomically(path / MANIFEST, lambda stream: stream.write(text.encode()))
+
+
+def damaged(file: Path, fault: str, fix: str = _ANEW, *, quotes_data: bool = False) -> RunError:
+    """Return the error for a manifest that lossrank did not write so."""
+    return RunError(f"{file} is damaged: {fault}; {fix}", quotes_data=quotes_data)
+
+
+def refuse_many_shards(rows: int, shard_rows: int) -> None:
+    """Raise RunError if a run has more shards than a manifest can list."""
+    if rows > MOST_SHARDS * shard_rows:
+        raise RunError(
+            f"{rows:,} rows make more than {MOST_SHARDS:,} shards of {shard_rows:,}; give a larger `shard_rows`"
+        )
+
+
+def _damaged_value(file: Path, error: Exception) -> RunError:
+    """Return the error for a value of the wrong type or range, from msgspec's message and the path in it."""
+    fault = str(error)
+    path = found["path"] if (found := _PATH.search(fault)) else ""
+    fault = _PATH.sub("", fault)
+    if missing := _MISSING.search(fault):
+        where = f"{path}.{missing['name']}".lstrip(".")
+        fault = f"{where} is missing"
+    else:
+        where = path or "the manifest"
+        fault = f"{where}: {fault[:1].lower()}{fault[1:]}"
+    part = re.split(r"[.\[]", where)[0]
+    if part in _REBUILT:
+        return damaged(file, fault, f"remove {part!r} from it and score again with the same arguments")
+    return damaged(file, fault)
