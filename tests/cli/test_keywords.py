@@ -1,5 +1,6 @@
 """keywords: what a library error calls a keyword argument is shown as the running command's option."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ from click.testing import CliRunner
 from cli import main
 from cli.keywords import with_options
 from cli.main import load_command, run
-from scorer import RunError
+from scorer import RunError, ScoreOptions
 
 
 @pytest.mark.parametrize(
@@ -54,3 +55,10 @@ def test_an_error_of_a_command_has_its_options(monkeypatch: pytest.MonkeyPatch, 
     done = CliRunner().invoke(run, ["verify"])
     assert done.exit_code == 1
     assert done.stderr == "Error: `--label-map` and `-o` with `overwrite=True` of `datasets`\n"
+
+
+def test_every_score_option_is_an_option_of_the_command() -> None:
+    options = {param.name: param for param in load_command("score").params if isinstance(param, click.Option)}
+    for field in fields(ScoreOptions):
+        assert options[field.name].opts == [f"--{field.name.replace('_', '-')}"]
+        assert options[field.name].default == field.default
