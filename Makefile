@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test lint browser test-servers docs screenshots bench clean
+.PHONY: help demo test soak lint browser test-servers docs screenshots bench clean
 
 help:
 	@echo "make demo          find wrong labels in a real news data set (no torch is installed)"
 	@echo "make test          run the tests"
+	@echo "make soak          the long forms of the kill, fuzz and scale tests (minutes)"
 	@echo "make lint          ruff and mypy"
 	@echo "make browser       install Chromium for the tests of the review page, where there is none (Debian, as root)"
 	@echo "make test-servers  test against real Rubrix, Argilla and Label Studio servers (needs Java 17 and Maven)"
@@ -25,6 +26,10 @@ test: $(VENV)/.dev
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
 	@$(BIN)/coverage report --include='scorer/*' --fail-under=90 --format=total > /dev/null || { echo 'scorer/ is covered below 90%'; exit 1; }
 	@$(BIN)/coverage report --include='exporter/*' --fail-under=90 --format=total > /dev/null || { echo 'exporter/ is covered below 90%'; exit 1; }
+
+# The same tests with more seeds, kills and rows; `make test` runs their short forms.
+soak: $(VENV)/.dev
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m soak
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

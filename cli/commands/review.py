@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from cli.hints import apply_command
 from cli.options import json_option, ranking_options
 from cli.output import print_json, say_precision
 from cli.signals import Terminated
@@ -16,6 +15,7 @@ from lossrank.page.browser import browser_at
 from lossrank.page.rows import page_rows
 from lossrank.page.serve import HOST, listen, serve
 from lossrank.page.view import tally
+from lossrank.publish.hints import apply_command
 from lossrank.review.decision import VERDICTS, Decision
 from lossrank.review.store import DecisionStore
 from scorer import RunDirectory, RunError, join_source, rank

@@ -7,10 +7,10 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from cli.hints import apply_command
 from lossrank.page import view
 from lossrank.page.rows import PageRow
 from lossrank.page.selection import LIST, Selection
+from lossrank.publish.hints import apply_command
 from lossrank.review.decision import Decision
 from scorer import RunDirectory
 

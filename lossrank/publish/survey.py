@@ -9,10 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorer import RunDirectory, Source
-from scorer.data.arrow import valid_text
+from scorer.data.arrow import Pieces, valid_text
 from scorer.data.formats import is_text_format
 from scorer.data.parts import FilePart
-from scorer.data.rechunk import Pieces
 
 _Form: TypeAlias = tuple[pa.DataType, str]
 

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from scorer import RunDirectory, RunError
-from scorer.data.rechunk import Pieces
+from scorer.data.arrow import Pieces
+from scorer.errors import RunError
+from scorer.run.directory import RunDirectory
 
 BY_ROW, BY_ID = "row", "id"
 Losses = NDArray[np.float64]

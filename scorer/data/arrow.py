@@ -1,6 +1,7 @@
 """Arrow types and arrays of any kind as plain ones that every compute function takes."""
 
 import math
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -162,3 +163,25 @@ def _without_runs(array: pa.Array) -> pa.Array:
     values = array.values.cast(_without_views(array.type.value_type))
     places = np.arange(array.offset, array.offset + len(array))
     return values.take(pa.array(np.searchsorted(array.run_ends.to_numpy(), places, side="right")))
+
+
+class Pieces:
+    """A stream of record batches, taken in pieces of any number of rows; at most one batch is held."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self._held: list[pa.RecordBatch] = []
+
+    def take(self, rows: int) -> pa.Table:
+        """Return the next ``rows`` rows, at least 1; fewer only where the stream ends."""
+        taken = []
+        while rows:
+            batch = self._held.pop() if self._held else next(self._batches, None)
+            if batch is None:
+                break
+            if len(batch) > rows:
+                self._held.append(batch.slice(rows))
+                batch = batch.slice(0, rows)
+            taken.append(batch)
+            rows -= len(batch)
+        return pa.Table.from_batches(taken)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.hints import apply_command
+from lossrank.publish.hints import apply_command
 from lossrank.publish.split import refuse_test_split, split_name
 from scorer import RunDirectory, RunError
 from scorer.data.spec import DatasetsSpec, FilesSpec, spec_from

@@ -14,7 +14,7 @@ import pytest
 from lossrank.review.compare import compare
 from lossrank.review.decision import DISCARDED, KEPT
 from scorer import ModelBundle, RunDirectory, ScoreOptions, rank, score_dataset
-from scorer.data import rechunk as pieces
+from scorer.data import arrow as pieces
 from tests.support.commands import Lossrank, error_line
 from tests.support.facts import counts, tells
 from tests.support.publishing import decide

@@ -1,4 +1,4 @@
-"""Commands that a message or a page suggests to the user."""
+"""The `lossrank` command that a page or a message suggests next."""
 
 import shlex
 from collections.abc import Iterable

@@ -1,0 +1,14 @@
+"""What these tests share."""
+
+from pathlib import Path
+
+from scorer import ScoreOptions
+
+ROWS = 1200
+
+
+OPTIONS = ScoreOptions(precision="screen", screen_top=60, window_rows=50, shard_rows=250, batch_tokens=512, threads=2)
+
+
+def shards(run: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted((run / "scores").iterdir())}
