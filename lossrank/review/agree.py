@@ -1,4 +1,4 @@
-"""Several people's answers about one row to one decision, by a policy."""
+"""agree(): turn several people's answers to a row into one decision, by a policy."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -14,45 +14,46 @@ _USER = "user="
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A row that its annotators' answers decide nothing of, and the latest answer of each of them."""
+    """A row that the answers don't decide, and each annotator's latest answer."""
 
     row: int
     answers: tuple[Answer, ...]
 
 
 def check_policy(policy: str) -> str:
-    """Return a policy that is one.
+    """Return the policy if it is valid.
 
     Raises:
-        RunError: it is none.
+        RunError: the policy is none of the four.
     """
     if policy not in POLICIES and not (policy.startswith(_USER) and len(policy) > len(_USER)):
-        raise RunError(f"the policy is {policy!r}; it must be one of: {', '.join(POLICIES)}, {_USER}NAME")
+        raise RunError(f"`policy` is {policy!r}; it must be one of: {', '.join(POLICIES)}, {_USER}NAME")
     return policy
 
 
 def agree(
     answers: Iterable[Answer], policy: str, given: Mapping[int, str | None], class_names: Collection[str], source: str
 ) -> tuple[list[Decision], list[Disagreement]]:
-    """Return one decision for each row that its answers agree on by the policy, and the rows that they don't, by row.
+    """Return the decisions on rows that the answers settle under the policy, and the disagreements, both by row.
 
-    Of each person only the latest answer to a row counts. ``majority`` wants more than half of them, ``unanimous`` all,
-    ``latest`` takes the last one given, unless others were given at the same moment that differ, and ``user=NAME`` that
-    person's. ``given`` are the rows' labels in the data, as class names: an answer that is the given label keeps the
-    row. Where the answer that would decide is no class, nothing is decided.
+    Only each person's latest answer to a row counts. ``majority`` needs the same answer from more than half of them,
+    ``unanimous`` from all. ``latest`` takes the last answer, unless a different one was given at the same moment.
+    ``user=NAME`` takes that person's answer. If the winning answer is no class of the model, the row is not decided.
 
-    A decision's ``annotator`` are those who gave its answer, by name; its moment is their latest.
+    ``given`` maps rows to their label in the data, as a class name; an answer equal to it keeps the row. A decision's
+    ``annotator`` lists the people who gave the winning answer, by name, and it is dated by the latest of their answers.
 
     Raises:
-        RunError: the policy is none, or names somebody who answered nothing.
+        RunError: the policy is not valid, or names a person who answered nothing.
     """
     check_policy(policy)
     answers = list(answers)
     _refuse_nobody(policy, answers)
     decisions, disagreements = [], []
-    for row, of_row in groupby(sorted(answers, key=lambda one: (one.row, one.answered_at)), key=lambda one: one.row):
-        latest = list({one.annotator: one for one in of_row}.values())
-        latest.sort(key=lambda one: (one.answered_at, one.annotator))
+    by_row = sorted(answers, key=lambda answer: (answer.row, answer.answered_at))
+    for row, of_row in groupby(by_row, key=lambda answer: answer.row):
+        latest = list({answer.annotator: answer for answer in of_row}.values())
+        latest.sort(key=lambda answer: (answer.answered_at, answer.annotator))
         winners = _winners(latest, policy)
         if winners and is_verdict(winners[0], class_names):
             decisions.append(_decision(row, winners, given.get(row), source))
@@ -62,34 +63,34 @@ def agree(
 
 
 def is_verdict(answer: Answer, class_names: Collection[str]) -> bool:
-    """Say whether an answer can decide: it discards the row, or names one class of the model."""
+    """Return whether an answer can decide a row: it discards the row or names one class of the model."""
     return answer.label is None or (answer.label in class_names and not answer.several)
 
 
 def _refuse_nobody(policy: str, answers: list[Answer]) -> None:
-    names = sorted({one.annotator for one in answers})
+    names = sorted({answer.annotator for answer in answers})
     if policy.startswith(_USER) and names and policy.removeprefix(_USER) not in names:
         who = policy.removeprefix(_USER)
-        raise RunError(f"nobody called {who!r} answered; the policy {_USER}NAME takes one of: {', '.join(names)}")
+        raise RunError(f"nobody called {who!r} answered; `policy` {_USER}NAME takes one of: {', '.join(names)}")
 
 
 def _winners(latest: list[Answer], policy: str) -> list[Answer]:
-    """Return those whose answer decides, in the order of their answers; none if nothing is decided."""
+    """Return the answers that agree on the decision, the latest last; none if the row is not decided."""
     if policy.startswith(_USER):
-        return [one for one in latest if one.annotator == policy.removeprefix(_USER)]
+        return [answer for answer in latest if answer.annotator == policy.removeprefix(_USER)]
     if policy == "latest":
         choice = latest[-1].choice
-        if any(one.choice != choice for one in latest if one.answered_at == latest[-1].answered_at):
+        if any(other.choice != choice for other in latest if other.answered_at == latest[-1].answered_at):
             return []
     else:
-        choice, votes = Counter(one.choice for one in latest).most_common(1)[0]
+        choice, votes = Counter(answer.choice for answer in latest).most_common(1)[0]
         if votes < len(latest) if policy == "unanimous" else 2 * votes <= len(latest):
             return []
-    return [one for one in latest if one.choice == choice]
+    return [answer for answer in latest if answer.choice == choice]
 
 
 def _decision(row: int, winners: list[Answer], given: str | None, source: str) -> Decision:
     label = winners[0].label
     verdict = DISCARDED if label is None else KEPT if label == given else RELABELLED
-    who = TOGETHER.join(sorted(one.annotator for one in winners))
+    who = TOGETHER.join(sorted(answer.annotator for answer in winners))
     return Decision(row, verdict, label if verdict == RELABELLED else None, who, source, winners[-1].answered_at)

@@ -1,4 +1,4 @@
-"""compare(): what became of the worst rows of a run in another one, and of the rows that people decided of."""
+"""compare(): how the worst rows and the rows that people decided differ between two runs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,12 +13,15 @@ from scorer.audit.matching import BY_ROW, Pairs, have_ids, how_to_match, matched
 
 ENTERED, LEFT, STAYED = "entered", "left", "stayed"
 MOST_MOVED = 10
-_ROUNDING = 1e-4  # nats: other batches move a loss by no more
+_ROUNDING = 1e-4  # nats: a different batch changes a loss by no more
 
 
 @dataclass(frozen=True)
 class Group:
-    """The ``rows`` with one status and a loss in both runs; how many ``fell``; means in nats, None of no rows."""
+    """The rows with one review status that have a loss in both runs; losses in nats, None without rows.
+
+    ``fell`` counts the rows whose loss is lower in the second run.
+    """
 
     rows: int
     mean_loss_before: float | None
@@ -28,9 +31,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Moved:
-    """One row of either run; numbers are None where it is not in that run or has none there.
+    """One row in both runs; row, loss and rank are None where the row is missing from a run or has none there.
 
-    ``what`` is ``entered``, ``left`` or ``stayed`` of a row among the worst. Ranks count from 1, the worst.
+    ``what`` is ``entered``, ``left`` or ``stayed`` for a row among the worst. Rank 1 is the worst.
     """
 
     row_a: int | None
@@ -46,10 +49,10 @@ class Moved:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs held against each other.
+    """Two runs compared.
 
-    ``groups`` are by what people decided of the first run's rows; ``worst`` are the rows that are among the worst
-    ``top`` of either; ``moved`` those whose loss changed most.
+    ``groups`` are keyed by the review status of the first run's rows. ``worst`` holds the rows among the worst ``top``
+    of either run, ``moved`` the rows whose loss changed most.
     """
 
     run_a: str
@@ -73,7 +76,7 @@ def compare(a: RunDirectory, b: RunDirectory, top: int, by: str = "loss") -> Com
     """Compare two finished runs over the same rows, such as before and after ``apply``.
 
     Raises:
-        RunError: their rows can't be matched, a run has no row with that measure, or can't be read.
+        RunError: their rows can't be matched, a run has no row with the measure ``by``, or a run can't be read.
     """
     how = how_to_match(a, b)
     decided = decided_rows(a, required=False)
@@ -90,11 +93,11 @@ def compare(a: RunDirectory, b: RunDirectory, top: int, by: str = "loss") -> Com
         most.add(pairs)
         is_worst = np.isin(pairs.row_a, list(worst_a)) | np.isin(pairs.row_b, list(worst_b))
         pairs_of_worst += _tuples(pairs, is_worst)
-    statuses = dict(zip(decided.rows.tolist(), (one.verdict for one in decided.decisions), strict=True))
+    statuses = dict(zip(decided.rows.tolist(), (decision.verdict for decision in decided.decisions), strict=True))
     found = [_moved(pair, statuses, worst_a, worst_b) for pair in pairs_of_worst]
     found += _unmatched(found, statuses, worst_a, worst_b)
-    found.sort(key=lambda one: (one.what or "", one.rank_b or one.rank_a or 0))
-    counts = {what: sum(one.what == what for one in found) for what in (ENTERED, LEFT, STAYED)}
+    found.sort(key=lambda row: (row.what or "", row.rank_b or row.rank_a or 0))
+    counts = {what: sum(row.what == what for row in found) for what in (ENTERED, LEFT, STAYED)}
     return Comparison(
         run_a=str(a.path),
         run_b=str(b.path),
@@ -113,7 +116,7 @@ def compare(a: RunDirectory, b: RunDirectory, top: int, by: str = "loss") -> Com
 
 
 class _Sums:
-    """Adds the losses of some rows up."""
+    """Sums over the rows of one status."""
 
     def __init__(self) -> None:
         self.rows = self.fell = 0
@@ -155,11 +158,11 @@ def _tuples(pairs: Pairs, which: NDArray[np.bool_]) -> list[tuple[int, int, floa
 
 
 def _codes(rows: NDArray[np.int64], decided: NDArray[np.int64], codes: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Return each row's place [n] in ``STATUSES``."""
+    """Return the index [n] of each row's status in ``STATUSES``."""
     found = np.zeros(len(rows), dtype=np.int8)
     if len(decided):
-        place = np.minimum(np.searchsorted(decided, rows), len(decided) - 1)
-        found = np.where(decided[place] == rows, codes[place], found)
+        position = np.minimum(np.searchsorted(decided, rows), len(decided) - 1)
+        found = np.where(decided[position] == rows, codes[position], found)
     return found
 
 
@@ -182,7 +185,7 @@ def _unmatched(
     worst_b: dict[int, RankedRow],
 ) -> list[Moved]:
     """Return the worst rows that only one run has."""
-    seen_a, seen_b = {one.row_a for one in found}, {one.row_b for one in found}
+    seen_a, seen_b = {row.row_a for row in found}, {row.row_b for row in found}
     gone = [
         _of_worst(row, None, row.row, None, statuses.get(row.row, UNREVIEWED), row.loss, None)
         for row in worst_a.values()
@@ -228,11 +231,11 @@ def _notes(a: RunDirectory, b: RunDirectory, how: str) -> tuple[str, ...]:
         if how != BY_ROW:
             by = "id"
         elif have_ids(a, b):
-            by = "number, at which both have the same ids"
+            by = "number, since the ids at each number are the same"
         else:
             by = (
-                "number, and nothing but their count shows that they are the same rows; to match them by id, score "
-                "both with --id-column"
+                "number, and only their equal count suggests that they are the same rows; to match them by id, score "
+                "both with `id_column`"
             )
         notes.append(f"the runs are over different data; rows are matched by their {by}")
     elif how == BY_ROW:

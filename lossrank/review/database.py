@@ -1,4 +1,4 @@
-"""review.sqlite in a run directory: what is in it, and how it is opened, to write or to read alone."""
+"""review.sqlite in a run directory: its tables, and how it is opened for writing or only for reading."""
 
 import contextlib
 import json
@@ -13,11 +13,11 @@ from scorer import RunDirectory, RunError
 
 FILE = "review.sqlite"
 _FORMAT = 1
-_PATIENCE = 10.0  # seconds that another writer is waited for
+_PATIENCE = 10.0  # seconds to wait for another writer
 _HINTS = {
-    sqlite3.SQLITE_CANTOPEN: "; is the run's folder there, and may it be written?",
-    sqlite3.SQLITE_IOERR: "; is its disk full?",
-    sqlite3.SQLITE_FULL: "; free some space and try again: no decision that was stored is lost",
+    sqlite3.SQLITE_CANTOPEN: "; check that the run's folder exists and can be written",
+    sqlite3.SQLITE_IOERR: "; check that its disk is not full",
+    sqlite3.SQLITE_FULL: "; free some space and try again (no stored decision is lost)",
 }
 _SCHEMA = f"""
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -54,39 +54,39 @@ PRAGMA user_version = {_FORMAT};
 
 
 def open_to_write(run: RunDirectory) -> sqlite3.Connection:
-    """Open a run's database, which is made where it is missing or empty.
+    """Open a run's database for writing; create it if it is missing or empty.
 
     Raises:
-        RunError: it is damaged, somebody else's, of a newer lossrank, can't be written, or its decisions are of other
-            data, columns or labels, or of classes that the run's model doesn't have.
+        RunError: the database is damaged, belongs to another program or a newer lossrank, or can't be written; or its
+            decisions are about other data, columns or labels, or name classes that the run's model doesn't have.
     """
     path = run.path / FILE
     with reporting(path), _closed_at_fault(_connected(path)) as db:
-        _is_made(path, db)  # what it refuses is left as it is
+        _is_made(path, db)  # before the first write, so that a file of another program stays as it is
         _write_ahead(db)
-        db.execute("PRAGMA synchronous = FULL")  # a decision survives the machine, too
+        db.execute("PRAGMA synchronous = FULL")  # a stored decision survives a power cut
         with transaction(db):
             if not _is_made(path, db):
                 for statement in _SCHEMA.split(";\n"):
                     db.execute(statement)
                 about = [("data", run.data_fingerprint), ("judged", json.dumps(_judged(run)))]
                 db.executemany("INSERT INTO about VALUES (?, ?)", about)
-            db.execute("DELETE FROM about WHERE FALSE")  # a database that is only readable begins any transaction
+            db.execute("DELETE FROM about WHERE FALSE")  # fails now if it can only be read; BEGIN alone would not
         _refuse_foreign(run, db)
         return db
 
 
 def open_to_read(run: RunDirectory) -> sqlite3.Connection | None:
-    """Open a run's database where perhaps nothing can be written; None where there is none, or nothing is in it yet.
+    """Open a run's database for reading, also from a read-only folder; return None if it is missing or empty.
 
     Raises:
-        RunError: as for ``open_to_write``, or what was decided last can't be read without writing.
+        RunError: as for ``open_to_write``, or the latest decisions can't be read without writing.
     """
     path = run.path / FILE
     if not path.is_file():
         return None
     with reporting(path), _closed_at_fault(_readable(path)) as db:
-        if not _is_made(path, db):  # a full disk ended who began it
+        if not _is_made(path, db):  # a full disk stopped the process that was creating it
             db.close()
             return None
         _refuse_foreign(run, db)
@@ -95,22 +95,22 @@ def open_to_read(run: RunDirectory) -> sqlite3.Connection | None:
 
 @contextlib.contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """Write all or nothing, as the only writer."""
+    """Run a block as one transaction, as the only writer: all of it is stored or nothing."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
         db.execute("COMMIT")
     except BaseException:
-        db.rollback()  # of a COMMIT that failed, too: what is on no disk would be read as held
+        db.rollback()  # also after a failed COMMIT, or the connection would show what is on no disk
         raise
 
 
 @contextlib.contextmanager
 def reporting(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into one line.
+    """Turn SQLite's errors into RunError.
 
     Raises:
-        RunError: the database can't be used.
+        RunError: SQLite can't use the database.
     """
     try:
         yield
@@ -130,13 +130,13 @@ def _connected(path: Path, how: str = "mode=rwc") -> sqlite3.Connection:
 
 
 def _readable(path: Path) -> sqlite3.Connection:
-    """Connect to a database so that it can be read.
+    """Connect to a database for reading.
 
-    SQLite has to write beside a database of this kind (WAL) even to read it, unless another process does. Where that is
-    not allowed it may be taken for one that never changes, but only if nothing is left in the journals beside it: such
-    a one is read past them, and what was decided last would be missing.
+    To read a database in WAL mode, SQLite must write files beside it. Where it can't, the database can be opened as
+    immutable. SQLite then ignores the journal files, so this is safe only if they are empty: otherwise the latest
+    decisions would be missing.
     """
-    db = _connected(path, "mode=rw")  # of a file that can't be written SQLite makes "ro" of it
+    db = _connected(path, "mode=rw")  # SQLite falls back to "ro" if the file can't be written
     try:
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         return db
@@ -147,8 +147,8 @@ def _readable(path: Path) -> sqlite3.Connection:
         journals = [path.with_name(f"{path.name}-{kind}") for kind in ("wal", "journal")]
         if left := [file.name for file in journals if file.is_file() and file.stat().st_size]:
             raise RunError(
-                f"{path} can't be read where nothing can be written, as what was decided last is still in {left[0]}; "
-                "copy the whole run to a place that can be written"
+                f"{path} can't be read from a read-only folder, because the latest decisions are still in {left[0]}; "
+                "copy the whole run to a folder that can be written"
             ) from error
     except BaseException:
         db.close()
@@ -166,7 +166,7 @@ def _closed_at_fault(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 
 def _write_ahead(db: sqlite3.Connection) -> None:
-    """Have a database in WAL mode; of two that make it one at the same moment SQLite lets one fail at once."""
+    """Switch a database to WAL mode; if two processes do this at once, SQLite fails one of them without waiting."""
     until = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -179,19 +179,19 @@ def _write_ahead(db: sqlite3.Connection) -> None:
 
 
 def _is(error: sqlite3.Error, code: int) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == code  # of what sqlite3 itself refuses there is none
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == code  # errors of the sqlite3 module itself have no code
 
 
 def _is_made(path: Path, db: sqlite3.Connection) -> bool:
-    """Say whether a database has its tables.
+    """Return whether a database has its tables.
 
     Raises:
-        RunError: it is somebody else's, or of a newer lossrank.
+        RunError: the database belongs to another program or to a newer lossrank.
     """
     names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
-    version = db.execute("PRAGMA user_version").fetchone()[0]  # after them: another process may just be making both
+    version = db.execute("PRAGMA user_version").fetchone()[0]  # read after them: another process may be creating both
     if names and (version == 0 or "about" not in names):
-        raise RunError(f"{path} is a database of something else; move it away to review anew")
+        raise RunError(f"{path} is a database of another program; move it away to start a new review")
     if version > _FORMAT:
         raise RunError(f"{path} was written by a newer lossrank (format {version}); upgrade lossrank")
     return bool(version)
@@ -199,26 +199,27 @@ def _is_made(path: Path, db: sqlite3.Connection) -> bool:
 
 def _refuse_foreign(run: RunDirectory, db: sqlite3.Connection) -> None:
     path = run.path / FILE
-    aside = f"move {path} away to review anew"
+    aside = f"move {path} away to start a new review"
     about = dict(db.execute("SELECT key, value FROM about"))
     if about.get("data") != run.data_fingerprint:
-        raise RunError(f"the decisions in {path} are of other data than the run's; {aside}")
+        raise RunError(f"the decisions in {path} are about other data than the run's; {aside}")
     labels = {label for (label,) in db.execute("SELECT DISTINCT label FROM decisions WHERE label NOT NULL")}
     if strange := sorted(labels - set(run.class_names)):
         raise RunError(
-            f"the decisions in {path} have the labels {', '.join(map(repr, strange))}, and the classes are "
+            f"the decisions in {path} have the labels {', '.join(map(repr, strange))}, but the run's classes are "
             f"{', '.join(run.class_names)}; {aside}"
         )
     if "judged" in about and (other := _other(json.loads(about["judged"]), _judged(run))):
         raise RunError(
-            f"the decisions in {path} are of other labels than the run's: {other}; {aside}", quotes_data=True
+            f"the decisions in {path} are about other labels or columns than the run's: {other}; {aside}",
+            quotes_data=True,
         )
 
 
 def _judged(run: RunDirectory) -> dict[str, Any]:
-    """Return what people judge beside the data: the columns that they see, and the class that each label stands for.
+    """Return what decisions depend on besides the data: the columns, and the class that each label stands for.
 
-    A row is kept with the label that it has, so with another label column or label map it would be another one.
+    "Kept" means kept with the given label, so another label column or label map would change what it says.
     """
     names = dict(enumerate(run.class_names))
     meant = run.manifest.labels.map if run.manifest.labels else {}
@@ -229,10 +230,16 @@ def _judged(run: RunDirectory) -> dict[str, Any]:
 
 
 def _other(then: dict[str, Any], now: dict[str, Any]) -> str | None:
-    """Say in what two runs' rows are judged otherwise, None if in nothing; labels that only one of them knows don't."""
-    for what, said in (("columns", "the {0} column was {1!r} and is {2!r}"), ("labels", "{0!r} was {1} and is {2}")):
+    """Return the first difference between two results of ``_judged``, None if there is none.
+
+    A label that only one of them knows is no difference.
+    """
+    for what, sentence in (
+        ("columns", "the {0} column was {1!r} and is {2!r}"),
+        ("labels", "{0!r} was {1} and is {2}"),
+    ):
         for name in sorted(then[what].keys() & now[what].keys()):
             before, after = then[what][name], now[what][name]
             if before != after:
-                return said.format(name, before or "none", after or "none")
+                return sentence.format(name, before or "none", after or "none")
     return None

@@ -1,4 +1,4 @@
-"""Decided: the rows of a run that somebody decided of, and what they were."""
+"""Decided: the rows of a run that people decided, with their decisions, given labels and scores."""
 
 import shlex
 from collections import Counter
@@ -19,10 +19,10 @@ _SCORES = ["row", "id", "label", "predicted", "loss"]
 
 @dataclass(frozen=True)
 class Decided:
-    """The ``rows`` [d] that have a decision, ascending, and of each its decision, its given class and its scores.
+    """The ``rows`` [d] that have a decision, ascending, and the decision, given class and scores of each.
 
-    ``given`` are class names, None where the data has no label that the model knows. ``scores`` [d] has the columns
-    row, id, label, predicted and loss of the run. A row that was relabelled to the class it has is a kept one.
+    ``given`` [d] holds class names, None where the data has no label that the model knows. ``scores`` [d] has the run's
+    columns row, id, label, predicted and loss. A row relabelled to the class that it has already counts as kept.
     """
 
     rows: NDArray[np.int64]
@@ -32,52 +32,54 @@ class Decided:
 
     @property
     def codes(self) -> NDArray[np.int8]:
-        """Each row's place [d] in ``STATUSES``."""
-        return np.array([STATUSES.index(one.verdict) for one in self.decisions], dtype=np.int8)
+        """Return the index [d] of each row's status in ``STATUSES``."""
+        return np.array([STATUSES.index(decision.verdict) for decision in self.decisions], dtype=np.int8)
 
     @property
     def changed(self) -> list[int]:
-        """The places, in ``rows``, of those that were relabelled or discarded."""
-        return [i for i, one in enumerate(self.decisions) if one.verdict != KEPT]
+        """Return the positions in ``rows`` of the relabelled and discarded rows."""
+        return [i for i, decision in enumerate(self.decisions) if decision.verdict != KEPT]
 
     @property
     def new_classes(self) -> list[str]:
-        """The classes that rows were relabelled to, each once, by name."""
-        return sorted({one.label for one in self.decisions if one.label is not None})
+        """Return the classes that rows were relabelled to, sorted, without repeats."""
+        return sorted({decision.label for decision in self.decisions if decision.label is not None})
 
     def counts(self, num_rows: int) -> dict[str, int]:
-        """Return how many of ``num_rows`` rows have each of ``STATUSES``."""
-        found = Counter(one.verdict for one in self.decisions)
+        """Return how many of the data's ``num_rows`` rows have each status."""
+        found = Counter(decision.verdict for decision in self.decisions)
         found[UNREVIEWED] = num_rows - len(self.decisions)
         return {status: found[status] for status in (KEPT, RELABELLED, DISCARDED, UNREVIEWED)}
 
     def moves(self) -> list[tuple[str | None, str, int]]:
-        """Return how many rows went from each given class to each new one, the most frequent first."""
+        """Return (given class, new class, rows) of the relabelled rows, the most frequent pair first."""
         pairs = zip(self.given, self.decisions, strict=True)
-        found = Counter((given, one.label) for given, one in pairs if one.label is not None)
+        found = Counter((given, decision.label) for given, decision in pairs if decision.label is not None)
         ordered = sorted(found.items(), key=lambda item: (-item[1], str(item[0])))
         return [(given, str(new), count) for (given, new), count in ordered]
 
 
 def decided_rows(run: RunDirectory, *, required: bool = True) -> Decided:
-    """Return what was decided of a run's rows.
+    """Return the rows of a run that people decided.
 
     Raises:
-        RunError: nothing was (unless it is not ``required``), or the store or a shard can't be read.
+        RunError: there is no decision and ``required`` is true, or the decisions or a shard can't be read.
     """
     decisions = list((read_decisions(run) or {}).values())
     if not decisions and required:
         quoted = shlex.quote(str(run.path))
         raise RunError(
-            f"nobody has decided of a row of {run.path} yet; look at the worst with `lossrank review {quoted}`, or "
+            f"no row of {run.path} has a decision yet; review the worst rows with `lossrank review {quoted}`, or "
             f"bring decisions from a review tool with `lossrank pull {quoted}`"
         )
-    rows = np.array([one.row for one in decisions], dtype=np.int64)
+    rows = np.array([decision.row for decision in decisions], dtype=np.int64)
     schema = pa.schema([score_schema(run.class_names).field(name) for name in _SCORES])
     scores = run.take(rows).select(_SCORES).cast(schema).combine_chunks()
     given = [None if label is None else run.class_names[label] for label in scores["label"].to_pylist()]
     settled = [
-        replace(one, verdict=KEPT, label=None) if one.label is not None and one.label == name else one
-        for one, name in zip(decisions, given, strict=True)
+        replace(decision, verdict=KEPT, label=None)
+        if decision.label is not None and decision.label == name
+        else decision
+        for decision, name in zip(decisions, given, strict=True)
     ]
     return Decided(rows, settled, given, scores)

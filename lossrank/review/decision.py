@@ -1,4 +1,4 @@
-"""Decision: what one person decided of one row; what a person answered on a server; where the rows were logged to."""
+"""Decision, Answer and ServerDataset: what people decided and answered, and where rows were sent."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -9,16 +9,17 @@ from scorer import RunError
 KEPT, RELABELLED, DISCARDED = "kept", "relabelled", "discarded"
 VERDICTS = (KEPT, RELABELLED, DISCARDED)
 UNREVIEWED = "unreviewed"  # the status of a row without a decision
-TOGETHER = "; "  # between the names of several who decided alike; a name may well be "Lee, Ann"
-HERE = "review"  # the source of a decision that was made on the page of `lossrank review`
+TOGETHER = "; "  # joins the names of people who decided alike; a comma can be part of a name ("Lee, Ann")
+HERE = "review"  # the source of decisions made on the page of `lossrank review`
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What one person decided of one row: ``label`` is the class name of a relabelled one, None of the others.
+    """One person's decision on one row; ``label`` is the new class name of a relabelled row, otherwise None.
 
-    ``source`` is where: ``review`` or the review tool's name. ``decided_at`` is ISO 8601 in UTC with microseconds, so
-    that decisions sort by it as text. ``number`` is its place in the journal, 0 before it has one.
+    ``source`` is ``review`` (the page of `lossrank review`) or the name of the review tool. ``decided_at`` is ISO 8601
+    in UTC with microseconds, so that decisions sort by it as text. ``number`` is the decision's number in the journal,
+    0 before it is stored.
     """
 
     row: int
@@ -32,10 +33,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one person said of one row: a class name, or None where they discarded the row.
+    """One person's answer to one row: a class name, or None if they discarded the row.
 
-    ``answered_at`` is like ``Decision.decided_at``. ``several`` says that ``label`` names several classes at once,
-    which decides nothing, whatever the model's classes are called.
+    ``answered_at`` has the format of ``Decision.decided_at``. If ``several`` is true, ``label`` lists more than one
+    class, and the answer decides nothing.
     """
 
     row: int
@@ -46,13 +47,13 @@ class Answer:
 
     @property
     def choice(self) -> tuple[str | None, bool]:
-        """What people agree on if it is the same."""
+        """Return what is compared: two answers agree if their choices are equal."""
         return self.label, self.several
 
 
 @dataclass(frozen=True)
 class ServerDataset:
-    """Where on a server rows of a run were logged to; never with a key or password."""
+    """A data set on a review server that rows of a run were sent to; it holds no key or password."""
 
     tool: str
     url: str
@@ -61,7 +62,7 @@ class ServerDataset:
 
 
 class ConflictError(RunError):
-    """A row has another decision than the one that was seen; ``current`` is it, None if it has none any more."""
+    """The row's decision has changed since the person saw it; ``current`` is the decision now, None for none."""
 
     def __init__(self, message: str, current: Decision | None) -> None:
         super().__init__(message)
@@ -69,10 +70,10 @@ class ConflictError(RunError):
 
 
 def utc_text(moment: str | datetime) -> str:
-    """Return a moment, as ISO 8601 or a datetime (UTC where it has no zone), as ``Decision.decided_at`` has it.
+    """Return an ISO 8601 text or a datetime in the format of ``Decision.decided_at``; without a time zone it is UTC.
 
     Raises:
-        ValueError: it is no moment.
+        ValueError: the text is not ISO 8601, or the moment is before year 1 or after 9999 in UTC.
     """
     read = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
     try:
@@ -83,16 +84,16 @@ def utc_text(moment: str | datetime) -> str:
 
 
 def now_text() -> str:
-    """Return the machine's time as ``Decision.decided_at`` has it."""
+    """Return the current time in the format of ``Decision.decided_at``."""
     return utc_text(datetime.now(UTC))
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a file or a server holds: answers to rows of the run's data, and how many records are of ``foreign`` data.
+    """What was read from a file or a server: answers, and the number of ``foreign`` records, which are of other data.
 
-    ``undecided`` are rows that are there without a decision, each with the person whose it would be, and when that
-    was so: of a file, when it was last written.
+    ``undecided`` maps (row, annotator) of records without an answer to the moment when that was so; for a file, this is
+    when the file was last written.
     """
 
     answers: list[Answer]
@@ -101,9 +102,9 @@ class Reading:
 
 
 def class_named(word: str, class_names: Collection[str]) -> str | None:
-    """Return the class that a word is the name of, in small or capital letters; None if it is that of none, or several.
+    """Return the class with this name, ignoring case and blanks at the ends; None if no class or several classes match.
 
-    A class of just this name goes before all.
+    An exact match wins.
     """
     if word in class_names:
         return word

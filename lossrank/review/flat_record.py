@@ -1,13 +1,13 @@
-"""A review record as one flat object, as files and Label Studio have it."""
+"""A review record as one flat object, for files and Label Studio."""
 
 from lossrank.review.records import Refusal, ReviewRecord, parted, unwritable
 
-RECORD_ID = "record_id"  # its key; ``id`` alone is what the tools call their own
+RECORD_ID = "record_id"  # the key of the record's id; tools use ``id`` for their own
 TEXT, PAIR = "text", "text_pair"
 
 
 def flat(record: ReviewRecord) -> dict[str, float | int | str | None]:
-    """Return what is known of a record but for its texts; the user's own id is ``source_id``."""
+    """Return a record's values without its texts; the id from the data is ``source_id``."""
     known = dict(record.metadata)
     source_id = known.pop("id", None)
     return {
@@ -23,12 +23,12 @@ def flat(record: ReviewRecord) -> dict[str, float | int | str | None]:
 
 
 def texts(record: ReviewRecord) -> dict[str, str]:
-    """Return a record's text, and the other one of a pair, whatever the data calls them."""
+    """Return a record's text, and a pair's second text, under fixed names."""
     return dict(zip((TEXT, PAIR), record.inputs.values(), strict=False))
 
 
 def accept(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
-    """Part the records that can be written as UTF-8 from those that can't."""
+    """Split records into those that UTF-8 can hold, and refusals of the others."""
     return parted(records, lambda record: unwritable(record, _encode))
 
 

@@ -1,4 +1,4 @@
-"""read_run(): what people decided of the rows of another run, of this one's data or of those that became them."""
+"""read_run(): people's decisions in another run, over the same data or over the data that `apply` corrected."""
 
 import re
 from pathlib import Path
@@ -14,48 +14,47 @@ from scorer.data.reopen import reopen_source
 from scorer.data.source import Data
 from scorer.run.directory import given_labels
 
-RUN = "run"  # as a decision's source
-_STATUS = re.compile(r"label_status(_\d+)?")  # the columns of `apply`
+RUN = "run"  # the source of decisions pulled from a run
+_STATUS = re.compile(r"label_status(_\d+)?")  # columns that `apply` adds
 
 
 def read_run(path: Path, run: RunDirectory, data: Data | None = None) -> Reading:
-    """Read another run's decisions as answers about ``run``'s rows; ``data`` is where its data lies now.
+    """Return the decisions of the run at ``path`` as answers about ``run``'s rows; ``data`` is where its data is now.
 
-    A kept row has the label that it had there. Rows are the same by number where the data are the same, or are what
-    ``lossrank apply`` made of the other run's with just these decisions and every row; else by id.
-    Decisions of rows that this run has not, discarded ones aside, and of kept labels that are no class, are counted as
-    ``foreign``.
+    A kept row becomes an answer with its given label. Rows are matched by number if both runs have the same data, or if
+    this run's data is what ``lossrank apply`` wrote with these decisions and every row; otherwise by id. ``foreign``
+    counts decisions on rows that this run lacks, other than discarded rows, and kept labels that are no class here.
 
     Raises:
-        RunError: it is no finished run, nobody has decided anything there, or the rows can't be matched.
-        SourceError: this run's data, which has to be looked at, is gone or has changed.
+        RunError: ``path`` is no finished run, has no decisions, is ``run`` itself, or its rows can't be matched.
+        SourceError: this run's data, which is compared, is missing or has changed.
     """
     other = RunDirectory.open(path)
     if other.path.resolve() == run.path.resolve():
-        raise RunError(f"{path} is the run itself; give another one, whose decisions it is to have")
+        raise RunError(f"{path} is the run itself; give the other run, which has the decisions")
     decided = decided_rows(other)
     rows = _same_rows(other, run, decided, data)
     answers, foreign = [], 0
-    for one, given in zip(decided.decisions, decided.given, strict=True):
-        label = given if one.verdict == KEPT else one.label
+    for decision, given in zip(decided.decisions, decided.given, strict=True):
+        label = given if decision.verdict == KEPT else decision.label
         if label is not None:
             label = class_named(label, run.class_names) or label
-        if one.row in rows and (label is not None or one.verdict == DISCARDED):
-            answers.append(Answer(rows[one.row], one.annotator, label, one.decided_at))
+        if decision.row in rows and (label is not None or decision.verdict == DISCARDED):
+            answers.append(Answer(rows[decision.row], decision.annotator, label, decision.decided_at))
         else:
-            foreign += one.verdict != DISCARDED
+            foreign += decision.verdict != DISCARDED
     return Reading(answers, foreign, {})
 
 
 def _same_rows(other: RunDirectory, run: RunDirectory, decided: Decided, data: Data | None) -> dict[int, int]:
-    """Return the number that each decided row of another run has in this one, of those that it has."""
+    """Return the row of this run for each decided row of the other run that it has."""
     by_number = {row: row for row in decided.rows.tolist()}
     if other.data_fingerprint == run.data_fingerprint or _is_applied(other, run, decided, data):
         return by_number
     if not have_ids(other, run):
         raise RunError(
-            f"the data of {run.path} are neither those of {other.path} nor all that `lossrank apply` made of them now, "
-            "so their rows can only be matched by an id: score both with --id-column"
+            f"the data of {run.path} is neither that of {other.path} nor what `lossrank apply` writes for it now, so "
+            "rows can only be matched by id; score both with `id_column`"
         )
     return _by_id(other, run, decided.rows)
 
@@ -69,18 +68,18 @@ def _by_id(other: RunDirectory, run: RunDirectory, rows: NDArray[np.int64]) -> d
 
 
 def _is_applied(other: RunDirectory, run: RunDirectory, decided: Decided, data: Data | None) -> bool:
-    """Say whether a run's data have the labels and, in one column, the statuses that another's decisions gave them."""
+    """Return whether a run's data has the labels and the status column that the other run's decisions produce."""
     if run.num_rows != other.num_rows:
         return False
     labels = given_labels(run, decided.rows.tolist())
     pairs = zip(decided.decisions, decided.given, strict=True)
-    wanted = [given if one.label is None else one.label for one, given in pairs]
+    wanted = [given if decision.label is None else decision.label for decision, given in pairs]
     if [label and class_named(label, run.class_names) for label in wanted] != list(labels.values()):
         return False
     source = reopen_source(run.manifest.data.spec, run.data_fingerprint, data)
     names = [name for name in source.schema.names if _STATUS.fullmatch(name)]
     statuses = np.full(run.num_rows, UNREVIEWED, dtype=object)
-    statuses[decided.rows] = [one.verdict for one in decided.decisions]
+    statuses[decided.rows] = [decision.verdict for decision in decided.decisions]
     same, at = dict.fromkeys(names, True), 0
     for batch in source.read(names) if names else ():
         for name in names:

@@ -1,4 +1,4 @@
-"""Ranked rows to review records: what a person needs to judge one row, whatever the tool."""
+"""ReviewRecord: what a person needs to judge one ranked row, the same for every review tool."""
 
 import math
 import re
@@ -15,10 +15,10 @@ from scorer import RankedRow, RunDirectory
 class ReviewRecord:
     """One row for a person to judge.
 
-    ``inputs`` are the texts by field name; ``predicted`` the model's class and its probability; ``given`` the
-    data's label, None without one; ``metadata`` numbers and names to sort and filter by, all finite. ``id`` holds
-    the data's fingerprint and the row, so that it is the same in every run over the same data and sorts by row.
-    ``rank`` is its place in the ranking that it was made of, from 1.
+    ``inputs`` are the texts by field name, ``predicted`` the model's class and its probability, ``given`` the label in
+    the data (None without one), ``metadata`` the numbers (all finite) and names to sort and filter by. ``id`` is made
+    of the data's fingerprint and the row, so it is the same in every run over the data and sorts by row. ``rank``
+    counts from 1, the worst.
     """
 
     id: str
@@ -34,19 +34,19 @@ class ReviewRecord:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A row that could not be logged, and why."""
+    """A row that was left out, and the reason."""
 
     row: int
     reason: str
 
 
 def record_id(fingerprint: str, row: int) -> str:
-    """Return the id of a row of the data with this fingerprint."""
+    """Return the record id of a row of the data with this fingerprint."""
     return f"{fingerprint[:12]}-{row:09d}"
 
 
 def row_of(record_id: object, fingerprint: str) -> int | None:
-    """Return the row that a record's id names, None if it names none of the data with this fingerprint."""
+    """Return the row of a record id, None if the id is not of the data with this fingerprint."""
     found = re.fullmatch(r"([^-]+)-([0-9]{9,18})", record_id) if isinstance(record_id, str) else None
     return int(found[2]) if found and found[1] == fingerprint[:12] else None
 
@@ -54,15 +54,15 @@ def row_of(record_id: object, fingerprint: str) -> int | None:
 def build_records(
     run: RunDirectory, ranked_rows: Sequence[RankedRow], source: pa.Table
 ) -> tuple[list[ReviewRecord], list[Refusal]]:
-    """Make one record per ranked row, or a refusal for a row that has no text or a number that is none.
+    """Return one record per ranked row, or a refusal if the row has no text or a number is not finite.
 
-    ``source`` holds the rows' source columns, one line per ranked row and in the same order.
+    ``source`` [len(ranked_rows)] holds the source columns of the ranked rows, in the same order.
 
     Raises:
-        ValueError: ``source`` has not as many lines as there are ranked rows.
+        ValueError: ``source`` has another number of rows.
     """
     if source.num_rows != len(ranked_rows):
-        raise ValueError(f"{len(ranked_rows)} ranked rows, but {source.num_rows} lines of source")
+        raise ValueError(f"{len(ranked_rows)} ranked rows, but {source.num_rows} source rows")
     texts = source.column(run.columns.text)
     pair_column = run.columns.text_pair
     pairs = source.column(pair_column) if pair_column else None
@@ -90,7 +90,7 @@ def _record(run: RunDirectory, ranked: RankedRow, text: str | None, pair: str | 
     for name, number in (("loss", ranked.loss), ("margin", ranked.margin), ("entropy", ranked.entropy)):
         if number is not None:
             metadata[name] = float(number)
-    if ranked.precision != "fp32":  # the numbers above are not exact
+    if ranked.precision != "fp32":  # marks int8 numbers, which are not exact
         metadata["precision"] = ranked.precision
     if ranked.id is not None:
         metadata["id"] = ranked.id
@@ -114,7 +114,7 @@ def _record(run: RunDirectory, ranked: RankedRow, text: str | None, pair: str | 
 
 
 def _text(value: Any) -> str | None:
-    """Read one cell; a cell that isn't UTF-8 is a ValueError of its own row."""
+    """Return a cell's text; raise ValueError if it is not UTF-8, so that only this row is refused."""
     try:
         text = value.as_py()
     except UnicodeDecodeError:
@@ -123,13 +123,13 @@ def _text(value: Any) -> str | None:
 
 
 def _pair_field(column: str) -> str:
-    """The pair's field name: its column's, without the dots that servers read as nesting, and never ``text``."""
+    """Return the field name of a pair's second text: its column without dots, which servers read as nesting."""
     name = "_".join(part for part in column.replace(".", " ").split())
     return name if name not in ("", "text") else "text_pair"
 
 
 def unwritable(record: ReviewRecord, encode: Callable[[ReviewRecord], bytes]) -> str | None:
-    """Return why a record can't be encoded, None if it can."""
+    """Return why a record can't be encoded, None if it can be."""
     try:
         encode(record)
     except UnicodeEncodeError:
@@ -142,7 +142,7 @@ def unwritable(record: ReviewRecord, encode: Callable[[ReviewRecord], bytes]) ->
 def parted(
     records: list[ReviewRecord], problem: Callable[[ReviewRecord], str | None]
 ) -> tuple[list[ReviewRecord], list[Refusal]]:
-    """Part the records without a problem from those with one, which is the reason."""
+    """Split records into those without a problem, and refusals that name the problem of the others."""
     problems = [(record, problem(record)) for record in records]
     taken = [record for record, reason in problems if reason is None]
     return taken, [Refusal(record.row, reason) for record, reason in problems if reason is not None]

@@ -1,8 +1,8 @@
-"""DecisionStore: what people decided of a run's rows, in ``review.sqlite`` of the run directory.
+"""DecisionStore: people's decisions on a run's rows, in ``review.sqlite`` of the run directory.
 
-A journal: nothing is ever changed or removed but for the mark of what was undone. Of a row's decisions the latest
-holds, wherever it was made: on this machine's page, or on a server and pulled from there. A decision is on disk when
-``decide`` returns; several processes and threads may write at once.
+The store is a journal: a decision is never changed or removed, only marked as undone. The latest decision of a row is
+in force, whether it was made on the page of `lossrank review` or pulled from elsewhere. A decision is on disk when
+``decide`` returns. Several processes and threads may write at once.
 """
 
 import contextlib
@@ -29,12 +29,12 @@ from lossrank.review.decision import (
 from lossrank.review.undated import dated, refuse_name
 from scorer import RunDirectory, RunError
 
-_FIELDS = "row, verdict, label, annotator, source, decided_at, number"  # as Decision has them
-# Of each row's decisions that still stand, the one that no later one replaces.
+_FIELDS = "row, verdict, label, annotator, source, decided_at, number"  # in the order of Decision's fields
+# The decision in force of each row: the latest that is not undone.
 _CURRENT = f"""
-SELECT {_FIELDS} FROM decisions AS one WHERE NOT undone AND NOT EXISTS (
-    SELECT 1 FROM decisions AS other WHERE other.row = one.row AND NOT other.undone
-    AND (other.decided_at, other.number) > (one.decided_at, one.number))
+SELECT {_FIELDS} FROM decisions AS ours WHERE NOT undone AND NOT EXISTS (
+    SELECT 1 FROM decisions AS other WHERE other.row = ours.row AND NOT other.undone
+    AND (other.decided_at, other.number) > (ours.decided_at, ours.number))
 """  # noqa: S608  # made of constants
 
 _THE_SAME = (
@@ -45,10 +45,11 @@ _THE_SAME = (
 
 @dataclass(frozen=True)
 class Added:
-    """What came of decisions that were made elsewhere.
+    """How many decisions ``DecisionStore.add`` stored.
 
-    ``new`` were not here; of them, ``older`` don't hold because a later decision of their row does, and ``ahead`` are
-    dated later than now. Of ``taken_back`` rows an earlier decision holds no more, and no new one came.
+    ``new`` counts those that were not stored before. Of these, ``older`` are not in force, because their row has a
+    later decision, and ``ahead`` are dated in the future. ``taken_back`` counts the rows that lost a decision without a
+    new one.
     """
 
     new: int
@@ -58,14 +59,14 @@ class Added:
 
 
 class DecisionStore:
-    """The decisions of one run's rows and the places that the rows were logged to."""
+    """The decisions on one run's rows, and the data sets on servers that rows were sent to."""
 
     def __init__(self, run: RunDirectory) -> None:
-        """Open a run's store, which is made where it is missing.
+        """Open a run's store; create it if it is missing.
 
         Raises:
-            RunError: it is damaged, somebody else's, of a newer lossrank, can't be written, or its decisions are of
-                other data or of classes that the run's model doesn't have.
+            RunError: the database is damaged, belongs to another program or a newer lossrank, or can't be written; or
+                its decisions are about other data, columns or labels, or name classes that the model doesn't have.
         """
         self.path = run.path / FILE
         self._run = run
@@ -82,25 +83,24 @@ class DecisionStore:
         self._db.close()
 
     def current(self) -> dict[int, Decision]:
-        """Return the decision that holds, of every row that has one, by row ascending."""
+        """Return the decision in force of every row that has one, by row, ascending."""
         return {decision.row: decision for decision in self._select(f"{_CURRENT} ORDER BY row")}
 
     def get(self, row: int) -> Decision | None:
-        """Return the decision that holds of a row."""
+        """Return the decision in force of a row, None if it has none."""
         found = self._select(f"{_CURRENT} AND row = ?", row)
         return found[0] if found else None
 
     def decide(
         self, row: int, verdict: str, label: str | None = None, *, annotator: str, seen: int | None = None
     ) -> Decision:
-        """Decide of a row, here and now.
+        """Store a decision made now on the page of `lossrank review`.
 
-        ``seen`` is the ``number`` of the decision that the person saw of the row, 0 for none; None to decide whatever
-        is there.
+        ``seen`` is the ``number`` of the row's decision when the person looked at it, 0 for none; None skips the check.
 
         Raises:
-            ConflictError: the row's decision is another one by now; nothing is written.
-            RunError: no such row, verdict or class, or the store can't be written.
+            ConflictError: the row's decision has changed since; nothing is written.
+            RunError: there is no such row, verdict or class, or the store can't be written.
         """
         self._refuse(row, verdict, label)
         with self._writing():
@@ -109,32 +109,31 @@ class DecisionStore:
                 by = f"decided by {current.annotator}" if current else "undone"
                 raise ConflictError(f"row {row} was {by} meanwhile; look at it again", current)
             moment = now_text()
-            if current:  # a clock that was set back must not let the older decision win
+            if current:  # even if the clock was set back, the new decision must win
                 moment = max(moment, current.decided_at)
             return self._insert(Decision(row, verdict, label, annotator, HERE, moment))
 
     def last(self, annotator: str) -> Decision | None:
-        """Return the person's latest decision that was made here and holds, whatever has replaced later ones."""
+        """Return the person's latest decision in force that was made on the page, None if there is none."""
         query = f"{_CURRENT} AND annotator = ? AND source = ? ORDER BY number DESC LIMIT 1"
         found = self._select(query, annotator, HERE)
         return found[0] if found else None
 
     def undo(self, annotator: str, *, seen: int | None = None) -> Decision | None:
-        """Take back the decision that is the person's ``last``; return it, None if there is none to take back.
+        """Undo the person's ``last`` decision and return it, None if there is none; the one before is in force again.
 
-        What the row's decision was before holds again. ``seen`` is the ``number`` of the decision that the person wants
-        to take back, 0 for none; None for whatever is the latest.
+        ``seen`` is the ``number`` of the decision that the person wants to undo, 0 for none; None skips the check.
 
         Raises:
-            ConflictError: the person has decided once more since, or somebody else has decided of that row; nothing is
-                written.
+            ConflictError: the person has made another decision since, or somebody else has decided that row; nothing
+                is written.
             RunError: the store can't be written.
         """
         with self._writing():
             latest = self.last(annotator)
             if seen is not None and seen != (latest.number if latest else 0):
                 which = f"that of row {latest.row}; look at it again" if latest else "none"
-                raise ConflictError(f"by now the latest decision of {annotator} that holds is {which}", latest)
+                raise ConflictError(f"the latest decision of {annotator} in force is now {which}", latest)
             if latest:
                 self._db.execute("UPDATE decisions SET undone = 1 WHERE number = ?", (latest.number,))
             return latest
@@ -142,13 +141,14 @@ class DecisionStore:
     def first_seen(
         self, answers: Iterable[Answer], source: str, emptied: Mapping[tuple[int, str], str] | None = None
     ) -> list[Answer]:
-        """Return each person's latest answer to each row, as old as when it first came, of a source that dates none.
+        """Return each annotator's latest answer per row, dated by when it was first seen, for a source without dates.
 
-        So one that was pulled before does not become newer than what was decided of its row since. What a person said
-        of a row before they ``emptied`` it, at the moment given, is forgotten: said once more, it is new.
+        A file that is saved again thus doesn't make its old answers newer than decisions made since. ``emptied`` maps
+        (row, annotator) of cleared answers to when they were cleared: an answer from before is forgotten, so that the
+        same answer given again counts as new.
 
         Raises:
-            RunError: the store can't be written.
+            RunError: the store can't be written, or an annotator's name can't be stored.
         """
         with self._writing():
             return dated(self._db, answers, source, emptied or {})
@@ -159,22 +159,22 @@ class DecisionStore:
         answers: Mapping[int, Sequence[Answer]] | None = None,
         source: str = "",
     ) -> Added:
-        """Add decisions that were made elsewhere, all or none; those that are here already are left as they are.
+        """Store decisions from elsewhere, all or none; those that are stored already stay as they are.
 
-        ``answers`` are what people said in ``source``, by row. What they alone decided of it until they said that is
-        taken back, since the new decision, or that there is none, is what they come to now. A decision dated later than
-        now is taken as made now, lest a wrong clock wins over all that comes after; its own date is kept, so that it is
-        known when it comes again.
+        ``answers`` are people's answers in ``source``, by row. Earlier decisions there that came from these people
+        alone are undone, since their answers now lead to the new decision, or to none. A decision dated in the future
+        counts as made now, or a wrong clock would beat all later decisions; its own date is kept too, so that the same
+        decision is recognised next time.
 
         Raises:
-            RunError: a decision has no such row, verdict or class, or the store can't be written.
+            RunError: there is no such row, verdict or class, or the store can't be written.
         """
         by_row = {decision.row: decision for decision in decisions}
         added, ahead, taken_back = [], 0, 0
         with self._writing():
             now = now_text()
-            for row, said in (answers or {}).items():
-                gone = self._take_back(said, source, but=by_row.get(row))
+            for row, of_row in (answers or {}).items():
+                gone = self._take_back(of_row, source, but=by_row.get(row))
                 taken_back += gone and row not in by_row
             for decision in by_row.values():
                 self._refuse(decision.row, decision.verdict, decision.label)
@@ -183,30 +183,30 @@ class DecisionStore:
                     ahead += decision.decided_at > now
                     moment = min(decision.decided_at, now)
                     added.append(self._insert(replace(decision, decided_at=moment), decision.decided_at))
-            held = self.current()
-            older = sum(held[decision.row] != decision for decision in added)
+            in_force = self.current()
+            older = sum(in_force[decision.row] != decision for decision in added)
             return Added(len(added), older, ahead, taken_back)
 
     def _take_back(self, answers: Sequence[Answer], source: str, but: Decision | None) -> bool:
-        """Take back what those who answered of a row, or some of them, decided of it before, but for one decision.
+        """Undo earlier decisions on a row that came only from people who have answered since; return whether any did.
 
-        Returns whether there was any.
+        The decision ``but``, if it is stored already, stays.
         """
-        said_at: dict[str, str] = {}  # when each person last said something
-        for one in answers:
-            for name in one.annotator.split(TOGETHER):
-                said_at[name] = max(one.answered_at, said_at.get(name, ""))
-        stays = {one.number for one in self._select(_THE_SAME, *_identity(but))} if but else set()
+        answered_at: dict[str, str] = {}  # each person's latest answer
+        for answer in answers:
+            for name in answer.annotator.split(TOGETHER):
+                answered_at[name] = max(answer.answered_at, answered_at.get(name, ""))
+        stays = {stored.number for stored in self._select(_THE_SAME, *_identity(but))} if but else set()
         found = self._select(
             f"SELECT {_FIELDS} FROM decisions WHERE row = ? AND source = ? AND NOT undone",  # noqa: S608
             *(answers[0].row, source),
         )
-        theirs = [one for one in found if one.number not in stays and _is_before(one, said_at)]
-        self._db.executemany("UPDATE decisions SET undone = 1 WHERE number = ?", [(one.number,) for one in theirs])
-        return bool(theirs)
+        numbers = [old.number for old in found if old.number not in stays and _is_before(old, answered_at)]
+        self._db.executemany("UPDATE decisions SET undone = 1 WHERE number = ?", [(number,) for number in numbers])
+        return bool(numbers)
 
     def decided_since(self, moment: datetime) -> list[datetime]:
-        """Return when the decisions were made that were made here since a moment, ascending."""
+        """Return the times of the decisions made on the page since a moment, ascending."""
         since = utc_text(moment)
         found = self._select(
             f"SELECT {_FIELDS} FROM decisions WHERE source = ? AND decided_at >= ? AND NOT undone "  # noqa: S608
@@ -217,7 +217,7 @@ class DecisionStore:
         return [datetime.fromisoformat(decision.decided_at) for decision in found]
 
     def add_dataset(self, dataset: ServerDataset) -> None:
-        """Remember that rows were logged to a place, the latest of all.
+        """Remember that rows were sent to a data set; it becomes the latest.
 
         Raises:
             RunError: the store can't be written.
@@ -229,20 +229,20 @@ class DecisionStore:
             )
 
     def datasets(self) -> list[ServerDataset]:
-        """Return where rows were logged to, the latest first."""
+        """Return the data sets that rows were sent to, the latest first."""
         with self._reporting():
             rows = self._db.execute("SELECT tool, url, workspace, name FROM places ORDER BY rowid DESC").fetchall()
         return [ServerDataset(tool, url, workspace or None, name) for tool, url, workspace, name in rows]
 
     def _refuse(self, row: int, verdict: str, label: str | None) -> None:
         if not 0 <= row < self._run.num_rows:
-            raise RunError(f"there is no row {row}; the data has the rows 0 to {self._run.num_rows - 1}")
+            raise RunError(f"there is no row {row}; the data has rows 0 to {self._run.num_rows - 1}")
         if verdict not in VERDICTS:
-            raise RunError(f"no verdict {verdict!r}; it must be one of: {', '.join(VERDICTS)}")
+            raise RunError(f"there is no verdict {verdict!r}; it must be one of: {', '.join(VERDICTS)}")
         if verdict == RELABELLED and label not in self._run.class_names:
-            raise RunError(f"no class {label!r} for row {row}; the classes are: {', '.join(self._run.class_names)}")
+            raise RunError(f"row {row} can't get class {label!r}; the classes are: {', '.join(self._run.class_names)}")
         if verdict != RELABELLED and label is not None:
-            raise RunError(f"row {row} is {verdict}, so it takes no label, and {label!r} was given")
+            raise RunError(f"row {row} is {verdict} and takes no label, but {label!r} was given")
 
     def _insert(self, decision: Decision, said_at: str | None = None) -> Decision:
         values = (decision.row, decision.verdict, decision.label, decision.annotator, decision.source)
@@ -270,24 +270,24 @@ class DecisionStore:
 
 
 def _identity(decision: Decision) -> tuple[object, ...]:
-    """Return what makes a decision from elsewhere the same as one that is here, as ``_THE_SAME`` asks for it."""
-    one = decision
-    return one.row, one.verdict, one.label, one.annotator, one.source, one.decided_at
+    """Return the values for the query ``_THE_SAME``, which finds a decision that is stored already."""
+    whose = (decision.annotator, decision.source, decision.decided_at)
+    return decision.row, decision.verdict, decision.label, *whose
 
 
-def _is_before(decision: Decision, said_at: Mapping[str, str]) -> bool:
-    """Say whether all who made a decision said something, and one of them since."""
+def _is_before(decision: Decision, answered_at: Mapping[str, str]) -> bool:
+    """Return whether all people behind a decision have answered, at least one of them not before it."""
     people = decision.annotator.split(TOGETHER)
-    return said_at.keys() >= set(people) and decision.decided_at <= max(said_at[name] for name in people)
+    return answered_at.keys() >= set(people) and decision.decided_at <= max(answered_at[name] for name in people)
 
 
 def read_decisions(run: RunDirectory) -> dict[int, Decision] | None:
-    """Return the decision that holds, of every row that has one, by row ascending; None where nobody began to decide.
+    """Return the decision in force of every row that has one, by row, ascending; None if there is no store.
 
-    No store is made, and none has to be writable.
+    The store may be read-only, and none is created.
 
     Raises:
-        RunError: as for ``DecisionStore``, or what was decided last can't be read without writing.
+        RunError: as for ``DecisionStore``, or the latest decisions can't be read without writing.
     """
     db = open_to_read(run)
     if db is None:

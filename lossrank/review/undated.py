@@ -1,4 +1,8 @@
-"""What people said in places that don't date it, such as a file, and when it first came from there."""
+"""Answers without a date of their own, such as those in a CSV file: they are dated by when they were first seen.
+
+A file dates all its answers by its last save. Without the table ``said``, saving a file again would make its old
+answers newer than decisions made since, and pulling an older copy would bring back answers that a person has changed.
+"""
 
 import sqlite3
 from collections.abc import Iterable, Mapping
@@ -11,15 +15,17 @@ from scorer import RunError
 def dated(
     database: sqlite3.Connection, answers: Iterable[Answer], source: str, emptied: Mapping[tuple[int, str], str]
 ) -> list[Answer]:
-    """Return each person's latest answer to each row, as old as when it first came, and remember it if it is new.
+    """Return each annotator's latest answer per row, dated by when it was first seen, and remember the new ones.
 
-    Of an older copy of a file the newer answer that is remembered is returned, unless that is dated later than now, by
-    a wrong clock. What a person said of a row before they ``emptied`` it, at the moment given, is forgotten.
+    If the answer is older than the remembered one, as in an older copy of a file, the remembered one is returned,
+    unless a wrong clock dated that in the future. Answers from before a person ``emptied`` them, at the moment given,
+    are forgotten.
 
     Raises:
-        RunError: a name can't be stored.
+        RunError: an annotator's name can't be stored.
     """
-    latest = {(one.row, one.annotator): one for one in sorted(answers, key=lambda one: one.answered_at)}
+    ascending = sorted(answers, key=lambda answer: answer.answered_at)
+    latest = {(answer.row, answer.annotator): answer for answer in ascending}
     for _, annotator in {*latest, *emptied}:
         refuse_name(annotator)
     now = now_text()
@@ -46,12 +52,12 @@ def dated(
 
 
 def refuse_name(annotator: str) -> None:
-    """Pass a name that can be stored: JSON can hold half a character, which is no text.
+    """Check that a name can be stored: JSON text can hold half a surrogate pair, which UTF-8 can't.
 
     Raises:
-        RunError: it can't.
+        RunError: the name holds one.
     """
     try:
         annotator.encode()
     except UnicodeEncodeError as error:
-        raise RunError(f"the annotator {annotator!r} holds half a character; write the name anew") from error
+        raise RunError(f"the annotator {annotator!r} holds half a character; write the name again") from error

@@ -1,7 +1,7 @@
 """Records as a table for a spreadsheet, with a column ``decision`` to fill in.
 
-A spreadsheet takes a cell that begins with = + - @ for a formula, and runs it. Such a cell gets an apostrophe in
-front, as does one that has one there already, so that reading takes off what writing put on.
+A spreadsheet runs a cell that begins with = + - @ as a formula. Writing puts an apostrophe before such a cell, and
+before one that has an apostrophe there already, so that reading can take exactly one off.
 """
 
 import csv
@@ -21,45 +21,46 @@ from scorer.files import write_atomically
 __all__ = ["accept", "advice", "read", "write"]
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")  # noqa: RUF001  # wide ones too
-_LONGEST = 32_000  # characters of a cell: Excel breaks one of more than 32,767 in two
+_LONGEST = 32_000  # characters: Excel splits a cell of more than 32,767
 _FILL_IN = ("decision", "annotator")
-_SEPARATOR = re.compile(r'"?sep=([^"\r\n])"?(?:\r?\n|\r|\Z)', re.IGNORECASE)  # a first line that is Excel's alone
+_SEPARATOR = re.compile(r'"?sep=([^"\r\n])"?(?:\r?\n|\r|\Z)', re.IGNORECASE)  # for Excel: the separator
 
 
 def write(path: Path, records: list[ReviewRecord]) -> None:
-    """Write one row per record, in order, as UTF-8 with a byte-order mark, which Excel goes by.
+    """Write one row per record, in order, as UTF-8 with a byte-order mark, which Excel needs.
 
     Raises:
         RunError: the disk is full or the folder can't be written; an older file is left as it was.
     """
     known = [flat(record) for record in records]
-    columns = [*dict.fromkeys(key for each in known for key in each), *_FILL_IN, TEXT]
+    columns = [*dict.fromkeys(key for values in known for key in values), *_FILL_IN, TEXT]
     if any(len(record.inputs) > 1 for record in records):
         columns.append(PAIR)
     text = io.StringIO()
     table = csv.DictWriter(text, columns, restval="")
     table.writeheader()
-    for each, record in zip(known, records, strict=True):
-        cells = {**each, **{name: _cut(value) for name, value in texts(record).items()}}
+    for values, record in zip(known, records, strict=True):
+        cells = {**values, **{name: _cut(value) for name, value in texts(record).items()}}
         table.writerow({name: _guarded(value) if isinstance(value, str) else value for name, value in cells.items()})
     write_atomically(path, lambda stream: stream.write(text.getvalue().encode("utf-8-sig")))
 
 
 def advice(form: Form) -> str:
-    """Say what to do with the file."""
+    """Return what to do with the file."""
     return f"Fill in the column decision with one of {', '.join(form.class_names)}, keep or discard; then pull it"
 
 
 def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
-    """Read the rows that have a decision; commas, semicolons or tabs between the cells, with or without a mark.
+    """Read the rows that have a decision.
 
-    A first line ``sep=;``, which Excel goes by, names another separator.
+    Commas, semicolons and tabs separate cells, or the separator in a first line such as ``sep=;``; a byte-order mark is
+    optional.
 
     Raises:
-        FileError: the file is no such table, a decision is none, or one person decides a row twice and not alike; the
-            message has the line.
+        FileError: the file is no such table, a decision is not allowed, or one person gave a row two different ones;
+            the message has the line.
     """
-    said, undecided, foreign = [], set(), 0
+    written, undecided, foreign = [], set(), 0
     for number, cells in _rows(path, run):
         row = row_of(cells[RECORD_ID].strip(), run.data_fingerprint)
         word = _plain(cells["decision"].strip())
@@ -67,23 +68,23 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
         if row is None:
             foreign += 1
         elif word:
-            said.append(FileAnswer(row, word, who, f"line {number}", _plain(cells.get("given", "").strip())))
+            written.append(FileAnswer(row, word, who, f"line {number}", _plain(cells.get("given", "").strip())))
         else:
             undecided.add((row, who))
-    return Reading(to_answers(path, said, run), foreign, dict.fromkeys(undecided, written_at(path)))
+    return Reading(to_answers(path, written, run), foreign, dict.fromkeys(undecided, written_at(path)))
 
 
 def _rows(path: Path, run: RunDirectory) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield each row's line in the file, from 1, and its cells by column; rows without any cell are passed over."""
+    """Yield each row's line number, from 1, and its cells by column; empty rows are skipped."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise FileError(f"{path} is not UTF-8; save it from the spreadsheet as CSV UTF-8") from None
     separator = _SEPARATOR.match(text)
-    above = 1 if separator else 0  # lines over the header
+    above = 1 if separator else 0  # lines before the header
     table = text[separator.end() :] if separator else text
     delimiter = separator[1] if separator else max(",;\t", key=table.partition("\n")[0].count)
-    csv.field_size_limit(2**31 - 1)  # a cell of 131,072 characters is nothing wrong
+    csv.field_size_limit(2**31 - 1)  # the default limit of 131,072 characters is too small
     rows = csv.reader(io.StringIO(table, newline=""), delimiter=delimiter, strict=True)
     line = above + 1
     try:
@@ -91,24 +92,26 @@ def _rows(path: Path, run: RunDirectory) -> Iterator[tuple[int, dict[str, str]]]
         missing = [name for name in (RECORD_ID, "decision") if name not in header]
         if missing:
             raise FileError(
-                f"{path}, line {line}: it has no column {missing[0]!r}; keep the columns of `lossrank log --to csv`, "
-                f"and write in decision: {words(run)}"
+                f"{path}, line {line}: the column {missing[0]!r} is missing; keep those of `lossrank log --to csv`, "
+                f"and write in decision one of: {words(run)}"
             )
         for name in (RECORD_ID, *_FILL_IN):
             if header.count(name) > 1:
-                raise FileError(f"{path}, line {line}: it has {header.count(name)} columns {name!r}; keep one of them")
+                raise FileError(
+                    f"{path}, line {line}: there are {header.count(name)} columns {name!r}; keep one of them"
+                )
         line = above + rows.line_num + 1
         for cells in rows:
             if len(cells) > len(header):
                 raise FileError(
-                    f"{path}, line {line}: it has {len(cells)} cells, and there are {len(header)} columns; put a text "
-                    "with separators in it in double quotes"
+                    f"{path}, line {line}: there are {len(cells)} cells for {len(header)} columns; put a text that has "
+                    "separators in double quotes"
                 )
             if any(cells):
                 yield line, dict(zip(header, [*cells, *[""] * (len(header) - len(cells))], strict=True))
             line = above + rows.line_num + 1
     except csv.Error as error:
-        raise FileError(f"{path}, line {line}: it can't be read as CSV ({error})") from None
+        raise FileError(f"{path}, line {line}: this is no CSV ({error}); correct or remove the line") from None
 
 
 def _cut(text: str) -> str:
@@ -120,5 +123,5 @@ def _guarded(cell: str) -> str:
 
 
 def _plain(cell: str) -> str:
-    """Return a cell as it was before it was guarded."""
+    """Return a cell without the apostrophe that guards a formula."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

@@ -14,20 +14,20 @@ from lossrank.review.records import Refusal, ReviewRecord, parted, row_of
 from lossrank.review.servers.server import Form
 from scorer import RunDirectory
 
-_EVERYBODY = "all"  # the name of the only file of a project whose members share their labels
+_EVERYBODY = "all"  # the name of the only file if the project's members share their labels
 
 
 def accept(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
-    """Part the records that doccano can take from those it would refuse, with the reason."""
-    fit, refused = flat.accept(records)
-    taken, empty = parted(fit, lambda record: None if _text(record) else "the text is empty")
-    return taken, [*refused, *empty]
+    """Split records into those that doccano accepts, and refusals of the others."""
+    encodable, refused = flat.accept(records)
+    accepted, empty = parted(encodable, lambda record: None if _text(record) else "the text is empty")
+    return accepted, [*refused, *empty]
 
 
 def write(path: Path, records: list[ReviewRecord]) -> None:
-    """Write one example per line; the file is there whole or not at all.
+    """Write one example per line; the file is written whole or not at all.
 
-    Labels are left to people: a label that doccano had been given would come back as somebody's.
+    The examples have no labels: doccano would export the given label as a person's answer.
 
     Raises:
         RunError: the disk is full or the folder can't be written; an older file is left as it was.
@@ -36,20 +36,20 @@ def write(path: Path, records: list[ReviewRecord]) -> None:
 
 
 def advice(form: Form) -> str:
-    """Say what doccano needs beside the file."""
+    """Return how to import the file into doccano."""
     labels = ", ".join([*form.class_names, DISCARD])
     return f"Import it as JSONL into a text classification project, single label, with the labels {labels}"
 
 
 def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
-    """Read an export as JSONL; of a zip file, every member's file, which has their name.
+    """Read an export as JSONL, or every member's file in a zip file; the file's name is the member's.
 
-    Several labels of one example decide nothing: whose they are is not in the file.
+    An example with several labels decides nothing.
 
     Raises:
-        FileError: a line can't be read; the message has its number.
+        FileError: the zip file or a line can't be read; the message has the line's number.
     """
-    said: list[FileAnswer] = []
+    written: list[FileAnswer] = []
     undecided: set[tuple[int, str]] = set()
     foreign = 0
     try:
@@ -62,23 +62,22 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
                 labels = line.get("label")
                 if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
                     raise FileError(
-                        f"{path}, {where}line {number}: it has no list 'label'; export from doccano as JSONL"
+                        f"{path}, {where}line {number}: there is no list 'label'; export from doccano as JSONL"
                     )
                 if row is None:
                     foreign += 1
                 elif labels:
-                    said.append(
-                        FileAnswer(row, ", ".join(labels), who, f"{where}line {number}", several=len(labels) > 1)
-                    )
+                    line_at = f"{where}line {number}"
+                    written.append(FileAnswer(row, ", ".join(labels), who, line_at, several=len(labels) > 1))
                 else:
                     undecided.add((row, who))
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:  # so does zipfile
-        raise FileError(f"{path} is no zip file as doccano writes it ({error}); export it again") from None
-    return Reading(to_answers(path, said, run, strict=False), foreign, dict.fromkeys(undecided, written_at(path)))
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise FileError(f"{path} is not a zip file of doccano ({error}); export it again") from None
+    return Reading(to_answers(path, written, run, strict=False), foreign, dict.fromkeys(undecided, written_at(path)))
 
 
 def _files(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """Yield an export's files, with their names where they are in a zip file."""
+    """Yield each file of an export with its name in the zip file, or the export itself with an empty name."""
     if path.suffix.lower() != ".zip":
         with path.open("rb") as stream:
             yield "", stream
@@ -86,20 +85,20 @@ def _files(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith(".jsonl")]
         if not names:
-            raise FileError(f"{path} holds no .jsonl file; export from doccano as JSONL")
+            raise FileError(f"{path} has no .jsonl file; export from doccano as JSONL")
         for name in names:
             with archive.open(name) as stream:
                 yield name, stream
 
 
 def _example(record: ReviewRecord) -> dict[str, Any]:
-    # doccano reads a file through pandas, where a missing number is a NaN that its database refuses
+    # doccano reads files with pandas, which turns null into NaN, and its database refuses NaN
     known = {key: "" if value is None else value for key, value in flat.flat(record).items()}
     return {"text": _text(record), "label": [], **known}
 
 
 def _text(record: ReviewRecord) -> str:
-    """Return a record's texts as the one that doccano shows."""
+    """Return a record's texts as the single text that doccano shows."""
     if len(record.inputs) == 1:
         return next(iter(record.inputs.values()))
     return "\n\n".join(f"{field}: {text}" for field, text in record.inputs.items())

@@ -17,7 +17,7 @@ __all__ = ["accept", "advice", "read", "write"]
 
 
 def write(path: Path, records: list[ReviewRecord]) -> None:
-    """Write one line per record, in order; the file is there whole or not at all.
+    """Write one line per record, in order; the file is written whole or not at all.
 
     Raises:
         RunError: the disk is full or the folder can't be written; an older file is left as it was.
@@ -27,21 +27,21 @@ def write(path: Path, records: list[ReviewRecord]) -> None:
 
 
 def advice(form: Form) -> None:
-    """Say nothing: a script knows."""
+    """Return no advice: the file goes to a script."""
 
 
 def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
     """Read the lines that have a decision.
 
     Raises:
-        FileError: a line can't be read or has a decision that is none; the message has its number.
+        FileError: a line can't be read or its decision is not allowed; the message has the line's number.
     """
-    said, undecided, foreign = [], set(), 0
+    written, undecided, foreign = [], set(), 0
     with path.open("rb") as stream:
         for number, line in read_lines(str(path), stream):
             if "decision" not in line:
-                hint = "; is it doccano's? then give --from doccano" if "label" in line else ""
-                raise FileError(f"{path}, line {number}: it has no key 'decision'{hint}")
+                hint = "; if the file is from doccano, pull it with `source=doccano`" if "label" in line else ""
+                raise FileError(f"{path}, line {number}: there is no key 'decision'{hint}")
             row = row_of(line.get(RECORD_ID), run.data_fingerprint)
             word, who = ("" if line.get(key) is None else line[key] for key in ("decision", "annotator"))
             if not isinstance(word, str) or not isinstance(who, str):
@@ -51,14 +51,14 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
             elif word.strip():
                 given = line.get("given")
                 shown = given if isinstance(given, str) else None
-                said.append(FileAnswer(row, word.strip(), who.strip() or annotator, f"line {number}", shown))
+                written.append(FileAnswer(row, word.strip(), who.strip() or annotator, f"line {number}", shown))
             else:
                 undecided.add((row, who.strip() or annotator))
-    return Reading(to_answers(path, said, run), foreign, dict.fromkeys(undecided, written_at(path)))
+    return Reading(to_answers(path, written, run), foreign, dict.fromkeys(undecided, written_at(path)))
 
 
 def write_lines(path: Path, objects: Iterable[dict[str, Any]]) -> None:
-    """Write one line per object, in order; the file is there whole or not at all.
+    """Write one line per object, in order; the file is written whole or not at all.
 
     Raises:
         RunError: the disk is full or the folder can't be written; an older file is left as it was.
@@ -66,26 +66,26 @@ def write_lines(path: Path, objects: Iterable[dict[str, Any]]) -> None:
     """
 
     def write(stream: IO[bytes]) -> None:
-        for each in objects:
-            stream.write(json.dumps(each, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+        for line in objects:
+            stream.write(json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n")
 
     write_atomically(path, write)
 
 
 def read_lines(name: str, stream: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield each line's number, from 1, and its object; blank lines are passed over.
+    """Yield each line's number, from 1, and its object; blank lines are skipped.
 
     Raises:
-        FileError: a line is no JSON object; the message has ``name`` and the line.
+        FileError: a line is no JSON object; the message has ``name`` and the line's number.
     """
     for number, line in enumerate(stream, 1):
         if not (text := line.removeprefix(b"\xef\xbb\xbf").strip()):
             continue
         try:
-            each = json.loads(text)
-        except (ValueError, RecursionError) as error:  # also bytes that are no UTF-8
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:  # bytes that are not UTF-8 raise ValueError too
             reason = error.msg if isinstance(error, json.JSONDecodeError) else "not UTF-8"
-            raise FileError(f"{name}, line {number}: no JSON ({reason}); mend or remove the line") from None
-        if not isinstance(each, dict):
-            raise FileError(f"{name}, line {number}: no JSON object; mend or remove the line")
-        yield number, each
+            raise FileError(f"{name}, line {number}: this is no JSON ({reason}); correct or remove the line") from None
+        if not isinstance(value, dict):
+            raise FileError(f"{name}, line {number}: this is no JSON object; correct or remove the line")
+        yield number, value

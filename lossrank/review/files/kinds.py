@@ -1,4 +1,4 @@
-"""The files that rows go out in and decisions come back in, by kind."""
+"""FILES: the kinds of files that rows are written to and decisions are read from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from scorer.run.protect import refuse_existing
 
 
 class FileFormat(Protocol):
-    """What the module of a kind of file has; FileKind says what each function does."""
+    """The functions of a file format's module; FileKind documents them."""
 
     def accept(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]: ...
 
@@ -29,18 +29,18 @@ class FileFormat(Protocol):
 
 @dataclass(frozen=True)
 class FileKind:
-    """A kind of file, the endings that its files have, and whether it says when each decision was made."""
+    """A kind of file: its format, the endings of its files, and whether it dates each decision."""
 
     format: FileFormat
     endings: tuple[str, ...]
     dated: bool = False
 
     def accept(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
-        """Part the records that the file can hold from those that it can't, with the reason."""
+        """Split records into those that the file can hold, and refusals of the others."""
         return self.format.accept(records)
 
     def write(self, path: Path, records: list[ReviewRecord], *, force: bool = False) -> None:
-        """Write the records in order; the file is there whole or not at all.
+        """Write the records in order; the file is written whole or not at all.
 
         Raises:
             RunError: the file exists (without ``force``), the disk is full or the folder can't be written.
@@ -49,18 +49,18 @@ class FileKind:
         self.format.write(path, records)
 
     def advice(self, form: Form) -> str | None:
-        """Return in one line what to do with a file that was written, None if it goes without saying.
+        """Return one line on what to do with the written file, None if there is nothing to say.
 
         Raises:
-            ReviewError: the tool can't show a class's name.
+            ReviewError: the tool can't show the name of a class.
         """
         return self.format.advice(form)
 
     def read(self, path: Path, run: RunDirectory, annotator: str) -> Reading:
-        """Read what people decided of the run's rows; ``annotator`` did where the file names nobody.
+        """Read people's answers to the run's rows; ``annotator`` is the name where the file has none.
 
         Raises:
-            RunError: the file can't be read as this kind; the message has the place in it.
+            RunError: the file can't be read as this kind; the message says where.
         """
         if not path.is_file():
             raise FileError(f"there is no file {path}")
@@ -76,25 +76,23 @@ FILES = {
 
 
 def read_files(paths: Sequence[Path], kind: str, run: RunDirectory) -> Reading:
-    """Read files of one kind as one.
-
-    Where a file names no annotator, its own name without the ending does.
+    """Read several files of one kind together; where a file names no annotator, its own name is used.
 
     Raises:
-        RunError: two files have one name, or one can't be read as this kind; the message has the place in it.
+        RunError: two files have the same name, or a file can't be read as this kind; the message says where.
     """
     names: dict[str, Path] = {}
     for path in paths:
         if path.stem in names:
             raise RunError(
-                f"{names[path.stem]} and {path} have one name, which says whose decisions they are where the file "
-                "doesn't; rename one of them"
+                f"{names[path.stem]} and {path} have the same name, which stands for the annotator where a file names "
+                "none; rename one of them"
             )
         names[path.stem] = path
     readings = [FILES[kind].read(path, run, name) for name, path in names.items()]
-    answers = [answer for each in readings for answer in each.answers]
+    answers = [answer for reading in readings for answer in reading.answers]
     undecided: dict[tuple[int, str], str] = {}
-    for each in readings:
-        for key, moment in each.undecided.items():
+    for reading in readings:
+        for key, moment in reading.undecided.items():
             undecided[key] = max(moment, undecided.get(key, moment))
-    return Reading(answers, sum(each.foreign for each in readings), undecided)
+    return Reading(answers, sum(reading.foreign for reading in readings), undecided)

@@ -1,4 +1,4 @@
-"""Label Studio's files: the tasks that it imports, and its export as JSON."""
+"""Label Studio's files: the tasks that it imports, and its JSON export."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ __all__ = ["accept", "advice", "read", "write"]
 
 
 def write(path: Path, records: list[ReviewRecord]) -> None:
-    """Write the records as one JSON list of tasks; the file is there whole or not at all.
+    """Write the records as one JSON list of tasks; the file is written whole or not at all.
 
     Raises:
         RunError: the disk is full or the folder can't be written; an older file is left as it was.
@@ -26,23 +26,23 @@ def write(path: Path, records: list[ReviewRecord]) -> None:
 
 
 def advice(form: Form) -> str:
-    """Say what Label Studio needs beside the file."""
+    """Return how to import the file into Label Studio."""
     return f"Import it into a project with this labelling interface: {label_config(form)}"
 
 
 def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
-    """Read an export as JSON, which always names people: nothing is the ``annotator``'s.
+    """Read a JSON export, which names the annotators itself; ``annotator`` only stands in for unanswered tasks.
 
     Raises:
-        FileError: it is none; the message has the task's place in it.
+        FileError: the file is no such export; the message has the task's number.
     """
     try:
         tasks: Any = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:  # also bytes that are no UTF-8
+    except (ValueError, RecursionError) as error:  # bytes that are not UTF-8 raise ValueError too
         raise FileError(f"{path} is not a JSON file ({error}); export the project from Label Studio as JSON") from None
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise FileError(f"{path} is not a list of tasks; export the project from Label Studio as JSON")
-    said: list[Answer] = []
+    found: list[Answer] = []
     undecided: set[tuple[int, str]] = set()
     foreign = 0
     for number, task in enumerate(tasks, 1):
@@ -54,7 +54,7 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
         if row is None:
             foreign += 1
         elif of_task:
-            said.extend(of_task)
+            found.extend(of_task)
         else:
             undecided.add((row, annotator))
-    return Reading(said, foreign, dict.fromkeys(undecided, written_at(path)))
+    return Reading(found, foreign, dict.fromkeys(undecided, written_at(path)))
