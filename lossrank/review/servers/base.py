@@ -1,4 +1,4 @@
-"""What the servers of all review tools have in common: one client, and by what a person sees the worst first."""
+"""BaseServer: what the servers of all review tools share."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -10,7 +10,7 @@ from lossrank.review.servers.http import ReviewClient
 from scorer.audit.rank import MEASURES, Measure
 
 Api = TypeVar("Api", bound=ReviewClient)
-_ASKED = 1000  # record ids at once
+_ASKED = 1000  # record ids in one request
 
 
 def _sort(measure: Measure) -> str:
@@ -19,12 +19,12 @@ def _sort(measure: Measure) -> str:
     return f"{measure.column}, {'descending' if measure.high_is_bad else 'ascending'}"
 
 
-# What to sort by on the review page for the ranking's order.
+# For each measure, what to sort by on the tool's page.
 SORT = {name: _sort(measure) for name, measure in MEASURES.items()}
 
 
 class BaseServer(Generic[Api]):
-    """A review server, seen through its client, which is closed with it."""
+    """A review server and its client; closing the server closes the client."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -46,5 +46,5 @@ class BaseServer(Generic[Api]):
         return found
 
     def _client_name(self, dataset: ServerDataset) -> str:
-        """Return what the client calls the open data set."""
+        """Return the name that the client uses for the open data set."""
         return dataset.name

@@ -1,9 +1,8 @@
-"""Log review records to a server so that nobody's work is lost and one bad record costs only itself.
+"""ChunkedLog: send review records to a server without losing anybody's work; one bad record costs only itself.
 
-A server that gets a record again replaces it, and a person's answer with it (Rubrix), or has it twice (Label Studio).
-So every send starts by asking which of its ids are there, and so does every send after a failed one: part of that one
-may have been stored, and a person may have been quick. That is also why the same command, run again, goes on where it
-stopped.
+A record that is sent twice replaces the first one and a person's answer with it (Rubrix), or is there twice (Label
+Studio). So each send first asks which of its ids the server has. A send after a failed one asks again, because part of
+the failed one may be stored and already answered. For the same reason, logging again goes on where it stopped.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -12,17 +11,17 @@ from lossrank.review.records import Refusal, ReviewRecord
 from lossrank.review.servers.http import Fault, Refused, ReviewClient
 from lossrank.review.servers.server import ReviewError
 
-_MAX_BYTES = 8 << 20  # of one bulk: OpenSearch takes 100 MB, proxies often less
-_SENDS = 5  # of one bulk, or one record, that fails without a word on why
-_SICK = 5  # records in a row that fail so: then it is the server, not the records
+_MAX_BYTES = 8 << 20  # in one bulk request: OpenSearch takes 100 MB, proxies often less
+_SENDS = 5  # tries of a bulk request, or of one record, that fails for no known reason
+_SICK = 5  # consecutive records that fail so: then the server is at fault
 _Line = tuple[ReviewRecord, bytes]
 
 
 class ChunkedLog:
-    """One logging of records to one data set, and its counts so far.
+    """Sends records to one data set in chunks, and counts.
 
-    ``logged`` records were stored by it, ``already_there`` were found and left as they are, ``refused`` stay out;
-    those refused before any request can be given to count along.
+    ``logged`` counts records that it stored, ``already_there`` those that it found and left as they are. ``refused``
+    lists those left out, including those refused before any request.
     """
 
     def __init__(
@@ -43,10 +42,10 @@ class ChunkedLog:
         self.refused = list(refused)
 
     def log(self, records: Iterable[ReviewRecord]) -> Iterator[int]:
-        """Log records in order, in chunks of at most 1,000, and yield the size of each chunk once it is settled.
+        """Send records in order and yield the size of each chunk, at most 1,000, once all of it is stored or refused.
 
         Raises:
-            ReviewError: the server can't be used, or stays away for too long; what was logged stays logged.
+            ReviewError: the server can't be used, or is away for too long; stored records stay stored.
         """
         for chunk in self._chunks(records):
             self._settle(chunk, sends=_SENDS, sent=False)
@@ -66,9 +65,9 @@ class ChunkedLog:
             yield chunk
 
     def _settle(self, chunk: list[_Line], sends: int, sent: bool) -> None:
-        """Store each record of a chunk or refuse it; ``sent`` says that an earlier, failed send may have stored it.
+        """Store or refuse each record of a chunk; ``sent`` means that an earlier, failed send may have stored some.
 
-        A record that is there then counts as logged: whether that send or somebody else stored it, no server tells.
+        Records that the server then has count as logged, since no server tells who stored them.
         """
         waiting = chunk
 
@@ -94,13 +93,13 @@ class ChunkedLog:
                 self._refuse(waiting[0][0], error)
 
     def _without_stored(self, lines: list[_Line], sent: bool) -> list[_Line]:
-        """Drop the records that the server has, after counting them as this logging's own if it ``sent`` them."""
-        there = self._api.existing_ids(self.name, [record.id for record, _ in lines])
-        if there and sent:
-            self._count_logged(len(there))
+        """Return the records that the server lacks, and count the others: as logged if they were ``sent`` before."""
+        existing = self._api.existing_ids(self.name, [record.id for record, _ in lines])
+        if existing and sent:
+            self._count_logged(len(existing))
         else:
-            self.already_there += len(there)
-        return [line for line in lines if line[0].id not in there]
+            self.already_there += len(existing)
+        return [line for line in lines if line[0].id not in existing]
 
     def _count_logged(self, count: int) -> None:
         self.logged += count
@@ -112,15 +111,15 @@ class ChunkedLog:
         if self._failed_in_a_row == _SICK:
             del self.refused[-_SICK:]
             raise ReviewError(
-                f"{self._api.title} at {self._api.url} answers but stores nothing any more ({error}); "
-                "see the server's log, then run this again"
+                f"{self._api.title} at {self._api.url} responds but stores no more records ({error}); "
+                "see the server's log, then log again with the same arguments"
             )
 
 
 def _parts(lines: list[_Line], error: Refused | Fault) -> list[list[_Line]]:
-    """Cut records that failed together: the named ones singly and the others together, or else into halves.
+    """Split records that failed together: those named by the error singly and the rest together, else in halves.
 
-    Every part that is stored takes the server up to a second, whatever its size, so there should be few.
+    Each part takes the server up to a second whatever its size, so there should be few.
     """
     named = sorted(error.positions & set(range(len(lines))))
     if named:

@@ -1,6 +1,6 @@
-"""What the HTTP clients of review servers share: the address, the key, and patience by tenacity.
+"""ReviewClient: what the HTTP clients of review servers share: the address, the key, and retries by tenacity.
 
-The key, and a password in the URL, stay inside the httpx client: no message, repr or exception chain carries them.
+The key and a password in the URL stay inside the httpx client: no message, repr or exception chain shows them.
 """
 
 import abc
@@ -16,8 +16,8 @@ import tenacity
 
 from lossrank.review.servers.server import ReviewError
 
-LATER = frozenset({429, 500, 502, 503, 504})  # statuses that may pass
-FIRST_WAIT = 3.0  # seconds: at the start, a server that isn't there is a mistake sooner than an outage
+LATER = frozenset({429, 500, 502, 503, 504})  # statuses that may go away
+FIRST_WAIT = 3.0  # seconds: at the start, a missing server is more likely a wrong address than an outage
 _LONGEST_PAUSE = 10.0
 _MAX_REASON = 300  # characters
 _backoff = tenacity.wait_exponential(multiplier=0.25, max=_LONGEST_PAUSE) + tenacity.wait_random(0, 0.25)
@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 
 
 class Unavailable(Exception):
-    """The request may pass later: no connection, 429 or 5xx; ``after`` is the server's own wish in seconds."""
+    """The request may succeed later: no connection, 429 or 5xx; the server asked to wait ``after`` seconds."""
 
     def __init__(self, reason: str, after: float = 0.0) -> None:
         super().__init__(reason)
@@ -33,10 +33,10 @@ class Unavailable(Exception):
 
 
 class Refused(Exception):
-    """The server read the records and turned at least one of them down.
+    """The server read the records and refused at least one of them.
 
-    ``positions`` are those of the bad ones in the request, as far as the answer tells. ``stored`` says that others of
-    the request may be stored; without it none are.
+    ``positions`` are the refused ones' indices in the request, as far as the response names them. If ``stored`` is
+    true, other records of the request may be stored; otherwise none is.
     """
 
     def __init__(self, reason: str, positions: frozenset[int] = frozenset(), *, stored: bool = False) -> None:
@@ -46,7 +46,7 @@ class Refused(Exception):
 
 
 class Fault(Exception):
-    """A request failed without a word on whose fault it is; unless ``stored`` is False any part may be stored."""
+    """A request failed for no known reason; any part of it may be stored unless ``stored`` is false."""
 
     positions: frozenset[int] = frozenset()
 
@@ -56,18 +56,18 @@ class Fault(Exception):
 
 
 class ReviewClient(abc.ABC):
-    """A review server, seen with one key; a subclass says which tool, and sends the requests.
+    """A review server, used with one key; each tool has a subclass, which sends the requests.
 
-    ``max_wait`` is how long, in seconds, a server that went away is waited for; ``on_wait`` hears why and how many
-    seconds it is to the next try.
+    The client waits at most ``max_wait`` seconds for a server that is away, and calls ``on_wait`` with the reason and
+    the seconds to the next try.
 
     Raises:
-        ReviewError: the URL is no http(s) address, or the key can't stand in a header.
+        ReviewError: the URL is no http(s) address, or the key can't be sent in a header.
     """
 
     title: str
-    variables: str  # the environment variables begin with it
-    example: ClassVar[str]  # an address
+    variables: str  # prefix of the environment variables
+    example: ClassVar[str]  # of an address
     _product: object  # the title, and the version where it is known
 
     def __init__(self, url: str, api_key: str, max_wait: float, on_wait: Callable[[str, float], None]) -> None:
@@ -89,10 +89,10 @@ class ReviewClient(abc.ABC):
         """Close the connections."""
 
     def persist(self, step: Callable[[], _T], max_wait: float | None = None) -> _T:
-        """Run a step, and again after growing pauses for as long as it raises ``Unavailable``.
+        """Run a step; repeat it after growing pauses while it raises ``Unavailable``.
 
         Raises:
-            ReviewError: it still does after ``max_wait`` seconds.
+            ReviewError: it still raises after ``max_wait`` seconds.
         """
         limit = self._max_wait if max_wait is None else min(max_wait, self._max_wait)
         retrying = tenacity.Retrying(
@@ -109,14 +109,14 @@ class ReviewClient(abc.ABC):
             seconds = time.monotonic() - started
             raise ReviewError(
                 f"{self.title} at {self.url} can't be used: {self._safe(error)}; tried for {seconds:.0f} s; "
-                f"start it, or give its address with --url or {self.variables}_API_URL"
+                f"start it, or give its address with `url` or {self.variables}_API_URL"
             ) from None
 
     def insist(self, step: Callable[[], _T], sends: int) -> _T:
-        """Run a step that may also raise ``Fault``, at most ``sends`` times, with ``persist``'s patience each time.
+        """Run a step as ``persist`` does; repeat it, at most ``sends`` times in all, if it raises ``Fault``.
 
         Raises:
-            Fault: it still does.
+            Fault: the last try raised it.
             ReviewError: as for ``persist``.
         """
         retrying = tenacity.Retrying(
@@ -129,7 +129,7 @@ class ReviewClient(abc.ABC):
 
     @abc.abstractmethod
     def existing_ids(self, name: str, ids: list[str]) -> set[str]:
-        """Find which of at most 1,000 record ids the data set holds.
+        """Return which of at most 1,000 record ids the data set has.
 
         Raises:
             Unavailable: ask again later.
@@ -141,27 +141,27 @@ class ReviewClient(abc.ABC):
         """Store encoded records.
 
         Raises:
-            Refused: the server turned at least one record down.
-            Fault: it failed without a word on why; any part may be stored.
+            Refused: the server refused at least one record.
+            Fault: the request failed for no known reason; any part may be stored.
             Unavailable: ask again later; any part may be stored.
-            ReviewError: the key or the data set is gone.
+            ReviewError: the key is no longer valid, or the data set is gone.
         """
 
     def _stranger(self, what: str) -> ReviewError:
-        """Return the error of a server that is not the tool."""
+        """Return the error for a server that is not the expected tool."""
         return ReviewError(
-            f"{self.url} answers, but not as {self._product} does ({what}); check --url or {self.variables}_API_URL"
+            f"{self.url} responds, but not like {self._product} ({what}); check `url` or {self.variables}_API_URL"
         )
 
     def _parted(self, url: str) -> tuple[httpx.URL, tuple[str, str] | None]:
-        """Part an address from the user and password in it."""
+        """Split an address from the user name and password in it."""
         try:
             address = httpx.URL(url.strip())
         except httpx.InvalidURL:
             address = httpx.URL("")
         if address.scheme not in ("http", "https") or not address.host:
             received = "with a password" if "@" in url else repr(url)
-            raise ReviewError(f"the server's address {received} can't be used; write --url like {self.example}")
+            raise ReviewError(f"the server's address {received} can't be used; give `url` like {self.example}")
         auth = (address.username, address.password) if address.userinfo else None
         return address.copy_with(userinfo=b"", query=None, fragment=None), auth
 
@@ -169,7 +169,7 @@ class ReviewClient(abc.ABC):
         key = api_key.strip()
         if not re.fullmatch(r"[\x21-\x7e]+", key):
             raise ReviewError(
-                f"the API key is empty or holds characters that no header can carry; set {self.variables}_API_KEY anew"
+                f"the API key is empty or has characters that no header can hold; set {self.variables}_API_KEY again"
             )
         return key
 
@@ -187,10 +187,10 @@ class ReviewClient(abc.ABC):
 
 @contextlib.contextmanager
 def storing() -> Iterator[None]:
-    """Part a request that reached no server from one that may have stored something though no answer came.
+    """Tell apart requests that reached no server and requests whose response got lost, which may have stored records.
 
     Raises:
-        Unavailable: no connection was made.
+        Unavailable: there was no connection.
         Fault: the connection broke.
     """
     try:
@@ -202,10 +202,10 @@ def storing() -> Iterator[None]:
 
 
 def broken(error: httpx.RequestError) -> str:
-    """Say in words why no whole answer came."""
+    """Return in words why there is no complete response."""
     if isinstance(error, httpx.TimeoutException):
-        return "no answer in time"
-    if isinstance(error, httpx.LocalProtocolError):  # its text may hold a header
+        return "no response in time"
+    if isinstance(error, httpx.LocalProtocolError):  # its text may quote a header
         return "the request can't be sent"
     return str(error) or type(error).__name__
 
@@ -217,7 +217,7 @@ def one_line(reason: str) -> str:
 
 
 def wished_pause(response: httpx.Response) -> float:
-    """Return how many seconds the server asks to stay away, 0 if it doesn't say."""
+    """Return how many seconds the server asks to wait, 0 if it doesn't say."""
     retry_after = response.headers.get("Retry-After", "")
     return float(retry_after) if retry_after.isdigit() else 0.0
 

@@ -1,4 +1,4 @@
-"""What a review server is to `log` and `pull`, whatever the tool, and which tools there are."""
+"""Server: what `log` and `pull` need of a review server; TOOLS: the review tools."""
 
 import importlib
 import os
@@ -15,19 +15,19 @@ OnWait = Callable[[str, float], None]
 
 
 def waiting(reason: str, seconds: float) -> str:
-    """Say why a server is waited for, and how long."""
+    """Return why lossrank waits for a server, and for how long."""
     return f"waiting for the server ({reason}); next try in {seconds:.1f} s"
 
 
 class ReviewError(LossrankError):
-    """The server can't be used as asked; the message may have its answer, and so a record's text."""
+    """The server can't be used as asked; the message may quote its response, and so a record's text."""
 
     quotes_data = True
 
 
 @dataclass(frozen=True)
 class Account:
-    """Whom a server is used as: its address, the key, and the workspace, None for the key's own."""
+    """The address of a server, the key, and the workspace (None for the key's own)."""
 
     url: str
     api_key: str
@@ -36,30 +36,30 @@ class Account:
 
 @dataclass(frozen=True)
 class Form:
-    """What a data set on a server asks: the classes to choose from, in order, and the names of the text fields."""
+    """What a data set on a server shows: the classes to choose from, in order, and the names of the text fields."""
 
     class_names: tuple[str, ...]
     fields: tuple[str, ...]
 
 
 class Sending(Protocol):
-    """One logging of records and its counts so far: ``refused`` stay out, ``already_there`` are left as they are."""
+    """Sends records to one data set; counts those ``logged``, ``already_there`` (left as they are) and ``refused``."""
 
     logged: int
     already_there: int
     refused: list[Refusal]
 
     def log(self, records: Iterable[ReviewRecord]) -> Iterator[int]:
-        """Log records in order and yield the size of each chunk once it is settled.
+        """Send records in order and yield the size of each chunk once every record in it is stored or refused.
 
         Raises:
-            ReviewError: the server can't be used, or stays away for too long; what was logged stays logged.
+            ReviewError: the server can't be used, or is away for too long; stored records stay stored.
         """
         ...
 
 
 class Server(Protocol):
-    """A review server, seen as one account; what it raises is a ReviewError."""
+    """A review server, used with one account; every method may raise ReviewError."""
 
     def __enter__(self) -> Self: ...
 
@@ -68,44 +68,44 @@ class Server(Protocol):
     ) -> None: ...
 
     def check_name(self, name: str) -> None:
-        """Pass a data set name that the tool takes, without asking the server."""
+        """Raise ReviewError if the tool doesn't accept a data set name; the server isn't asked."""
         ...
 
     def accept(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
-        """Part the records that the tool can take from those it would refuse, with the reason."""
+        """Split records into those that the tool accepts, and refusals of the others."""
         ...
 
     def open(self, name: str, form: Form) -> ServerDataset:
-        """Check the key and the workspace, and make the data set where it is missing; return where it is."""
+        """Check the key and the workspace, and create the data set if it is missing."""
         ...
 
     def sending(self, dataset: ServerDataset, chunk_size: int, refused: Iterable[Refusal]) -> Sending:
-        """Begin to log; ``refused`` are those that were refused before any request."""
+        """Return what sends records; ``refused`` are those that were refused before any request."""
         ...
 
     def page(self, dataset: ServerDataset) -> str:
-        """Return the address at which a person reviews."""
+        """Return the address of the page on which a person reviews."""
         ...
 
     def sort_hint(self, by: str) -> str:
-        """Say in one line how a person sees the worst by a measure first."""
+        """Return one line on how to see the worst rows by a measure first."""
         ...
 
     def answers(self, dataset: ServerDataset, run: RunDirectory) -> Iterator[Answer]:
-        """Yield what people said of the rows of the run's data; other records are passed over."""
+        """Yield people's answers to the run's rows; records of other data are skipped."""
         ...
 
     def listed(self, dataset: ServerDataset, ids: Sequence[str]) -> set[str]:
-        """Return which of some record ids the data set has, once its ``answers`` were read."""
+        """Return the record ids that the data set has; call ``answers`` first."""
         ...
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A kind of server; ``module`` has ``connect(account, on_wait)``, which returns a Server.
+    """A review tool; its ``module`` has ``connect(account, on_wait)``, which returns a Server.
 
-    ``variables`` begins the names of the environment variables: ..._API_URL, ..._API_KEY, ..._WORKSPACE, the last
-    where the tool has ``workspaces``.
+    ``variables`` is the prefix of the environment variables ..._API_URL, ..._API_KEY and, if the tool has
+    ``workspaces``, ..._WORKSPACE. ``url`` and ``api_key`` are those of a fresh installation.
     """
 
     title: str
@@ -116,10 +116,10 @@ class Tool:
     workspaces: bool = True
 
     def account(self, url: str | None, api_key: str | None, workspace: str | None) -> Account:
-        """Fill in what was not given from the environment, then with what a server has after its installation.
+        """Return an account: what was given, else the environment variables, else the tool's defaults.
 
         Raises:
-            RunError: there is no key.
+            RunError: no key was found.
         """
 
         def found(given: str | None, name: str) -> str | None:
@@ -127,13 +127,13 @@ class Tool:
 
         key = found(api_key, "API_KEY") or self.api_key
         if key is None:
-            raise RunError(f"{self.title} wants an API key; set {self.variables}_API_KEY to it, or give --api-key")
+            raise RunError(f"{self.title} needs an API key; set {self.variables}_API_KEY, or give `api_key`")
         return Account(
             found(url, "API_URL") or self.url, key, found(workspace, "WORKSPACE") if self.workspaces else workspace
         )
 
     def connect(self, account: Account, on_wait: OnWait) -> Server:
-        """Make the tool's client, asking the server first which one it is where the tool has several.
+        """Return the tool's client; a tool with several versions asks the server first which one it is.
 
         Raises:
             ReviewError: the address or the key can't be used, or another server answers.

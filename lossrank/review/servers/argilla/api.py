@@ -1,6 +1,6 @@
-"""The requests that an Argilla 2.x server needs for logging and pulling, by its SDK.
+"""ArgillaApi: the requests to an Argilla 2.x server that `log` and `pull` need, through its SDK.
 
-The SDK leaves out when a response was given, so records are read back by its HTTP client.
+The SDK omits the time of a response, so records are read with its HTTP client.
 """
 
 import json
@@ -16,17 +16,17 @@ from lossrank.review.servers.http import FIRST_WAIT, Fault, Refused, ReviewClien
 from lossrank.review.servers.rubrix.responses import Product, raise_for_bulk, raise_for_response
 from lossrank.review.servers.server import Form, ReviewError
 
-MAX_BULK = 500  # records that the server takes at once
+MAX_BULK = 500  # records that the server accepts in one request
 _PAGE = 500
-_STILL = 1.0  # seconds in which nothing was added to a draft: nobody makes it any more
+_STILL = 1.0  # seconds without change after which a draft is taken as abandoned
 _T = TypeVar("_T")
 
 
 class ArgillaApi(ReviewClient):
-    """An Argilla 2.x server, seen with one key in one workspace.
+    """An Argilla 2.x server, used with one key in one workspace.
 
     Raises:
-        ReviewError: the URL is no http(s) address, the key can't stand in a header, or the SDK is not installed.
+        ReviewError: the URL is no http(s) address, the key can't be sent in a header, or the SDK is not installed.
     """
 
     title = "Argilla"
@@ -49,11 +49,11 @@ class ArgillaApi(ReviewClient):
         self._product: Product = product
         self._timeout = timeout
         self._sdk = import_sdk(product)
-        self._argilla: Any = None  # the SDK's client asks the server when it is made
+        self._argilla: Any = None  # created later, since the SDK's client sends requests at once
         self._dataset: Any = None
-        self._lacked: int | None = None  # how much a draft lacked when it was last seen
+        self._lacked: int | None = None  # how many parts a draft lacked when last seen
         self._there: set[str] = set()
-        self._read = 0  # how many records ``_there`` is of
+        self._read = 0  # how many records were read into ``_there``
 
     def close(self) -> None:
         if self._argilla is not None:
@@ -65,10 +65,11 @@ class ArgillaApi(ReviewClient):
         return str(self._dataset.id)
 
     def open_dataset(self, name: str, form: Form | None) -> str:
-        """Check the key, the workspace and the data set, made by ``form`` where it is missing; return the workspace.
+        """Check the key, the workspace and the data set, and return the workspace; ``form`` creates a missing data set.
 
         Raises:
-            ReviewError: no server, the key refused, no such workspace or data set, or the data set asks something else.
+            ReviewError: no server responds, it refuses the key, there is no such workspace or data set, or the data set
+                has another form.
         """
         return self.persist(lambda: self._ask(lambda: self._open_dataset(name, form)), FIRST_WAIT)
 
@@ -79,7 +80,7 @@ class ArgillaApi(ReviewClient):
         return self._there & set(ids)
 
     def bulk(self, name: str, records: list[bytes]) -> None:
-        """Store encoded records; the server refuses those that it has, and then all of them."""
+        """Store encoded records; if the server has one of them already, it refuses all."""
         made = [self._record(json.loads(record)).api_model() for record in records]
         try:
             with storing(), quiet():
@@ -90,7 +91,9 @@ class ArgillaApi(ReviewClient):
             response = response_of(error)
             if response is None:
                 raise
-            if "found records with same external ids" in response.text:  # listed anew, since somebody else logs too
+            if (
+                "found records with same external ids" in response.text
+            ):  # list them again, since another process logs too
                 self._read = 0
                 raise Fault("the server has some of them already", stored=False) from None
             try:
@@ -105,7 +108,7 @@ class ArgillaApi(ReviewClient):
         """Yield the open data set's records with everybody's responses, each once.
 
         Raises:
-            ReviewError: they can't be read, or the server stays away for too long.
+            ReviewError: they can't be read, or the server is away for too long.
         """
         seen: set[str] = set()
         read = 0
@@ -113,11 +116,11 @@ class ArgillaApi(ReviewClient):
             read += len(records)
             yield from (record for record in records if record["id"] not in seen)
             seen |= {record["id"] for record in records}
-        if len(seen) != read:  # the server's order is by time, and two records had the same
+        if len(seen) != read:  # the server orders by time, and two records had the same time
             raise ReviewError(f"{self.title} at {self.url}: the records changed while they were read; pull again")
 
     def users(self) -> dict[str, str]:
-        """Return the names of the users that the key may see, by id.
+        """Return the users' names by id, of those that the key may see.
 
         Raises:
             ReviewError: they can't be read.
@@ -130,7 +133,7 @@ class ArgillaApi(ReviewClient):
             found = users.list()
         except Exception as error:
             response = response_of(error)
-            if response is None or response.status_code != 403:  # only an owner may list them all
+            if response is None or response.status_code != 403:  # only an owner may list all users
                 raise
             found = users.list_by_workspace_id(self._dataset.workspace.id)
         return {str(user.id): str(user.username) for user in [*found, users.get_me()]}
@@ -151,7 +154,7 @@ class ArgillaApi(ReviewClient):
         if dataset is None and form is None:
             raise ReviewError(
                 f"{self.title} at {self.url} has no data set {name!r} in the workspace {workspace.name!r}; "
-                "see --name and --workspace"
+                "check `name` and `workspace`"
             )
         if dataset is None and form is not None:
             dataset = sdk.Dataset(name, workspace=workspace, settings=settings_of(sdk, form), client=self._argilla)
@@ -169,29 +172,31 @@ class ArgillaApi(ReviewClient):
         if wanted is None:
             wanted = next(iter(workspaces)) if len(workspaces) == 1 else self._argilla.me.username
         if wanted not in workspaces:
-            missing = f"workspace {self.workspace!r} for this key" if self.workspace else "workspace of the user's own"
+            missing = (
+                f"workspace {self.workspace!r} for this key" if self.workspace else "workspace named like the user"
+            )
             raise ReviewError(
                 f"{self.title} at {self.url} has no {missing}, only {', '.join(sorted(workspaces)) or 'none'}; "
-                f"set --workspace or {self.variables}_WORKSPACE to one of them"
+                f"set `workspace` or {self.variables}_WORKSPACE to one of them"
             )
         return workspaces[wanted]
 
     def _finish(self, form: Form) -> None:
-        """Publish the open draft, which a log that was cut off has left, with what it lacks.
+        """Complete and publish the open draft, which an interrupted log has left.
 
         Raises:
-            Unavailable: another log may be making it.
-            ReviewError: it has what no log of this form makes.
+            Unavailable: another process may be creating it.
+            ReviewError: the draft has parts that are not in the form.
         """
         settings, ours = self._dataset.settings, settings_of(self._sdk, form)
         lacks = lacking(self._dataset, ours)
-        if len(lacks) != self._lacked:  # whoever makes it adds something every few milliseconds
+        if len(lacks) != self._lacked:  # a process that creates it adds a part every few milliseconds
             self._lacked = len(lacks)
-            raise Unavailable("the data set is a draft, which somebody may be making", _STILL)
+            raise Unavailable("the data set is a draft, which another process may be creating", _STILL)
         settings.guidelines = settings.guidelines or ours.guidelines
         settings.allow_extra_metadata = True
-        for one in lacks:
-            settings.add(one)
+        for part in lacks:
+            settings.add(part)
         settings.update()
         self._argilla.api.datasets.publish(self._dataset.id)
         self._dataset.get()
@@ -201,7 +206,7 @@ class ArgillaApi(ReviewClient):
         return self._sdk.Record(**body, suggestions=[suggestion], _dataset=self._dataset)
 
     def _page(self, offset: int, *include: str) -> list[dict[str, Any]]:
-        """Return the records from a place on, in the order that they came in, from the server's database."""
+        """Return a page of records from an offset on, in the order in which they were added."""
         path = f"/api/v1/datasets/{self._dataset.id}/records"
         query = {"offset": offset, "limit": _PAGE, "include": list(include)}
         records = self._ask(lambda: self._argilla.http_client.get(path, params=query).raise_for_status().json())
@@ -211,7 +216,7 @@ class ArgillaApi(ReviewClient):
         return items
 
     def _ask(self, step: Callable[[], _T]) -> _T:
-        """Run requests of the SDK; what goes wrong comes as it does from every other server."""
+        """Run requests of the SDK and turn its errors into those of the other clients."""
         try:
             with quiet():
                 return step()
@@ -221,11 +226,11 @@ class ArgillaApi(ReviewClient):
             raise
         except Exception as error:
             response = response_of(error)
-            if response is not None and response.status_code == 409:  # somebody else made the data set meanwhile
-                raise Unavailable("the data set is being made") from None
+            if response is not None and response.status_code == 409:  # another process created the data set meanwhile
+                raise Unavailable("the data set is being created") from None
             if response is not None:
                 raise self._broken_off(response) from None
-            if isinstance(error, ValueError | KeyError | TypeError):  # of an answer that the SDK can't read
+            if isinstance(error, ValueError | KeyError | TypeError):  # from a response that the SDK can't read
                 raise self._stranger(type(error).__name__) from error
             raise
 

@@ -1,4 +1,4 @@
-"""What a data set on an Argilla 2.x server asks, in the SDK's terms: made of a form, and held against one."""
+"""Settings of an Argilla 2.x data set: create them from a form, or check them against one."""
 
 from typing import Any
 
@@ -6,21 +6,21 @@ from lossrank.review.servers.argilla.record import FLOATS, INTEGERS, MAX_NAME, Q
 from lossrank.review.servers.server import Form, ReviewError
 
 _GUIDELINES = (
-    "Each text was given the label in its metadata (given), which a model finds hard to believe. Submit the label that "
-    "is right, be it the given one, the suggested one or another. Discard what should not be in the data at all."
+    "A model doubts the label of each text, which is in its metadata (given). Submit the right label: the given one, "
+    "the suggested one or another. Discard a text that should not be in the data at all."
 )
 
 
 def settings_of(sdk: Any, form: Form) -> Any:
-    """Return the settings of a data set that is made for a form.
+    """Return the settings of a new data set for a form.
 
     Raises:
-        ReviewError: Argilla can't offer the classes.
+        ReviewError: Argilla can't hold the classes.
     """
-    too_long = [one for one in form.class_names if len(one) > MAX_NAME]
+    too_long = [name for name in form.class_names if len(name) > MAX_NAME]
     if too_long or len(form.class_names) < 2:
         what = f"a class of {len(too_long[0])} characters" if too_long else f"{len(form.class_names)} class"
-        raise ReviewError(f"Argilla takes 2 or more classes of at most {MAX_NAME} characters; this model has {what}")
+        raise ReviewError(f"Argilla accepts 2 or more classes of at most {MAX_NAME} characters; this model has {what}")
     return sdk.Settings(
         guidelines=_GUIDELINES,
         fields=[sdk.TextField(name) for name in form.fields],
@@ -35,40 +35,44 @@ def settings_of(sdk: Any, form: Form) -> Any:
 
 
 def check(sdk: Any, dataset: Any, form: Form) -> None:
-    """Pass a published data set that asks for one of the classes and has the texts' fields.
+    """Check that a published data set has the form's question, classes and text fields.
 
     Raises:
         ReviewError: it lacks one of them.
     """
     settings = dataset.settings
-    question = next((one for one in settings.questions if one.name == QUESTION), None)
+    question = next((found for found in settings.questions if found.name == QUESTION), None)
     fields = [field.name for field in settings.fields]
     labels = question.labels if isinstance(question, sdk.LabelQuestion) else None
     if labels is None:
         lacks: str | None = f"question {QUESTION!r} for one label"
     else:
-        lacks = next((f"label {one!r}" for one in form.class_names if one not in labels), None)
-    lacks = lacks or next((f"field {one!r}" for one in form.fields if one not in fields), None)
+        lacks = next((f"label {name!r}" for name in form.class_names if name not in labels), None)
+    lacks = lacks or next((f"field {name!r}" for name in form.fields if name not in fields), None)
     if lacks:
-        raise ReviewError(f"the data set {dataset.name!r} on the server has no {lacks}; choose another --name")
+        raise ReviewError(f"the data set {dataset.name!r} on the server has no {lacks}; give another `name`")
 
 
 def lacking(dataset: Any, ours: Any) -> list[Any]:
-    """Return what a draft still lacks of our settings, in their order.
+    """Return the parts of our settings that a draft still lacks, in order.
 
     Raises:
-        ReviewError: it has something that is not in them.
+        ReviewError: the draft has a part that is not in them.
     """
-    there, wanted = _parts(dataset.settings), _parts(ours)
-    if any(wanted.get(name, (None,))[0] != said for name, (said, _) in there.items()):
+    present, wanted = _parts(dataset.settings), _parts(ours)
+    if any(wanted.get(name, (None,))[0] != kind for name, (kind, _) in present.items()):
         raise ReviewError(
             f"the data set {dataset.name!r} on the server is a draft with other settings; publish or delete it there, "
-            "or choose another --name"
+            "or give another `name`"
         )
-    return [one for name, (_, one) in wanted.items() if name not in there]
+    return [part for name, (_, part) in wanted.items() if name not in present]
 
 
 def _parts(settings: Any) -> dict[str, tuple[object, Any]]:
-    """Return fields, questions and all else of settings by name, each with what it is."""
+    """Return the fields, questions, vectors and metadata of settings by name, each with its kind."""
     parts = (*settings.fields, *settings.questions, *settings.vectors, *settings.metadata)
-    return {one.name: ((type(one), getattr(one, "required", None), getattr(one, "labels", None)), one) for one in parts}
+    return {part.name: (_kind(part), part) for part in parts}
+
+
+def _kind(part: Any) -> tuple[object, ...]:
+    return type(part), getattr(part, "required", None), getattr(part, "labels", None)

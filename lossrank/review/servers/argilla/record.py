@@ -1,4 +1,4 @@
-"""A review record as Argilla 2.x takes it, what it would refuse, and what people answered."""
+"""Convert review records to and from the records of Argilla 2.x."""
 
 import json
 import re
@@ -15,9 +15,9 @@ FLOATS, INTEGERS, TERMS = ("loss", "margin", "entropy"), ("rank", "row"), ("give
 
 
 def record_body(record: ReviewRecord) -> dict[str, Any]:
-    """Make what the SDK's ``Record`` is made of.
+    """Return the arguments of the SDK's ``Record``.
 
-    The given label is metadata: as a response it would count a row as reviewed that nobody has looked at.
+    The given label is metadata; as a response, the row would count as reviewed.
     """
     label, probability = record.predicted
     return {
@@ -44,37 +44,37 @@ def encode(record: ReviewRecord) -> bytes:
 
 
 def accept(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
-    """Part the records that Argilla can take from those it would refuse, with the reason."""
+    """Split records into those that Argilla accepts, and refusals of the others."""
     return parted(records, _problem)
 
 
 def answers(record: Mapping[str, Any], fingerprint: str, names: Mapping[str, str]) -> list[Answer]:
-    """Return what people said of a record, nothing if it is not of the data with this fingerprint.
+    """Return people's answers to a record; none if the record is of other data.
 
-    A draft says nothing, nor does an answer without a label. ``names`` are the users' by id.
+    Drafts and responses without a label don't count. ``names`` maps users' ids to their names.
 
     Raises:
-        ValueError: it is no record as Argilla has them.
+        ValueError: a response is not in Argilla's format.
     """
     row = row_of(record.get("external_id"), fingerprint)
     if row is None:
         return []
     try:
-        said = []
+        found = []
         for response in record.get("responses") or []:
             label = ((response.get("values") or {}).get(QUESTION) or {}).get("value")
             discarded = response["status"] == "discarded"
             if discarded or (response["status"] == "submitted" and label is not None):
                 who = str(response["user_id"])
                 moment = utc_text(response["updated_at"])
-                said.append(Answer(row, names.get(who, f"user-{who}"), None if discarded else str(label), moment))
+                found.append(Answer(row, names.get(who, f"user-{who}"), None if discarded else str(label), moment))
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"a response to row {row} is none as the server should have it") from error
-    return said
+        raise ValueError(f"a response to row {row} is not in the server's format") from error
+    return found
 
 
 def agent_name(name: str) -> str:
-    """Make a name that the server takes for an agent: of a path only the file's, no characters but those it knows."""
+    """Return an agent name that the server accepts: a path's file name, other characters replaced."""
     if name.startswith(("/", "./", "../")):
         name = PurePosixPath(name).name
     known = re.sub(r"[^a-zA-Z0-9_:./\s-]", "_", name)[:MAX_NAME]
@@ -85,6 +85,6 @@ def _problem(record: ReviewRecord) -> str | None:
     label, probability = record.predicted
     if not 1 <= len(label) <= MAX_NAME:
         return f"the predicted label has {len(label)} characters; Argilla takes 1 to {MAX_NAME}"
-    if not 0.0 <= probability <= 1.001:  # also not a number; float32 may sum to a little more than 1
+    if not 0.0 <= probability <= 1.001:  # NaN too; float32 probabilities may sum to a little more than 1
         return f"the predicted label's probability is {probability}; Argilla takes 0 to 1"
     return unwritable(record, encode)

@@ -1,4 +1,4 @@
-"""The Argilla SDK as lossrank uses it: imported when needed, kept quiet, its errors as the answers they are about."""
+"""The Argilla SDK: imported when needed, kept quiet, its errors turned into the HTTP responses behind them."""
 
 import contextlib
 import importlib
@@ -16,7 +16,7 @@ from lossrank.review.servers.server import ReviewError
 
 
 def import_sdk(product: Product) -> Any:
-    """Import the SDK, which a server of this version wants.
+    """Import and return the SDK.
 
     Raises:
         ReviewError: it is not installed.
@@ -26,12 +26,12 @@ def import_sdk(product: Product) -> Any:
             return importlib.import_module("argilla")
     except ImportError:
         raise ReviewError(
-            f"{product} needs its SDK, which is not here: run `pip install 'lossrank[argilla]'`"
+            f"{product} needs its SDK, which is not installed; run `pip install 'lossrank[argilla]'`"
         ) from None
 
 
 def response_of(error: BaseException | None) -> httpx.Response | None:
-    """Return the answer that an error of the SDK is about, None if it is about none."""
+    """Return the HTTP response behind an error of the SDK, None if there is none."""
     while error is not None:
         if isinstance(error, httpx.HTTPStatusError):
             return error.response
@@ -49,7 +49,7 @@ def response_of(error: BaseException | None) -> httpx.Response | None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the SDK from printing, from warning of what is asked for, and from giving the root logger a handler."""
+    """Keep the SDK from printing, warning, and adding a handler to the root logger."""
     silent = logging.NullHandler()
     root = logging.getLogger()
     root.addHandler(silent)

@@ -1,4 +1,4 @@
-"""Argilla 2.x as a review server."""
+"""Argilla2Server: Argilla 2.x."""
 
 from collections.abc import Iterable, Iterator
 
@@ -15,12 +15,12 @@ from scorer import RunDirectory
 
 
 class Argilla2Server(BaseServer[ArgillaApi]):
-    """An Argilla 2.x server, seen with one key in one workspace."""
+    """An Argilla 2.x server, used with one key in one workspace."""
 
     def check_name(self, name: str) -> None:
         if not 1 <= len(name) <= MAX_NAME or not name.strip() or not name.isprintable():
             raise ReviewError(
-                f"Argilla takes no data set name {name!r}: 1 to {MAX_NAME} characters, none a control character"
+                f"Argilla does not accept the data set name {name!r}: 1 to {MAX_NAME} characters, no control characters"
             )
 
     def accept(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
@@ -49,15 +49,15 @@ class Argilla2Server(BaseServer[ArgillaApi]):
 
 
 def connect(account: Account, on_wait: OnWait) -> Server:
-    """Make the client that speaks as the server does.
+    """Return the server for the version that responds.
 
     Raises:
-        ReviewError: the address or the key can't be used, no server or none of Argilla's, or the SDK is missing.
+        ReviewError: the address or the key can't be used, no Argilla server responds, or the SDK is not installed.
     """
     api = RubrixApi(account.url, account.api_key, account.workspace, tool="argilla", on_wait=on_wait)
     product = api.product()
     if product.title != "Argilla":
-        raise ReviewError(f"{product} answers at {api.url}; call it rubrix, not argilla")
+        raise ReviewError(f"the server at {api.url} is {product}; name the tool rubrix, not argilla")
     if product.major == 1:
         return RubrixServer(api, "argilla")
     from lossrank.review.servers.argilla.api import ArgillaApi

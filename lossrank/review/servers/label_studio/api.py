@@ -1,4 +1,4 @@
-"""The requests that a Label Studio server needs for logging and pulling, over httpx."""
+"""LabelStudioApi: the HTTP requests to a Label Studio server that `log` and `pull` need."""
 
 import json
 import re
@@ -25,14 +25,14 @@ from lossrank.review.servers.label_studio.record import CONTROL, label_config
 from lossrank.review.servers.server import Form, ReviewError
 
 _PAGE = 500
-_LONGEST_IMPORT = 300.0  # seconds: an import that is given up too soon would be there twice
+_LONGEST_IMPORT = 300.0  # seconds: after a timeout that is too short, the tasks would be imported twice
 
 
 class LabelStudioApi(ReviewClient):
-    """A Label Studio server, seen with one token.
+    """A Label Studio server, used with one token.
 
     Raises:
-        ReviewError: the URL is no http(s) address, or has a password; the token can't stand in a header.
+        ReviewError: the URL is no http(s) address or has a password, or the token can't be sent in a header.
     """
 
     title = _product = "Label Studio"
@@ -51,7 +51,7 @@ class LabelStudioApi(ReviewClient):
     ) -> None:
         super().__init__(url, api_key, max_wait, on_wait)
         if self._auth:
-            raise ReviewError("Label Studio's token goes where a password in the address would; leave it out")
+            raise ReviewError("the address has a password, which Label Studio's token replaces; leave it out")
         self._client = httpx.Client(
             base_url=self._address,
             auth=TokenAuth(self._key, self.url),
@@ -59,24 +59,24 @@ class LabelStudioApi(ReviewClient):
             transport=transport,
         )
         self._there: set[str] = set()
-        self._newest = 0  # the id of the newest task that ``_there`` knows of
+        self._newest = 0  # the id of the newest task in ``_there``
 
     def close(self) -> None:
         self._client.close()
 
     def open_project(self, name: str, form: Form | None) -> int:
-        """Check the token and return the id of the project with this title; ``form`` makes it where it is missing.
+        """Check the token and return the id of the project with this title; ``form`` creates a missing project.
 
         Raises:
-            ReviewError: no server or not Label Studio, the token refused; no such project, several of them, or
-                one that asks something else.
+            ReviewError: no Label Studio responds, it refuses the token, there is no such project or several, or the
+                project has another labelling interface.
         """
         return self.persist(lambda: self._open_project(name, form), FIRST_WAIT)
 
     def existing_ids(self, name: str, ids: list[str]) -> set[str]:
-        for each in self._tasks(int(name), {"include": "id,data"}, self._newest):
-            self._there.add(str(each["data"].get(RECORD_ID)))
-            self._newest = each["id"]
+        for task in self._tasks(int(name), {"include": "id,data"}, self._newest):
+            self._there.add(str(task["data"].get(RECORD_ID)))
+            self._newest = task["id"]
         return self._there & set(ids)
 
     def bulk(self, name: str, records: list[bytes]) -> None:
@@ -91,14 +91,14 @@ class LabelStudioApi(ReviewClient):
             reason, positions = _refusal(response)
             raise Refused(self._safe(Exception(reason)), positions)
         if response.status_code == 500:
-            raise Fault("it answers 500")
-        answer = self._read(response, dict)
-        if "import" in answer:
+            raise Fault("it responds 500")
+        imported = self._read(response, dict)
+        if "import" in imported:
             raise self._broken_off(
-                "it imports in the background, as only its Enterprise edition does, which lossrank does not know; "
+                "it imports in the background, as the Enterprise edition does, which lossrank does not support; "
                 "import the file of `lossrank log --to label-studio -o FILE` there"
             )
-        stored = answer.get("task_count")
+        stored = imported.get("task_count")
         if stored != len(records):
             raise Fault(f"of {len(records)} tasks the server took {stored}")
 
@@ -110,11 +110,11 @@ class LabelStudioApi(ReviewClient):
         """
         somebody = {"filter": "filter:tasks:annotators", "operator": "empty", "type": "List", "value": False}
         tasks = self._tasks(project, {"fields": "all"}, 0, somebody)
-        while (each := self.persist(lambda: next(tasks, None))) is not None:
-            yield each
+        while (task := self.persist(lambda: next(tasks, None))) is not None:
+            yield task
 
     def users(self) -> dict[int, str]:
-        """Return everybody's address by id.
+        """Return the users' e-mail addresses by id.
 
         Raises:
             ReviewError: they can't be read.
@@ -124,19 +124,19 @@ class LabelStudioApi(ReviewClient):
 
     def _open_project(self, name: str, form: Form | None) -> int:
         pages = self._get("/api/projects/", {"title": name, "page_size": 1000, "include": "id,title"}, dict)
-        ids = [each["id"] for each in pages.get("results") or [] if each.get("title") == name]
+        ids = [found["id"] for found in pages.get("results") or [] if found.get("title") == name]
         if len(ids) > 1:
             some = ", ".join(map(str, sorted(ids)))
             raise ReviewError(
                 f"Label Studio at {self.url} has {len(ids)} projects {name!r} (ids {some}); rename all but one of them"
             )
         if not ids and form is None:
-            raise ReviewError(f"Label Studio at {self.url} has no project {name!r}; see --name and --url")
+            raise ReviewError(f"Label Studio at {self.url} has no project {name!r}; check `name` and `url`")
         if form is None:
             return int(ids[0])
         project = self._get(f"/api/projects/{ids[0]}/", {}, dict) if ids else self._make(name, form)
         asked = (project.get("parsed_label_config") or {}).get(CONTROL) or {}
-        missing = [one for one in form.class_names if one not in (asked.get("labels") or [])]
+        missing = [label for label in form.class_names if label not in (asked.get("labels") or [])]
         if asked.get("type") != "Choices" or missing:
             lacks = f"choice {missing[0]!r}" if asked.get("type") == "Choices" else f"choices named {CONTROL!r}"
             raise ReviewError(
@@ -154,7 +154,7 @@ class LabelStudioApi(ReviewClient):
         return made
 
     def _tasks(self, project: int, fields: dict[str, str], after: int, *filters: object) -> Iterator[dict[str, Any]]:
-        """Yield a project's tasks by ascending id; after ``Unavailable`` the same iterator goes on where it was."""
+        """Return an iterator of a project's tasks by ascending id, which goes on after ``Unavailable``."""
         return _Tasks(lambda last: self._page(project, fields, last, *filters), after)
 
     def _page(self, project: int, fields: dict[str, str], after: int, *filters: object) -> list[dict[str, Any]]:
@@ -162,7 +162,7 @@ class LabelStudioApi(ReviewClient):
         query = {"filters": {"conjunction": "and", "items": [newer, *filters]}, "ordering": ["tasks:id"]}
         page = {"project": project, "page_size": _PAGE, "query": json.dumps(query)}
         tasks = self._get("/api/tasks/", {**page, **fields}, dict).get("tasks")
-        if not isinstance(tasks, list) or not all(_is_task(each) for each in tasks):
+        if not isinstance(tasks, list) or not all(_is_task(task) for task in tasks):
             raise self._stranger("no tasks at /api/tasks/")
         return tasks
 
@@ -173,22 +173,22 @@ class LabelStudioApi(ReviewClient):
             raise Unavailable(broken(error)) from None
 
     def _read(self, response: httpx.Response, kind: type[Any]) -> Any:
-        """Return what a good answer holds."""
+        """Return the JSON of a successful response."""
         status = response.status_code
         if status in LATER:
-            raise Unavailable(f"it answers {status}", wished_pause(response))
+            raise Unavailable(f"it responds {status}", wished_pause(response))
         if response.is_redirect:
-            raise self._broken_off(f"it redirects elsewhere ({status}); give --url the address that it leads to")
-        reason = _said(response)
+            raise self._broken_off(f"it redirects elsewhere ({status}); set `url` to the address that it leads to")
+        reason = _reason(response)
         if status == 401:
             raise self._broken_off(
-                f"it refuses the token (401{reason}); set --api-key or LABEL_STUDIO_API_KEY to one of Account & "
+                f"it refuses the token (401{reason}); set `api_key` or LABEL_STUDIO_API_KEY to one of Account & "
                 "Settings on that server"
             )
         if status == 403:
             raise self._broken_off(f"it forbids this to the token's user (403{reason}); use one with access")
         if not response.is_success:
-            raise self._broken_off(f"it answers {status}{reason}, which Label Studio 1.23 should not; check --url")
+            raise self._broken_off(f"it responds {status}{reason}, which Label Studio 1.23 should not; check `url`")
         try:
             value = response.json()
         except ValueError:
@@ -202,7 +202,7 @@ class LabelStudioApi(ReviewClient):
 
 
 class _Tasks(Iterator[dict[str, Any]]):
-    """Tasks page by page; a page that could not be had is asked for again by the next ``next``."""
+    """Tasks page by page; after a page failed, ``next`` asks for it again."""
 
     def __init__(self, page: Callable[[int], list[dict[str, Any]]], after: int) -> None:
         self._page = page
@@ -214,30 +214,30 @@ class _Tasks(Iterator[dict[str, Any]]):
             self._waiting = self._page(self._last)[::-1]
         if not self._waiting:
             raise StopIteration
-        each = self._waiting.pop()
-        self._last = each["id"]
-        return each
+        task = self._waiting.pop()
+        self._last = task["id"]
+        return task
 
 
-def _is_task(each: Any) -> bool:
-    return isinstance(each, dict) and isinstance(each.get("id"), int) and isinstance(each.get("data"), dict)
+def _is_task(task: Any) -> bool:
+    return isinstance(task, dict) and isinstance(task.get("id"), int) and isinstance(task.get("data"), dict)
 
 
 def _refusal(response: httpx.Response) -> tuple[str, frozenset[int]]:
-    """Return why an import was turned down, without the texts, and the places of the tasks that it names."""
+    """Return why an import was refused, without the texts, and the positions of the tasks that it names."""
     try:
         errors = response.json()["validation_errors"]["non_field_errors"]
     except (ValueError, KeyError, TypeError):
-        return f"it answers {response.status_code}{_said(response)}", frozenset()
-    places = {place: error for place, error in enumerate(errors) if error} if isinstance(errors, list) else {}
-    reason = str(next(iter(places.values()), "it is turned down"))
+        return f"it responds {response.status_code}{_reason(response)}", frozenset()
+    named = {index: error for index, error in enumerate(errors) if error} if isinstance(errors, list) else {}
+    reason = str(next(iter(named.values()), "it is refused"))
     # "Error at item 3: ... [assume: ...] :: {the task}"
     reason = re.sub(r"^Error at item \d+: ", "", reason).partition("[assume:")[0].partition("::")[0]
-    return one_line(reason), frozenset(places)
+    return one_line(reason), frozenset(named)
 
 
-def _said(response: httpx.Response) -> str:
-    """Return Label Studio's own reason as it follows a status, nothing where it gives none."""
+def _reason(response: httpx.Response) -> str:
+    """Return Label Studio's reason, to follow a status; empty if it gives none."""
     try:
         detail = response.json()["detail"]
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""Label Studio's two kinds of tokens: legacy ones, and personal access tokens, which are JSON web tokens."""
+"""TokenAuth: Label Studio's legacy tokens, and its personal access tokens, which are JSON web tokens."""
 
 import re
 from collections.abc import Generator
@@ -12,11 +12,11 @@ _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 
 
 class TokenAuth(httpx.Auth):
-    """Sends a legacy token as it is; a personal access token buys access for five minutes, again and again.
+    """Sends a legacy token as it is, and exchanges a personal access token for an access token every five minutes.
 
     Raises:
-        ReviewError: while a request is sent: the server knows no such token.
-        Unavailable: while a request is sent: it can't say now.
+        ReviewError: (from a request) the server refuses the token.
+        Unavailable: (from a request) the server can't exchange it now.
     """
 
     requires_response_body = True
@@ -38,7 +38,7 @@ class TokenAuth(httpx.Auth):
             yield from self._refresh()
         request.headers["Authorization"] = f"Bearer {self._access}"
         response = yield request
-        if response.status_code == 401 and not fresh:  # its five minutes are over
+        if response.status_code == 401 and not fresh:  # the access token has expired
             yield from self._refresh()
             request.headers["Authorization"] = f"Bearer {self._access}"
             yield request
@@ -47,7 +47,7 @@ class TokenAuth(httpx.Auth):
         self._access = None
         response = yield httpx.Request("POST", self._url, json={"refresh": self._token})
         if response.status_code in LATER:
-            raise Unavailable(f"it answers {response.status_code}")
+            raise Unavailable(f"it responds {response.status_code}")
         try:
             access = response.json()["access"] if response.is_success else None
         except (ValueError, KeyError, TypeError):
@@ -55,6 +55,6 @@ class TokenAuth(httpx.Auth):
         if not isinstance(access, str):
             raise ReviewError(
                 f"Label Studio at {self._base}: it refuses the personal access token ({response.status_code}); set "
-                "--api-key or LABEL_STUDIO_API_KEY to one of Account & Settings on that server"
+                "`api_key` or LABEL_STUDIO_API_KEY to one of Account & Settings on that server"
             )
         self._access = access

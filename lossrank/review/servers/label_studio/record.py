@@ -1,4 +1,4 @@
-"""A review record as a Label Studio task, the labelling interface that asks for it, and a task's annotations."""
+"""Convert review records to Label Studio tasks, make their labelling interface, and read annotations."""
 
 import json
 import re
@@ -16,12 +16,12 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def label_config(form: Form) -> str:
-    """Return the labelling interface: the given label, the texts, and one class to choose, the first nine by keys 1-9.
+    """Return the labelling interface as XML: the given label, the texts, and the classes to choose from.
 
-    Label Studio gives keys to the classes from the tenth on itself.
+    The first nine classes have the keys 1 to 9; Label Studio gives keys to the others.
 
     Raises:
-        ReviewError: a name can't stand in XML.
+        ReviewError: XML can't hold a name.
     """
     view = ElementTree.Element("View")
     ElementTree.SubElement(view, "Header", value="given label: $given", size="5")
@@ -34,16 +34,16 @@ def label_config(form: Form) -> str:
     for key, name in enumerate(form.class_names, 1):
         choice = ElementTree.SubElement(choices, "Choice", value=_shown(name))
         if "$" in name:
-            choice.set("alias", name)  # what is stored in place of the value
+            choice.set("alias", name)  # stored instead of the value
         if key <= 9:
             choice.set("hotkey", str(key))
     return ElementTree.tostring(view, encoding="unicode")
 
 
 def task(record: ReviewRecord) -> dict[str, Any]:
-    """Return a record as an import takes it: what is known in ``data``, the model's label as a prediction."""
+    """Return a record as a task to import, with the model's label as a prediction."""
     label, probability = record.predicted
-    data = {**flat.texts(record), **flat.flat(record), "given": record.given or ""}  # the interface needs it
+    data = {**flat.texts(record), **flat.flat(record), "given": record.given or ""}  # the interface needs a value
     choice = {"from_name": CONTROL, "to_name": flat.TEXT, "type": "choices", "value": {"choices": [label]}}
     prediction = {"model_version": record.predicted_by, "score": min(probability, 1.0), "result": [choice]}
     return {"data": data, "predictions": [prediction]}
@@ -59,38 +59,38 @@ def encode(record: ReviewRecord) -> bytes:
 
 
 def accept(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
-    """Part the records that Label Studio can take from those it would refuse, with the reason."""
+    """Split records into those that Label Studio accepts, and refusals of the others."""
     return flat.accept(records)
 
 
 def answers(task: Mapping[str, Any], fingerprint: str, names: Mapping[int, str]) -> list[Answer] | None:
-    """Return what people said of a task, None if it is not of the data with this fingerprint.
+    """Return people's answers to a task, None if the task is of other data.
 
-    A skipped task was discarded; an empty annotation says nothing. ``names`` are the users' by id, where only their
-    ids are in the task.
+    Skipping a task discards the row; an empty annotation is no answer. ``names`` maps users' ids to names, for tasks
+    that have only ids.
 
     Raises:
-        ReviewError: it is no task, or its annotations are none.
+        ReviewError: the task or an annotation is not in Label Studio's format.
     """
     data, annotations = task.get("data"), task.get("annotations")
     if not isinstance(data, Mapping) or not isinstance(annotations, list):
-        raise ReviewError("it has no data and annotations; export the project as JSON, not as JSON-MIN or CSV")
+        raise ReviewError("the task has no data and annotations; export the project as JSON, not as JSON-MIN or CSV")
     row = row_of(data.get(flat.RECORD_ID), fingerprint)
     if row is None:
         return None
-    said = []
+    found = []
     for annotation in annotations:
         try:
             labels = _labels(annotation)
             discarded = bool(annotation["was_cancelled"])
             moment = utc_text(annotation.get("updated_at") or annotation["created_at"])
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise ReviewError(f"an annotation of row {row} is none of Label Studio's") from None
+            raise ReviewError(f"an annotation of row {row} is not in Label Studio's format") from None
         if labels or discarded:
             label = None if discarded else ", ".join(labels)
             who = _who(annotation.get("completed_by"), names)
-            said.append(Answer(row, who, label, moment, several=not discarded and len(labels) > 1))
-    return said
+            found.append(Answer(row, who, label, moment, several=not discarded and len(labels) > 1))
+    return found
 
 
 def _labels(annotation: Mapping[str, Any]) -> list[str]:
@@ -105,7 +105,7 @@ def _who(completed_by: Any, names: Mapping[int, str]) -> str:
 
 
 def _shown(name: str) -> str:
-    """Return a name without what the labelling interface takes for a variable: $ becomes its wide twin."""
+    """Return a name in which $, which would start a variable, is replaced by the full-width ＄."""
     if _NOT_XML.search(name):
-        raise ReviewError(f"Label Studio can't show the name {name!r}, which holds a control character; rename it")
+        raise ReviewError(f"Label Studio can't show the name {name!r}, which has a control character; rename it")
     return name.replace("$", "＄")  # noqa: RUF001

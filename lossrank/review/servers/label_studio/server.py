@@ -1,4 +1,4 @@
-"""Label Studio as a review server."""
+"""LabelStudioServer: Label Studio."""
 
 from collections.abc import Iterable, Iterator
 
@@ -13,7 +13,7 @@ from scorer import RunDirectory
 
 
 class LabelStudioServer(BaseServer[LabelStudioApi]):
-    """A Label Studio server, seen with one token; a data set is a project, by its title."""
+    """A Label Studio server, used with one token; a data set is a project, named by its title."""
 
     def __init__(self, api: LabelStudioApi) -> None:
         super().__init__(api)
@@ -21,7 +21,9 @@ class LabelStudioServer(BaseServer[LabelStudioApi]):
 
     def check_name(self, name: str) -> None:
         if not 3 <= len(name) <= 50 or name != name.strip() or not name.isprintable():
-            raise ReviewError(f"Label Studio takes no project title {name!r}: 3 to 50 characters, no space at its ends")
+            raise ReviewError(
+                f"Label Studio does not accept the title {name!r}: 3 to 50 characters, no space at the ends"
+            )
 
     def accept(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
         return accept(records)
@@ -50,11 +52,11 @@ class LabelStudioServer(BaseServer[LabelStudioApi]):
 
 
 def connect(account: Account, on_wait: OnWait) -> LabelStudioServer:
-    """Make a client; no request is sent yet.
+    """Return the server; no request is sent yet.
 
     Raises:
-        ReviewError: the address or the token can't be used, or a workspace is asked for.
+        ReviewError: the address or the token can't be used, or a workspace was given.
     """
     if account.workspace is not None:
-        raise ReviewError("Label Studio has no workspaces; leave out --workspace")
+        raise ReviewError("Label Studio has no workspaces; leave out `workspace`")
     return LabelStudioServer(LabelStudioApi(account.url, account.api_key, on_wait=on_wait))

@@ -1,7 +1,7 @@
-"""The requests that logging to Rubrix 0.18 and Argilla 1.x and reading from them need, over httpx.
+"""RubrixApi: the HTTP requests to Rubrix 0.18 and Argilla 1.x that `log` and `pull` need.
 
-Argilla 1.x is Rubrix under its later name: other headers, data sets in a named workspace, another way to read.
-Which of them answers is asked of the server.
+Argilla 1.x is Rubrix under its later name, with other headers, named workspaces and another way to read records. The
+client asks the server which of the two it is.
 """
 
 import re
@@ -23,7 +23,7 @@ from lossrank.review.servers.rubrix.responses import (
 from lossrank.review.servers.server import TOOLS, ReviewError
 
 _TASK = "TextClassification"
-_DATASET_NAME = re.compile(r"(?![-_])[a-z0-9_-]{1,200}")  # the index that holds the name may have 255 bytes
+_DATASET_NAME = re.compile(r"(?![-_])[a-z0-9_-]{1,200}")  # the name of the index, which contains it, may have 255 bytes
 _WORKSPACE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]*")
 _PAGE = 1000  # records
 _ANSWERED = {"status": ["Validated", "Discarded"]}
@@ -32,10 +32,11 @@ _Record = dict[str, Any]
 
 
 class RubrixApi(ReviewClient):
-    """A Rubrix or Argilla 1.x server, seen with one key in one workspace; ``tool`` is what it was called for.
+    """A Rubrix or Argilla 1.x server, used with one key in one workspace; ``tool`` is the name that the user gave.
 
     Raises:
-        ReviewError: the URL is no http(s) address, the key can't stand in a header, or no workspace has that name.
+        ReviewError: the URL is no http(s) address, the key can't be sent in a header, or the workspace's name is
+            invalid.
     """
 
     example = "http://localhost:6900"
@@ -55,11 +56,13 @@ class RubrixApi(ReviewClient):
         self.title, self.variables = TOOLS[tool].title, TOOLS[tool].variables
         super().__init__(url, api_key, max_wait, on_wait)
         self.workspace = workspace
-        self._product: Product = Product(self.title, "", self.variables)  # until the server says more
+        self._product: Product = Product(
+            self.title, "", self.variables
+        )  # the version is unknown until the server is asked
         headers = {"X-Rubrix-Api-Key": self._key, "X-Argilla-Api-Key": self._key}
         if workspace is not None:
             if not _WORKSPACE_NAME.fullmatch(workspace):
-                raise ReviewError(f"no workspace can be called {workspace!r}; letters, digits, - and _ are allowed")
+                raise ReviewError(f"`workspace` is {workspace!r}; it may have letters, digits, - and _")
             headers |= {"X-Rubrix-Workspace": workspace, "X-Argilla-Workspace": workspace}
         self._client = httpx.Client(
             base_url=self._address,
@@ -74,10 +77,10 @@ class RubrixApi(ReviewClient):
         self._client.close()
 
     def product(self) -> Product:
-        """Ask the server, once, which one it is.
+        """Return which server it is; it is asked once.
 
         Raises:
-            ReviewError: there is no server, or it is neither Rubrix nor Argilla.
+            ReviewError: no server responds, or it is neither Rubrix nor Argilla.
         """
         if not self._product.version:
             self._product = self.persist(self._ask_product, FIRST_WAIT)
@@ -85,28 +88,28 @@ class RubrixApi(ReviewClient):
         return self._product
 
     def open_dataset(self, name: str, *, make: bool = True) -> str:
-        """Check the key, the workspace and the data set, made where it is missing if ``make``; return the workspace.
+        """Check the key, the workspace and the data set, and return the workspace; ``make`` creates a missing data set.
 
-        Making it before the first bulk matters: a bulk that makes it, cut off and sent again, can empty it.
+        The data set must exist before the first bulk request: one that creates it, cut off and repeated, can empty it.
 
         Raises:
-            ReviewError: no server or none that speaks so, the key refused, no such workspace or data set, or the data
-                set has another task.
+            ReviewError: no such server responds, it refuses the key, there is no such workspace or data set, or the
+                data set has another task.
         """
         check_name(name)
         product = self.product()
         if product.major > 1:
-            raise ReviewError(f"{product} answers at {self.url}; call it argilla, not rubrix")
+            raise ReviewError(f"the server at {self.url} is {product}; name the tool argilla, not rubrix")
         return self.persist(lambda: self._open_dataset(name, product, make), FIRST_WAIT)
 
     def existing_ids(self, name: str, ids: list[str]) -> set[str]:
         return {str(record.get("id")) for record in self._records(name, {"ids": ids}, ("id",), None)}
 
     def reviewed(self, name: str) -> Iterator[_Record]:
-        """Yield the records that a person validated or discarded: id, status, annotation, last_updated.
+        """Yield id, status, annotation and last_updated of the records that a person validated or discarded.
 
         Raises:
-            ReviewError: the data set can't be read, or the server stays away for too long.
+            ReviewError: the data set can't be read, or the server is away for too long.
         """
         after: str | None = None
         while records := self.persist(partial(self._reviewed_page, name, after)):
@@ -114,13 +117,13 @@ class RubrixApi(ReviewClient):
             after = str(records[-1]["id"])
 
     def bulk(self, name: str, records: list[bytes]) -> None:
-        """Store encoded records; one that has the id of an earlier one replaces it, and what a person did to it.
+        """Store encoded records; a record replaces an earlier one with its id, and a person's answer to that.
 
         Raises:
-            Refused: the server turned at least one record down.
-            Fault: it failed without a word on why; any part may be stored.
+            Refused: the server refused at least one record.
+            Fault: the request failed for no known reason; any part may be stored.
             Unavailable: ask again later; any part may be stored.
-            ReviewError: the key, the workspace or the data set is gone.
+            ReviewError: the key is no longer valid, or the workspace or data set is gone.
         """
         body = b'{"tags":{},"metadata":{},"records":[' + b",".join(records) + b"]}"
         with storing():
@@ -133,8 +136,8 @@ class RubrixApi(ReviewClient):
             raise Refused(self._safe(error), error.positions, stored=error.stored) from None
         except Fault as error:
             raise Fault(self._safe(error)) from None
-        answer = self._object(self._good(response).content)
-        processed, failed = answer.get("processed"), answer.get("failed", 0)
+        counts = self._object(self._good(response).content)
+        processed, failed = counts.get("processed"), counts.get("failed", 0)
         if processed != len(records) or failed:
             raise Fault(f"of {len(records)} records the server took {processed}, of which {failed} failed")
 
@@ -142,11 +145,11 @@ class RubrixApi(ReviewClient):
         response = self._send("GET", "/api/_info")
         if response.status_code != 404:
             self._good(response)
-        said = _object_or_empty(response)
-        if not said:  # Argilla 2 answers with its page
-            said = _object_or_empty(self._send("GET", "/api/v1/version"))
+        found = _object_or_empty(response)
+        if not found:  # Argilla 2 responds with its page
+            found = _object_or_empty(self._send("GET", "/api/v1/version"))
         for title, key in (("Rubrix", "rubrix_version"), ("Argilla", "version")):
-            if re.match(r"\d+\.", version := str(said.get(key))):
+            if re.match(r"\d+\.", version := str(found.get(key))):
                 return Product(title, version, self.variables)
         self._good(response)
         raise self._stranger("no version at /api/_info")
@@ -170,21 +173,21 @@ class RubrixApi(ReviewClient):
             if not make:
                 raise ReviewError(
                     f"{self.title} at {self.url} has no data set {name!r} in the workspace {workspace!r}; "
-                    "see --name and --workspace"
+                    "check `name` and `workspace`"
                 )
             response = self._send("POST", "/api/datasets", {"name": name, "task": _TASK})
-            if response.status_code == 409:  # somebody else was quicker, or the first answer was lost
+            if response.status_code == 409:  # another process created it, or the first response got lost
                 response = self._send("GET", f"/api/datasets/{name}")
         task = self._object(self._good(response).content).get("task")
         if task != _TASK:
-            raise ReviewError(f"the data set {name!r} on the server is for {task}, not {_TASK}; choose another --name")
+            raise ReviewError(f"the data set {name!r} on the server is for {task}, not {_TASK}; give another `name`")
         return workspace
 
     def _no_workspace(self, workspace: str | None, allowed: list[str]) -> ReviewError:
-        wanted = f"workspace {workspace!r} for this key" if workspace else "workspace of the user's own"
+        wanted = f"workspace {workspace!r} for this key" if workspace else "workspace named like the user"
         return ReviewError(
             f"{self.title} at {self.url} has no {wanted}, only {', '.join(allowed)}; "
-            f"set --workspace or {self.variables}_WORKSPACE to one of them"
+            f"set `workspace` or {self.variables}_WORKSPACE to one of them"
         )
 
     def _reviewed_page(self, name: str, after: str | None) -> list[_Record]:
@@ -192,7 +195,7 @@ class RubrixApi(ReviewClient):
         return [{key: record.get(key) for key in _OF_AN_ANSWER} for record in records]
 
     def _records(self, name: str, query: _Record, fields: tuple[str, ...], after: str | None) -> Iterator[_Record]:
-        """Yield at most a page of the records that a query finds, by id, from the one after ``after`` on."""
+        """Yield one page of the records that a query finds, by id, those after the id ``after``."""
         if self._product.title == "Argilla":
             body = {"query": query, "fields": fields, "next_idx": after}
             response = self._send("POST", f"/api/datasets/{name}/records/:search?limit={_PAGE}", body)
@@ -206,7 +209,7 @@ class RubrixApi(ReviewClient):
         parameters = httpx.QueryParams({"limit": _PAGE, **({"id_from": after} if after else {})})
         for line in self._lines(f"/api/datasets/{name}/{_TASK}/data?{parameters}", query):
             record = self._object(line)
-            if "detail" in record:  # an error in the middle of a good answer
+            if "detail" in record:  # an error in the middle of a good response
                 if "ClosedIndexError" in str(detail_in(line)[1].get("type")):
                     raise _closed(name)
                 raise Unavailable(reason_in(line))
@@ -219,7 +222,7 @@ class RubrixApi(ReviewClient):
             raise Unavailable(broken(error)) from None
 
     def _lines(self, path: str, body: dict[str, Any]) -> Iterator[bytes]:
-        """Stream the lines of an answer; only a line feed ends one, since texts may hold other line ends."""
+        """Yield the lines of a response; only a line feed ends one, since texts may have other line ends."""
         rest = b""
         try:
             with self._client.stream("POST", path, json=body) as response:
@@ -249,20 +252,20 @@ class RubrixApi(ReviewClient):
 
 
 def _closed(name: str) -> ReviewError:
-    return ReviewError(f"the data set {name!r} is closed; open it on the server and run this again")
+    return ReviewError(f"the data set {name!r} is closed; open it on the server and try again")
 
 
 def check_name(name: str) -> None:
-    """Pass a data set name that Rubrix takes.
+    """Check that Rubrix accepts a data set name.
 
     Raises:
-        ReviewError: it doesn't; the message suggests one that it does.
+        ReviewError: it doesn't; the message suggests a name.
     """
     if not _DATASET_NAME.fullmatch(name):
         fixed = re.sub(r"[^a-z0-9_-]+", "_", name.lower()).strip("-_")[:200]
         fix = f"; for example {fixed!r}" if fixed else ""
         raise ReviewError(
-            f"Rubrix takes no data set name {name!r}: 1 to 200 of the characters a-z, 0-9, - and _, "
+            f"Rubrix does not accept the data set name {name!r}: 1 to 200 of the characters a-z, 0-9, - and _, "
             f"the first a letter or digit{fix}"
         )
 

@@ -1,4 +1,4 @@
-"""A review record as Rubrix 0.18 and Argilla 1.x take it, what they would refuse, and what a person made of it."""
+"""Convert review records to and from the records of Rubrix 0.18 and Argilla 1.x."""
 
 import json
 from collections.abc import Mapping
@@ -8,17 +8,17 @@ from typing import Any
 from lossrank.review.decision import Answer, utc_text
 from lossrank.review.records import Refusal, ReviewRecord, parted, row_of, unwritable
 
-MAX_LABEL = 128  # characters; so too metadata, of which the server silently keeps only the end
+MAX_LABEL = 128  # characters; also of metadata, of which the server keeps only the end
 MAX_AGENT = 64
-UNKNOWN = "unknown"  # who discarded a record, where nothing tells
+UNKNOWN = "unknown"  # who discarded a record, if the server doesn't tell
 SCORE_SLACK = 0.001  # the server lets probabilities sum to 1.001
 
 
 def record_body(record: ReviewRecord) -> dict[str, Any]:
-    """Make the JSON body of one record.
+    """Return the JSON body of one record.
 
-    The given label goes in as an annotation with ``status`` Default: Validated would count a row as reviewed that
-    nobody has looked at. Every number of one metadata field has one JSON type, since the first one sets the field's.
+    The given label is an annotation with ``status`` Default; with Validated, the row would count as reviewed. All
+    numbers of a metadata field have the same JSON type, since the first one sets the field's type.
     """
     label, probability = record.predicted
     return {
@@ -44,17 +44,17 @@ def encode(record: ReviewRecord) -> bytes:
 
 
 def accept(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
-    """Part the records that Rubrix can take from those it would refuse, with the reason."""
+    """Split records into those that Rubrix accepts, and refusals of the others."""
     return parted(records, _problem)
 
 
 def answer(record: Mapping[str, Any], fingerprint: str, given_by: str) -> Answer | None:
-    """Return what a person said of a record, None if it says nothing or is not of the data with this fingerprint.
+    """Return a person's answer to a record, None if there is none or the record is of other data.
 
-    The annotation that the record was logged with, by ``given_by``, tells nothing of who discarded it.
+    An annotation by ``given_by`` is the one that the record was logged with; it doesn't tell who discarded the record.
 
     Raises:
-        ValueError: it is no record as the servers have them.
+        ValueError: the record is not in the server's format.
     """
     row = row_of(record.get("id"), fingerprint)
     if row is None or record.get("status") not in ("Validated", "Discarded"):
@@ -64,7 +64,7 @@ def answer(record: Mapping[str, Any], fingerprint: str, given_by: str) -> Answer
         labels = [str(label.get("class", label.get("class_label"))) for label in annotation["labels"]]
         who, moment = annotation["agent"], utc_text(record["last_updated"])
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"the record of row {row} is none as the server should have it") from error
+        raise ValueError(f"the record of row {row} is not in the server's format") from error
     annotator = UNKNOWN if who in (None, "", agent_name(given_by)) else str(who)
     if record["status"] == "Discarded":
         return Answer(row, annotator, None, moment)
@@ -72,9 +72,9 @@ def answer(record: Mapping[str, Any], fingerprint: str, given_by: str) -> Answer
 
 
 def agent_name(name: str) -> str:
-    """Make an agent's name that the server can index: at most 64 characters, no empty part between dots.
+    """Return an agent name that the server can index: at most 64 characters, no empty part between dots.
 
-    Of a path, only the file's name is kept: folders say nothing to a reviewer.
+    A path is reduced to its file name.
     """
     if name.startswith(("/", "./", "../")):
         name = PurePosixPath(name).name
@@ -91,6 +91,6 @@ def _problem(record: ReviewRecord) -> str | None:
         if label is not None and not 1 <= len(label) <= MAX_LABEL:
             return f"the {what} label has {len(label)} characters; Rubrix takes 1 to {MAX_LABEL}"
     probability = record.predicted[1]
-    if not 0.0 <= probability <= 1.0 + SCORE_SLACK:  # also not a number
+    if not 0.0 <= probability <= 1.0 + SCORE_SLACK:  # NaN too
         return f"the predicted label's probability is {probability}; Rubrix takes 0 to 1"
     return unwritable(record, encode)

@@ -1,4 +1,4 @@
-"""What an answer of Rubrix, or of Argilla as it was called later, means: good, come back later, or an error to show."""
+"""Sort the responses of Rubrix and Argilla into success, try again later, and errors to show."""
 
 import json
 import re
@@ -16,7 +16,7 @@ _INDEX_REASON = re.compile(r"""'reason': (['"])(.*?)\1[,}\]]""")
 
 @dataclass(frozen=True)
 class Product:
-    """Which server answers: its name, its version, and how the environment variables of its tool begin."""
+    """A server's name and version, and the prefix of its tool's environment variables."""
 
     title: str
     version: str
@@ -31,10 +31,10 @@ class Product:
 
 
 def object_in(content: bytes) -> dict[str, Any]:
-    """Read a JSON object.
+    """Return a JSON object.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the content is none.
     """
     value = json.loads(content)
     if not isinstance(value, dict):
@@ -43,7 +43,7 @@ def object_in(content: bytes) -> dict[str, Any]:
 
 
 def detail_in(content: bytes) -> tuple[str, dict[str, Any]]:
-    """Take the error's code and parameters out of an answer; both are empty where it isn't one of theirs."""
+    """Return the error code and parameters of a response; both are empty if it has another format."""
     try:
         detail = object_in(content).get("detail")
     except ValueError:
@@ -55,9 +55,9 @@ def detail_in(content: bytes) -> tuple[str, dict[str, Any]]:
 
 
 def reason_in(content: bytes) -> str:
-    """Take the reason out of an error answer, on one line and without the records' texts.
+    """Return the reason in an error response, on one line and without the records' texts.
 
-    A failed document comes back whole inside the message, so only the reasons in front of it are kept.
+    The message quotes a failed document in full, so only the reasons before it are kept.
     """
     code, params = detail_in(content)
     errors, message = params.get("errors"), params.get("message", params.get("detail"))
@@ -73,35 +73,35 @@ def reason_in(content: bytes) -> str:
 
 
 def raise_for_response(response: httpx.Response, product: Product) -> None:
-    """Pass a good answer; the caller has dealt with the statuses that mean something special to it.
+    """Check that a response is a success; the caller handles statuses with a special meaning before.
 
     Raises:
-        Unavailable: 429 and 5xx.
-        ReviewError: any other status that is no success.
+        Unavailable: the status is 429 or 5xx.
+        ReviewError: it is another status that is no success.
     """
     status = response.status_code
     if response.is_success:
         return
     reason = reason_in(response.content)
-    said = f"{status}: {reason}" if reason else str(status)
+    shown = f"{status}: {reason}" if reason else str(status)
     if status in LATER:
-        raise Unavailable(f"it answers {said}", wished_pause(response))
+        raise Unavailable(f"it responds {shown}", wished_pause(response))
     if response.is_redirect:
-        raise ReviewError(f"it redirects elsewhere ({status}); give --url the address that it leads to")
+        raise ReviewError(f"it redirects elsewhere ({status}); set `url` to the address that it leads to")
     if status == 401:
         key = f"{product.variables}_API_KEY"
-        raise ReviewError(f"it refuses the API key (401); set --api-key or {key} to a key of that server")
+        raise ReviewError(f"it refuses the API key (401); set `api_key` or {key} to a key of that server")
     if status == 403:
-        raise ReviewError(f"it forbids this to the API key's user ({said}); use a key with access to the workspace")
-    raise ReviewError(f"it answers {said}, which {product} should not; check --url")
+        raise ReviewError(f"it forbids this to the API key's user ({shown}); use a key with access to the workspace")
+    raise ReviewError(f"it responds {shown}, which {product} should not; check `url`")
 
 
 def raise_for_bulk(response: httpx.Response) -> None:
-    """Sort out the answers that only a bulk can get.
+    """Check a response for the statuses that only a bulk request can get.
 
     Raises:
-        Refused: the server turned at least one record down; after a 500 the others are stored.
-        Fault: a 500 without a word on whose fault it is.
+        Refused: the server refused at least one record; after a 500 the others are stored.
+        Fault: the status is 500 for no known reason.
     """
     if response.status_code in (400, 413, 422):
         reason = reason_in(response.content) or f"status {response.status_code}"
@@ -113,16 +113,18 @@ def raise_for_bulk(response: httpx.Response) -> None:
 
 
 def _field_error(error: dict[str, Any]) -> str:
-    places = [str(part) for part in error.get("loc", []) if isinstance(part, str)]
-    where = ".".join(part for part in places if part not in ("body", "records", "items", "__root__"))
+    path = [str(part) for part in error.get("loc", []) if isinstance(part, str)]
+    where = ".".join(part for part in path if part not in ("body", "records", "items", "__root__"))
     return f"{where}: {error.get('msg')}" if where else str(error.get("msg"))
 
 
 def _positions(params: dict[str, Any]) -> frozenset[int]:
-    """Read the records' positions out of places such as ["body", "records", 7, "annotation"], or Argilla 2's words."""
+    """Return the records' positions from paths such as ["body", "records", 7, "annotation"] or Argilla 2's message."""
     if isinstance(message := params.get("message"), str) and (found := _POSITION.match(message)):
         return frozenset([int(found[1])])
     errors = params.get("errors")
-    places = [error.get("loc") for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
-    records = [p for p in places if isinstance(p, list) and p[:2] in (["body", "records"], ["body", "items"])]
-    return frozenset(place[2] for place in records if len(place) > 2 and isinstance(place[2], int))
+    paths = [error.get("loc") for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+    records = [
+        path for path in paths if isinstance(path, list) and path[:2] in (["body", "records"], ["body", "items"])
+    ]
+    return frozenset(path[2] for path in records if len(path) > 2 and isinstance(path[2], int))

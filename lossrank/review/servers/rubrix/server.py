@@ -1,4 +1,4 @@
-"""Rubrix 0.18, and Argilla 1.x as it was called later, as a review server."""
+"""RubrixServer: Rubrix 0.18, or Argilla 1.x, its later name."""
 
 from collections.abc import Iterable, Iterator
 
@@ -13,7 +13,7 @@ from scorer import RunDirectory
 
 
 class RubrixServer(BaseServer[RubrixApi]):
-    """A Rubrix or Argilla 1.x server, seen with one key in one workspace; ``tool`` is what `log` and `pull` call it."""
+    """A Rubrix or Argilla 1.x server, used with one key in one workspace; ``tool`` is its name in TOOLS."""
 
     def __init__(self, api: RubrixApi, tool: str = "rubrix") -> None:
         super().__init__(api)
@@ -41,15 +41,15 @@ class RubrixServer(BaseServer[RubrixApi]):
         self._api.open_dataset(dataset.name, make=False)
         for record in self._api.reviewed(dataset.name):
             try:
-                said = answer(record, run.data_fingerprint, run.data_name)
+                found = answer(record, run.data_fingerprint, run.data_name)
             except ValueError as error:
                 raise ReviewError(f"{self._api.title} at {self._api.url}: {error}") from None
-            if said is not None:
-                yield said
+            if found is not None:
+                yield found
 
 
 def connect(account: Account, on_wait: OnWait) -> RubrixServer:
-    """Make a client; no request is sent yet.
+    """Return the server; no request is sent yet.
 
     Raises:
         ReviewError: the address or the key can't be used.
