@@ -16,6 +16,7 @@ from lossrank.review.store import DecisionStore
 from scorer import RunDirectory, open_source
 from scorer.data.spec import spec_to
 from tests.support import ROOT
+from tests.support.manifests import altered
 
 MEASURE = """
 import sys
@@ -38,8 +39,7 @@ def make(folder: Path, rows: int, ending: str) -> Path:
     source = open_source(folder / f"rows.{ending}")
     made = make_run(folder / "run", rows, 8192)
     data = {"name": source.name, "fingerprint": source.fingerprint, "rows": rows, "spec": spec_to(source.spec)}
-    made.manifest |= {"data": data, "labels": {"how": "by name; numbers as they are", "map": {}}}
-    made.save()
+    altered(made, data=data, labels={"how": "by name; numbers as they are", "map": {}}).save()
     opened, moment = RunDirectory.open(folder / "run"), now_text()
     with DecisionStore(opened) as store:
         store.add(Decision(row, RELABELLED, "World", "ann", "csv", moment) for row in range(0, rows, 100))
