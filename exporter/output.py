@@ -1,44 +1,45 @@
 """replacing(): write a directory beside its place and rename it there; a failure leaves and destroys nothing."""
 
 import json
-import os
-import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from exporter.errors import OutputError
 from exporter.libraries import is_disk_full
+from scorer.errors import RunError
+from scorer.files import folder_written, put_back
 from scorer.model.bundle import MANIFEST
 
 
 @contextmanager
 def replacing(output: Path, force: bool) -> Iterator[Path]:
-    """Yield an empty hidden directory beside ``output`` that takes its name if the block succeeds.
+    """Yield an empty hidden folder beside ``output``, which takes its place when the block succeeds.
 
-    With ``force`` a bundle that is there survives until then; anything but a bundle is never replaced.
+    With ``force`` an older bundle stays until then; anything but a bundle is never replaced. If a process is killed
+    while it replaces a bundle, the old one is put back by the next export and by ``ModelBundle.load``.
 
     Raises:
-        OutputError: ``output`` is there (without ``force``), is not a bundle, can't be written, or the disk is full.
+        OutputError: ``output`` exists (without ``force``), is not a bundle, can't be written, or the disk is full.
     """
-    output = output.resolve()  # a link to a bundle stays one: what it points to is replaced
+    output = output.resolve()  # a link to a bundle stays a link: the folder that it points to is replaced
     made: list[Path] = []
-    leftover = building = output.parent / f".{output.name}.{uuid.uuid4().hex[:12]}.tmp"
     try:
         try:
+            put_back(output)
             _check(output, force)
             made += _missing_parents(output)
             output.parent.mkdir(parents=True, exist_ok=True)
-            building.mkdir()  # unlike mkdtemp's, with the permissions that the user's umask gives
         except OSError as error:
             reason = f"{error.strerror}: {error.filename}" if error.strerror else str(error)
             raise OutputError(f"{output} can't be written ({reason}); choose another place") from error
-        yield building
-        _settle(building)
-        _check(output, force)  # an export takes a while
-        leftover = _move(building, output)
+        with folder_written(output) as folder:
+            yield folder
+            _usual_permissions(folder)
+            _check(output, force)  # an export takes a while
         made = []
+    except RunError as error:  # of the folder's writer
+        raise OutputError(str(error)) from error
     except Exception as error:
         if is_disk_full(error):
             raise OutputError(
@@ -48,7 +49,6 @@ def replacing(output: Path, force: bool) -> Iterator[Path]:
             raise OutputError(f"{error.filename or output}: {error.strerror or error}; nothing was written") from error
         raise
     finally:
-        shutil.rmtree(leftover, ignore_errors=True)
         for parent in reversed(made):
             with suppress(OSError):  # not there, or something else has moved in
                 parent.rmdir()
@@ -98,26 +98,8 @@ def _missing_parents(output: Path) -> list[Path]:
     return missing[::-1]
 
 
-def _settle(folder: Path) -> None:
-    """Give every file its usual permissions and have it on the disk itself, before an older bundle may go."""
-    usual = folder.stat().st_mode & 0o666  # the folder's are what the umask left; onnx makes weights 0600
+def _usual_permissions(folder: Path) -> None:
+    """Give every file the permissions that the user's umask allows; onnx makes weights 0600."""
+    usual = folder.stat().st_mode & 0o666
     for file in folder.iterdir():
         file.chmod(usual)
-        with file.open("rb") as stream:
-            os.fsync(stream.fileno())
-
-
-def _move(building: Path, output: Path) -> Path:
-    """Put the new directory in its place and return what may be deleted; the old one comes back if it fails."""
-    if not output.exists() or not any(output.iterdir()):
-        building.rename(output)  # replaces an empty directory
-        return building
-    aside = building.with_suffix(".old")
-    try:
-        output.rename(aside)
-        building.rename(output)
-    except BaseException:  # Ctrl-C too
-        if aside.exists() and not output.exists():
-            aside.rename(output)
-        raise
-    return aside

@@ -67,10 +67,12 @@ def reporting(path: Path) -> Iterator[None]:
 
 
 def put_back(out: Path) -> Path | None:
-    """Put an output back that an `apply` was to replace when it was killed; return where it was, None without one.
+    """Put back a folder that ``folder_written`` was replacing when its process was killed.
+
+    Return the hidden folder that it was renamed to meanwhile; None if there is none, or if ``out`` exists.
 
     Raises:
-        RunError: it can't be renamed.
+        RunError: the folder can't be renamed.
     """
     if out.exists() or out.is_symlink() or not out.parent.is_dir():
         return None
@@ -86,25 +88,30 @@ def put_back(out: Path) -> Path | None:
 
 @contextlib.contextmanager
 def folder_written(out: Path) -> Iterator[Path]:
-    """Give an empty folder to write into; it takes the place of ``out`` when all is well and goes when it is not.
+    """Yield an empty folder, which takes the place of ``out`` when the block succeeds and is removed otherwise.
+
+    Every file is flushed to disk first. A folder at ``out`` is renamed aside, and removed after that. If a kill comes
+    between, ``put_back`` puts it back.
 
     Raises:
-        RunError: the disk is full or the place can't be written; what was at ``out`` is as it was.
+        RunError: the disk is full or the place can't be written; ``out`` is as it was. The block's own errors pass
+            through.
     """
     out = out.parent.resolve() / out.name  # which may lead through the folder that is renamed
     beside = _beside(out, _UNFINISHED)
-    with reporting(out):
-        try:
+    try:
+        with reporting(out):
             beside.mkdir()
-            yield beside
+        yield beside
+        with reporting(out):
             for folder, _, names in os.walk(beside, topdown=False):
                 for name in names:
                     _flush(Path(folder) / name)
                 _flush(Path(folder))
             _take_place(beside, out)
             _flush(out.parent)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _take_place(beside: Path, out: Path) -> None:

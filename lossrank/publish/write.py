@@ -14,7 +14,7 @@ from lossrank.publish.destination import CARD, card_there
 from lossrank.publish.save_to_disk import save_to_disk
 from scorer import RunError
 from scorer.errors import shortage
-from scorer.files import folder_written, write_atomically
+from scorer.files import folder_written, reporting, write_atomically
 
 PARQUET, SAVED = "parquet", "save_to_disk"
 FORMATS = (PARQUET, SAVED)
@@ -44,7 +44,7 @@ def write_folder(rows: CorrectedRows, out: Path, split: str, form: str, shard_by
         RunError: as for ``write_file``, the card that is there can't be read, or `datasets` can't save it.
         SourceError: as for ``write_file``.
     """
-    with _of_parquet(out), folder_written(out) as folder:
+    with _of_parquet(out), reporting(out), folder_written(out) as folder:
         if form == SAVED:
             (folder / "parquet").mkdir()
             _write_shards(rows, folder / "parquet", split, shard_bytes)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scorer.errors import BundleError
-from scorer.files import file_sha256
+from scorer.files import file_sha256, put_back
 from scorer.text import fold, is_utf8
 
 FORMAT = 1
@@ -107,6 +107,7 @@ class ModelBundle:
         path = Path(path)
         if not is_utf8(str(path.absolute())):
             raise BundleError(f"{str(path.absolute())!r} is not UTF-8; rename the folder")
+        put_back(path)  # an export that was killed while it replaced this bundle
         manifest = _read_manifest(path)
         found = manifest.get("format")
         if not isinstance(found, int) or found < 1:
