@@ -1,17 +1,18 @@
 """Every error a user can meet, as one tree.
 
     LossrankError
-    ├── SourceError     the data: missing, empty, unreadable, a column that is not there
-    │   ├── NotThereError      nothing lies at the place that was named
-    │   └── UnreachableError   its store or the hub does not answer, or refuses: what lies there is not known
+    ├── SourceError     the data: missing, empty, unreadable, a missing column
+    │   ├── NotThereError      nothing lies at the given path or address
+    │   └── UnreachableError   the store or the hub does not answer, or refuses: nothing is known of the data
     ├── LabelError      the labels: names that don't match the model's, numbers in another order
     ├── BundleError     the bundle: missing, changed, newer than this version
-    ├── DeviceError     onnxruntime: not installed, installed twice, a device that is not there
+    ├── DeviceError     onnxruntime: not installed, installed twice, a missing device
     ├── RunError        the run directory: other options, damaged, not writable
     └── (exporter.errors.ExportError)
 
 The message is one line: what was received, what was allowed, what to do. The command line prints it and exits
-with ``exit_code``; no traceback is shown. No message holds a secret of an address, whoever wrote it.
+with ``exit_code``; no traceback is shown. The constructor takes the secrets of addresses out of
+every message, also out of messages quoted from a library.
 """
 
 from scorer.address import scrubbed
@@ -22,10 +23,10 @@ _UNMAPPED = "failed to map segment from shared object"  # the loader's, of a lib
 
 
 class LossrankError(Exception):
-    """The root of every error that is the user's to mend.
+    """The root of every error that the user can fix.
 
-    ``quotes_data`` says whether the message may hold something of the data (a label, a value, a column's name, which in
-    a CSV without a header is a text): such a message is for the screen, and for no file. Whoever raises it knows.
+    ``quotes_data`` says whether the message may quote the data (a label, a value, or a column's name, which in a CSV
+    without a header is a text). Such a message is shown on the terminal and never written to a file.
     """
 
     exit_code = 1
@@ -42,11 +43,11 @@ class SourceError(LossrankError):
 
 
 class NotThereError(SourceError):
-    """Nothing lies at the place that was named."""
+    """Nothing lies at the given path or address."""
 
 
 class UnreachableError(SourceError):
-    """The store or the hub where the data lies failed, so that nothing is known of the data."""
+    """The store or the hub of the data failed, so that nothing is known of the data."""
 
 
 class LabelError(LossrankError):
@@ -60,7 +61,7 @@ class BundleError(LossrankError):
 
 
 class DeviceError(LossrankError):
-    """onnxruntime, or the device that was asked for, is not there."""
+    """onnxruntime or the requested device is missing."""
 
 
 class RunError(LossrankError):
@@ -68,17 +69,17 @@ class RunError(LossrankError):
 
 
 def shortage(error: BaseException) -> str | None:
-    """Return what the machine has too little of, in one line, if that is what an error says, whichever library's."""
-    said = " ".join(str(error).split())
-    if isinstance(error, MemoryError) or (isinstance(error, ImportError) and _UNMAPPED in said):
-        return f"not enough memory{f' ({said})' if said else ''}"
-    return "the system allows no more threads, or has no memory for one" if said.startswith(_NO_THREAD) else None
+    """Return in one line what the machine has too little of, if that is an error's cause, from whichever library."""
+    message = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or (isinstance(error, ImportError) and _UNMAPPED in message):
+        return f"not enough memory{f' ({message})' if message else ''}"
+    return "the system allows no more threads, or has no memory for one" if message.startswith(_NO_THREAD) else None
 
 
 def recordable(error: BaseException) -> str:
-    """Return an error's message in one line for a file that is kept: without it, where it may quote the data.
+    """Return an error's message in one line, to be written to a file; ``WITHHELD`` if it may quote the data.
 
-    Of errors that are not ours only the system's, and those of a shortage, are known to quote none.
+    Of foreign errors only those of the system (OSError) and of a shortage are known not to quote the data.
     """
     if getattr(error, "quotes_data", not isinstance(error, OSError) and shortage(error) is None):
         return WITHHELD if str(error) else ""

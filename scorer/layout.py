@@ -7,15 +7,15 @@ from pathlib import Path
 LOCK = ".lock"
 MANIFEST = "run.json"
 SCORES = "scores"
-# What a run directory and its scores hold, whatever is in it; reviewing a run leaves a database there.
+# The names that a run directory may hold; review adds a database.
 _OURS = re.compile(rf"{re.escape(LOCK)}|{re.escape(MANIFEST)}|{SCORES}|review\.sqlite(-\w+)?")
 SHARD = re.compile(r"part-\d{5,}\.parquet")
 _PARTS = {"format", "bundle", "data", "options", "shards"}
 
 
 def is_run(folder: Path) -> bool:
-    """Say whether a folder is a run directory, in whatever state."""
-    # Another's run.json may be data of gigabytes.
+    """Return whether a folder is a run directory, even an unfinished or damaged one."""
+    # A foreign run.json may be gigabytes of data.
     if not ((folder / LOCK).is_file() or (folder / SCORES).is_dir()):
         return False
     try:
@@ -25,14 +25,14 @@ def is_run(folder: Path) -> bool:
 
 
 def is_part_of_run(place: Path) -> bool:
-    """Say whether a file, which need not be there yet, is one of those that a run directory is made of."""
+    """Return whether a path is that of a file of a run directory; the file need not exist."""
     place = place.resolve()
     in_scores = SHARD.fullmatch(place.name) and place.parent.name == SCORES
     return bool(in_scores and is_run(place.parent.parent)) or bool(_OURS.fullmatch(place.name) and is_run(place.parent))
 
 
 def may_hold_run(path: Path) -> bool:
-    """Say whether a path may be written to: nothing there, an empty folder, or a run, if perhaps a damaged one."""
+    """Return whether a run may be written to a path: it is missing, an empty folder, or a run, even a damaged one."""
     if not path.is_dir():
         return not path.exists()
     names = _names(path)
@@ -47,11 +47,11 @@ def may_hold_run(path: Path) -> bool:
 
 
 def _names(folder: Path) -> set[str]:
-    """Return what is in a folder, if it is one, but for what a write that was cut off left."""
+    """Return the names in a folder, without the temporary files of interrupted writes; empty if it is no folder."""
     return {entry.name for entry in folder.iterdir() if not entry.name.endswith(".tmp")} if folder.is_dir() else set()
 
 
 def _is_manifest(file: Path) -> bool:
     manifest = json.loads(file.read_text(encoding="utf-8"))
-    # One of them may be missing: a damaged run is ours too.
+    # One part may be missing: a damaged run is still a run.
     return isinstance(manifest, dict) and len(_PARTS & set(manifest)) > 3

@@ -1,4 +1,4 @@
-"""Which distributions are installed here, and in which versions."""
+"""This machine: its CPU, cores and memory, this process's peak memory, and the installed versions."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ def installed_versions(distributions: Iterable[str]) -> dict[str, str]:
 def hardware(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
     """Return the CPU's name, the cores that this process may use, the machine's memory in bytes and the CPU's flags.
 
-    The flags are those of ``_FLAGS`` that the system names; what it does not tell is None, or no flag.
+    The flags are those of ``_FLAGS`` that the CPU has. Values that the system doesn't report are None or missing.
     """
     try:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -95,7 +95,7 @@ def _quota(folder: Path) -> float | None:
 
 def peak_memory_bytes() -> int:
     """Return the largest resident memory this process has had, in bytes."""
-    # Linux's getrusage begins with what the process had before exec: the memory of whoever started it.
+    # Linux's getrusage includes the memory that the process had before exec, which is its parent's.
     with contextlib.suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/self/status").read_text().splitlines()
         return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))

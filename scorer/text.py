@@ -8,7 +8,7 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
 def duration(seconds: float) -> str:
-    """Return seconds in words a person reads at a glance: 4.2 s, 3 min 20 s, 2 h 5 min."""
+    """Return a duration in seconds as a short text: 4.2 s, 3 min 20 s, 2 h 5 min."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -18,7 +18,7 @@ def duration(seconds: float) -> str:
 
 
 def escape(value: str) -> str:
-    """Return somebody else's text as one line of Markdown that shows it as it is."""
+    """Return a foreign text as one line of Markdown that shows it literally."""
     line = "".join(character if character.isprintable() else " " for character in value)
     line = _SPECIAL.sub(r"\\\g<0>", " ".join(line.split()))
     line = "".join(_ENTITIES.get(character, character) for character in line)
@@ -32,10 +32,7 @@ def one_line(error: BaseException, most: int = 300) -> str:
 
 
 def nearest(name: str, allowed: list[str]) -> str:
-    """Say which of the allowed names is closest to a mistyped one, as a clause for an error message.
-
-    Returns an empty string when nothing is close.
-    """
+    """Return a clause for an error message with the allowed name closest to a mistyped one; empty if none is close."""
     import difflib
 
     folded = {candidate.casefold(): candidate for candidate in allowed}
@@ -44,17 +41,17 @@ def nearest(name: str, allowed: list[str]) -> str:
 
 
 def fold(name: str) -> str:
-    """Fold a name for comparison: case and white space don't count."""
+    """Return a name to compare by: without case, with single blanks."""
     return " ".join(name.split()).casefold()
 
 
 def short(name: str) -> str:
-    """Return a label as it is told; one of more than 60 characters, which may be a whole text, is cut."""
+    """Return a label for a message, cut to 60 characters, as it may be a whole text."""
     return name if len(name) <= 60 else name[:57] + "..."
 
 
 def is_utf8(text: str) -> bool:
-    """Say whether a text was UTF-8 when it was read."""
+    """Return whether a text can be written as UTF-8, so that its bytes were valid when it was read."""
     try:
         text.encode()
     except UnicodeEncodeError:

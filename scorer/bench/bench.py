@@ -1,4 +1,4 @@
-"""bench(): what this machine does with a model on a sample of the user's own rows, next to what it could do."""
+"""bench(): a model's speed on this machine, on a sample of the user's rows, compared with the machine's peak."""
 
 import tempfile
 from collections.abc import Callable
@@ -25,13 +25,13 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class BenchResult:
-    """One run's speed, on the sample, the device and the machine that it was measured on.
+    """The speed of one run, with the sample, the device and the machine it was measured on.
 
-    ``data_rows`` are what ``rows`` were drawn from. ``tokens`` (and ``tokens_per_second``) are real ones, without the
-    padding, whose share of the model's input is ``padding``, 0..1, and without ``duplicates``, the texts that another
-    one's run served. ``seconds`` are by stage, as in ``RunStats``, and ``model_share`` is the share, 0..1, of the
-    threads' time that was spent inside onnxruntime. ``peak_memory_bytes`` is this process's, the sample and some ten
-    MiB for the matrix peak included. ``options`` are those that were set.
+    ``rows`` is the size of the sample, ``data_rows`` that of the data. ``tokens`` and ``tokens_per_second`` count no
+    padding (``padding``, 0..1, is its share of the model's input) and no ``duplicates``, the texts not run because an
+    earlier text has identical tokens. ``seconds`` has the time per stage, as in ``RunStats``; ``model_share``, 0..1, is
+    the share of the threads' time spent in onnxruntime. ``peak_memory_bytes`` is this process's, with the sample and
+    about ten MiB for the matrix peak. ``options`` has the options that were set.
 
     ``matrix_peak_flops`` is in fp32 operations per second, on as many cores as the run had; None on a GPU.
     ``token_parameters`` is the bundle's; None if it was exported before they were counted.
@@ -62,18 +62,18 @@ class BenchResult:
 
     @property
     def roofline_share(self) -> float | None:
-        """What the whole unpruned model would need at the matrix peak, as a share of the time that scoring took.
+        """The time that the unpruned model would need at the matrix peak, as a share of the time that scoring took.
 
-        ``2 * token_parameters * tokens / (seconds * matrix_peak_flops)``: larger is better, 1 is what a perfect fp32
-        engine would reach that computes the model as it is; past 1 is possible, by leaving out work or by numbers of
-        fewer bits. None where one of the two is not known.
+        ``2 * token_parameters * tokens / (seconds * matrix_peak_flops)``: larger is better, 1 is a perfect fp32 engine
+        that computes the model unchanged; more than 1 is possible by leaving out work or with fewer bits. None if
+        ``token_parameters`` or ``matrix_peak_flops`` is unknown.
         """
         if self.token_parameters is None or self.matrix_peak_flops is None:
             return None
         return 2.0 * self.token_parameters * self.tokens_per_second / self.matrix_peak_flops
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it, ``roofline_share`` too, as JSON can hold it."""
+        """Return all values and ``roofline_share`` as a dictionary for JSON."""
         return {**asdict(self), "roofline_share": self.roofline_share}
 
 
@@ -88,16 +88,16 @@ def bench(
     rows: int = ROWS,
     progress: Callable[[str], None] | None = None,
 ) -> BenchResult:
-    """Score a random sample of the data, the same one every time, and return how fast that was.
+    """Score a random sample of the data, the same one every time, and return its speed.
 
-    The sample is held in memory, so ``read`` is not the time that the files take; what is scored is thrown away, also
-    on Ctrl-C. All else is as ``score_dataset`` does it, with its ``options``; a first, short run warms up.
+    The sample is held in memory, so ``seconds["read"]`` is not the time of reading files. The scores are deleted, also
+    after Ctrl-C. A short run warms up first; both runs are made by ``score_dataset`` with ``options``.
 
     Args:
         bundle: an exported model, or its directory.
         data: what ``open_source`` takes, with ``config``, ``split`` and ``streaming``.
-        rows: how many are drawn; all of them if there are fewer.
-        progress: told what is being done.
+        rows: the size of the sample; all rows if the data has fewer.
+        progress: called with a description of each step.
 
     Raises:
         RunError: ``rows`` is not positive, or the temporary folder can't be written.
@@ -112,7 +112,7 @@ def bench(
     source = open_source(data, config=config, split=split, streaming=streaming)
     count = min(rows, source.num_rows)
     top = options.screened(source.num_rows)
-    if top is not None:  # as many of the sample's rows as there would be of the data's
+    if top is not None:  # the same share of the sample as of the data
         options = replace(options, screen_top=max(1, round(top * count / source.num_rows)))
     drawn = np.sort(np.random.default_rng(_SEED).choice(source.num_rows, size=count, replace=False))
     sample = source.take(drawn)
@@ -123,7 +123,7 @@ def bench(
         say(f"warming up with {len(warm_up):,} rows")
         score_dataset(bundle, warm_up, Path(folder) / "warm-up", options, on_plan=plans.append)
         plan = plans[0]
-        # Before and after: a core that others use for one of them would make the peak too low, which flatters us.
+        # Measured twice: a core busy with another process would make the peak too low, and lossrank look too good.
         if plan.device == "cpu":
             say("measuring the fp32 matrix product")
             peaks.append(matrix_peak(plan.threads, _PEAK_SECONDS))

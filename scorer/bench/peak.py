@@ -1,4 +1,4 @@
-"""matrix_peak(): the best rate at which this machine multiplies fp32 matrices, on so many cores."""
+"""matrix_peak(): the best rate at which this machine multiplies fp32 matrices, on a number of cores."""
 
 import os
 import time
@@ -15,18 +15,18 @@ from scorer.model.session import import_onnxruntime
 # [m, k] times [k, n]: a square one, MiniLM's feed-forward and BERT's projections on a batch of 1,024 tokens. Larger
 # ones (1024, 768, 3072 and 2048 cubed) were 1 to 12% slower, and take memory that would count as the run's.
 SHAPES = ((512, 512, 512), (1024, 384, 1536), (1024, 768, 768))
-_REPEAT_SECONDS = 0.02  # long enough that starting the threads is lost in it, short enough that some are undisturbed
+_REPEAT_SECONDS = 0.02  # long enough to hide the start of threads, short enough that some repeats are undisturbed
 _LEAST_REPEATS = 3
 
 Product = Callable[[], object]
 
 
 def matrix_peak(threads: int, seconds: float = 1.0) -> float:
-    """Return the largest rate found, in floating-point operations per second: a multiplication and an addition are two.
+    """Return the largest measured rate, in floating-point operations per second; a multiply-add counts as two.
 
-    It is the best of many short repeats, of a few shapes and of two libraries, each warm: what the machine can do, not
-    what it does on average, since a roofline that is too low flatters what is compared with it. It takes about so many
-    ``seconds``, more on a slow machine.
+    It is the best of many short repeats of a few shapes with two libraries, each warm: the most the machine can do, not
+    its average, since a roofline that is too low flatters the engine compared with it. Measuring takes about
+    ``seconds`` seconds, more on a slow machine.
 
     Raises:
         ValueError: ``threads`` is not positive.
@@ -54,7 +54,7 @@ def matrix_peak(threads: int, seconds: float = 1.0) -> float:
 
 
 def best_rate(product: Product, threads: int, seconds: float) -> float:
-    """Return how often a second ``product`` is done by so many threads at once, in the best repeat of ``seconds``."""
+    """Return the calls of ``product`` per second by ``threads`` threads together, in the best repeat of ``seconds``."""
 
     def repeat(calls: int) -> float:
         def work(_: int) -> None:

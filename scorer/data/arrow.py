@@ -1,4 +1,4 @@
-"""Arrow types and arrays of any kind as plain ones that every compute function takes."""
+"""Arrow arrays and types of any kind made plain: readable text, numpy values, no dictionaries, no views."""
 
 import math
 from collections.abc import Iterator
@@ -13,19 +13,19 @@ _HASHED_ROWS = 4096
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Say whether a column of this type holds text (dictionary-encoded text too)."""
+    """Return whether a column of this type holds text, dictionary-encoded text included."""
     if pa.types.is_dictionary(kind):
         return is_text(kind.value_type)
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type of a column's values, which of a dictionary-encoded one is that of its dictionary."""
+    """Return the type of a column's values; for a dictionary-encoded column the type of its dictionary."""
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def text_array(values: list[str | None]) -> pa.Array:
-    """Make a string array; escaped bytes of invalid UTF-8 go in as they were, for the row's status to tell."""
+    """Return a string array; surrogate-escaped bytes become invalid UTF-8 again, for the row's status."""
     try:
         return pa.array(values, pa.string())
     except UnicodeEncodeError:
@@ -33,9 +33,9 @@ def text_array(values: list[str | None]) -> pa.Array:
 
 
 def valid_text(array: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Return an array with bytes of text that aren't UTF-8 replaced by U+FFFD, in dictionaries and nested too.
+    """Return an array with text bytes that aren't UTF-8 replaced by U+FFFD, also in dictionaries and nested types.
 
-    One that holds none is returned as it is.
+    An array without such bytes is returned unchanged.
     """
     try:
         array.validate(full=True)
@@ -72,7 +72,7 @@ def _raw(value: str) -> bytes:
         return value.encode("utf-8", "surrogatepass")
 
 
-# pyarrow's own ways to and from numpy import pandas where it is installed: 0.3 s, most of what `lossrank rank` takes.
+# pyarrow's own conversions to and from numpy import pandas if it is installed: 0.3 s, most of the time of ranking.
 
 
 def row_array(rows: NDArray[np.int64]) -> pa.Array:
@@ -105,10 +105,10 @@ def _values(array: pa.Array, kind: type[Number]) -> NDArray[Number]:
 
 
 def hash_rows(digest: Any, rows: pa.Table | pa.RecordBatch) -> None:
-    """Add rows to a hash, the same however they are chunked or sliced."""
+    """Add rows to a hash, independent of how they are chunked or sliced."""
     bare = rows.replace_schema_metadata(None)
     for start in range(0, len(bare), _HASHED_ROWS):
-        # A serialised batch leaves the values of dictionaries out.
+        # A serialised batch lacks the values of dictionaries.
         part = bare.slice(start, _HASHED_ROWS).cast(decoded(bare.schema))
         # Taken rows have buffers of their own.
         taken = part.take(pa.array(np.arange(len(part))))
@@ -129,15 +129,12 @@ def plain_array(array: pa.Array) -> pa.Array:
 
 
 def without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return rows that hold no more than their own values: taken of others, they'd keep all of a dictionary's."""
+    """Return rows without dictionaries: rows taken from a batch would keep the whole dictionary in memory."""
     return pa.RecordBatch.from_arrays(list(map(plain_array, batch.columns)), schema=decoded(batch.schema))
 
 
 def readable(schema: pa.Schema) -> pa.Schema:
-    """Return a schema with types that little of pyarrow can handle as plain ones.
-
-    Those are Arrow's views, which polars writes, and run-end encoding.
-    """
+    """Return a schema without the types that few pyarrow functions take: views, which polars writes, and run-ends."""
     for i, field in enumerate(schema):
         kind = field.type.value_type if pa.types.is_run_end_encoded(field.type) else field.type
         schema = schema.set(i, field.with_type(_without_views(kind)))
@@ -158,8 +155,8 @@ def _without_views(kind: pa.DataType) -> pa.DataType:
 
 
 def _without_runs(array: pa.Array) -> pa.Array:
-    """Return a run-end encoded array with each value as often as it stands for."""
-    # pyarrow's own run_end_decode knows neither dictionaries nor views.
+    """Return a run-end encoded array as a plain one."""
+    # pyarrow's run_end_decode supports neither dictionaries nor views.
     values = array.values.cast(_without_views(array.type.value_type))
     places = np.arange(array.offset, array.offset + len(array))
     return values.take(pa.array(np.searchsorted(array.run_ends.to_numpy(), places, side="right")))

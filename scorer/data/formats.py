@@ -1,10 +1,10 @@
-"""The files a data set comes in, each read as a stream of Arrow record batches in row order.
+"""Readers of Parquet, Arrow, CSV and JSON lines: a file as a stream of Arrow record batches in row order.
 
-Every reader has two functions: ``inspect`` returns the schema and counts the rows, and ``batches`` yields
+Every reader has two functions: ``inspect`` returns the schema and counts the rows; ``batches`` yields
 ``(first row, batch)`` and asks ``wanted(start, stop)`` before it reads a part, so that a resumed run or a join
-reads only the row groups it needs, and of a text file nothing past the last row. CSV and JSON lines come from the
-standard library rather than pyarrow: a type guessed from the first block must not end a run a million rows later, and
-a text may be longer than any block.
+reads only the row groups it needs, and nothing past the last wanted row of a text file. CSV and JSON lines are read by
+the standard library, not pyarrow: a type guessed from the first block must not end a run a million rows later, and a
+text may be longer than any block.
 """
 
 import json
@@ -21,12 +21,12 @@ from scorer.data.text_files import csv_rows, lines, suffixes
 from scorer.errors import SourceError
 from scorer.text import is_utf8
 
-PROBLEM = "__lossrank_problem__"  # a column of text formats: why a row could not be read, else null
-_CHUNK = 4096  # rows that are read at once
-_CHUNK_SIZE = 1 << 26  # bytes of Parquet or characters of text that are: rows of megabytes come a few at a time
+PROBLEM = "__lossrank_problem__"  # column that text formats add: why a row could not be read, else null
+_CHUNK = 4096  # rows read at once
+_CHUNK_SIZE = 1 << 26  # bytes of Parquet or characters of text read at once; long rows come a few at a time
 _SAMPLE = 1000
-_UNREAD = (".xz", ".lzma", ".zip", ".7z", ".br", ".sz", ".snappy", ".z")  # compressions that pyarrow does not read
-NO_END = 2**62  # a row past the last of any data
+_UNREAD = (".xz", ".lzma", ".zip", ".7z", ".br", ".sz", ".snappy", ".z")  # compressions that pyarrow can't read
+NO_END = 2**62  # more rows than any data has
 
 _Record = TypeVar("_Record")
 Wanted = Callable[[int, int], bool]
@@ -34,7 +34,7 @@ Batches = Iterator[tuple[int, pa.RecordBatch]]
 
 
 class Format(NamedTuple):
-    """How one kind of file is read."""
+    """The reader of one file format."""
 
     name: str
     inspect: Callable[[DataFile], tuple[pa.Schema, int]]
@@ -42,7 +42,7 @@ class Format(NamedTuple):
 
 
 def format_of(name: str) -> Format | None:
-    """Return the reader for a file by its name, or None for a file of another kind."""
+    """Return the reader for a file by its name, or None for an unknown format."""
     found = suffixes(name)
     if found and found[-1] in COMPRESSION:
         found.pop()
@@ -51,13 +51,13 @@ def format_of(name: str) -> Format | None:
 
 
 def is_packed(name: str) -> bool:
-    """Say whether a file is of a known kind, in a compression that can't be read."""
+    """Return whether a file has a known format in a compression that can't be read."""
     inner, outer = ["", "", *suffixes(name)][-2:]
     return inner in _FORMATS and (outer in COMPRESSION or outer in _UNREAD) and format_of(name) is None
 
 
 def is_text_format(name: str) -> bool:
-    """Say whether a file's columns are read as text, whatever they hold."""
+    """Return whether all columns of a file are read as text."""
     return format_of(name) in _TEXT_FORMATS.values()
 
 
@@ -72,7 +72,7 @@ def _parquet_inspect(file: DataFile) -> tuple[pa.Schema, int]:
 
 
 def _parquet_batches(file: DataFile, columns: list[str], wanted: Wanted) -> Batches:
-    # A buffer reads each column on and on: a row group may be larger than memory.
+    # A buffer streams each column: a row group may be larger than memory.
     with file.open() as stream, pq.ParquetFile(stream, buffer_size=READ_AHEAD, pre_buffer=False) as parquet:
         start = 0
         for group in range(parquet.num_row_groups):
@@ -88,7 +88,7 @@ def _parquet_batches(file: DataFile, columns: list[str], wanted: Wanted) -> Batc
 
 
 def _ipc_batches_of(stream: pa.NativeFile, fields: list[int]) -> Iterator[pa.RecordBatch]:
-    """Read some fields of an Arrow file or, as `datasets` writes it, of an Arrow stream: told by content."""
+    """Read some fields of an Arrow file or stream (`datasets` writes streams), told apart by content."""
     options = pa.ipc.IpcReadOptions(included_fields=fields)
     stream.seek(0)
     if stream.read(6) == b"ARROW1":
@@ -146,7 +146,7 @@ def _csv_batches(file: DataFile, columns: list[str], wanted: Wanted) -> Batches:
 
 
 def _chunk(rows: Iterator[tuple[_Record, str | None, int]]) -> list[tuple[_Record, str | None, int]]:
-    """Take the next rows, each with how many characters it has: as many as are held at once."""
+    """Take as many of the next ``(record, problem, characters)`` rows as are held in memory at once."""
     chunk = []
     characters = 0
     for row in rows:
@@ -158,7 +158,7 @@ def _chunk(rows: Iterator[tuple[_Record, str | None, int]]) -> list[tuple[_Recor
 
 
 def _jsonl_rows(file: DataFile) -> Iterator[tuple[dict[str, Any], str | None, int]]:
-    """Yield every record with what is wrong with it, or None, and the length of its line."""
+    """Yield ``(record, problem or None, length of its line)`` for every line."""
     for number, line in enumerate(lines(file), start=1):
         if line.isspace():
             continue
@@ -177,14 +177,14 @@ def _jsonl_rows(file: DataFile) -> Iterator[tuple[dict[str, Any], str | None, in
 
 def _jsonl_inspect(file: DataFile) -> tuple[pa.Schema, int]:
     rows = _jsonl_rows(file)
-    # What a text says tells nothing of its type, and a thousand may be larger than memory.
+    # The types don't depend on the texts themselves, and a thousand texts may be larger than memory.
     sample = [
         {name: "" if isinstance(value, str) else value for name, value in record.items()}
         for record, _, _ in islice(rows, _SAMPLE)
     ]
     found = dict.fromkeys(name for record in sample for name in record)
     count = len(sample)
-    for record, _, _ in rows:  # a name may turn up late, its type is guessed from the sample
+    for record, _, _ in rows:  # a name may come late; types are guessed from the sample alone
         found.update(dict.fromkeys(record))
         count += 1
     names = [name for name in found if is_utf8(name)]
@@ -207,7 +207,7 @@ def _infer(values: list[Any]) -> pa.DataType:
 
 
 def _jsonl_batches(file: DataFile, columns: list[str], wanted: Wanted) -> Batches:
-    """Yield every column as text: values that aren't strings as their JSON, so that no mix of types can fail."""
+    """Yield every column as text, with other values as JSON, so that no mix of types can fail."""
     rows = _jsonl_rows(file)
     start = 0
     while wanted(start, NO_END) and (chunk := _chunk(rows)):

@@ -1,4 +1,4 @@
-"""The types of a data set's columns: what its files have in common, and the class names their metadata hold."""
+"""The column types that the files of a data set have in common, and the class names in their metadata."""
 
 import contextlib
 import json
@@ -12,10 +12,10 @@ from scorer.errors import SourceError
 
 
 def refuse_twins(schema: pa.Schema, name: str) -> None:
-    """Refuse columns that can't be told apart.
+    """Raise SourceError for column names that can't be used.
 
     Raises:
-        SourceError: two columns have the same name, or one has the name that lossrank marks unreadable lines with.
+        SourceError: two columns have the same name, or one has the reserved name of the column for unreadable lines.
     """
     if PROBLEM in schema.names:
         raise SourceError(f"{name} has a column named {PROBLEM}, which lossrank keeps for itself; rename it")
@@ -24,10 +24,10 @@ def refuse_twins(schema: pa.Schema, name: str) -> None:
 
 
 def joined(schema: pa.Schema, found: pa.Schema, file: DataFile, first: DataFile) -> pa.Schema:
-    """Return the columns of two files of one data set, each of a type that holds both.
+    """Return the columns of two files of one data set, each with a type that holds the values of both.
 
     Raises:
-        SourceError: there is no such type, or the files name the classes differently.
+        SourceError: a column has no such type, or the files name the classes differently.
     """
     here, there = label_names(found), label_names(schema)
     fields = []
@@ -46,9 +46,9 @@ def joined(schema: pa.Schema, found: pa.Schema, file: DataFile, first: DataFile)
     return pa.schema(fields, metadata=schema.metadata)
 
 
-def _common(name: str, one: pa.DataType, other: pa.DataType) -> pa.Field | None:
-    """Return a column whose type holds both types, the plain one of a dictionary and another; None if there is none."""
-    both = [pa.schema([(name, one)]), pa.schema([(name, other)])]
+def _common(name: str, first: pa.DataType, second: pa.DataType) -> pa.Field | None:
+    """Return a column of a type that holds both types, a dictionary taken as its values' type; None if none does."""
+    both = [pa.schema([(name, first)]), pa.schema([(name, second)])]
     for schemas in (both, list(map(decoded, both))):
         with contextlib.suppress(pa.ArrowException):
             return pa.unify_schemas(schemas, promote_options="permissive").field(0)
@@ -56,7 +56,7 @@ def _common(name: str, one: pa.DataType, other: pa.DataType) -> pa.Field | None:
 
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBatch:
-    """Give a batch the types of the whole data set; text formats' stay text.
+    """Cast a batch to the types of the whole data set; batches of text formats stay text.
 
     Raises:
         SourceError: a value does not fit the type that its column has in the other files.
@@ -67,7 +67,9 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBat
     if batch.schema.equals(wanted):
         return batch
     try:
-        plain = [_without_runs(each) if pa.types.is_run_end_encoded(each.type) else each for each in batch.columns]
+        plain = [
+            _without_runs(column) if pa.types.is_run_end_encoded(column.type) else column for column in batch.columns
+        ]
         return pa.RecordBatch.from_arrays(plain, names=batch.schema.names).cast(wanted)
     except pa.ArrowException as error:
         raise SourceError(
@@ -95,14 +97,14 @@ def label_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
 
 
 def restore_types(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Turn the JSON text of columns that aren't text back into values; a column that can't be stays text."""
+    """Parse the JSON text of columns that aren't text; a column that can't be parsed stays text."""
     for i, name in enumerate(table.column_names):
         wanted = schema.field(name).type
         if not pa.types.is_string(wanted):
             with contextlib.suppress(ValueError, OverflowError, pa.ArrowException):
                 values = [None if text is None else json.loads(text) for text in table.column(i).to_pylist()]
                 table = table.set_column(i, name, pa.array(values))
-                # The same type whichever rows are taken; a cast of nested values could drop some of them.
+                # Gives the same type whichever rows are taken; a cast of nested values could drop some of them.
                 if not pa.types.is_nested(wanted) or values.count(None) == len(values):
                     table = table.set_column(i, name, table.column(i).cast(wanted))
     return table

@@ -3,7 +3,7 @@
 ``Source.spec`` is one of three kinds, told apart by their key ``kind``: ``FilesSpec``, ``DatasetsSpec``, ``TableSpec``.
 """
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -79,18 +79,3 @@ class TableSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="table"):
 
 
 Spec: TypeAlias = FilesSpec | DatasetsSpec | TableSpec
-
-
-def spec_from(recorded: Any) -> Spec:
-    """Return the spec that run.json holds as plain dictionaries, lists and strings; unknown keys are ignored.
-
-    Raises:
-        msgspec.ValidationError: it is none; the message names the key.
-    """
-    return msgspec.convert(recorded, Spec)  # type: ignore[no-any-return]
-
-
-def spec_to(spec: Spec) -> dict[str, Any]:
-    """Return a spec as run.json holds it; a key without a value is absent."""
-    found: dict[str, Any] = msgspec.to_builtins(spec)
-    return found

@@ -1,4 +1,4 @@
-"""The lines and CSV records of text files, none of which may grow past what memory holds while it is read."""
+"""lines() and csv_rows(): the lines and CSV records of text files, each limited to what memory can hold."""
 
 import csv
 import io
@@ -11,10 +11,10 @@ from scorer.data.filesystem import DataFile
 from scorer.errors import SourceError
 from scorer.text import is_utf8
 
-MOST_BYTES = 1 << 28  # of one line, and of one CSV record, of which csv makes four times as many
+MOST_BYTES = 1 << 28  # of one line or CSV record; the csv module needs four times as much memory
 MOST_LINES = 10_000  # of one CSV record
-BLOCK = 1 << 16  # bytes that are read at a time
-# Read after a CSV file's last line: a quote left open swallows it. No file can hold it but by guessing.
+BLOCK = 1 << 16  # bytes read at a time
+# Added after a CSV file's last line: an open quote swallows it. It is random, so that no file holds it.
 _END = f"\0 end of file {secrets.token_hex(16)}"
 
 
@@ -24,12 +24,12 @@ def suffixes(name: str) -> list[str]:
 
 
 class RecordBytes(io.BufferedIOBase):
-    """A file's bytes, so many of them for each record: what is read past that is refused before it is all in memory.
+    """The bytes of a file, with a limit for each record, checked before the whole record is in memory.
 
-    A block is read when all before it is used up, so what was read since a record began is that record's, but for the
-    latest block: the next records may lie in it.
+    A block is read when all before it is used up, so the bytes read since a record began belong to it, except in the
+    latest block, where the next records may lie.
 
-    ``line``, from 1, is where the record that is read begins; whoever reads sets it.
+    ``line``, from 1, is the line at which the current record begins; the reader sets it.
     """
 
     def __init__(self, file: DataFile) -> None:
@@ -43,7 +43,7 @@ class RecordBytes(io.BufferedIOBase):
         return True
 
     def read1(self, size: int | None = -1, /) -> bytes:
-        """Read a block, whatever size is asked for.
+        """Read a block, whatever size is requested.
 
         Raises:
             SourceError: the record has too many bytes or lines.
@@ -69,7 +69,7 @@ class RecordBytes(io.BufferedIOBase):
 
 
 def open_text(raw: RecordBytes) -> io.TextIOWrapper:
-    """Return a file's text, with the ends of its lines as they are."""
+    """Return a file's text, with its line ends unchanged."""
     # surrogateescape carries bytes that aren't UTF-8 through to the row they belong to.
     return io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="")
 
@@ -88,14 +88,15 @@ def lines(file: DataFile) -> Iterator[str]:
 
 
 def csv_rows(file: DataFile) -> Iterator[tuple[list[str], str | None]]:
-    """Yield the header, then every record with what is wrong with it, or None.
+    """Yield the header, then every record as ``(fields, problem or None)``.
 
     Raises:
-        SourceError: the header can't be used, or a quote that is opened is not closed, so that the lines after it
-            would all become one text. The rows are counted before a run starts, so it is told before.
+        SourceError: the header can't be used.
+        SourceError: a quote is never closed, so that all lines after it would become one text. As the rows are counted
+            before a run starts, this is raised before the run.
     """
-    # The limit is the whole process's. It is only ever raised: another thread may be reading, and what is put back in
-    # the middle of a record would break it. It is more than what is read of one record, so no column names are past it.
+    # The limit is the process's. It is only ever raised, as a lower one would break a record that another thread is
+    # reading. It is larger than a record may be, so no header is past it.
     if csv.field_size_limit() < MOST_BYTES + BLOCK:
         csv.field_size_limit(MOST_BYTES + BLOCK)
     raw = RecordBytes(file)

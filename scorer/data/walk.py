@@ -1,4 +1,4 @@
-"""What lies in the folders of this machine, through links, with nothing passed over in silence and nothing twice."""
+"""below() and sound(): the files in local folders, through links, each once and none left out silently."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -12,12 +12,12 @@ _OUT = "take it out, or name the files"
 
 
 def below(folder: Path, enter: Enter) -> list[Path]:
-    """Return all files and broken links in a folder, and in those below that ``enter`` takes, by the parts of its path.
+    """Return all files and broken links in a folder and its subfolders, in the order of their names, folder by folder.
 
-    They come in the order of their names, folder by folder.
+    ``enter`` decides by the parts of a subfolder's path whether to read it.
 
     Raises:
-        SourceError: a folder can't be listed, or a link leads to one that was read already.
+        SourceError: a folder can't be listed, or a link leads to a folder that was already read.
     """
     found: list[Path] = []
     seen: dict[str, str] = {}
@@ -33,10 +33,10 @@ def below(folder: Path, enter: Enter) -> list[Path]:
 
 
 def sound(files: Iterable[Path]) -> list[Path]:
-    """Return files that can be read, each once.
+    """Return the files unchanged if all exist and no two are the same.
 
     Raises:
-        SourceError: one is a link to nothing or has a name that is not UTF-8, or two are one file.
+        SourceError: a file is a broken link, a name is not UTF-8, or two paths lead to one file.
     """
     found: list[Path] = []
     seen: dict[Path, Path] = {}

@@ -1,7 +1,7 @@
-"""calibrate(): how many tokens a batch should have on this machine, tried on the run's own rows.
+"""calibrate(): the number of tokens per batch that is fastest on this machine, measured on the run's own rows.
 
-Small batches stay in a CPU's caches, large ones spread an operator's fixed cost; 512 tokens suit most machines, and are
-left only for a size that is clearly faster, so that a run that is repeated gets the same batches again.
+Small batches stay in a CPU's caches; large ones spread an operator's fixed cost. 512 tokens suit most machines. Another
+size is chosen only if it is clearly faster, so that a repeated run gets the same batches.
 """
 
 import time
@@ -20,8 +20,8 @@ DEFAULT = 512
 _SIZES = (512, 1024, 256, 2048, 4096)
 _CLEARLY = 1.05  # times as fast
 _ROUNDS = 3
-_BATCHES = 8  # a thread and round at the default size
-_SHARE = 0.03  # of the run's time that trying may take; a run too short for that gets the default
+_BATCHES = 8  # per thread and round, at the default size
+_SHARE = 0.03  # of the run's expected time, the most that calibration may take; else the default is used
 
 
 class Calibration(msgspec.Struct, frozen=True):
@@ -47,7 +47,7 @@ def calibrate(
 ) -> Calibration:
     """Choose the batch size for a run of ``num_rows`` rows from a few of its texts, in at most 3% of the run's time.
 
-    A size must be a twentieth faster than the default in the median of three interleaved rounds to be chosen.
+    A size is chosen if it is more than 5% faster than the default, by the median of three interleaved rounds.
     """
     sample = _sample(tokens, DEFAULT * _BATCHES * session.threads)
     count = int(sample.lengths.sum())
@@ -68,14 +68,14 @@ def calibrate(
     for _ in range(_ROUNDS):
         for size in _SIZES:
             speeds[size].append(speed(size))
-    medians = {size: float(np.median(each)) for size, each in speeds.items()}
+    medians = {size: float(np.median(measured)) for size, measured in speeds.items()}
     best = max(medians, key=lambda size: medians[size])
     chosen = best if medians[best] > _CLEARLY * medians[DEFAULT] else DEFAULT
     return Calibration(chosen, {str(size): medians[size] for size in sorted(medians)}, "tried on this data")
 
 
 def _sample(tokens: TokenWindow, wanted: int) -> TokenWindow:
-    """Return texts of all lengths, every so many of the texts sorted by length, of about ``wanted`` tokens."""
+    """Return texts of all lengths with about ``wanted`` tokens in all: every k-th text in the order of lengths."""
     order = np.argsort(tokens.lengths, kind="stable")
     step = max(1, int(tokens.lengths.sum()) // max(wanted, 1))
     return tokens.take(order[min(step // 2, len(order) - 1) :: step])

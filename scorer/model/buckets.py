@@ -1,4 +1,4 @@
-"""Cut a window of rows into batches of near-equal length under a token budget, and put results back in order.
+"""cut() and pad(): batches of rows of near-equal length under a token budget.
 
 Pure numpy. A batch of ``b`` rows padded to its longest row costs ``b * t`` tokens, so rows are sorted by length
 and cut where the padded size would pass the budget (the scheme of CTranslate2 and text-embeddings-inference).
@@ -29,8 +29,8 @@ class Bucket:
 def cut(lengths: NDArray[np.int64], batch_tokens: int) -> list[NDArray[np.int64]]:
     """Partition rows [n] into batches of at most ``batch_tokens`` padded tokens, longest rows first.
 
-    Every row that has a token appears exactly once; one that has none, never. A row that is longer than the budget
-    gets a batch of its own. Rows of equal length keep their order, so the same lengths always give the same batches.
+    A row with tokens appears exactly once, a row without any never. A row longer than the budget gets a batch of its
+    own. Rows of equal length keep their order, so the same lengths always give the same batches.
 
     Raises:
         ValueError: ``batch_tokens`` is not positive.
@@ -60,10 +60,10 @@ def make_buckets(window: TokenWindow, batch_tokens: int, pad_id: int) -> Iterato
 
 
 def pad(window: TokenWindow, rows: NDArray[np.int64], pad_id: int) -> Bucket:
-    """Return the padded batch of some of a window's rows [b]; the first of them is the longest."""
+    """Return the padded batch of some rows [b] of a window; the first row must be the longest."""
     length = window.lengths[rows]
     mask = np.arange(int(length[0]))[None, :] < length[:, None]
-    # One gather for the whole batch: positions past a row's end read its last token and are masked off.
+    # One gather for the whole batch: positions past a row's end read its last token and are masked out.
     index = window.offsets[rows][:, None] + np.minimum(np.arange(mask.shape[1])[None, :], length[:, None] - 1)
     return Bucket(
         row=rows,

@@ -1,4 +1,4 @@
-"""Engine: the tokens of a window in, their logits out; batches run side by side, equal texts run once."""
+"""Engine: takes the tokens of a window and returns logits; batches run in parallel, identical texts run once."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ Logits = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class BatchDone:
-    """What one batch of the model amounted to: texts and their duplicates, tokens, tokens with padding."""
+    """Counts of one finished batch: texts with their duplicates, tokens, tokens with padding."""
 
     rows: int
     tokens: int
@@ -28,7 +28,7 @@ class BatchDone:
 
 @dataclass(frozen=True)
 class _Batch:
-    """One batch's logits [b, C], how many tokens it had with padding, its seconds; [b]: there was no memory for it."""
+    """The logits [b, C], tokens with padding and seconds of a batch; ``no_memory`` [b]: texts too large for memory."""
 
     logits: Logits
     padded_tokens: int
@@ -39,10 +39,10 @@ class _Batch:
 class Engine:
     """Runs a session's batches on a pool of threads.
 
-    A batch that memory is too small for is run in halves, and a single text once more when no other batch runs.
+    A batch too large for memory is run in halves; a single text is tried again while no other batch runs.
 
-    ``seconds`` adds up what the session took of the threads: of processor time on a CPU, where a batch runs in the
-    thread that asks for it and shares its core with the tokenizer; of time on a GPU.
+    ``seconds`` adds up the time of the session over all threads: processor time on a CPU, where the thread that runs a
+    batch shares its core with the tokenizer; wall time on a GPU.
     """
 
     def __init__(self, session: Session, runners: ThreadPoolExecutor, batch_tokens: int, pad_id: int) -> None:
@@ -67,7 +67,7 @@ class Engine:
             with self._turns.beside():
                 return self._try(pieces, rows)
         except MemoryError:
-            pass  # and out of the handler, so that nothing of the failed batch is held
+            pass  # retried outside the handler, so that the failed batch is freed first
         if len(rows) > 1:
             half = len(rows) // 2
             one, other = (self._run(pieces, part, num_classes) for part in (rows[:half], rows[half:]))
@@ -80,7 +80,7 @@ class Engine:
         try:
             with self._turns.alone():
                 return self._try(pieces, rows)
-        except MemoryError:  # a row that can't be run ends no run
+        except MemoryError:  # the run goes on without this row
             nothing = np.full((1, num_classes), np.nan, dtype=np.float32)
             return _Batch(nothing, int(pieces.lengths[rows[0]]), 0.0, np.ones(1, dtype=np.bool_))
 
@@ -92,7 +92,7 @@ class Engine:
 
 
 class _Turns:
-    """Lets batches run side by side, or one alone: it waits for those that run, and those to come wait for it."""
+    """Lets batches run in parallel, or one alone: it waits for running batches, and later batches wait for it."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -128,7 +128,7 @@ class _Turns:
 
 @dataclass(frozen=True)
 class Running:
-    """A window that is with the runners."""
+    """A window whose batches were handed to the runners."""
 
     engine: Engine
     tokens: TokenWindow
@@ -140,23 +140,23 @@ class Running:
 
     @property
     def duplicates(self) -> int:
-        """The texts of which nothing was run, because others of the window have the same tokens."""
+        """The number of texts that were not run, because an earlier text in the window has identical tokens."""
         ran = np.zeros(len(self.tokens.truncated), dtype=np.bool_)
         ran[self.tokens.texts[np.unique(self.same, return_index=True)[1]]] = True
         return int(np.count_nonzero(~ran & (self.tokens.text_lengths > 0)))
 
     @property
     def no_memory(self) -> NDArray[np.bool_]:
-        """Wait and say for which texts, [s], there was too little memory, or for a piece of them."""
+        """Wait and return for which texts [s], or any of their pieces, memory was too small."""
         failed = np.zeros(len(self.pieces.lengths), dtype=np.bool_)
         for rows, future in zip(self.batches, self.futures, strict=True):
             failed[rows] = future.result().no_memory
         return np.bincount(self.tokens.texts, failed[self.same], len(self.tokens.truncated)) > 0
 
     def logits(self, on_batch: Callable[[BatchDone], None] = lambda done: None) -> Logits:
-        """Wait and return the logits [s, C] in the texts' own order; NaN for a text that has no token.
+        """Wait and return the logits [s, C] in the texts' own order; NaN for a text without a token.
 
-        ``on_batch`` is called as each batch is done; what it raises, and what a batch raised, is passed on.
+        ``on_batch`` is called after each batch; its exceptions, and those of a batch, are raised here.
         """
         lengths = self.pieces.lengths
         found = np.full((len(lengths), self.num_classes), np.nan, dtype=np.float32)
@@ -171,7 +171,7 @@ class Running:
         return self._means(found[self.same])
 
     def _means(self, logits: Logits) -> Logits:
-        """Average the logits [n, C] of each text's pieces; [s, C]."""
+        """Return the mean logits [s, C] of each text, over the logits [n, C] of its pieces."""
         count = len(self.tokens.truncated)
         if count == len(logits):
             return logits
@@ -182,7 +182,7 @@ class Running:
 
 
 def distinct(tokens: TokenWindow) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the first text [u] of each sequence of tokens, ascending, and for every text [s] which one it has."""
+    """Return the first text [u] of each distinct token sequence, ascending, and every text's [s] index among them."""
     seen: dict[tuple[bytes, bytes], int] = {}
     first: list[int] = []
     same = np.empty(len(tokens.lengths), dtype=np.int64)

@@ -1,5 +1,6 @@
-"""log-softmax, cross-entropy, margin and entropy in float64: pure numpy, no I/O.
+"""Where a row's loss is computed: ``cross_entropy``, next to margin and entropy, in float64 and plain numpy.
 
+``scorer.pipeline.scores.score_table`` calls these functions with a window's logits and makes the scores of its rows.
 Every function works over the classes, axis 1, never over the batch.
 """
 
@@ -23,7 +24,7 @@ def log_softmax(logits: ArrayLike) -> Floats:
         raise ValueError(f"logits have shape {z.shape}; [n, C] with at least one class is needed")
     top = z.max(axis=1, keepdims=True)
     infinite = np.isposinf(top) & (np.isposinf(z).sum(axis=1, keepdims=True) == 1)
-    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf is NaN, as said above; -1e308 - 1e308 is -inf
+    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf is NaN, see above; -1e308 - 1e308 is -inf
         shifted = np.where(infinite, np.where(np.isposinf(z), 0.0, -np.inf), z - top)
     result: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return result
@@ -41,10 +42,10 @@ def cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Floats:
 
 
 def margin(pred_probs: ArrayLike, labels: ArrayLike) -> Floats:
-    """Return each row's normalised margin [n]: the label's probability less the best other class's.
+    """Return each row's normalised margin [n]: the label's probability minus the best other class's.
 
-    From -1 (bad: certain of another class) to 1 (cleanlab's ``normalized_margin``, before its shift to 0..1). With
-    one class only it is that class's probability.
+    It ranges from -1 (bad: certain of another class) to 1: cleanlab's ``normalized_margin`` before its shift to 0..1.
+    With a single class it is that class's probability.
 
     Raises:
         ValueError: ``pred_probs`` is not [n, C], or a label is not an index from 0 to C - 1.
@@ -57,7 +58,7 @@ def margin(pred_probs: ArrayLike, labels: ArrayLike) -> Floats:
 
 
 def entropy(log_probs: ArrayLike) -> Floats:
-    """Return each row's entropy [n] in nats, from log-probabilities [n, C]: 0 is certain, ``log(C)`` knows nothing."""
+    """Return each row's entropy [n] in nats from log-probabilities [n, C]: 0 is certain, ``log(C)`` a uniform guess."""
     logs = np.asarray(log_probs, dtype=np.float64)
     probs = np.exp(logs)
     terms = np.zeros_like(probs)  # 0 * log(0) is 0

@@ -1,7 +1,7 @@
-"""Shortener: texts of up to megabytes cut to what the model reads of them, before they are tokenised.
+"""Shortener: cuts texts of megabytes to the part that the model reads, before they are tokenised.
 
-A tokenizer takes 140 bytes and more for each character of a text, and up to 9 GB for 60 MB of it. What is cut off is
-not looked at by the model, so the tokens stay those of the whole text; see ``Shortener`` for how sure that is.
+A tokenizer needs at least 140 bytes for each character of a text, and up to 9 GB for a text of 60 MB. The part cut off
+lies past the model's limit, so the tokens stay those of the whole text; ``Shortener`` says how sure that is.
 """
 
 import re
@@ -10,48 +10,47 @@ from itertools import chain, pairwise
 
 from tokenizers import Encoding, Tokenizer
 
-_LONG = 8  # characters per token of the limit past which a text is cut
+_LONG = 8  # a text is cut if it has more characters than this per token of the limit
 _CUT = re.compile(r"(?<=\S)[ \n](?=\S)")  # other white space, and runs of it, are part of some tokenizers' tokens
-_FAR = 8191  # characters; a prime, so that a text that repeats itself does not look the same from both ends
+_FAR = 8191  # characters; a prime, so that a text that repeats itself looks different from both ends
 _MOST = 1 << 19  # characters tokenised before a text is cut although its tokens still change
-_PERIODS = 720_720  # can be divided by 1 to 16: a piece of SentencePiece has 16 characters at the most
-_PART = 1 << 15  # characters looked at for stretches at once
+_PERIODS = 720_720  # divisible by 1 to 16: a piece of SentencePiece has at most 16 characters
+_PART = 1 << 15  # characters searched for stretches at once
 _STRETCH = 2048  # characters that are part of one token, or of none
-_ENDS = 512  # characters of either end of a stretch that are kept: more than a token or a word's limit has
-CHUNK_TEXTS = 256  # texts tokenised at once: a text's tokens past the limit are held until its chunk is done
+_ENDS = 512  # characters kept at either end of a stretch: more than a token or a word's limit
+CHUNK_TEXTS = 256  # texts tokenised at once: their tokens past the limit stay in memory until the chunk is done
 CHUNK_CHARACTERS = 1 << 20
-_WHOLE = 1 << 17  # characters of a text that is tokenised whole, beside others, rather than looked at for a cut
+_WHOLE = 1 << 17  # characters; a shorter text without a blank is tokenised whole, in parallel with others
 
 
 class Shortener:
-    """Cuts texts that are much longer than what a model can read, at their end, or for ``tail`` at their start.
+    """Cuts texts that are much longer than a model can read, at their end, or for ``tail`` at their start.
 
-    Three rules, each for what the ones before it leave:
+    Three rules, each for the texts that the rules before it leave uncut:
 
-    - A text is cut at a blank behind which the model reads nothing. No token crosses a blank in the tokenizers that
-      classifiers use.
-    - A text of more than 131,072 characters without a blank (Chinese, base64, a single word) is cut where the tokens
-      that the model reads stay the same with 8,191 characters more. Where they do so never, as where a piece of
-      SentencePiece or BPE repeats itself for megabytes, it is cut after half a million characters and up to 720,720
-      more, by a multiple of 1 to 16 characters. Only here could another token come out: of a text whose tokens depend
-      on what is further away.
-    - A text with fewer tokens than the model reads is not cut, but of more than 2,048 characters that are in one token
-      (an unknown word) or in none (blanks, control characters) only the 512 at either end are kept, where that
-      leaves all tokens around them as they were.
+    - A text is cut at a blank past the last token that the model reads. No token crosses a blank in the tokenizers of
+      classifiers.
+    - A text of more than 131,072 characters without a blank (Chinese, base64, a single word) is cut where 8,191 more
+      characters don't change the tokens that the model reads. If the tokens never settle, as in a text that repeats one
+      piece of SentencePiece or BPE for megabytes, the text is cut after half a million characters and up to 720,720
+      more, so that the length cut off is a multiple of 1 to 16. Only this last cut could change a token: in a text
+      whose first tokens depend on characters that far away.
+    - A text with fewer tokens than the model reads is not cut. Of more than 2,048 characters in one token (an unknown
+      word) or in none (blanks, control characters) the 512 at either end are kept, if all tokens stay the same.
     """
 
     def __init__(self, tokenizer: Tokenizer, max_tokens: int, pieces: int, *, tail: bool) -> None:
-        """Take a tokenizer that truncates to ``max_tokens``, of whose pieces of a text the model reads so many."""
+        """Take a tokenizer that truncates to ``max_tokens``; the model reads the first ``pieces`` pieces of a text."""
         self._tokenizer = tokenizer
         self._pieces = pieces
         self._tail = tail
         self._length = _LONG * max_tokens * pieces
 
     def shorten(self, texts: Sequence[str]) -> list[str]:
-        """Return the texts, those cut that are long.
+        """Return the texts, with the long ones cut.
 
-        Of a pair whose halves are both past the limit the longer one has the odd token, here the one whose part is: a
-        cut can move one token from one half to the other.
+        If both texts of a pair are past the limit, the longer one gets the odd token. Lengths are compared after the
+        cut, so a cut can move one token from one text to the other.
         """
         short = list(texts)
         long = [i for i, text in enumerate(texts) if len(text) > 2 * self._length]
@@ -67,7 +66,7 @@ class Shortener:
         return short
 
     def _before_a_blank(self, text: str) -> str | None:
-        """Return one to two lengths of a text's start, or its end, cut at a blank if it has one."""
+        """Return the text's start or end, one to two times ``_length`` long, cut at a blank; None without a blank."""
         if self._tail:
             cut = _CUT.search(text, len(text) - 2 * self._length, len(text) - self._length)
             return text[cut.end() :] if cut else None
@@ -75,7 +74,7 @@ class Shortener:
         return text[: cut.start()] if cut else None
 
     def _until_it_settles(self, text: str) -> str:
-        """Return as much of a text as gives the tokens that are read of it, however much more is added."""
+        """Return the shortest tried part of a text whose tokens the model reads don't change if more text is added."""
         held, taken, step = "", 0, self._length + _FAR
         few = False
         while taken < len(text):
@@ -95,19 +94,19 @@ class Shortener:
         return held
 
     def _without_stretches(self, text: str) -> str:
-        """Take out the middles of stretches in one token or in none, part by part, where no token changes by it."""
+        """Take out the middle of long stretches in one token or in none, part by part, if no token changes."""
         parts = [text[at : at + _PART] for at in range(0, len(text), _PART)]
         encodings = self._tokenizer.encode_batch(parts, add_special_tokens=False)
-        shorter = [_without_middles(part, each) for part, each in zip(parts, encodings, strict=True)]
+        shorter = [_without_middles(part, encoding) for part, encoding in zip(parts, encodings, strict=True)]
         again = self._tokenizer.encode_batch_fast(shorter, add_special_tokens=False)
-        same = [_tokens(one) == _tokens(other) for one, other in zip(encodings, again, strict=True)]
+        same = [_tokens(before) == _tokens(after) for before, after in zip(encodings, again, strict=True)]
         return "".join(short if keep else part for short, part, keep in zip(shorter, parts, same, strict=True))
 
     def _encode(self, text: str) -> Encoding:
         return self._tokenizer.encode_batch_fast([text], add_special_tokens=False)[0]
 
     def _is_full(self, encoding: Encoding) -> bool:
-        """Say whether there are more tokens than the model reads."""
+        """Return whether there are more tokens than the model reads."""
         return len(encoding.overflowing) >= self._pieces
 
     def _read(self, encoding: Encoding) -> list[list[int]]:
@@ -115,7 +114,7 @@ class Shortener:
         return [piece.ids for piece in (encoding, *encoding.overflowing[: self._pieces - 1])]
 
     def _slice(self, text: str, start: int, stop: int) -> str:
-        """Return a slice of a text, its places counted from the end that is read."""
+        """Return a slice of a text, counted from its end for ``tail``."""
         return text[max(len(text) - stop, 0) : len(text) - start] if self._tail else text[start:stop]
 
     def _join(self, held: str, more: str) -> str:
@@ -123,7 +122,7 @@ class Shortener:
 
 
 def chunks(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Cut texts of so many characters each into ranges that a tokenizer has memory for at once."""
+    """Yield ranges of texts, from their ``sizes`` in characters, that a tokenizer has memory for at once."""
     start = characters = 0
     for i, size in enumerate(sizes):
         if i > start and (i - start >= CHUNK_TEXTS or characters + size > CHUNK_CHARACTERS):

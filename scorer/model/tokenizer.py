@@ -1,4 +1,4 @@
-"""tokenise(): texts to ragged int32 ids in one flat buffer, never padded.
+"""BundleTokenizer: texts to token ids, ragged and unpadded, in one flat int32 buffer.
 
 A published ``tokenizer.json`` may carry a truncation length and padding of its own; both are replaced here, as
 transformers does when it is called.
@@ -17,17 +17,17 @@ from scorer.model.bundle import ModelBundle
 from scorer.model.pretruncate import Shortener, chunks
 
 LONG_TEXTS = ("head", "tail", "mean")
-_OVERLAP = 4  # one token in so many of a piece is in the next one too
-_PIECES = 64  # of a text, at the most: what is behind them is cut off
+_OVERLAP = 4  # a quarter of a piece is repeated in the next one
+_PIECES = 64  # of a text, at most; the rest is cut off
 
 
 @dataclass(frozen=True)
 class TokenWindow:
     """The tokens of texts in ``n`` pieces: piece ``i`` has ``ids[offsets[i]:offsets[i + 1]]``.
 
-    ``offsets`` is [n + 1] int64, ``ids`` [offsets[-1]] int32; ``type_ids`` is like ``ids``, or None where the model has
-    no use for it. ``truncated`` is by text, bool: some of it is in no piece. ``of_text`` [n] is the text that each
-    piece is of, ascending, or None where each text is one piece.
+    ``offsets`` is [n + 1] int64, ``ids`` [offsets[-1]] int32; ``type_ids`` is like ``ids``, or None if the model does
+    not read it. ``truncated`` [s] bool marks texts with a part in no piece. ``of_text`` [n] is the text of each piece,
+    ascending, or None if each text is one piece.
     """
 
     offsets: NDArray[np.int64]
@@ -38,7 +38,7 @@ class TokenWindow:
 
     @property
     def texts(self) -> NDArray[np.int64]:
-        """The text that each piece is of, [n]."""
+        """The text of each piece, [n]."""
         return np.arange(len(self.truncated)) if self.of_text is None else self.of_text
 
     @property
@@ -48,7 +48,7 @@ class TokenWindow:
 
     @property
     def text_lengths(self) -> NDArray[np.int64]:
-        """The number of tokens of each text, over all its pieces."""
+        """The number of tokens of each text [s], over all its pieces."""
         return np.bincount(self.texts, self.lengths, len(self.truncated)).astype(np.int64)
 
     def take(self, rows: NDArray[np.int64]) -> "TokenWindow":
@@ -92,19 +92,19 @@ class BundleTokenizer:
         self._single_type_ids = self._wants_type_ids and any(self._tokenizer.encode("a").type_ids)
 
     def shorten(self, texts: Sequence[str]) -> list[str]:
-        """Cut texts of megabytes to what is read of them, as ``Shortener`` says."""
+        """Cut texts of megabytes to the part that the model reads; see ``Shortener``."""
         return self._shortener.shorten(texts)
 
     def tokenise(self, texts: Sequence[str], text_pairs: Sequence[str] | None = None) -> TokenWindow:
         """Tokenise texts (or pairs), of any length, with special tokens, on all cores.
 
-        What is past the limit is cut off: at the end for ``head``, at the start for ``tail``. For ``mean`` a text is
-        read in pieces of the limit's length, each of which repeats the last quarter of the one before; at most 64.
+        ``head`` keeps the first tokens up to the limit, ``tail`` the last. ``mean`` reads a text in at most 64 pieces
+        of the limit's length, each of which repeats the last quarter of the piece before.
         """
         return self.tokenise_short(self.shorten(texts), None if text_pairs is None else self.shorten(text_pairs))
 
     def tokenise_short(self, texts: Sequence[str], text_pairs: Sequence[str] | None = None) -> TokenWindow:
-        """Tokenise texts that ``shorten`` has returned; the rest is as of ``tokenise``."""
+        """Tokenise texts that ``shorten`` has returned, like ``tokenise``."""
         ids: list[NDArray[np.int32]] = []
         type_ids: list[NDArray[np.int32]] = []
         truncated: list[bool] = []
@@ -130,7 +130,7 @@ class BundleTokenizer:
                         type_ids.append(np.array(piece.type_ids, dtype=np.int32))
                 truncated.append(longer)
         offsets = np.zeros(len(ids) + 1, dtype=np.int64)
-        np.cumsum([len(each) for each in ids], out=offsets[1:])
+        np.cumsum([len(piece_ids) for piece_ids in ids], out=offsets[1:])
         return TokenWindow(
             offsets,
             _flat(ids),

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -14,7 +15,6 @@ from benchmarks.synthetic.make_run import make_run
 from lossrank.review.decision import RELABELLED, Decision, now_text
 from lossrank.review.store import DecisionStore
 from scorer import RunDirectory, open_source
-from scorer.data.spec import spec_to
 from tests.support import ROOT
 from tests.support.manifests import altered
 
@@ -38,7 +38,12 @@ def make(folder: Path, rows: int, ending: str) -> Path:
         pq.write_table(table, folder / "rows.parquet", row_group_size=20_000)
     source = open_source(folder / f"rows.{ending}")
     made = make_run(folder / "run", rows, 8192)
-    data = {"name": source.name, "fingerprint": source.fingerprint, "rows": rows, "spec": spec_to(source.spec)}
+    data = {
+        "name": source.name,
+        "fingerprint": source.fingerprint,
+        "rows": rows,
+        "spec": msgspec.to_builtins(source.spec),
+    }
     altered(made, data=data, labels={"how": "by name; numbers as they are", "map": {}}).save()
     opened, moment = RunDirectory.open(folder / "run"), now_text()
     with DecisionStore(opened) as store:

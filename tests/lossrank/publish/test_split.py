@@ -4,12 +4,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from lossrank.publish.hints import apply_command
 from lossrank.publish.split import refuse_test_split, split_name
 from scorer import RunDirectory, RunError
-from scorer.data.spec import DatasetsSpec, FilesSpec, spec_from
+from scorer.data.spec import DatasetsSpec, FilesSpec, Spec
 from tests.support.facts import facts
 
 
@@ -44,7 +45,7 @@ from tests.support.facts import facts
     ],
 )
 def test_a_test_split_is_known_by_its_names(recorded: dict[str, Any], split: str) -> None:
-    spec = spec_from({"kind": "files"} | recorded)
+    spec = msgspec.convert({"kind": "files"} | recorded, Spec)
     with pytest.raises(RunError, match=facts("test split", "allow_test_split")):
         refuse_test_split(spec)
     assert split_name(spec) == split
@@ -93,7 +94,7 @@ def test_a_test_split_is_known_by_its_names(recorded: dict[str, Any], split: str
     ],
 )
 def test_other_data_are_no_test_split(recorded: dict[str, Any], split: str) -> None:
-    spec = spec_from({"kind": "files"} | recorded)
+    spec = msgspec.convert({"kind": "files"} | recorded, Spec)
     refuse_test_split(spec)
     assert split_name(spec) == split
 

@@ -1,12 +1,12 @@
 """hub: a `datasets` split that is streamed has the rows, numbers and class names of one that is downloaded."""
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click.testing
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +15,7 @@ import pytest
 from scorer import ModelBundle, RunDirectory, ScoreOptions, Source, SourceError, join_source, open_source
 from scorer import rank as rank_rows
 from scorer.data.reopen import reopen_source
-from scorer.data.spec import spec_from, spec_to
+from scorer.data.spec import Spec
 from scorer.pipeline.score import score_dataset
 from tests.support.facts import facts, tells
 from tests.support.tiny import CLASSES
@@ -116,7 +116,7 @@ class TestChange:
         source = opened(folder(tmp_path / "data"))
         assert source.spec.streaming is True
         assert texts(
-            reopen_source(spec_from(json.loads(json.dumps(spec_to(source.spec)))), source.fingerprint)
+            reopen_source(msgspec.json.decode(msgspec.json.encode(source.spec), type=Spec), source.fingerprint)
         ) == texts(source)
         file = tmp_path / "data" / "train-00000-of-00002.parquet"
         os.utime(file, (2**30, 2**30))

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from scorer.data.spec import DatasetsSpec, FilesSpec, spec_from, spec_to
+from scorer.data.spec import DatasetsSpec, FilesSpec, Spec
 
 HASHED = {"file": "/x/a.csv", "rows": 3, "sha256": "0" * 64}
 VERSIONED = {"file": "s3://b/a.csv", "rows": 3, "version": {"size": 9, "ETag": "x"}}
@@ -24,18 +24,18 @@ VERSIONED = {"file": "s3://b/a.csv", "rows": 3, "version": {"size": 9, "ETag": "
     ],
 )  # fmt: skip
 def test_what_was_read_is_written_the_same(recorded: dict[str, Any]) -> None:
-    assert json.dumps(spec_to(spec_from(recorded))) == json.dumps(recorded)
+    assert json.dumps(msgspec.to_builtins(msgspec.convert(recorded, Spec))) == json.dumps(recorded)
 
 
 def test_unknown_keys_are_ignored() -> None:
-    assert spec_from({"kind": "datasets", "data": "ag_news", "later": [1]}) == DatasetsSpec(data="ag_news")
-    assert spec_from({"kind": "files", "data": "a", "files": [HASHED | {"later": 1}]}).files[0].rows == 3
+    assert msgspec.convert({"kind": "datasets", "data": "ag_news", "later": [1]}, Spec) == DatasetsSpec(data="ag_news")
+    assert msgspec.convert({"kind": "files", "data": "a", "files": [HASHED | {"later": 1}]}, Spec).files[0].rows == 3
 
 
 def test_locations() -> None:
     assert FilesSpec(data="/x").locations == ("/x",)
     assert FilesSpec(data=("/x", "/y")).locations == ("/x", "/y")
-    assert spec_from({"kind": "table"}).locations == spec_from({"kind": "table"}).files == ()
+    assert msgspec.convert({"kind": "table"}, Spec).locations == msgspec.convert({"kind": "table"}, Spec).files == ()
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_locations() -> None:
 )
 def test_what_is_no_spec_is_refused(recorded: Any) -> None:
     with pytest.raises(msgspec.ValidationError):
-        spec_from(recorded)
+        msgspec.convert(recorded, Spec)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click.testing
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,6 @@ from scorer import (
 from scorer.address import Address, is_remote
 from scorer.data.filesystem import matches, remote_place
 from scorer.data.reopen import reopen_source
-from scorer.data.spec import spec_to
 from tests.scorer.data.filesystem.helpers import TABLE, Bucket, parquet, same_rows
 
 fsspec = pytest.importorskip("fsspec")
@@ -40,7 +40,7 @@ class TestFsspec:
                 ]
                 same_rows(reopen_source(source.spec, source.fingerprint))
                 # All it tells of a state is when the file was created, and that outlives an overwrite.
-                assert set(spec_to(source.spec)["files"][0]) == {"file", "rows", "sha256"}
+                assert set(msgspec.to_builtins(source.spec)["files"][0]) == {"file", "rows", "sha256"}
         finally:
             memory.rm("/lossrank", recursive=True)
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -21,7 +22,7 @@ from scorer import (
 from scorer.address import without_secrets
 from scorer.data.filesystem import DataFile
 from scorer.data.reopen import reopen_source
-from scorer.data.spec import spec_from, spec_to
+from scorer.data.spec import Spec
 from tests.scorer.data.filesystem.helpers import FILES, TABLE, Bucket, N, arrow, csv, parquet, same_rows, texts
 from tests.support.facts import facts
 from tests.support.stores import WebHandler
@@ -89,13 +90,16 @@ class TestS3:
     def test_the_data_is_not_read_to_know_its_version(self, bucket: Bucket) -> None:
         root = bucket("a.parquet", parquet())
         source = open_source(f"{root}/a.parquet")
-        (listed,) = spec_to(source.spec)["files"]
+        (listed,) = msgspec.to_builtins(source.spec)["files"]
         assert listed == {
             "file": f"{root}/a.parquet",
             "rows": N,
             "version": {"size": len(parquet()), "ETag": listed["version"]["ETag"]},
         }
-        assert reopen_source(spec_from(json.loads(json.dumps(spec_to(source.spec)))), source.fingerprint).num_rows == N
+        assert (
+            reopen_source(msgspec.json.decode(msgspec.json.encode(source.spec), type=Spec), source.fingerprint).num_rows
+            == N
+        )
         bucket("copy.parquet", parquet())
         assert reopen_source(source.spec, source.fingerprint, f"{root}/copy.parquet").num_rows == N
         bucket("a.parquet", parquet(TABLE.take(list(range(N))[::-1])))

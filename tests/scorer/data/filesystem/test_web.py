@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -11,7 +12,6 @@ from scorer import (
     open_source,
 )
 from scorer.data.remote_errors import why
-from scorer.data.spec import spec_to
 from tests.scorer.data.filesystem.helpers import FILES, TABLE, csv, parquet, same_rows
 from tests.support.stores import WebHandler
 
@@ -48,7 +48,7 @@ class TestWeb:
             source.refuse_change()
         handler.versions = False  # nothing tells one state from another: its content is read
         source = open_source(f"{address}/a.csv")
-        assert set(spec_to(source.spec)["files"][0]) == {"file", "rows", "sha256"}
+        assert set(msgspec.to_builtins(source.spec)["files"][0]) == {"file", "rows", "sha256"}
         assert source.fingerprint == open_source(folder / "a.csv").fingerprint
 
     def test_a_server_that_gives_no_parts_of_files(self, web: tuple[str, type[WebHandler], Path]) -> None:

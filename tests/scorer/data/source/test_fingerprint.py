@@ -1,10 +1,10 @@
 """source: the same rows in the same order from every kind of data, and data that changed is noticed."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from scorer import SourceError, open_source
 from scorer.data.reopen import reopen_source
-from scorer.data.spec import spec_from, spec_to
+from scorer.data.spec import Spec
 from tests.scorer.data.source.helpers import (
     KINDS,
     TABLE,
@@ -112,7 +112,7 @@ class TestFingerprint:
 class TestReopen:
     def test_by_its_record_and_from_where_it_lies_now(self, tmp_path: Path) -> None:
         source = open_source(write_csv(tmp_path / "a.csv"))
-        spec = spec_from(json.loads(json.dumps(spec_to(source.spec))))  # as run.json holds it
+        spec = msgspec.json.decode(msgspec.json.encode(source.spec), type=Spec)  # as run.json holds it
         assert rows_of(reopen_source(spec, source.fingerprint)) == TABLE.to_pylist()
         moved = tmp_path / "b.csv"
         (tmp_path / "a.csv").rename(moved)

@@ -1,11 +1,11 @@
 """source: the same rows in the same order from every kind of data, and data that changed is noticed."""
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +13,7 @@ import pytest
 
 from scorer import SourceError, open_source
 from scorer.data.reopen import reopen_source
-from scorer.data.spec import spec_from, spec_to
+from scorer.data.spec import Spec
 from tests.scorer.data.source.helpers import (
     NAMES,
     TABLE,
@@ -151,7 +151,7 @@ class TestByName:
 
     def test_reopened_by_name(self, hub: dict[str, Any]) -> None:
         source = open_source("user/data", config="x", split="train")
-        spec = spec_from(json.loads(json.dumps(spec_to(source.spec))))
+        spec = msgspec.json.decode(msgspec.json.encode(source.spec), type=Spec)
         assert rows_of(reopen_source(spec, source.fingerprint)) == TABLE.to_pylist()
         assert hub["asked"] == [("user/data", "x", "train")] * 2
         hub["data"] = to_dataset(TABLE.slice(0, N - 1))
