@@ -34,6 +34,9 @@ def pytest_configure() -> None:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda number, frame: None)
+    # torch is loaded later, here and in children. The tests' models are so small that its threads only wait for each
+    # other: with two, an export takes ten times the CPU time.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

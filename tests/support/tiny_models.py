@@ -58,7 +58,7 @@ def build(kind: str, folder: Path, **overrides: Any) -> Path:
     import transformers
 
     name, make_tokenizer, extra = KINDS[kind]
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = make_tokenizer(folder)
     ids = {"pad_token_id": tokenizer.pad_token_id}
