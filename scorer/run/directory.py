@@ -1,8 +1,8 @@
-"""RunDirectory: ``run.json`` and ``scores/part-00000.parquet`` ..., written so that a kill at any moment loses nothing.
+"""RunDirectory: ``run.json`` and ``scores/part-00000.parquet`` ..., written so that a kill loses no finished shard.
 
-A shard is a fixed range of input rows. It is written beside its place, flushed to disk and renamed; then the
-manifest, written the same way, lists it with its SHA-256. A shard that the manifest does not list was cut off in
-between and is done again.
+A shard is a fixed range of input rows. Its file is written under a temporary name, flushed to disk and renamed. Then
+the manifest, written the same way, lists the shard with its SHA-256. A shard file that the manifest does not list was
+interrupted between the two steps and is scored again. Every reader compares a shard with its SHA-256 before it reads.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,8 +43,8 @@ from scorer.run.shard_file import read_batches, reading, refuse_size, take_rows,
 class RunDirectory:
     """A run's directory and its manifest, which changes only through the methods here.
 
-    ``begun`` says whether an earlier process had finished shards of the run. ``stint`` is this process's work on it,
-    None if the process only reads.
+    ``begun`` is true if an earlier process had finished shards of the run. ``stint`` is this process's work on the run,
+    None if the process only reads the run.
     """
 
     path: Path
@@ -59,7 +59,9 @@ class RunDirectory:
         """Open a run, finished or not.
 
         Raises:
-            RunError: the folder is not a run directory, is of another format, or is damaged.
+            RunError: the folder is not a run directory.
+            RunError: the run is of another format.
+            RunError: the manifest is damaged or can't be read.
         """
         return cls(Path(path), read_manifest(Path(path)))
 
@@ -68,7 +70,10 @@ class RunDirectory:
         """Open a finished run.
 
         Raises:
-            RunError: the folder is not a run directory, is of another format, is damaged, or the run is not finished.
+            RunError: the folder is not a run directory.
+            RunError: the run is of another format.
+            RunError: the manifest is damaged or can't be read.
+            RunError: the run is not finished.
         """
         run = cls.read(path)
         again = "score again with the same arguments to finish it"
@@ -122,7 +127,7 @@ class RunDirectory:
 
     @property
     def is_screen(self) -> bool:
-        """Whether int8 screens the rows and the worst are rescored in fp32."""
+        """Whether int8 screens all rows and the worst rows are rescored in fp32."""
         return self.manifest.options.is_screen
 
     @property
@@ -134,10 +139,11 @@ class RunDirectory:
         return self.path / SCORES / shard_name(index)
 
     def sound_shard(self, index: int) -> Path:
-        """Return a finished shard's file, whose bytes are compared with its SHA-256 the first time.
+        """Return a finished shard's file; the first call for a shard compares the file's bytes with its SHA-256.
 
         Raises:
-            RunError: it is not there, or has changed since it was written.
+            RunError: the shard is missing or can't be read.
+            RunError: the shard has changed since it was written.
         """
         file = self.shard_file(index)
         if file.name not in self._compared:
@@ -161,7 +167,7 @@ class RunDirectory:
         """Write one shard's rows, then list the shard with its notes in the manifest.
 
         Raises:
-            RunError: the disk is full or the folder can't be written; shards finished before are whole.
+            RunError: the disk is full or the folder can't be written; earlier shards stay whole.
         """
         file = self.shard_file(index)
         write_atomically(file, lambda stream: pq.write_table(table, stream, compression="zstd"))
@@ -175,7 +181,7 @@ class RunDirectory:
         event("shard written", file=file.name, first_row=start, rows=stop - start, again=again)
 
     def notes(self, index: int) -> ShardNotes:
-        """Return a copy of what was noted of a finished shard."""
+        """Return a copy of a finished shard's notes."""
         return self.shards[shard_name(index)].notes
 
     def begin_stint(self, machine: Machine) -> None:
@@ -184,7 +190,7 @@ class RunDirectory:
         self._earlier = self.manifest.history
 
     def set_calibration(self, calibration: Calibration) -> None:
-        """Write the batch size that was tried out for the run.
+        """Write the batch size that calibration chose for the run.
 
         Raises:
             RunError: the disk is full or the folder can't be written.
@@ -198,7 +204,7 @@ class RunDirectory:
         self.manifest = replace(self.manifest, screen=report)
 
     def set_summary(self, summary: RunStats) -> None:
-        """Write the summary, with its screen's report, again after a recount.
+        """Replace the summary, and a screen's report with the summary's, after a recount.
 
         Raises:
             RunError: the disk is full or the folder can't be written.
@@ -207,7 +213,7 @@ class RunDirectory:
         self.save()
 
     def finish(self, summary: RunStats) -> None:
-        """Write that the run is finished, with its summary.
+        """Write the run's summary and mark this process's history entry as finished.
 
         Raises:
             RunError: the disk is full or the folder can't be written.
@@ -218,7 +224,7 @@ class RunDirectory:
         self.save()
 
     def with_class_names(self, class_names: tuple[str, ...]) -> Self:
-        """Return a reader of the same run with other class names; nothing is written."""
+        """Return the same run with other class names, for reading only; nothing is written."""
         bundle = replace(self.manifest.bundle, class_names=class_names)
         return type(self)(self.path, replace(self.manifest, bundle=bundle))
 
@@ -233,20 +239,23 @@ class RunDirectory:
         write_manifest(self.path, self.manifest)
 
     def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        """Yield the scores' columns in row order, a shard or a part of a large one at a time.
+        """Yield columns of the scores in row order; a batch is a shard or a part of a large shard.
 
         Raises:
-            RunError: a shard is missing, has changed or can't be read.
+            RunError: a shard is missing or can't be read.
+            RunError: a shard has changed since it was written.
         """
         for i in range(self.num_shards):
             start, stop = self.shard_range(i)
             yield from read_batches(self.sound_shard(i), stop - start, columns)
 
     def take(self, rows: NDArray[np.int64]) -> pa.Table:
-        """Return all scores of some rows [n], ascending, a table of n rows; only the shards that hold them are read.
+        """Return a table of all scores of ``rows`` [n], which must ascend; only the shards that hold them are read.
 
         Raises:
-            RunError: a shard is missing, has changed, can't be read or hasn't the rows.
+            RunError: a shard is missing or can't be read.
+            RunError: a shard has changed since it was written.
+            RunError: a shard lacks some of the rows.
         """
         shards = rows // self.shard_rows
         taken = [
@@ -256,10 +265,12 @@ class RunDirectory:
         return pa.concat_tables(taken) if taken else score_schema(self.class_names).empty_table()
 
     def read_shard(self, index: int, columns: list[str] | None = None) -> pa.Table:
-        """Return one shard's rows, all columns or some.
+        """Return one shard's rows, with all columns or only ``columns``.
 
         Raises:
-            RunError: the shard is missing, has changed, can't be read or hasn't the rows it should have.
+            RunError: the shard is missing or can't be read.
+            RunError: the shard has changed since it was written.
+            RunError: the shard has more or fewer rows than it should have.
         """
         file = self.sound_shard(index)
         with reading(file) as shard:
@@ -274,10 +285,12 @@ def shard_name(index: int) -> str:
 
 
 def given_labels(run: RunDirectory, rows: Sequence[int]) -> dict[int, str | None]:
-    """Return each row's class name, None of a row without a usable label; only the shards that hold rows are read.
+    """Return the class name of each row's given label, by row; None for a row without a usable label.
+
+    Only the shards that hold the rows are read.
 
     Raises:
-        RunError: there is no such row, or a shard can't be read.
+        RunError: the run has no such row, or a shard can't be read.
     """
     if strange := [row for row in rows if not 0 <= row < run.num_rows]:
         raise RunError(f"there is no row {strange[0]}; the data has the rows 0 to {run.num_rows - 1}")
@@ -288,11 +301,7 @@ def given_labels(run: RunDirectory, rows: Sequence[int]) -> dict[int, str | None
 
 
 def refuse_columns(run: RunDirectory, source: Source) -> None:
-    """Make sure that the data, which is what was scored, has the columns that the run names.
-
-    Raises:
-        RunError: it has not.
-    """
+    """Raise RunError if the manifest names a column that the data, which must be what was scored, does not have."""
     for role, name in run.columns.as_dict().items():
         if name is not None and name not in source.schema.names:
             what = f"it names the {role} column {name!r}, which {source.name} does not have"

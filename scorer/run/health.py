@@ -1,7 +1,7 @@
 """run_health(): the statuses, classes, confusions and losses of a run, counted in one pass over its shards.
 
-Beside one batch of rows it holds [C, C] counts and a fixed number of bins, however many rows there are. What a run's
-summary says is counted here too, so that whatever shows these numbers shows the same ones.
+Memory holds one batch of rows, [C, C] counts and a fixed number of bins, however many rows the run has. The run's
+summary, reports and pages all take their numbers from here, so they agree.
 """
 
 from collections import Counter
@@ -15,18 +15,18 @@ from scorer.layout import MANIFEST
 from scorer.run.directory import RunDirectory
 from scorer.run.shard_file import count_words
 
-_FINE = 1 / 16  # nats: the bins that are counted, of which a histogram's are made
-_TOP = 64.0  # nats; what is above goes into one more bin
+_FINE = 1 / 16  # nats; the width of the counted bins, which a histogram joins into wider ones
+_TOP = 64.0  # nats; losses from here up go into one more bin
 _BINS = round(_TOP / _FINE)
 Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class ClassHealth:
-    """One class: the rows with a loss that are ``given`` it and that are ``predicted`` it.
+    """One class: among the rows with a loss, how many have it as ``given`` label and how many as ``predicted`` class.
 
-    ``mean_loss`` (nats, high is bad) and ``accuracy`` (0..1, the share that the model calls so too, low is bad) are
-    over the rows that are given it; None where there are none.
+    ``mean_loss`` (nats, high is bad) and ``accuracy`` (0..1, the share for which the model predicts the class too, low
+    is bad) are over the rows with this given label; None if there are none.
     """
 
     name: str
@@ -38,7 +38,10 @@ class ClassHealth:
 
 @dataclass(frozen=True)
 class ConfusedPair:
-    """Two different classes and the rows that are given one and predicted the other; ``share`` (0..1) of the given."""
+    """Two different classes, one ``given`` and one ``predicted``, and the rows that have both.
+
+    ``share`` (0..1) is the share of all rows with that given label.
+    """
 
     given: str
     predicted: str
@@ -48,10 +51,10 @@ class ConfusedPair:
 
 @dataclass(frozen=True)
 class LossHistogram:
-    """Rows by loss: bin i has ``edges[i]`` <= loss < ``edges[i + 1]``, in nats, of equal width.
+    """Rows by loss: bin i counts the rows with ``edges[i]`` <= loss < ``edges[i + 1]``, in nats; widths are equal.
 
-    ``agree`` [bins] are the rows whose given label is the predicted one, ``disagree`` [bins] the others. The last edge
-    is infinite where there are losses of 64 nats and more.
+    ``agree`` [bins] counts the rows where the model predicts the given label, ``disagree`` [bins] the others. If there
+    are losses of 64 nats or more, one more bin holds them and the last edge is infinite.
     """
 
     edges: tuple[float, ...]
@@ -61,11 +64,12 @@ class LossHistogram:
 
 @dataclass(frozen=True, eq=False)
 class RunHealth:
-    """A run in numbers, of which those about losses and classes are over the rows with status ``ok``.
+    """A run in numbers; numbers about losses and classes are over the rows with status ``ok``.
 
-    ``confusion`` [C, C] counts rows by given (first) and predicted class, ``loss_sums`` [C] is in nats by given class,
-    ``loss_bins`` [1025, 2] counts rows by loss in bins of 1/16 nat, those that the model calls otherwise and those that
-    it calls so; ``by_precision`` counts the rows that have predictions.
+    ``confusion`` [C, C] counts rows by given class (axis 0) and predicted class (axis 1). ``loss_sums`` [C] adds up
+    losses (nats) by given class. ``loss_bins`` [1025, 2] counts rows by loss in bins of 1/16 nat: column 0 the rows
+    where the model disagrees with the given label, column 1 the rows where it agrees. ``by_precision`` counts the rows
+    that have predictions.
     """
 
     class_names: tuple[str, ...]
@@ -85,12 +89,12 @@ class RunHealth:
 
     @property
     def disagreeing(self) -> int:
-        """Rows whose given label is not the predicted one."""
+        """Rows where the model disagrees with the given label."""
         return self.scored - int(np.trace(self.confusion))
 
     @property
     def accuracy(self) -> float | None:
-        """The share, 0..1, of the rows whose given label is the predicted one; None without labels."""
+        """The share (0..1) of the rows where the model predicts the given label; None if no row has a loss."""
         return int(np.trace(self.confusion)) / self.scored if self.scored else None
 
     def classes(self) -> list[ClassHealth]:
@@ -108,7 +112,7 @@ class RunHealth:
         ]
 
     def pairs(self, most: int) -> list[ConfusedPair]:
-        """Return the pairs of classes with the most rows, at most so many; ties are in index order."""
+        """Return at most ``most`` pairs of classes, those with the most rows first; ties are in index order."""
         counts = self.confusion.copy()
         np.fill_diagonal(counts, 0)
         order = np.argsort(-counts, axis=None, kind="stable")[:most]
@@ -121,12 +125,12 @@ class RunHealth:
         ]
 
     def most_confused(self, most: int) -> list[int]:
-        """Return the classes with the most rows off the matrix's diagonal, at most so many, in index order."""
+        """Return the indices of at most ``most`` classes, those with the most rows off the diagonal, in index order."""
         wrong = self.confusion.sum(axis=0) + self.confusion.sum(axis=1) - 2 * np.diag(self.confusion)
         return sorted(np.argsort(-wrong, kind="stable")[:most].tolist())
 
     def histogram(self, most: int = 40) -> LossHistogram:
-        """Return the losses in at most so many bins (and one for what is above 64 nats), as narrow as that allows."""
+        """Return the losses in at most ``most`` bins, as narrow as possible, and one more for 64 nats and above."""
         filled = np.flatnonzero(self.loss_bins[:_BINS].sum(axis=1))
         last = int(filled[-1]) + 1 if len(filled) else 1
         step = 1
@@ -138,16 +142,17 @@ class RunHealth:
         edges = [step * _FINE * i for i in range(bins + 1)]
         above = self.loss_bins[_BINS]
         if above.any():
-            # From the last filled bin up to 64 nats there is nothing: the open bin can begin where that one ends.
+            # No loss lies between the last filled bin and 64 nats, so the open bin can begin where that bin ends.
             inside, edges = np.vstack([inside, above]), [*edges, float("inf")]
         return LossHistogram(tuple(edges), tuple(inside[:, 1].tolist()), tuple(inside[:, 0].tolist()))
 
 
 def run_health(run: RunDirectory) -> RunHealth:
-    """Count a finished run's rows; it takes 8 bytes for each pair of classes, beside one batch of rows.
+    """Count a finished run's rows; memory holds one batch of rows and 8 bytes for each pair of classes.
 
     Raises:
-        RunError: a shard is missing, can't be read or holds classes that the manifest doesn't name.
+        RunError: a shard is missing or can't be read.
+        RunError: a shard holds classes that the manifest doesn't name.
     """
     classes = len(run.class_names)
     status: Counter[str] = Counter()

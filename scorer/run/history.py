@@ -1,7 +1,6 @@
-"""The history of a run: each process that worked on it, when, what it did and why it ended.
+"""The history of a run: each process that worked on the run, when it worked, what it did and why it ended.
 
-Times are the machine's clock in UTC, for people to read; nothing is computed from them. Durations come from a clock
-that never goes backwards.
+Times come from the machine's clock, in UTC. Durations come from a clock that never goes backwards.
 """
 
 import os
@@ -17,17 +16,17 @@ from scorer.errors import recordable
 from scorer.run.manifest import HistoryEntry, Machine
 
 FINISHED, INTERRUPTED, UNKNOWN = "finished", "interrupted", "unknown"
-MOST = 1000  # entries: a service that starts again every few seconds must not fill the manifest
+MOST = 1000  # entries; a service that restarts every few seconds must not fill the manifest
 
 
 def now() -> str:
-    """Return the machine's time as ISO 8601 in UTC, in whole seconds."""
+    """Return the current time as ISO 8601 in UTC, in whole seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @dataclass
 class Stint:
-    """This process's work on a run, of which ``entry`` is the record; the fields are those of ``HistoryEntry``."""
+    """This process's work on a run, recorded by ``entry``; the fields are those of ``HistoryEntry``."""
 
     started: str
     machine: Machine
@@ -41,12 +40,12 @@ class Stint:
 
     @classmethod
     def begin(cls, machine: Machine) -> "Stint":
-        """Start the clock of this process."""
+        """Return a stint that starts now."""
         moment = now()
         return cls(started=moment, machine=machine, updated=moment)
 
     def did(self, rows: int) -> None:
-        """Add the rows of a finished shard; 0 if the shard replaces an earlier one."""
+        """Add the rows of a finished shard; ``rows`` is 0 if the shard replaces an earlier one."""
         self.rows += rows
         self.updated = now()
         self.seconds = self._seconds()
@@ -77,12 +76,12 @@ class Stint:
 
 
 def closed(history: Iterable[HistoryEntry]) -> tuple[HistoryEntry, ...]:
-    """Return a history in which processes that recorded no end are marked as ``unknown``: they were killed."""
+    """Return the history with each entry that recorded no end marked ``unknown``: its process was killed."""
     return tuple(entry if entry.why else replace(entry, why=UNKNOWN) for entry in history)
 
 
 def reason(error: BaseException) -> str:
-    """Return why an error ends a process, in one line that quotes nothing of the data."""
+    """Return, in one line that quotes nothing of the data, why an error ended a process."""
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return INTERRUPTED
     return f"{type(error).__name__}: {recordable(error)}".removesuffix(": ")

@@ -1,4 +1,7 @@
-"""Check that a run's shards are whole: each listed file has its SHA-256, its rows in order and its statuses."""
+"""Check that a run's shards are whole: each listed file has its SHA-256, every row in order and its status counts.
+
+Scoring ends with this check (``require_whole``), and ``verify`` repeats it for any run (``check_shards``).
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -26,9 +29,10 @@ _CUT_OFF = f"was being rescored in fp32 when the run was interrupted; {RESCORE}"
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check: ``what`` was checked, its ``state``, and in one line what was found.
+    """The result of one check: ``what`` was checked, its ``state``, and one line ``says`` what was found.
 
-    The state is ``ok``, ``wrong``, ``unfinished`` (interrupted there) or ``absent`` (not available to compare).
+    The state is ``ok``, ``wrong``, ``unfinished`` (the run was interrupted there) or ``absent`` (nothing to compare
+    with).
     """
 
     what: str
@@ -37,13 +41,13 @@ class Finding:
 
 
 def require_whole(run: RunDirectory) -> None:
-    """Raise unless the shards of a run that was just scored hold every row once, as they were written.
+    """Raise RunError unless the shards of a run that was just scored hold every row once, as it was written.
 
     The files are hashed once more, which takes a thousandth of the scoring time and finds what a disk has lost. The
-    bundle and the data are not checked: both were hashed at the start, and the data's files before every shard.
+    bundle and the data are not checked here: both were hashed at the start, and the data's files before every shard.
 
     Raises:
-        RunError: a shard is wrong; whole shards are kept.
+        RunError: a shard is not whole; the whole shards are kept.
     """
     faults = [finding for finding in check_shards(run) if finding.state != OK]
     if faults:
@@ -52,12 +56,13 @@ def require_whole(run: RunDirectory) -> None:
 
 
 def refuse_writer(path: Path) -> None:
+    """Raise RunError if a process is writing the run."""
     if busy := writer(path):
         raise RunError(f"{path} is being written by {busy}; wait for it, or see how far it is with lossrank status")
 
 
 def check_shards(run: RunDirectory) -> list[Finding]:
-    """Check which files are there, their bytes, their rows, and the number of rows of each status."""
+    """Return findings about the shards: files missing or not the run's, SHA-256, rows and status counts."""
     findings = list(_strays(run))
     missing = run.missing_shards()
     damaged = len(findings)
@@ -78,7 +83,10 @@ def check_shards(run: RunDirectory) -> list[Finding]:
 
 
 def _strays(run: RunDirectory) -> Iterable[Finding]:
-    """Find files among the shards that are not shards of the run; readers of the folder would read them too."""
+    """Yield findings about files and listed names that are no shards of the run.
+
+    Programs that read the whole folder would read such files too.
+    """
     own = {shard_name(index) for index in range(run.num_shards)}
     for name in sorted(set(run.shards) - own):
         yield Finding(name, WRONG, f"is listed, but {run.num_rows:,} rows have no such shard")
@@ -105,7 +113,7 @@ def _fault(run: RunDirectory, index: int) -> str | None:
         return f"is listed but missing; {RESCORE}"
     except (OSError, pa.ArrowException) as error:
         if shortage(error):
-            raise  # says nothing about the shard
+            raise  # full memory or disk is no fault of the shard
         # pyarrow's errors about a file's content carry no errno.
         of_content = error.errno is None if isinstance(error, OSError) else isinstance(error, pa.ArrowInvalid)
         fix = _REMOVE if of_content else "fix that and verify again"
@@ -134,9 +142,9 @@ def _content_fault(run: RunDirectory, index: int) -> str | None:
 
 
 def _rescored(run: RunDirectory, index: int) -> bool:
-    """Whether a shard whose hash differs is whole and holds rescored rows of an unfinished screen.
+    """Return whether a shard whose SHA-256 differs is whole and holds rescored rows of an unfinished screen.
 
-    A screen replaces the listed shard first and lists the new one after that; a kill may come between.
+    A screen first replaces the shard's file and then lists its new SHA-256; a kill may come between the two.
     """
     if not run.awaits_rescoring:
         return False

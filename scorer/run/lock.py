@@ -1,4 +1,7 @@
-"""The lock of a run directory: one writer, and who it is for all who ask. It goes with the process, however it ends."""
+"""The lock of a run directory: only one process writes a run, and any process can ask which one does.
+
+The operating system releases the lock when the process ends, however it ends.
+"""
 
 import contextlib
 import fcntl
@@ -12,13 +15,13 @@ from scorer.errors import RunError
 from scorer.files import reporting
 from scorer.layout import LOCK
 
-_PATIENCE = 1.0  # seconds; whoever asks for the writer holds the lock for a moment
+_PATIENCE = 1.0  # seconds; a process that asks for the writer holds the lock for a moment
 _PAUSE = 0.02  # seconds
 
 
 @dataclass(frozen=True)
 class Writer:
-    """The living process that writes a run; ``pid`` is None where it doesn't say."""
+    """The live process that writes a run; ``pid`` is None if the lock file does not name it."""
 
     pid: int | None
 
@@ -28,10 +31,11 @@ class Writer:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Be the only writer of a run directory that is there.
+    """Hold the lock of an existing run directory, as its only writer.
 
     Raises:
-        RunError: another process writes the run, or the folder can't be written.
+        RunError: another process writes the run.
+        RunError: the folder can't be written.
     """
     with reporting(path):
         lock = (path / LOCK).open("a+")
@@ -43,15 +47,15 @@ def locked(path: Path) -> Iterator[None]:
             time.sleep(_PAUSE)
         with reporting(path):
             os.ftruncate(lock.fileno(), 0)
-            os.write(lock.fileno(), f"{os.getpid()}\n".encode())  # what is in no buffer can't fail once more at its end
+            os.write(lock.fileno(), f"{os.getpid()}\n".encode())  # unbuffered: nothing is left to fail on close
         yield
 
 
 def writer(path: Path) -> Writer | None:
-    """Return who writes a run now, None if nobody does; a writer that starts meanwhile is not kept from it."""
+    """Return the process that writes a run now, None if there is none; a writer may start right after."""
     try:
         lock = (path / LOCK).open()
-    except OSError:  # never scored, or not ours to look at
+    except OSError:  # never scored, or not readable by this user
         return None
     with lock:
         return None if _taken(lock.fileno(), fcntl.LOCK_SH) else _named(path)
@@ -66,7 +70,7 @@ def _taken(descriptor: int, kind: int) -> bool:
 
 
 def _named(path: Path) -> Writer:
-    """Return the process that the lock names; the name of one that is dead is still there, and means nothing."""
+    """Return the process that the lock file names; call it only while the lock is held, as dead names stay there."""
     try:
         return Writer(int((path / LOCK).read_text()))
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
 """The structures of ``run.json``, a run's manifest: what was scored, how, which shards are finished, and the results.
 
-Every structure is frozen; a run changes only through the methods of ``RunDirectory``. Fields are written in the order
-in which they are declared. Decoding checks types and ranges and names the path of the first fault. Unknown keys are
+Sections are frozen; a run changes only through the methods of ``RunDirectory``. Fields are written in the order in
+which they are declared. Decoding checks types and ranges and names the path of the first fault. Unknown keys are
 ignored.
 """
 
@@ -15,9 +15,9 @@ from scorer.data.spec import Location, Spec
 from scorer.model.autotune import Calibration
 
 FORMAT = 2
-MOST_SHARDS = 1_000_000  # the manifest lists each one
+MOST_SHARDS = 1_000_000  # the manifest lists each shard
 
-_LARGEST = 2**53  # every JSON reader holds whole numbers up to here exactly
+_LARGEST = 2**53  # every JSON reader reads whole numbers up to here exactly
 Count = Annotated[int, Meta(ge=0, le=_LARGEST)]
 Positive = Annotated[int, Meta(ge=1, le=_LARGEST)]
 Index = Annotated[int, Meta(ge=-_LARGEST, le=_LARGEST)]
@@ -46,7 +46,7 @@ class BundleInfo(Section, frozen=True, kw_only=True):
 
 
 class DataInfo(Section, frozen=True, kw_only=True):
-    """The data that was scored; ``fingerprint`` is a SHA-256 of its content, ``spec`` opens it again."""
+    """The data that was scored; ``fingerprint`` is a SHA-256 of its content, ``spec`` tells how to open it again."""
 
     name: str
     fingerprint: Sha256
@@ -55,7 +55,7 @@ class DataInfo(Section, frozen=True, kw_only=True):
 
 
 class RunColumns(Section, frozen=True, kw_only=True):
-    """The columns that were read; None where the run has no such column."""
+    """The names of the columns that were read; None if the run has no such column."""
 
     text: str
     text_pair: str | None
@@ -71,7 +71,7 @@ class LabelInfo(Section, frozen=True, kw_only=True):
 
 
 class RunOptions(Section, frozen=True, kw_only=True):
-    """The options that the scores depend on; an older version may not have recorded those that can be None."""
+    """The options that the scores depend on; options that can be None may be absent in runs of older versions."""
 
     device: str | None = None
     precision: str
@@ -93,19 +93,19 @@ class RunOptions(Section, frozen=True, kw_only=True):
 
 
 class Machine(Section, frozen=True, kw_only=True):
-    """A machine that scored: its threads and the versions of the packages that numbers depend on."""
+    """A machine that scored: its threads, and the versions of the packages that the scores depend on."""
 
     threads: Count | None = None
     versions: dict[str, str] = {}
 
 
 class ShardNotes(Struct, kw_only=True):
-    """What is noted while a shard is scored and can't be read back from its rows.
+    """Facts noted while a shard is scored, because its rows do not hold them or must be compared with them.
 
-    ``by_status`` counts the shard's rows as they were scored, for ``verify`` to compare (UNSET in runs of older
-    versions). ``padded_tokens`` are the tokens the model was given, padding included. ``duplicates`` are texts that
-    were not run because another text of their window has the same tokens. ``unknown_labels`` counts rows by label,
-    and ``problems`` names the first few unreadable rows.
+    ``by_status`` counts the shard's rows by status when it was scored, for ``verify`` to compare (UNSET in runs of
+    older versions). ``padded_tokens`` counts the tokens that the model was given, padding included. ``duplicates``
+    counts the texts that were not run because another text in their window has identical tokens. ``unknown_labels``
+    counts rows by label. ``problems`` names the first few unreadable rows.
     """
 
     by_status: dict[str, Count] | UnsetType = UNSET
@@ -117,7 +117,7 @@ class ShardNotes(Struct, kw_only=True):
 
 
 class ShardInfo(Section, frozen=True, kw_only=True):
-    """A finished shard: the SHA-256 of its file, and its ``ShardNotes``."""
+    """A finished shard: the SHA-256 of its file, and the fields of its ``ShardNotes``."""
 
     sha256: Sha256
     by_status: dict[str, Count] | UnsetType = UNSET
@@ -137,10 +137,10 @@ class ShardInfo(Section, frozen=True, kw_only=True):
 class HistoryEntry(Section, frozen=True, kw_only=True):
     """One process's work on a run.
 
-    ``started``, ``updated`` (its last finished shard) and ``ended`` are ISO 8601 times in UTC. ``rows`` counts the rows
-    of the shards that it finished, ``scoring_seconds`` the time until the last of them, ``seconds`` all of its time.
-    ``why`` is ``finished``, ``interrupted``, the error, or ``unknown`` where the process was killed; None while it
-    works.
+    ``started``, ``updated`` (when the last shard was written) and ``ended`` are ISO 8601 times in UTC. ``rows`` counts
+    the rows of the shards that the process finished. ``scoring_seconds`` is the time until the last of these shards,
+    ``seconds`` the whole time. ``why`` is ``finished``, ``interrupted``, the error, or ``unknown`` if the process was
+    killed; None while it works.
     """
 
     started: str
@@ -167,7 +167,7 @@ class HistoryEntry(Section, frozen=True, kw_only=True):
 
 
 class ControlErrors(Section, frozen=True, kw_only=True):
-    """The differences between int8 and fp32 losses (nats) of a screen's control sample."""
+    """The differences between int8 and fp32 losses (nats, high is bad) in a screen's control sample."""
 
     rows: Count
     mean_error: Amount
@@ -176,12 +176,13 @@ class ControlErrors(Section, frozen=True, kw_only=True):
 
 
 class ScreenReport(Section, frozen=True, kw_only=True):
-    """What a screen did, and how sure it is.
+    """What a screen did, and an estimate of how many of the worst rows it found.
 
-    ``top_k`` is how many of the worst rows were wanted and ``rescored`` how many rows were scored again in fp32. Where
-    any row has a loss: ``threshold`` is the K-th largest fp32 loss (nats); ``margin`` is the error that was allowed for
-    (log-odds; None if there was no sample to measure it on, so that every row was scored in fp32); ``expected_missed``
-    estimates how many of the worst K were never scored in fp32, ``estimated_recall`` is the share of K that was found.
+    ``top_k`` (K) is how many of the worst rows were wanted. ``rescored`` counts the rows scored again in fp32, without
+    the control sample. The other fields are UNSET if no row has a loss. ``threshold`` is the K-th largest fp32 loss
+    (nats). ``margin`` is the int8 error that was allowed for (log-odds); None if there was no sample to measure errors
+    on, so that every row was scored in fp32. ``expected_missed`` estimates how many of the worst K rows were never
+    scored in fp32 (high is bad), ``estimated_recall`` the share (0..1) of them that was found (low is bad).
     """
 
     top_k: Positive
@@ -196,12 +197,13 @@ class ScreenReport(Section, frozen=True, kw_only=True):
 class RunStats(Section, frozen=True, kw_only=True):
     """The counts of a whole run, and the work of the process that finished it.
 
-    ``mean_loss`` (nats, high is bad) and ``accuracy`` (0..1) are over the rows with status ``ok``, None if there are
-    none. ``padding`` is a share, 0..1. ``by_precision`` counts the rows that have predictions, ``duplicates`` the texts
-    that share another text's run. ``kept_rows`` were scored by earlier processes. ``seconds`` are this process's, by
-    stage (reading and tokenising overlap the model), and ``model_share`` (0..1) is the share of its threads' time
-    spent in the model. ``unknown_labels`` counts rows of the most common unknown labels; ``problems`` names the first
-    few unreadable rows.
+    ``mean_loss`` (nats, high is bad) and ``accuracy`` (0..1, low is bad) are over the rows with status ``ok``; None if
+    there are none. ``padding`` is the share (0..1) of the model's input that is padding. ``by_precision`` counts the
+    rows that have predictions. ``duplicates`` counts the texts that were not run because another text in their window
+    has identical tokens. ``kept_rows`` counts the rows that earlier processes scored. ``seconds`` are the seconds that
+    the process spent in each stage (reading and tokenising overlap the model). ``model_share`` (0..1) is the share of
+    its threads' time spent in the model. ``unknown_labels`` counts rows of the most common unknown labels.
+    ``problems`` names the first few unreadable rows.
     """
 
     rows: Positive
@@ -233,7 +235,7 @@ class RunStats(Section, frozen=True, kw_only=True):
 
 
 class Manifest(Section, frozen=True, kw_only=True, omit_defaults=True):
-    """All of ``run.json``; ``machines`` are those that worked on the run, in order."""
+    """All of ``run.json``; ``machines`` lists the machines that worked on the run, in order."""
 
     format: Count
     bundle: BundleInfo

@@ -1,4 +1,4 @@
-"""Read and write ``run.json``; a damaged one is refused with the path of the fault and what mends it."""
+"""Read and write ``run.json``; a damaged file is refused with the path of the fault and how to fix it."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from scorer.layout import MANIFEST
 from scorer.run.manifest import FORMAT, MOST_SHARDS, Manifest
 
 _ANEW = "score the data again with `overwrite=True`"
-_REBUILT = ("calibration", "history", "machine", "machines", "screen", "summary")  # a start does without them
+_REBUILT = ("calibration", "history", "machine", "machines", "screen", "summary")  # scoring can start without them
 _PATH = re.compile(r" - at `\$\.?(?P<path>.*)`\Z", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(?P<name>\w+)`")
 
@@ -25,7 +25,9 @@ def read_manifest(path: Path) -> Manifest:
     """Return the manifest of a run directory.
 
     Raises:
-        RunError: there is no run directory, it is of a newer or older format, or its manifest is damaged.
+        RunError: the folder is missing or is not a run directory.
+        RunError: the run is of a newer or older format.
+        RunError: the manifest is damaged or can't be read.
     """
     file = path / MANIFEST
     if not path.is_dir():
@@ -60,7 +62,7 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 
 
 def damaged(file: Path, fault: str, fix: str = _ANEW, *, quotes_data: bool = False) -> RunError:
-    """Return the error for a manifest that lossrank did not write so."""
+    """Return the error for a manifest that was changed after lossrank wrote it."""
     return RunError(f"{file} is damaged: {fault}; {fix}", quotes_data=quotes_data)
 
 
@@ -73,7 +75,7 @@ def refuse_many_shards(rows: int, shard_rows: int) -> None:
 
 
 def _damaged_value(file: Path, error: Exception) -> RunError:
-    """Return the error for a value of the wrong type or range, from msgspec's message and the path in it."""
+    """Return the error for a value of the wrong type or range; msgspec's message names its path."""
     fault = str(error)
     path = found["path"] if (found := _PATH.search(fault)) else ""
     fault = _PATH.sub("", fault)

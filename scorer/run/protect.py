@@ -1,4 +1,4 @@
-"""Check that nothing is written over a run's own files or over the data that was scored, not even with ``force``."""
+"""Refuse to write over a run's own files or over the data that was scored, even with ``force``."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,11 +12,13 @@ from scorer.run.directory import RunDirectory
 
 
 def refuse_existing(output: Path, force: bool) -> None:
-    """Check that a file may be written.
+    """Raise RunError if a file must not be written.
 
     Raises:
-        RunError: its folder is missing, it is a folder, it is part of a run or among a run's scores, or it exists
-            (without ``force``).
+        RunError: the file's folder is missing.
+        RunError: the path is a folder.
+        RunError: the file is part of a run or among a run's scores.
+        RunError: the file exists (without ``force``).
     """
     if not output.parent.is_dir():
         raise RunError(f"{output.parent} is not a folder; make it first")
@@ -30,12 +32,12 @@ def refuse_existing(output: Path, force: bool) -> None:
 
 
 def refuse_scores(place: Path) -> None:
-    """Check that a file or folder is not among a run's scores, where `verify` and other readers take it for a shard.
+    """Raise RunError if a file or folder is among a run's scores, where readers would take it for a shard.
 
     Raises:
-        RunError: it is among them.
+        RunError: the file or folder is among a run's scores.
     """
-    # Both where a link lies, which is replaced, and where it leads, which is written.
+    # A link is checked twice: where it lies, which may be replaced, and where it leads, which may be written.
     for end in (place.resolve(), place.parent.resolve() / place.name):
         for folder in (end, *end.parents):
             if folder.name == SCORES and is_run(folder.parent):
@@ -45,13 +47,14 @@ def refuse_scores(place: Path) -> None:
 def refuse_own_data(
     place: Path, run: RunDirectory, data: str | Iterable[str] | None = None, *, is_folder: bool = False
 ) -> None:
-    """Check that a file or folder to write is not the run's data, and would not be read as part of it the next time.
+    """Raise RunError if writing a file or folder would replace or add to the run's data.
 
-    ``data`` is where the data is now, if it has moved. Where that is a folder, no file of a data format may be made in
-    it, and no folder (``is_folder``).
+    ``data`` is where the data is now, if it has moved. If the data is a folder, no file of a data format may be written
+    into it, and no folder (``is_folder``).
 
     Raises:
-        RunError: it is data, or would be read as data.
+        RunError: the path is in the data, or would be read as part of it the next time.
+        RunError: the path is a folder that holds the data.
     """
     spec = run.manifest.data.spec
     parent = place.parent.resolve()

@@ -41,15 +41,16 @@ def score_schema(class_names: tuple[str, ...]) -> pa.Schema:
 
 
 def int8_losses(table: pa.Table) -> pa.ChunkedArray:
-    """Return the loss that int8 gave each row [n], also those that were scored again; null where it gave none."""
+    """Return each row's int8 loss [n] (nats), also of rows rescored in fp32; null if int8 gave none."""
     first = pc.if_else(pc.equal(table["precision"], "int8").fill_null(False), table["loss"], None)
     return pc.coalesce(table["int8_loss"], first)
 
 
 def replace_rows(table: pa.Table, rescored: pa.Table) -> pa.Table:
-    """Return a table with the rows that were scored again in its place, their ``int8_loss`` what it was before.
+    """Return a table in which the rescored rows replace the earlier ones and keep their earlier ``int8_loss``.
 
-    Doing it twice changes nothing. Both ascend by row; ``rescored``'s rows are all among the table's.
+    A second call with the same rows changes nothing. Both tables ascend by row, and the table has all rows of
+    ``rescored``.
     """
     place = np.searchsorted(table["row"].to_numpy(), rescored["row"].to_numpy())
     before = int8_losses(table).take(pa.array(place))

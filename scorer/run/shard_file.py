@@ -1,4 +1,4 @@
-"""Reading a shard's rows a batch at a time, so that ranking holds as little of a large shard as of a small one."""
+"""Read a shard's rows batch by batch, so that a large shard takes no more memory than a small one."""
 
 import contextlib
 from collections import Counter
@@ -13,38 +13,40 @@ from numpy.typing import NDArray
 from scorer.data.arrow import row_array
 from scorer.errors import RunError, shortage
 
-BATCH_ROWS = 65_536  # of a shard, held at a time
+BATCH_ROWS = 65_536  # rows of a shard held in memory at a time
 _AGAIN = "run the same `lossrank score` command again to have it made anew"
 
 
 @contextlib.contextmanager
 def open_shard(file: Path) -> Iterator[pq.ParquetFile]:
-    """Open a shard by its path, which pyarrow would take for an address where a colon is in it."""
+    """Open a shard from a stream: pyarrow would take a path with a colon for an address."""
     with pa.OSFile(str(file)) as stream, pq.ParquetFile(stream) as shard:
         yield shard
 
 
 @contextlib.contextmanager
 def reading(file: Path) -> Iterator[pq.ParquetFile]:
-    """Open a shard, and say in one line why it can't be read.
+    """Open a shard; an error while it is read becomes a RunError of one line.
 
     Raises:
-        RunError: the shard is missing, can't be read or hasn't the rows that were asked for.
+        RunError: the shard is missing or can't be read.
+        RunError: the shard lacks rows that were requested.
     """
     try:
         with open_shard(file) as shard:
             yield shard
     except (OSError, IndexError, pa.ArrowException) as error:
         if shortage(error):
-            raise  # the shard is whole
+            raise  # full memory or disk is no fault of the shard
         raise unreadable(file, error) from error
 
 
 def read_batches(file: Path, rows: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the columns of a shard of so many rows, in order.
+    """Yield columns of a shard that has ``rows`` rows, in order.
 
     Raises:
-        RunError: the shard is missing, can't be read or hasn't the rows it should have.
+        RunError: the shard is missing or can't be read.
+        RunError: the shard has more or fewer rows than ``rows``.
     """
     found = 0
     with reading(file) as shard:
@@ -55,10 +57,11 @@ def read_batches(file: Path, rows: int, columns: list[str]) -> Iterator[pa.Recor
 
 
 def take_rows(file: Path, places: NDArray[np.int64]) -> pa.Table:
-    """Return all columns of some rows of a shard, by their ascending places in it, a table of ``len(places)`` rows.
+    """Return a table of all columns of the rows at ``places`` [n] in a shard; places count from 0 and ascend.
 
     Raises:
-        RunError: the shard is missing, can't be read or hasn't the rows.
+        RunError: the shard is missing or can't be read.
+        RunError: the shard lacks some of the rows.
     """
     taken = []
     with reading(file) as shard:
@@ -75,20 +78,20 @@ def take_rows(file: Path, places: NDArray[np.int64]) -> pa.Table:
 
 
 def count_words(column: pa.Array | pa.ChunkedArray) -> Counter[str]:
-    """Return how many rows have each word of a column [n], nulls aside."""
+    """Return how many rows of a column [n] hold each word; nulls are left out."""
     return Counter({str(each["values"]): int(each["counts"]) for each in column.drop_null().value_counts().to_pylist()})
 
 
 def unreadable(file: Path, error: Exception | str) -> RunError:
-    """Return the error of a shard that can't be read."""
+    """Return the error for a shard that can't be read."""
     return RunError(f"{file} can't be read ({error}); {_AGAIN}")
 
 
 def refuse_size(file: Path, found: int, rows: int) -> None:
-    """Pass a shard that has its rows.
+    """Raise RunError if a shard has more or fewer rows than it should have.
 
     Raises:
-        RunError: it has more or fewer.
+        RunError: ``found`` is not ``rows``.
     """
     if found != rows:
         raise RunError(f"{file} has {found} rows, not {rows}; {_AGAIN}")

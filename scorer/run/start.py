@@ -1,4 +1,4 @@
-"""Start a run, or go on with one whose bundle, data, columns, labels and options are the same."""
+"""Start a run, or resume one whose bundle, data, columns, labels and options are the same."""
 
 import contextlib
 import re
@@ -18,9 +18,9 @@ from scorer.run.manifest import Machine, Manifest, ShardInfo
 from scorer.run.manifest_file import read_manifest
 from scorer.text import is_utf8
 
-# The rest of the manifest is a record.
+# The rest of the manifest records what happened and may differ.
 _COMPARED = ("bundle", "data", "columns", "labels", "options")
-_IDENTITY = ("sha256", "fingerprint", "rows")  # of bundle and data, wherever they lie
+_IDENTITY = ("sha256", "fingerprint", "rows")  # of bundle and data, which may have moved
 
 
 def differences(old: Manifest, new: Manifest) -> list[str]:
@@ -55,14 +55,17 @@ def _short(value: Any) -> str:
 def locked_run(
     path: Path, plan: Manifest, *, overwrite: bool = False, same_batches: bool = False
 ) -> Iterator[RunDirectory]:
-    """Start a run or go on with one, as its only writer; the lock ends with the process, however the process ends.
+    """Start or resume a run as its only writer; the lock ends with the process, however the process ends.
 
-    ``plan`` is the manifest of a new run. Finished shards whose SHA-256 still holds are kept. With ``same_batches`` a
-    run that goes on keeps its batch size, whatever the plan says.
+    ``plan`` is the manifest of a new run. Finished shards whose SHA-256 is still right are kept. With ``same_batches``
+    a resumed run keeps its batch size instead of the plan's.
 
     Raises:
-        RunError: another process writes the run, the folder holds something else, can't be written, or holds a run
-            that differs in bundle, data, columns, labels or options (without ``overwrite``).
+        RunError: another process writes the run.
+        RunError: the path is an address or is not UTF-8.
+        RunError: the folder holds something other than a run, or can't be written.
+        RunError: the run's manifest is damaged or of another format (without ``overwrite``).
+        RunError: the run differs in bundle, data, columns, labels or options (without ``overwrite``).
     """
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
         raise RunError(f"{path} is an address; give a folder of this machine as `output`")
@@ -80,13 +83,13 @@ def locked_run(
         except BaseException as error:
             if run.stint:
                 run.stint.end(reason(error))
-                with contextlib.suppress(RunError):  # a full disk, likely what ended the run
+                with contextlib.suppress(RunError):  # a full disk is likely what ended the run
                     run.save()
             raise
 
 
 def _start(path: Path, plan: Manifest, overwrite: bool, same_batches: bool) -> RunDirectory:
-    """Write the manifest before anything else, so that whatever ends the process leaves a run directory behind."""
+    """Return the run, with its manifest written first: a kill at any moment then leaves a run directory behind."""
     old = read_manifest(path) if (path / MANIFEST).exists() and not overwrite else None
     if old is not None and not old.shards:
         plan = replace(plan, history=closed(old.history))
@@ -104,7 +107,7 @@ def _start(path: Path, plan: Manifest, overwrite: bool, same_batches: bool) -> R
         run.begin_stint(plan.machine or Machine())
     run.save()
     (path / SCORES).mkdir(exist_ok=True)
-    named = [file for file in (path / SCORES).iterdir() if SHARD.fullmatch(file.name)]  # others are not ours
+    named = [file for file in (path / SCORES).iterdir() if SHARD.fullmatch(file.name)]  # other files are the user's
     stale = [file for file in named if file.name not in run.shards]
     for leftover in [*stale, *path.glob(".*.tmp"), *(path / SCORES).glob(".*.tmp")]:
         leftover.unlink()
@@ -112,7 +115,7 @@ def _start(path: Path, plan: Manifest, overwrite: bool, same_batches: bool) -> R
 
 
 def _continued(path: Path, old: Manifest, plan: Manifest) -> Manifest:
-    """Return the manifest of a run that goes on: the plan, with the finished shards and the record of the old one."""
+    """Return the manifest of a resumed run: the plan, with the old run's finished shards and records."""
     shards = {name: shard for name, shard in old.shards.items() if _holds(path / SCORES / name, shard)}
     earlier = tuple(machine for machine in old.machines if machine not in plan.machines)
     calibration = old.calibration or plan.calibration

@@ -1,4 +1,4 @@
-"""run_status(): how far a run is, from its manifest and its lock alone, so that a run in progress is not disturbed."""
+"""run_status(): the progress of a run, read from its manifest and its lock alone, so that scoring is not disturbed."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,13 +17,13 @@ RUNNING, STOPPED, FINISHED = "running", "interrupted", "finished"
 
 @dataclass(frozen=True)
 class RunStatus:
-    """How far a run is, counted in whole shards.
+    """The progress of a run, counted in whole shards.
 
-    ``state`` is ``running``, ``interrupted`` (nobody works on it) or ``finished``; ``doing`` is ``starting``,
-    ``scoring``, ``rescoring`` (the worst rows again in fp32) or ``closing`` of a running one. ``pid`` is the process
-    that works on it; ``why`` is how the last one ended, ``unknown`` if it was killed or the machine stopped.
-    ``rows_per_second`` is the latest process's while it scored (rescoring adds nothing), and the estimates follow from
-    it: ``seconds_left``, and ``estimated_end`` as ISO 8601 in UTC; None where there is nothing to estimate from.
+    ``state`` is ``running``, ``interrupted`` (no process works on the run) or ``finished``. ``doing`` is ``starting``,
+    ``scoring``, ``rescoring`` (the worst rows again in fp32) or ``closing``; None unless the run is running. ``pid`` is
+    the process that works on the run. ``why`` is how the last process ended, ``unknown`` if it was killed or the
+    machine stopped. ``rows_per_second`` is the latest process's speed while it scored, without rescoring.
+    ``seconds_left`` and ``estimated_end`` (ISO 8601 in UTC) follow from that speed; None if there is none.
     ``history`` and ``summary`` are the manifest's.
     """
 
@@ -50,13 +50,15 @@ class RunStatus:
 
 
 def run_status(path: str | Path, now: datetime | None = None) -> RunStatus:
-    """Return how far a run is at a moment, the present one unless given.
+    """Return the progress of a run at the time ``now``, by default the current time.
 
     Raises:
-        RunError: it is not a run directory, is of another format, or damaged.
+        RunError: the folder is not a run directory.
+        RunError: the run is of another format.
+        RunError: the manifest is damaged or can't be read.
     """
     path = Path(path)
-    # The lock first: a process that ends in between has written its last manifest by the time that it is read.
+    # The lock is asked first: if its holder ends after that, its last manifest is written before it is read here.
     busy = writer(path)
     run = RunDirectory.read(path)
     now = now or datetime.now(UTC)
@@ -93,7 +95,10 @@ def run_status(path: str | Path, now: datetime | None = None) -> RunStatus:
 
 
 def _doing(run: RunDirectory, last: HistoryEntry | None, left: int) -> str:
-    """Say what a process with the lock is at; the end of the one before it is there until it has begun."""
+    """Return what the process that holds the lock is doing.
+
+    Until it has written its own entry, the last entry is the one of an earlier process, which has ended.
+    """
     if last is None or last.why:
         return "starting"
     if left:
