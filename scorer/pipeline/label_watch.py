@@ -1,4 +1,4 @@
-"""LabelWatch: stop a run whose labels are not the model's, at the same row whether it was resumed or not."""
+"""LabelWatch: stop a run whose labels do not match the model's classes, at the same row whether resumed or not."""
 
 import numpy as np
 import pyarrow as pa
@@ -11,10 +11,10 @@ from scorer.run.schema import UNKNOWN_LABEL_STATUS
 
 
 class LabelWatch:
-    """Checks names where labels begin, and the order of numbered classes until every class has been seen.
+    """Checks the first labels against the class names, and numbered labels for another order of the classes.
 
-    Both look at the rows from the first on. What an earlier process scored is read back from its shards, so that a
-    resumed run is stopped exactly where an uninterrupted one would be.
+    The order is checked until every class has enough rows. Both checks count from the run's first row: rows that an
+    earlier process scored are read back from its shards, so that a resumed run stops where an uninterrupted one would.
     """
 
     def __init__(self, run: RunDirectory, label_map: LabelMap | None, window_rows: int) -> None:
@@ -27,10 +27,10 @@ class LabelWatch:
         self._confusion: NDArray[np.int64] = np.zeros((classes, classes), dtype=np.int64)
 
     def before(self, window: Window) -> None:
-        """Check a window's labels before they cost the model's time.
+        """Check a window's labels before the model runs its texts.
 
         Raises:
-            LabelError: these are the first labels, and they don't match the model's classes.
+            LabelError: the window has the run's first labels, and they don't match the model's classes.
         """
         if self._map is None:
             return
@@ -40,10 +40,10 @@ class LabelWatch:
             self._any_label = bool(np.any(window.labels != NO_LABEL))
 
     def after(self, window: Window, table: pa.Table) -> None:
-        """Count a window's predictions against its labels.
+        """Count a window's given labels against its predictions and check the order of the classes.
 
         Raises:
-            LabelError: the labels are numbers, and look like the model's classes in another order.
+            LabelError: the labels are numbers that look like the model's classes in another order.
         """
         if self._map is not None and self._count(table):
             refuse_permutation(self._confusion, self._map)
@@ -51,7 +51,7 @@ class LabelWatch:
             self._next_shard += 1
 
     def _catch_up(self, shard: int) -> None:
-        """Count the shards that were kept before this one; an earlier process passed them."""
+        """Count the shards before ``shard``, which an earlier process scored and checked."""
         while self._next_shard < shard and not self._settled():
             table = self._run.read_shard(self._next_shard, ["label", "predicted", "loss", "status"])
             unknown = table["status"].to_numpy() == UNKNOWN_LABEL_STATUS
@@ -66,7 +66,7 @@ class LabelWatch:
         return self._any_label and int(self._confusion.sum(axis=1).min()) >= ENOUGH
 
     def _count(self, table: pa.Table) -> bool:
-        """Add given (rows) against predicted (columns) while there is need; say whether there was."""
+        """Count given (axis 0) against predicted classes (axis 1); return False if enough rows were counted before."""
         if self._confusion.sum(axis=1).min() >= ENOUGH:
             return False
         ok = table.filter(table["loss"].is_valid())

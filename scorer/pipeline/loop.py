@@ -1,4 +1,8 @@
-"""Work: a run's parts at work, one window ahead of themselves: tokenise, run, score, write."""
+"""Work: the loop that scores a run window by window: read, tokenise, run the model, compute losses, write shards.
+
+The next window is read and tokenised while the model runs the current one. The losses are computed by
+``score_table`` (scores.py).
+"""
 
 import contextlib
 import time
@@ -27,15 +31,16 @@ from scorer.run.manifest import ShardNotes
 from scorer.run.schema import INVALID_TEXT, UNREADABLE, replace_rows
 from scorer.run.shard_file import count_words
 
-Prepared = tuple[Window, TokenWindow] | None  # None behind the last window
+Prepared = tuple[Window, TokenWindow] | None  # None after the last window
 Started = tuple[Window, TokenWindow, Running]
 
 
 @dataclass
 class Progress:
-    """How far a run is: rows and tokens of this process, ``kept`` rows of an earlier one, seconds since the start.
+    """The progress of a run: this process's rows, tokens and seconds, and the ``kept`` rows of earlier processes.
 
-    ``padded_tokens`` counts what the model was fed, padding included; ``rescored`` rows were scored again in fp32.
+    ``padded_tokens`` counts the tokens that the model was given, padding included. ``rescored`` counts the rows that
+    were scored again in fp32.
     """
 
     total_rows: int
@@ -48,36 +53,36 @@ class Progress:
 
     @property
     def done(self) -> int:
-        """The rows that have been scored, those of an earlier process too."""
+        """The number of scored rows, including those of earlier processes."""
         return self.kept + self.rows
 
     @property
     def left(self) -> int:
-        """The rows that are still to be scored."""
+        """The number of rows that are not scored yet."""
         return self.total_rows - self.done
 
     @property
     def rows_per_second(self) -> float:
-        """This process's rows per second of it."""
+        """The rows that this process scored per second."""
         return self.rows / max(self.seconds, 1e-9)
 
     @property
     def seconds_left(self) -> float:
-        """How long the rows that are left take at that speed."""
+        """The estimated seconds for the rows that are left, at this process's speed so far."""
         return self.left * self.seconds / max(self.rows, 1)
 
     @property
     def padding(self) -> float:
-        """The share of the model's input that is padding, 0..1."""
+        """The share (0..1) of the model's input that is padding; high is bad."""
         return 1.0 - self.tokens / self.padded_tokens if self.padded_tokens else 0.0
 
 
 @dataclass
 class Work:
-    """Scores a run's rows; ``first`` runs all of them, ``again`` in fp32 those of a screen that need it.
+    """Scores a run's rows: ``first`` is the engine for all rows, ``again`` the fp32 engine for a screen's worst rows.
 
-    ``seconds`` adds up what each stage took; ``read`` and ``tokenise`` go on beside the others. ``wait``, ``model`` and
-    ``rescore`` are what was waited for tokens, for the model, and for a screen's second runs in fp32.
+    ``seconds`` adds up the time of each stage. ``read`` and ``tokenise`` overlap the other stages. ``wait``, ``model``
+    and ``rescore`` are the time blocked on tokens, on the model, and on a screen's second runs in fp32.
     """
 
     run: RunDirectory
@@ -99,15 +104,16 @@ class Work:
 
     @property
     def seconds_in_model(self) -> float:
-        """The seconds that all threads together spent in the model."""
+        """The seconds spent in the model, summed over all threads."""
         return self.first.seconds + (self.again.seconds if self.again else 0.0)
 
     def score_missing(self) -> None:
-        """Score the shards that the run lacks.
+        """Score and write the shards that the run lacks.
 
         Raises:
-            SourceError: the data can't be read or has changed, or a row of it can't and ``on_error`` is ``fail``.
-            LabelError: the labels turn out not to be the model's.
+            SourceError: the data can't be read or has changed.
+            SourceError: a row can't be read and ``on_error`` is ``fail``.
+            LabelError: the labels don't match the model's classes.
             RunError: a shard can't be written.
         """
         run, size = self.run, self.window_rows
@@ -134,9 +140,10 @@ class Work:
                 notes, tables = ShardNotes(), []
 
     def rescore(self, wanted: Callable[[int], NDArray[np.int64]]) -> None:
-        """Score rows again in fp32, those that ``wanted`` names of a shard, and write their shards anew.
+        """Score rows again in fp32 and rewrite their shards; ``wanted`` returns a shard's rows to score again.
 
-        They share batches ``window_rows`` at a time, whatever was done of them before an interruption.
+        The wanted rows form windows of ``window_rows`` rows that do not depend on what an earlier process rescored, so
+        that a resumed run has the same batches.
 
         Raises:
             SourceError: the data can't be read or has changed.
@@ -163,15 +170,15 @@ class Work:
             self.report()
 
     def refuse_kept(self) -> None:
-        """Look for rows that can't be read in the shards that an earlier process, which may have let them be, made."""
+        """Raise SourceError if a shard of an earlier process holds an unreadable row, which that process skipped."""
         for i in sorted(set(range(self.run.num_shards)) - set(self.run.missing_shards())):
             kept = self.run.read_shard(i, ["row", "status"])
             bad = kept.filter(pc.is_in(kept["status"], pa.array([UNREADABLE, INVALID_TEXT])))["row"].to_pylist()
-            if bad:  # the shard doesn't say why
+            if bad:  # the shard does not record why: read the row again
                 refuse_bad(self.source, next(read_windows(self.source, self.columns, None, [(bad[0], bad[0] + 1)])))
 
     def _wanted(self, wanted: Callable[[int], NDArray[np.int64]]) -> Iterator[Window]:
-        """Yield the wanted rows, ``window_rows`` at a time, but for those that are all in fp32 already.
+        """Yield windows of ``window_rows`` wanted rows, except windows whose rows are all in fp32 already.
 
         The data is read once from the start, because text formats have no index.
         """
@@ -189,7 +196,7 @@ class Work:
             yield join_windows([*parts, window.take(np.flatnonzero(np.isin(window.rows, rows)))])
 
     def _pieces(self, wanted: Callable[[int], NDArray[np.int64]]) -> Iterator[NDArray[np.int64]]:
-        """Yield the wanted rows of all shards, ascending, ``window_rows`` at a time."""
+        """Yield the wanted rows of all shards, ascending, in pieces of ``window_rows``."""
         held = np.zeros(0, dtype=np.int64)
         for shard in range(self.run.num_shards):
             held = np.concatenate([held, wanted(shard)])
@@ -209,9 +216,10 @@ class Work:
         return True
 
     def _started(self, engine: Engine, windows: Iterator[Window], check: Callable[[Window], None]) -> Iterator[Started]:
-        """Yield windows that are with the runners, each when the next one is with them too, so that they never idle.
+        """Yield each window once the runners have it and the next window too, so that they never idle.
 
-        ``check`` sees a window when all before it are done with; only the first one is checked before it runs.
+        ``check`` is called with a window when the caller has finished the window before it. Only the first window is
+        checked before it runs.
         """
         ahead: Started | None = None
         for window, tokens in self._tokenised(windows):
@@ -226,7 +234,7 @@ class Work:
             yield ahead
 
     def _tokenised(self, windows: Iterator[Window]) -> Iterator[tuple[Window, TokenWindow]]:
-        """Read and tokenise one window ahead, in the reader's thread."""
+        """Yield windows with their tokens; the next window is read and tokenised meanwhile, in the reader's thread."""
 
         def prepare() -> Prepared:
             with _timed(self.seconds, "read"):

@@ -1,4 +1,4 @@
-"""ScoreOptions: what can be set of a run."""
+"""ScoreOptions: the settings of a run, with their defaults and checks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,19 +10,20 @@ from scorer.model.tokenizer import LONG_TEXTS
 PRECISIONS = ("fp32", "int8", "screen")
 ON_ERROR = ("skip", "fail")
 _WINDOW_ROWS = 4096
-_SCREEN_SHARE, _SCREEN_LEAST = 100, 1000  # one row in so many, and at least so many
+_SCREEN_SHARE, _SCREEN_LEAST = 100, 1000  # one row in 100, and at least 1,000
 
 
 @dataclass(frozen=True)
 class ScoreOptions:
-    """What can be set of a run; None is chosen by the machine, the model or the data.
+    """The settings of a run; None lets lossrank choose from the machine, the model or the data.
 
-    ``precision`` is ``fp32``, ``int8`` or ``screen``: int8 for every row, and fp32 again for those that could be among
-    the ``screen_top`` worst. ``long_text`` says what is read of a text of more than ``max_tokens``: its ``head``, its
-    ``tail``, or all of it in overlapping pieces, the ``mean`` of whose logits is taken. ``batch_tokens`` bounds a
-    padded batch, ``window_rows`` are sorted by length together, ``shard_rows`` are written, and on resume kept or
-    redone, together. ``on_error`` says whether a row that can't be read (a broken line, bytes that aren't UTF-8) is
-    counted and gone past (``skip``) or ends the run (``fail``).
+    ``precision`` is ``fp32``, ``int8`` or ``screen``: int8 for every row, then fp32 for the rows that could be among
+    the ``screen_top`` worst. ``long_text`` is the part that the model reads of a text of more than ``max_tokens``: its
+    ``head``, its ``tail``, or all of it in overlapping pieces whose logits are averaged (``mean``). ``batch_tokens`` is
+    the most tokens in a batch, padding included. ``window_rows`` is how many rows are sorted by length together.
+    ``shard_rows`` is how many rows a shard has; a resumed run keeps or repeats whole shards. ``on_error`` is what
+    happens to a row that can't be read (a broken line, bytes that aren't UTF-8): it is skipped and counted (``skip``),
+    or it ends the run (``fail``).
     """
 
     text_column: str | None = None
@@ -62,11 +63,11 @@ class ScoreOptions:
 
     @property
     def window(self) -> int:
-        """The rows sorted by length together, as given or as many as fit a shard, up to 4,096."""
+        """How many rows are sorted by length together: ``window_rows``, by default ``shard_rows`` up to 4,096."""
         return self.window_rows or min(_WINDOW_ROWS, self.shard_rows)
 
     def screened(self, num_rows: int) -> int | None:
-        """Return how many of the worst rows a screen must find: as given, or 1% of the rows and at least 1,000."""
+        """Return how many of the worst rows a screen must find, by default 1% and at least 1,000; None if no screen."""
         if self.precision != "screen":
             return None
         return min(self.screen_top or max(num_rows // _SCREEN_SHARE, _SCREEN_LEAST), num_rows)

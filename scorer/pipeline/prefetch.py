@@ -1,4 +1,4 @@
-"""A thread that reads and tokenises ahead of a run, and that the run's end need not wait for."""
+"""Reader: a thread that reads and tokenises ahead of the model, and that never holds up the end of a run."""
 
 import threading
 from collections.abc import Callable
@@ -8,14 +8,14 @@ from types import TracebackType
 from typing import TypeVar
 
 T = TypeVar("T")
-_PATIENCE = 2.0  # seconds for what is being prepared to be ready, when the run ends
+_PATIENCE = 2.0  # seconds to wait at the end of a run for the window in preparation
 
 
 class Reader:
     """Prepares one window after the other in a daemon thread.
 
-    A read may stall for as long as its store likes, and Ctrl-C must end the run meanwhile: Python waits at its end for
-    the threads of an executor, and not for a daemon.
+    A read from a slow store may stall, and Ctrl-C must still end the run. When Python exits, it waits for the threads
+    of an executor, but not for a daemon thread.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Reader:
         self._thread = threading.Thread(target=self._work, name="tokenise", daemon=True)
 
     def __enter__(self) -> "Reader":
-        # Once for all windows: a thread that Ctrl-C catches while it starts can be told to end, and not be waited for.
+        # The one start for all windows: if Ctrl-C comes meanwhile, the thread is sent the end and is not waited for.
         try:
             self._thread.start()
         except BaseException:
@@ -34,18 +34,18 @@ class Reader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # One that is not stalled is soon done, and Python may abort if it ends while a thread is in native code.
+        # Python may abort if it exits while a thread is in native code; a thread that is not stalled ends soon.
         self._jobs.put(None)
         self._thread.join(_PATIENCE)
 
     def start(self, prepare: Callable[[], T]) -> Future[T]:
-        """Begin with a window; the one before it is done."""
+        """Begin to prepare a window; the window before it must be ready."""
         prepared: Future[T] = Future()
 
         def job() -> None:
             try:
                 prepared.set_result(prepare())
-            except BaseException as error:  # it is the main thread's to raise
+            except BaseException as error:  # the main thread raises it
                 prepared.set_exception(error)
 
         self._jobs.put(job)

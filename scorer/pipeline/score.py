@@ -1,7 +1,7 @@
-"""score_dataset(): source -> tokens -> buckets -> session -> losses -> run directory, one straight line.
+"""score_dataset(): score a data set into a run directory: source -> tokens -> batches -> model -> losses -> shards.
 
-Windows and shards are fixed ranges of rows, so every batch holds the same rows whenever and wherever a run is
-resumed, and its shards come out byte for byte the same.
+Windows and shards are fixed ranges of rows. So every batch holds the same rows, no matter where a run was interrupted
+and resumed, and the shards are the same byte for byte.
 """
 
 import time
@@ -45,16 +45,16 @@ from scorer.run.manifest_file import refuse_many_shards
 from scorer.run.start import locked_run
 
 _CUDA_BATCH_TOKENS = 16384  # a GPU wants large batches
-_CALIBRATED_FROM = 10_000  # rows; fewer are not worth a try
+_CALIBRATED_FROM = 10_000  # rows; calibration does not pay for fewer
 _CALIBRATION_ROWS = 4096
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is about to be done, for the user to see before it takes a night.
+    """The choices for a run, for the user to see before scoring takes a night.
 
-    ``precision`` is that of every row's first run; ``screen_top`` is how many of the worst rows a screen must find in
-    fp32, None without one.
+    ``precision`` is the precision in which every row is run first. ``screen_top`` is how many of the worst rows a
+    screen must find in fp32; None if the run is no screen.
     """
 
     source: Source
@@ -85,24 +85,24 @@ def score_dataset(
     on_plan: Callable[[Plan], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> RunStats:
-    """Score every row of a data set into a run directory, or go on with a run that was interrupted.
+    """Score every row of a data set into a run directory, or resume a run that was interrupted.
 
     Args:
         bundle: an exported model, or its directory.
-        data: what ``open_source`` takes, with ``config``, ``split`` and ``streaming``.
-        output: the run directory; its finished shards are kept if bundle, data and options are the same.
+        data: anything ``open_source`` accepts, with ``config``, ``split`` and ``streaming``.
+        output: the run directory; a run in it with the same bundle, data and options is resumed.
         options: the settings; the defaults suit a CPU.
-        overwrite: start again instead.
+        overwrite: replace a run in ``output`` instead of resuming it.
         on_plan: called once, before the first row is scored.
         on_progress: called after every batch.
 
     Raises:
         BundleError: the bundle is missing, damaged or newer than this version.
-        SourceError: the data can't be read, or changes meanwhile.
+        SourceError: the data can't be read, or changes while it is scored.
         LabelError: the labels don't match the model's classes.
         DeviceError: onnxruntime or the device is not available.
         RunError: the run directory can't be written, or holds another run.
-        KeyboardInterrupt: passed on; finished shards are whole.
+        KeyboardInterrupt: the user pressed Ctrl-C; finished shards are whole.
     """
     options = options or ScoreOptions()
     bundle = bundle if isinstance(bundle, ModelBundle) else ModelBundle.load(bundle)
@@ -145,7 +145,7 @@ def score_dataset(
 
 @dataclass(frozen=True)
 class _Models:
-    """The session that runs every row first, and the one that rescores a screen's worst rows in fp32."""
+    """The session that runs every row first, and the session that rescores a screen's worst rows in fp32."""
 
     first: OrtSession
     again: OrtSession | None
@@ -153,7 +153,7 @@ class _Models:
 
 @dataclass
 class _Report:
-    """Tell the caller how far the run is, with the seconds since scoring began."""
+    """Reports the progress to the caller, with the seconds since scoring began."""
 
     progress: Progress
     on_progress: Callable[[Progress], None] | None
@@ -196,7 +196,7 @@ def _plan(bundle: ModelBundle, source: Source, options: ScoreOptions) -> tuple[P
 
 
 def _chosen(options: ScoreOptions, device: str) -> Calibration:
-    """Return the batch size of a new run before any is tried: the given one, or the device's default."""
+    """Return the batch size of a new run before calibration: the given one, or the device's default."""
     if options.batch_tokens is not None:
         return Calibration(options.batch_tokens, {}, "as given")
     if device == "cuda":
@@ -213,7 +213,7 @@ def _tune(
     tokenizer: BundleTokenizer,
     bundle: ModelBundle,
 ) -> Plan:
-    """Return the plan with the batch size to use: the run's own if it goes on, else one tried on the first rows."""
+    """Return the plan with the batch size to use: a resumed run's own, else one calibrated on the first rows."""
     if options.batch_tokens is not None:
         return plan
     if run.begun:
@@ -229,7 +229,7 @@ def _tune(
 
 
 def _recounted(work: Work) -> RunStats | None:
-    """Return the statistics of a run that is finished already, its summary mended; None if there is work to do."""
+    """Return the statistics of a finished run, correcting its summary if need be; None if there is work to do."""
     run = work.run
     missing = run.missing_shards()
     work.progress.kept = run.num_rows - sum(stop - start for start, stop in map(run.shard_range, missing))
@@ -245,7 +245,11 @@ def _recounted(work: Work) -> RunStats | None:
 
 
 def _score(work: Work, plan: Plan) -> None:
-    """Score the missing shards and, in a screen, rescore the worst rows in fp32; raise if the data changed."""
+    """Score the missing shards and, in a screen, rescore the worst rows in fp32.
+
+    Raises:
+        SourceError: the data has changed since it was opened.
+    """
     run = work.run
     work.score_missing()
     if plan.screen_top is not None:

@@ -1,4 +1,7 @@
-"""ScoreBatch: the scores of a window of rows as one Arrow table, the rows of a shard file."""
+"""score_table(): compute each row's loss, probabilities, margin, entropy and status from the model's logits.
+
+The result is an Arrow table with a shard's columns. The formulas are in scorer/model/losses.py.
+"""
 
 import numpy as np
 import pyarrow as pa
@@ -26,9 +29,10 @@ def score_table(
     class_names: tuple[str, ...],
     precision: str,
 ) -> pa.Table:
-    """Compute a window's scores from the logits [s, C] of one precision and the tokens of its scored rows.
+    """Return a table of a window's scores, one row for each row of the window.
 
-    ``no_memory`` [s] says which of them memory was too small for; their logits are NaN.
+    ``logits`` [s, C] and ``tokens`` are those of the window's scored rows; ``precision`` is that of the logits.
+    ``no_memory`` [s] marks the rows that there was too little memory to run; their logits are NaN.
 
     Losses and probabilities are computed in float64 and stored as float32. A row whose logits aren't all finite
     has no scores and the status ``no_memory`` or ``bad_logits``.
@@ -76,7 +80,7 @@ def score_table(
 
 
 def _column(n: int, rows: NDArray[np.int64], values: NDArray[np.generic], kind: pa.DataType) -> pa.Array:
-    """Place values at their rows; every other row is null."""
+    """Return a column of ``n`` rows with the values at ``rows``; every other row is null."""
     column = np.zeros(n, dtype=kind.to_pandas_dtype())
     column[rows] = values
     empty = np.ones(n, dtype=np.bool_)

@@ -1,13 +1,14 @@
-"""The screen: find the worst K rows of a run by fp32 loss, having run most rows in int8 only.
+"""The screen: find the K worst rows of a run by fp32 loss, while most rows are run in int8 only.
 
-int8 losses are there for all rows. The K worst by int8 are scored in fp32, which gives a threshold that the K worst by
-fp32 reach, and so is a random control sample of the rows that have labels; then every row that could reach the
-threshold too, its int8 loss being too low by a margin that errors rarely pass.
+First, int8 scores all rows. Second, fp32 rescores the K worst rows by int8 and a random control sample of the rows that
+have labels; the fp32 losses give a threshold, which the K worst rows by fp32 reach. Third, fp32 rescores every other
+row that could reach the threshold if its int8 loss is too low by a margin that errors rarely exceed.
 
-Errors are compared as log-odds against the label, ``log((1 - p) / p)``: what quantisation does to a logit moves a
-certain row and a doubtful one about as far there, while in nats a certain row hardly moves at all.
+Errors are compared as log-odds against the label, ``log((1 - p) / p)``. Quantisation moves the log-odds of a certain
+and of a doubtful row about equally far, while the loss in nats of a certain row hardly moves at all.
 
-All of it is a function of the int8 losses, which stay in the shards, so an interrupted screen goes on as it began.
+Every choice depends only on the int8 losses, which stay in the shards, and on the fp32 losses of the rows chosen
+before, so that a resumed screen makes the same choices.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,20 +29,20 @@ Rows = NDArray[np.int64]
 Doubts = NDArray[np.float64]
 
 _CONTROL_ONE_IN, _CONTROL_LEAST, _CONTROL_MOST = 50, 200, 2000
-_MARGIN = 0.999  # the quantile of the errors that is allowed for
-_TAIL = 0.95  # past it, errors are taken to fall off exponentially
+_MARGIN = 0.999  # the quantile of the errors that the margin allows for
+_TAIL = 0.95  # the quantile above which errors are taken to fall off exponentially
 _QUANTILES = (0.5, 0.9, 0.99, 0.999)
-_SMALLEST = 1e-9  # nats; smaller losses are as good as none, and rounding of a softmax close to 1 is most of them
+_SMALLEST = 1e-9  # nats; smaller losses are mostly the rounding of a softmax close to 1
 
 
 def control_sample(count: int, seed: int) -> Rows:
-    """Draw 2% of so many rows, at least 200 and at most 2,000, ascending."""
+    """Return 2% of the numbers below ``count``, at least 200 and at most 2,000 of them, drawn at random, ascending."""
     size = min(count, max(_CONTROL_LEAST, min(count // _CONTROL_ONE_IN, _CONTROL_MOST)))
     return np.sort(np.random.default_rng(seed).choice(count, size=size, replace=False)).astype(np.int64)
 
 
 def control_seed(run: RunDirectory) -> int:
-    """Return what a run's control sample is drawn with: the same for the same data."""
+    """Return the random seed of a run's control sample, which is the same for the same data."""
     return int(run.data_fingerprint[:12], 16)
 
 
@@ -64,7 +65,7 @@ def control_rows(run: RunDirectory, seed: int) -> Rows:
 
 
 def doubt(loss: NDArray[Any]) -> Doubts:
-    """Return the log-odds against the label, ``log(exp(loss) - 1)``, from losses in nats of which 1e-9 is the least."""
+    """Return the log-odds against the label, ``log(exp(loss) - 1)``, of losses in nats; losses are raised to 1e-9."""
     positive = np.maximum(loss.astype(np.float64), _SMALLEST)
     result: Doubts = positive + np.log(-np.expm1(-positive))  # exp(loss) alone would overflow
     return result
@@ -73,17 +74,17 @@ def doubt(loss: NDArray[Any]) -> Doubts:
 def screen(
     run: RunDirectory, top_k: int, control: Rows, rescore: Callable[[Callable[[int], Rows]], None]
 ) -> ScreenReport:
-    """Have every row scored in fp32 that could be among the worst, and say how sure that is.
+    """Rescore in fp32 every row that could be among the worst, and estimate how many of them were missed.
 
     Args:
-        run: all shards scored in int8.
-        top_k: how many of the worst rows are to be right.
+        run: a run whose shards are all scored in int8.
+        top_k: how many of the worst rows to find.
         control: the control sample's rows, ascending.
-        rescore: scores rows in fp32; it is given what names a shard's rows, by the shard's number.
+        rescore: scores rows in fp32; it is given a function from a shard's number to the shard's rows to score.
 
     Returns:
-        The report for ``run.json``. Its estimates are too good where int8 is far off for a few rows of a kind that the
-        control sample hardly holds.
+        The report for ``run.json``. Its estimates are too optimistic if int8 is far off for a few rows of a kind that
+        the control sample hardly holds.
 
     Raises:
         RunError: a shard can't be read or written.
@@ -97,7 +98,7 @@ def screen(
     threshold = _kth_largest((fp32 for _, fp32, _ in known), top_k)
     int8, fp32, sampled = np.concatenate(known, axis=1)
     errors = doubt(fp32) - doubt(int8)
-    # Apart from each other: the worst by int8 are there because it is too high, more often than not.
+    # Two groups: the worst rows by int8 are often among the worst because int8 put their losses too high.
     groups = [group for group in (errors[sampled == 1], errors[sampled == 0]) if np.isfinite(group).any()]
     margin, cut = None, -np.inf
     if threshold is not None and groups:
@@ -108,9 +109,10 @@ def screen(
 
 
 def screen_again(run: RunDirectory) -> ScreenReport:
-    """Return what ``screen`` said of a run whose rows are all scored, counted from its shards anew.
+    """Return the screen's report for a finished run, counted again from its shards.
 
     Raises:
+        RunError: the run is no screen.
         RunError: a shard can't be read.
     """
     top_k = run.manifest.options.screen_top
@@ -121,7 +123,10 @@ def screen_again(run: RunDirectory) -> ScreenReport:
 
 @dataclass(frozen=True)
 class _Shard:
-    """A shard's rows [n] and their losses in nats: NaN where there is none."""
+    """A shard's rows [n] and their losses in nats, NaN where a row has none.
+
+    ``labelled`` [n] marks the rows that have a usable label.
+    """
 
     row: Rows
     int8: Doubts
@@ -135,21 +140,21 @@ class _Shard:
         failed = _equal(table["status"], BAD_LOGITS_STATUS) | _equal(table["status"], NO_MEMORY_STATUS)
         labelled = ok | (failed & table["label"].is_valid().to_numpy())
         int8 = _losses(int8_losses(table))
-        # int8 may overflow where fp32 does not: what it says nothing of, it can't rule out.
+        # int8 may overflow where fp32 does not, so a row without an int8 loss is not ruled out.
         int8[labelled & np.isnan(int8)] = np.inf
         return cls(table["row"].to_numpy(), int8, np.where(again, _losses(table["loss"]), np.nan), labelled)
 
     def first(self, first: float, control: Rows) -> Rows:
-        """The rows whose int8 loss is at least ``first`` (nats), and those of the control sample."""
+        """Return the labelled rows whose int8 loss is at least ``first`` (nats), and those of the control sample."""
         return self.row[self.labelled & ((self.int8 >= first) | np.isin(self.row, control))]
 
     def left(self, first: float, cut: float, control: Rows) -> Rows:
-        """The rows below ``first`` (nats) that are above ``cut`` (log-odds), less those of the control sample."""
+        """Return the labelled rows below ``first`` (nats) and at or above ``cut`` (log-odds), without the sample's."""
         chosen = self.labelled & (self.int8 < first) & (doubt(self.int8) >= cut)
         return self.row[chosen & ~np.isin(self.row, control)]
 
     def known(self, first: float, control: Rows) -> Doubts:
-        """Return what is in fp32 before the threshold is known [3, m]: int8 and fp32 losses, and 1 for the sample's."""
+        """Return the int8 losses, the fp32 losses and 1 for rows of the sample [3, m] of the rows rescored first."""
         sampled = np.isin(self.row, control)
         chosen = ((self.int8 >= first) | sampled) & np.isfinite(self.fp32)
         return np.stack([self.int8[chosen], self.fp32[chosen], sampled[chosen]])
@@ -157,7 +162,7 @@ class _Shard:
 
 @dataclass(frozen=True)
 class _Tail:
-    """How often errors pass a size, beyond their 95% quantile: exponentially less (peaks over threshold).
+    """The tail of the errors: above their 95% quantile, larger errors are exponentially rarer (peaks over threshold).
 
     Pickands, Statistical inference using extreme order statistics (1975), with the tail index 0.
     """
@@ -219,7 +224,7 @@ def _quantile(errors: Doubts, share: float) -> float:
 
 
 def _kth_largest(parts: Iterator[Doubts], k: int) -> float | None:
-    """Return the k-th largest value of all parts, the smallest if there are fewer, None if there is none."""
+    """Return the k-th largest value of all parts; the smallest if there are fewer than k, None if there is none."""
     largest = np.zeros(0)
     for part in parts:
         largest = np.concatenate([largest, part])

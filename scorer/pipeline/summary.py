@@ -1,4 +1,4 @@
-"""Count a finished run's summary (``RunStats``) from its shards and from what was noted of each."""
+"""Count a finished run's summary (``RunStats``) from its shards and their notes."""
 
 from collections import Counter
 
@@ -16,16 +16,16 @@ from scorer.run.shard_file import count_words
 from scorer.text import short
 
 OF_THE_PROCESS = ("kept_rows", "model_share", "seconds", "peak_memory_bytes")  # the rest follows from the shards
-_MOST = 10  # unknown labels and unreadable lines that are named
-_COUNTED = 1000  # unknown labels of a shard that are counted: more of them are no labels, and run.json must stay small
-OTHERS = "(others)"  # counts the rows of labels that are not named
-UNTOLD = "(not told apart)"  # counts rows past ``_COUNTED``, whose labels may be named or not
+_MOST = 10  # unknown labels, and unreadable rows, that a summary names
+_COUNTED = 1000  # unknown labels that a shard counts one by one, so that run.json stays small
+OTHERS = "(others)"  # the count of the rows whose labels are not named
+UNTOLD = "(not told apart)"  # the count of the rows past ``_COUNTED``, whose labels may be named or not
 
 
 def add_window(
     notes: ShardNotes, window: Window, scores: pa.Table, tokens: int, padded_tokens: int, duplicates: int
 ) -> None:
-    """Add a window to the notes of its shard; ``tokens`` and ``padded_tokens`` are what the model was given for it."""
+    """Add a window to its shard's notes; ``tokens`` and ``padded_tokens`` count what the model was given for it."""
     before = {} if notes.by_status is UNSET else notes.by_status
     notes.by_status = dict(Counter(before) + count_words(scores["status"]))
     notes.tokens += tokens
@@ -40,7 +40,7 @@ def add_window(
 
 
 def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], model_share: float) -> RunStats:
-    """Count a finished run's rows from its shards, and add up what was noted of each.
+    """Return a finished run's summary, counted from its shards and added up from their notes.
 
     Raises:
         RunError: a shard is missing or can't be read.
@@ -76,10 +76,10 @@ def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], m
 
 
 def recount(run: RunDirectory) -> RunStats | None:
-    """Count a finished run's rows again from its shards; None if it has no summary to compare.
+    """Return a finished run's summary, counted again from its shards; None if the run has no summary yet.
 
-    Values of the process that wrote the summary (``OF_THE_PROCESS``) are taken from it, but for ``kept_rows``: all rows
-    are kept. The screen's report is counted again only if the summary and the run differ in it.
+    Values of the process that wrote the summary (``OF_THE_PROCESS``) are copied from it, except ``kept_rows``, which
+    is all rows. The screen's report is counted again only if the summary and the manifest differ in it.
 
     Raises:
         RunError: a shard is missing or can't be read.
@@ -94,7 +94,7 @@ def recount(run: RunDirectory) -> RunStats | None:
 
 
 def _most_common(counts: Counter[str], most: int, rest: str) -> dict[str, int]:
-    """Return the counts of the most common labels, all others' as ``rest``, and at the end what was not told apart."""
+    """Return the counts of the ``most`` most common labels, then of all others as ``rest``, then of ``UNTOLD``."""
     untold = Counter({UNTOLD: counts[UNTOLD]})
     labels = counts - untold
     named = Counter(dict(labels.most_common(most)))

@@ -1,4 +1,4 @@
-"""Window: a fixed range of input rows, with each row's text, label and, where it can't be scored, the reason."""
+"""Window: a fixed range of input rows, with each row's text, label and, if it has no usable text, the reason."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,17 +18,17 @@ from scorer.run.schema import INVALID_TEXT, NO_TEXT, OK, UNREADABLE
 
 Shorten = Callable[[list[str]], list[str]]
 _FIRST_ROWS = 512
-_WHOLE = 1 << 26  # characters of texts that are held before they are shortened
+_WHOLE = 1 << 26  # characters of texts held in memory before the texts are shortened
 
 
 @dataclass(frozen=True)
 class Window:
-    """Some rows of the data, ascending: a whole range as they are read.
+    """Rows of the data, ascending; a window that was read holds a whole range of rows.
 
-    ``rows`` [n] are their places in the data, ``status`` [n] is OK or why a row has no usable text; ``scored`` [s] are
-    the positions of the rows that do, and ``texts`` (and ``text_pairs``) theirs. ``labels`` [n] are class indices,
-    NO_LABEL or UNKNOWN; ``unknown`` counts the unknown ones by name. ``problems`` says why a
-    row's line could not be read.
+    ``rows`` [n] are the rows' numbers in the data, from 0. ``status`` [n] is OK or why the row has no usable text.
+    ``scored`` [s] are the positions in the window of the rows with a usable text; ``texts`` and ``text_pairs`` [s] are
+    the texts of these rows. ``labels`` [n] are class indices, NO_LABEL or UNKNOWN. ``unknown`` counts the rows with an
+    unknown label by that label. ``problems`` holds, by row, why a line could not be read.
     """
 
     rows: NDArray[np.int64]
@@ -50,7 +50,7 @@ class Window:
         return int(self.rows[-1]) + 1
 
     def take(self, index: NDArray[np.int64]) -> "Window":
-        """Return some of the rows, by their places in the window, ascending; ``unknown`` and ``problems`` are empty."""
+        """Return a window of the rows at ``index`` in this one, ascending, with no ``unknown`` and no ``problems``."""
         place = np.full(len(self.rows), -1, dtype=np.int64)
         place[self.scored] = np.arange(len(self.scored))
         kept = place[index]
@@ -69,16 +69,17 @@ class Window:
 
 
 def window_ranges(start: int, stop: int, size: int) -> list[tuple[int, int]]:
-    """Cut a range of rows into windows of ``size`` rows; the data's very first one is short, so that a run starts soon.
+    """Return a range of rows cut into windows ``(start, stop)`` of ``size`` rows.
 
-    What the windows are depends on the rows alone, not on where a run was cut off.
+    The first window of the data is short, so that a run starts soon. The windows depend on the arguments alone, not on
+    where a run was interrupted.
     """
     first = min(start + (min(size, _FIRST_ROWS) if start == 0 else size), stop)
     return [(start, first), *((at, min(at + size, stop)) for at in range(first, stop, size))]
 
 
 def join_windows(windows: list[Window]) -> Window:
-    """Return the rows of windows that follow one another as one."""
+    """Return one window with the rows of ``windows``, which follow one another."""
     starts = np.cumsum([0, *(len(window.rows) for window in windows[:-1])])
     pairs = [window.text_pairs for window in windows if window.text_pairs is not None]
     return Window(
@@ -103,11 +104,12 @@ def read_windows(
 ) -> Iterator[Window]:
     """Yield one window for each range of rows; ranges ascend and don't overlap.
 
-    ``shorten`` is given the texts as they are read and returns what is kept of each: a window's texts may be larger
-    than memory.
+    ``shorten`` is given texts while they are read and returns the part of each to keep, because a window's texts may be
+    larger than memory.
 
     Raises:
-        SourceError: the data can't be read, or ends before a range does.
+        SourceError: the data can't be read.
+        SourceError: the data ends before a range does.
     """
     for start, stop, cuts in _runs(ranges):
         batches = source.read(columns.names(), start, stop)
@@ -126,10 +128,10 @@ def read_windows(
 
 
 def refuse_bad(source: Source, window: Window) -> None:
-    """Pass a window of rows that could all be read.
+    """Raise SourceError if a row of the window can't be read; the message names the row's place.
 
     Raises:
-        SourceError: one is a broken line or holds bytes that are not UTF-8; it says which and where.
+        SourceError: a row is a broken line or holds bytes that are not UTF-8.
     """
     bad = window.rows[(window.status == UNREADABLE) | (window.status == INVALID_TEXT)]
     if not len(bad):
@@ -143,7 +145,7 @@ def refuse_bad(source: Source, window: Window) -> None:
 
 
 def _runs(ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int, list[int]]]:
-    """Join ranges that touch: yield ``(start, stop, [each range's end])``, so that each run is read once."""
+    """Yield ``(start, stop, [the end of each range])`` for ranges that touch, so that they are read in one go."""
     cuts: list[int] = []
     start = 0
     for low, high in ranges:
@@ -189,9 +191,9 @@ def _window(
 
 
 def _texts(array: pa.Array, status: NDArray[np.object_], shorten: Shorten) -> list[str]:
-    """Return a column's texts, marking in ``status`` the rows that have none or hold bytes that aren't UTF-8.
+    """Return a column's texts; rows with no text or with bytes that aren't UTF-8 are marked in ``status``.
 
-    Those of a dictionary may be many more bytes than it, so they are made one by one.
+    Texts are decoded one by one: a dictionary column's texts may be much larger than the column.
     """
     texts: list[str] = []
     whole: list[str] = []
