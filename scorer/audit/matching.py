@@ -28,7 +28,7 @@ class Pairs:
 
 
 def how_to_match(a: RunDirectory, b: RunDirectory) -> str:
-    """Return by what two runs' rows are matched: their numbers, or their ids where the numbers can't be the same.
+    """Return whether two runs' rows are matched by row number, or by id because their row numbers can't correspond.
 
     Raises:
         RunError: the runs have different numbers of rows, and not both have an id column.
@@ -45,7 +45,7 @@ def how_to_match(a: RunDirectory, b: RunDirectory) -> str:
 
 
 def have_ids(a: RunDirectory, b: RunDirectory) -> bool:
-    """Say whether both runs have an id column."""
+    """Return whether both runs have an id column."""
     return all(run.columns.id for run in (a, b))
 
 
@@ -53,7 +53,8 @@ def matched(a: RunDirectory, b: RunDirectory, by: str) -> Iterator[Pairs]:
     """Yield the rows that both runs have, in the order of ``b``.
 
     Raises:
-        RunError: an id is there twice in a run, or a shard can't be read.
+        RunError: two rows of a run have the same id.
+        RunError: a shard can't be read.
     """
     return _by_row(a, b) if by == BY_ROW else _by_id(a, b)
 

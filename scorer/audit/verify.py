@@ -1,6 +1,6 @@
-"""verify(): whether a run is what its manifest says, and its bundle and data are still those that were scored.
+"""verify(): check that a run agrees with its manifest, and that its bundle and data are still those that were scored.
 
-Holds one batch of a shard at a time, whatever the number of rows.
+Memory holds one batch of a shard, however many rows the run has.
 """
 
 import math
@@ -36,7 +36,7 @@ from scorer.run.manifest import RunStats
 
 @dataclass(frozen=True)
 class Verification:
-    """What ``verify`` found of a run; ``summary`` is the manifest's, None if it is not finished."""
+    """The findings of ``verify``; ``summary`` is the manifest's, None if the run is not finished."""
 
     run: str
     findings: tuple[Finding, ...]

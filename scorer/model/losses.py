@@ -31,7 +31,7 @@ def log_softmax(logits: ArrayLike) -> Floats:
 
 
 def cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Floats:
-    """Return each row's loss [n], ``logsumexp(z) - z[label]`` in nats: 0 is certain and right, high is bad.
+    """Return each row's loss [n], ``logsumexp(z) - z[label]`` in nats: 0 is certain of the given label, high is bad.
 
     Raises:
         ValueError: the logits are not [n, C], or a label is not an index from 0 to C - 1.
