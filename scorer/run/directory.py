@@ -2,7 +2,8 @@
 
 A shard is a fixed range of input rows. Its file is written under a temporary name, flushed to disk and renamed. Then
 the manifest, written the same way, lists the shard with its SHA-256. A shard file that the manifest does not list was
-interrupted between the two steps and is scored again. Every reader compares a shard with its SHA-256 before it reads.
+interrupted between the two steps and is scored again. ``RunDirectory`` compares a shard with its SHA-256 before it
+first reads it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

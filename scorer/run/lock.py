@@ -52,7 +52,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def writer(path: Path) -> Writer | None:
-    """Return the process that writes a run now, None if there is none; a writer may start right after."""
+    """Return the process that writes a run now, None if there is none; asking does not keep one from starting."""
     try:
         lock = (path / LOCK).open()
     except OSError:  # never scored, or not readable by this user

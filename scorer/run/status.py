@@ -23,7 +23,8 @@ class RunStatus:
     ``scoring``, ``rescoring`` (the worst rows again in fp32) or ``closing``; None unless the run is running. ``pid`` is
     the process that works on the run. ``why`` is how the last process ended, ``unknown`` if it was killed or the
     machine stopped. ``rows_per_second`` is the latest process's speed while it scored, without rescoring.
-    ``seconds_left`` and ``estimated_end`` (ISO 8601 in UTC) follow from that speed; None if there is none.
+    ``seconds_left`` and ``estimated_end`` (ISO 8601 in UTC) follow from that speed; None unless the run is
+    running, has rows left and has a speed.
     ``history`` and ``summary`` are the manifest's.
     """
 
