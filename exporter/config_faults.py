@@ -1,6 +1,6 @@
-"""reasons(): everything in a model's configuration that makes its exported losses wrong, collected before any loading.
+"""Check a model's config.json, before its weights are loaded, for everything that would make its losses wrong.
 
-A fault is never mended by a guess here: a wrong class order or a head of random weights gives losses that look fine.
+Nothing is guessed to repair a fault: a wrong class order or a randomly initialised head gives losses that look normal.
 """
 
 import json
@@ -12,7 +12,7 @@ from exporter.fetch import ModelFiles
 from scorer.text import fold
 
 _CLASSIFIER = "ForSequenceClassification"
-# Endings of transformers' class names, most particular first.
+# Endings of transformers' class names. The first match counts, so the longer endings come first.
 _KINDS = {
     "ForTokenClassification": "a token classifier: it labels words, not texts",
     "ForQuestionAnswering": "an extractive question answerer",
@@ -30,10 +30,11 @@ _KINDS = {
 
 
 def read_config(files: ModelFiles) -> dict[str, Any]:
-    """Return ``config.json`` as it stands: transformers' own reading fills gaps and drops contradictions.
+    """Return ``config.json`` as plain JSON: transformers' own reader fills gaps and drops contradictions.
 
     Raises:
-        ModelError: there is none, or it is not a JSON object.
+        ModelError: the file is missing.
+        ModelError: the file is not a JSON object.
     """
     file = files.folder / "config.json"
     if not file.is_file():
@@ -50,7 +51,7 @@ def read_config(files: ModelFiles) -> dict[str, Any]:
 
 
 def reasons(config: dict[str, Any], files: ModelFiles) -> list[str]:
-    """Return every reason not to export the model, empty if there is none."""
+    """Return every reason not to export the model; the list is empty if there is none."""
     found = _about_architecture(config) + _about_problem(config) + _about_classes(config)
     if "quantization_config" in config:
         method = (config["quantization_config"] or {}).get("quant_method", "an unnamed method")
@@ -61,7 +62,7 @@ def reasons(config: dict[str, Any], files: ModelFiles) -> list[str]:
 
 
 def class_names(config: dict[str, Any]) -> tuple[str, ...]:
-    """Return the class names in the order of the logits, for a configuration without reasons against it."""
+    """Return the class names in the order of the logits, from a configuration for which ``reasons`` is empty."""
     names = config.get("id2label")
     if names is None:  # transformers' own default
         return tuple(f"LABEL_{i}" for i in range(config.get("num_labels", 2)))
@@ -143,7 +144,7 @@ def _about_classes(config: dict[str, Any]) -> list[str]:
 
 
 def _about_contradiction(config: dict[str, Any], by_index: dict[int, str]) -> list[str]:
-    """Find classes whose index differs between id2label and label2id; one that only the other has is left over."""
+    """Report classes whose index differs between id2label and label2id; names in only one of the two are ignored."""
     indices = config.get("label2id")
     if not isinstance(indices, dict):
         return []

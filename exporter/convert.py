@@ -1,4 +1,4 @@
-"""convert(): a classifier in torch to an ONNX graph of any batch size and length, by optimum's ONNX export."""
+"""Convert a torch classifier to an ONNX graph with optimum; batch size and text length stay free."""
 
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,12 @@ _FED = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def convert(model: Any, file: Path) -> tuple[str, ...]:
-    """Write the graph, beside it ``<name>_data`` if it is past ONNX's 2 GB, and return its inputs' names.
+    """Write the graph to ``file`` and return its inputs' names.
+
+    The weights of a graph past ONNX's 2 GB go to ``<name>_data`` beside it.
 
     Raises:
-        ModelError: the graph reads something that scoring does not feed.
+        ModelError: the graph has an input that scoring does not feed.
         ConversionError: optimum fails.
     """
     import onnx
@@ -22,7 +24,7 @@ def convert(model: Any, file: Path) -> tuple[str, ...]:
     from optimum.exporters.tasks import TasksManager
 
     with captured("converting to ONNX"), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # of the inputs that the model is traced with
+        torch.manual_seed(0)  # the model is traced with random inputs
         make_config = TasksManager.get_exporter_config_constructor(
             "onnx", model=model, task="text-classification", library_name="transformers"
         )

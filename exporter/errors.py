@@ -1,11 +1,11 @@
-"""Every way an export can end without a bundle, as one tree.
+"""The errors that end an export without a bundle.
 
     LossrankError
     └── ExportError
         ├── MissingExtraError   torch, transformers or optimum is not installed
-        ├── OutputError         the output folder: there already, not a bundle, not writable, disk full
-        ├── ModelError          the model: not found, not a classifier, can't be exported faithfully
-        ├── ConversionError     a library failed on the way; ``log`` holds what it said
+        ├── OutputError         the output folder exists, is not a bundle or can't be written, or the disk is full
+        ├── ModelError          the model is not found, is not a classifier or can't be exported with correct losses
+        ├── ConversionError     a library failed; ``log`` holds its output
         └── ParityError         the bundle does not compute what torch computes
 
 The message is one line, as for every LossrankError.
@@ -15,7 +15,7 @@ from scorer.errors import LossrankError
 
 
 class ExportError(LossrankError):
-    """The model was not exported; nothing was left behind and nothing destroyed."""
+    """The model was not exported; no partial bundle is left, and an older bundle is unchanged."""
 
 
 class MissingExtraError(ExportError):
@@ -23,17 +23,17 @@ class MissingExtraError(ExportError):
 
 
 class OutputError(ExportError):
-    """The bundle can't be written where it was asked for."""
+    """The bundle can't be written to the output folder."""
 
 
 class ModelError(ExportError):
-    """The model can't be found, or can't be exported so that its losses would be right."""
+    """The model can't be found, or can't be exported with correct losses."""
 
 
 class ConversionError(ExportError):
     """A library failed while it loaded, ran or converted the model.
 
-    ``log`` is what the libraries printed, warned and logged until then; it was kept off the screen.
+    ``log`` is what the libraries printed, warned and logged until then; none of it was shown on the terminal.
     """
 
     def __init__(self, message: str, log: str = "") -> None:

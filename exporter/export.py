@@ -1,4 +1,4 @@
-"""export_model(): a Hugging Face classifier to a bundle directory that scores without torch."""
+"""Export a Hugging Face classifier to a bundle: a directory that scores without torch."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,17 +32,21 @@ def export_model(
 ) -> ModelBundle:
     """Export a sequence classifier, from a folder or the Hugging Face hub, and return its bundle.
 
-    What the bundle computes has been compared with torch, text by text: ``variants["fp32"]["parity"]``; what was
-    taken out of its graph before is in ``variants["fp32"]["graph"]``. With ``int8`` it has a second graph for screens,
-    whose distance from torch is measured too but not limited; a model that has no such form goes without.
-    ``progress`` is told what is being done. A failure, Ctrl-C too, leaves nothing and destroys nothing.
+    The bundle's logits and losses are compared with torch's, text by text; ``variants["fp32"]["parity"]`` has the
+    differences, and ``variants["fp32"]["graph"]`` describes how the graph was rewritten. With ``int8`` the bundle gets
+    a second graph for screening; its differences from torch are measured but not limited. A model that can't be
+    quantised gets no int8 graph. ``progress`` is called with the name of each step. A failure or Ctrl-C leaves no
+    partial bundle and keeps the old one.
 
     Raises:
         MissingExtraError: torch, transformers or optimum is not installed.
-        OutputError: ``output`` is there (without ``force``), is not a bundle, can't be written, or the disk is full.
-        ModelError: the model is not there or can't be exported so that its losses would be right, with all reasons.
-        ConversionError: a library fails on the way.
-        ParityError: the bundle does not compute what torch computes.
+        OutputError: ``output`` is a bundle and ``force`` is not set.
+        OutputError: ``output`` exists, is not empty and is not a bundle, or holds files that are not the bundle's.
+        OutputError: ``output`` can't be written, or the disk is full.
+        ModelError: the model is not found.
+        ModelError: the model can't be exported with correct losses; the message has every reason.
+        ConversionError: a library fails.
+        ParityError: the bundle's logits or losses differ from torch's by more than the tolerance.
         DeviceError: onnxruntime is missing or installed twice.
     """
     say = progress or (lambda doing: None)
@@ -58,7 +62,7 @@ def export_model(
         save_tokenizer(tokenizer, folder)
         texts, encodings = _texts(classifier)
         say(f"running {len(texts)} texts through torch")
-        # Before the conversion, which patches the network.
+        # Torch runs before the conversion because the conversion patches the network.
         reference = reference_logits(network, encodings)
         say("converting to ONNX")
         input_names = convert(network, folder / _GRAPH)
@@ -78,7 +82,7 @@ def export_model(
         )
         say(f"running {len(texts)} texts through onnxruntime")
         require_same_ids(draft, texts, encodings)
-        token_parameters = _token_parameters(draft)  # before the graph is rewritten
+        token_parameters = _token_parameters(draft)  # counted before a rewrite removes any products
         description, parity = _rewrite(draft, texts, reference)
         variants = {"fp32": {"file": _GRAPH, "graph": description, "parity": parity.as_dict()}}
         if int8:
@@ -104,9 +108,9 @@ def _token_parameters(draft: ModelBundle) -> int | None:
 
 
 def _rewrite(draft: ModelBundle, texts: list[Text], reference: Logits) -> tuple[str, Parity]:
-    """Take from the graph the work that its head never reads, as long as it computes what torch computes.
+    """Remove from the graph the work that its head never reads; keep the original if parity with torch is lost.
 
-    Returns what was done, or why nothing was, and the parity of the graph that is left.
+    Returns a description of the rewrite, or why there was none, and the parity of the graph on disk.
     """
     import onnx
 
@@ -132,7 +136,7 @@ def _rewrite(draft: ModelBundle, texts: list[Text], reference: Logits) -> tuple[
 def _int8(
     draft: ModelBundle, texts: list[Text], reference: Logits, say: Callable[[str], None]
 ) -> dict[str, dict[str, Any]]:
-    """Write the int8 graph and return what is known of it; nothing if the model can't be run in int8."""
+    """Write the int8 graph and return its entry for ``variants``; return {} if the model can't be run in int8."""
     import onnx
 
     from exporter.graph.quantize import quantize
@@ -155,7 +159,7 @@ def _int8(
 
 
 def _texts(classifier: Classifier) -> tuple[list[Text], list[Encoding]]:
-    """Return the parity texts and their tokens, without those of no token: no model reads them, none has a loss."""
+    """Return the parity texts and their encodings, without the texts that have no token: they have no loss."""
     tokenizer, limit = classifier.tokenizer, classifier.max_tokens
     texts = parity_texts(limit, tokenizer.all_special_tokens)
     both = [pair for pair in zip(texts, encode(tokenizer, texts, limit), strict=True) if pair[1]["input_ids"]]

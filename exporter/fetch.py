@@ -1,7 +1,7 @@
-"""fetch(): a model's name to a local folder: one as it stands, or the hub's files downloaded or found in the cache.
+"""Find a model's local folder: the folder that the user gave, or the files of a hub model, downloaded or cached.
 
-Everything after this reads local files only, so nothing is looked up on the hub behind the user's back
-(transformers would otherwise ask the hub to convert weights that are not safetensors).
+All later steps read local files only. Otherwise transformers would ask the hub, without the user's knowledge, to
+convert weights that are not safetensors.
 """
 
 import re
@@ -20,7 +20,7 @@ _SUBFOLDERS = ["*/*"]  # other formats of the same weights (onnx/, openvino/, ..
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """Where a model's files are; ``name`` and ``revision`` (the hub's commit, else None) go into the bundle."""
+    """A model's local folder; its ``name`` and ``revision`` (the hub's commit, else None) go into the bundle."""
 
     folder: Path
     name: str
@@ -28,7 +28,7 @@ class ModelFiles:
     on_hub: bool
 
     def with_weights(self) -> "ModelFiles":
-        """Return the files with the weights there too: downloaded only after the configuration has been accepted."""
+        """Return the files with a hub model's weights downloaded; the caller accepts the configuration first."""
         if not self.on_hub:
             return self
         return replace(self, folder=_snapshot(self.name, self.revision, _WEIGHTS))
@@ -38,9 +38,11 @@ def fetch(model: str | Path, revision: str | None = None) -> ModelFiles:
     """Find a model's configuration and tokenizer files.
 
     Raises:
-        ModelError: no such folder, and not a hub name or one that the hub (or, offline, the cache) does not have;
-            a file instead of a folder; ``revision`` with a folder.
-        MissingExtraError: the library that speaks to the hub is not installed.
+        ModelError: the folder does not exist, and ``model`` is not a hub name.
+        ModelError: the hub (offline: the cache) does not have the model or the revision.
+        ModelError: ``model`` is a file.
+        ModelError: ``model`` is a folder and ``revision`` is given.
+        MissingExtraError: a library of the ``export`` extra is not installed.
     """
     path = Path(model).expanduser()
     if path.is_dir():
@@ -87,7 +89,7 @@ def _snapshot(name: str, revision: str | None, patterns: list[str]) -> Path:
             except LocalEntryNotFoundError:
                 offline = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the hub can't be reached"
                 reason = f"{offline} and {constants.HF_HUB_CACHE} has no copy"
-    except OSError as error:  # what is left of the network's errors
+    except OSError as error:  # the other network errors
         reason = one_line(error)
     raise ModelError(
         f"no folder {name!r} here{_nearest_sibling(Path(name))}, and fetching {name}{at} from the Hugging Face hub "
@@ -96,7 +98,7 @@ def _snapshot(name: str, revision: str | None, patterns: list[str]) -> Path:
 
 
 def _nearest_sibling(path: Path) -> str:
-    """Name the folder beside a path that is most like it, as a clause for an error message."""
+    """Return a clause for an error message that names the sibling folder with the most similar name."""
     try:
         folders = [str(entry) for entry in path.parent.iterdir() if entry.is_dir()]
     except OSError:

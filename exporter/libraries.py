@@ -1,4 +1,4 @@
-"""Calls into torch, transformers and optimum: imported late, and what they print kept off the screen."""
+"""Import torch, transformers and optimum late, and keep what they print off the terminal."""
 
 import errno
 import io
@@ -21,13 +21,13 @@ _DISTRIBUTIONS = ("lossrank", "torch", "transformers", "optimum", "optimum-onnx"
 
 
 def require() -> None:
-    """Import what an export needs.
+    """Import the libraries that an export needs.
 
-    Imported here once, outside ``captured``: the libraries bind their log handlers to the stderr of that moment.
+    Call this outside ``captured``: on import the libraries bind their log handlers to the current stderr.
 
     Raises:
         MissingExtraError: a library of the ``export`` extra is missing or does not load.
-        DeviceError: onnxruntime, on which parity is measured, is missing or installed twice.
+        DeviceError: onnxruntime, which measures parity, is missing or installed twice.
     """
     import_onnxruntime()
     with warnings.catch_warnings():
@@ -43,7 +43,7 @@ def require() -> None:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of everything that had a hand in the bundle."""
+    """Return the versions of the libraries that made the bundle."""
     found = installed_versions(_DISTRIBUTIONS)
     found["onnxruntime"] = str(import_onnxruntime().__version__)
     return dict(sorted(found.items()))
@@ -51,10 +51,10 @@ def versions() -> dict[str, str]:
 
 @contextmanager
 def captured(doing: str) -> Iterator[None]:
-    """Keep what libraries print, warn and log off the screen; a failure becomes one line with that as its log.
+    """Keep what libraries print, warn and log off the terminal; after a failure it is the error's ``log``.
 
     Raises:
-        ConversionError: a library raised anything that is not already an error of lossrank.
+        ConversionError: a library raised an error; lossrank's and the file system's errors pass unchanged.
     """
     log = io.StringIO()
     handler = logging.StreamHandler(log)
@@ -64,7 +64,7 @@ def captured(doing: str) -> Iterator[None]:
         logger.handlers, logger.propagate = [handler], False
     try:
         with warnings.catch_warnings(record=True) as caught, redirect_stdout(log), redirect_stderr(log):
-            # Once per place: tracing a model repeats the same warning for every layer.
+            # Each warning is recorded once per line of code: tracing a model repeats it for every layer.
             warnings.simplefilter("default")
             try:
                 yield
@@ -74,7 +74,7 @@ def captured(doing: str) -> Iterator[None]:
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # the file system's, for whoever writes there to put into words; transformers' own have no errno
+            raise  # the caller reports file system errors; transformers' own OSErrors have no errno
         raise ConversionError(f"{doing} failed: {one_line(error)}", log.getvalue()) from error
     finally:
         for logger, (handlers, propagate) in zip(loggers, before, strict=True):
@@ -82,7 +82,7 @@ def captured(doing: str) -> Iterator[None]:
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Say whether a full disk or quota lies at the root; not every library raises OSError for it."""
+    """Return whether a full disk or quota caused the error; not every library raises OSError for it."""
     while error is not None:
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error):
             return True

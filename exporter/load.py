@@ -1,4 +1,4 @@
-"""load(): configuration, tokenizer and weights of a classifier, refused with every reason at once."""
+"""Load a classifier's configuration, tokenizer and weights; a refusal gives every reason at once."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +10,12 @@ from exporter.fetch import ModelFiles
 from exporter.libraries import captured
 from scorer.text import one_line
 
-_FALLBACK_TOKENS = 512  # for a model of relative positions that names no limit
+_FALLBACK_TOKENS = 512  # for a model with relative positions, which has no limit of its own
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A classifier in torch, float32 and set to inference, with its tokenizer and what a bundle says of it."""
+    """A torch classifier in float32 and eval mode, with its tokenizer and the values that go into its bundle."""
 
     model: Any
     tokenizer: Any
@@ -30,7 +30,7 @@ def load(files: ModelFiles) -> Classifier:
     """Load a classifier from its files.
 
     Raises:
-        ModelError: it can't be exported so that its losses would be right (all reasons).
+        ModelError: the model can't be exported with correct losses; the message has every reason.
         ConversionError: transformers fails to load it.
     """
     raw = refusals.read_config(files)
@@ -40,7 +40,7 @@ def load(files: ModelFiles) -> Classifier:
     try:
         config, tokenizer = _load_config(files), tokenizers.load_tokenizer(files)
     except ExportError:
-        _refuse(files, found)  # which may well be why
+        _refuse(files, found)  # a fault in config.json may be the cause
         raise
     _refuse(files, found + tokenizers.reasons(tokenizer, config))
     files = files.with_weights()
@@ -61,7 +61,7 @@ def load(files: ModelFiles) -> Classifier:
 
 
 def token_limit(model: Any, tokenizer: Any) -> int:
-    """Return how many tokens the model reads: its positions, less those that RoBERTa's kind keeps for padding."""
+    """Return the most tokens the model reads: its positions, less those that RoBERTa-like models keep for padding."""
     limits = [_FALLBACK_TOKENS]
     declared = getattr(model.config, "max_position_embeddings", None)
     if isinstance(declared, int) and declared > 0:
@@ -69,10 +69,10 @@ def token_limit(model: Any, tokenizer: Any) -> int:
     for name, module in model.named_modules():
         if name.rpartition(".")[2] in ("position_embeddings", "embed_positions", "wpe") and hasattr(module, "weight"):
             padding = getattr(module, "padding_idx", None)
-            # Positions start behind the padding's in RoBERTa's kind, at ``offset`` in BART's.
+            # Positions start after the padding's index in models like RoBERTa, at ``offset`` in models like BART.
             taken = getattr(module, "offset", 0) if padding is None else padding + 1
             limits.append(int(module.weight.shape[0]) - taken)
-    # Tokenizers that were given no limit say 1e30; one that leaves no room for a text is a slip.
+    # A tokenizer without a limit has 1e30. A limit that leaves no room for text is a mistake and is ignored.
     if tokenizer.num_special_tokens_to_add(pair=True) < tokenizer.model_max_length:
         limits.append(tokenizer.model_max_length)
     return min(limits)
@@ -118,14 +118,14 @@ def _load_weights(files: ModelFiles) -> Any:
         )
     missing = sorted(info["missing_keys"])
     if missing:
-        # transformers would go on with random numbers in their place.
+        # transformers would initialise the missing weights randomly.
         shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
         _refuse(files, [f"its weights lack {shown} of {type(model).__name__}; is it a trained classifier?"])
     return model.eval()
 
 
 def _misfits(model: Any, tokenizer: Any, classes: int) -> list[str]:
-    """Return why model, tokenizer and class names can't belong together."""
+    """Return the reasons why model, tokenizer and class names don't fit together."""
     import torch
 
     embedded = model.get_input_embeddings().weight.shape[0]
@@ -135,7 +135,7 @@ def _misfits(model: Any, tokenizer: Any, classes: int) -> list[str]:
     (encoding,) = tokenizers.encode(tokenizer, [("A text", None)], token_limit(model, tokenizer))
     ids = torch.tensor([encoding["input_ids"]] * 2)
     with captured("running the model in torch"), torch.inference_mode():
-        # Two rows: a decoder looks for a text's end by the padding, and refuses if there is none.
+        # A batch of two: a decoder without a padding token raises ValueError on any batch but a single row.
         try:
             outputs = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.shape[-1]
         except ValueError as error:
@@ -144,5 +144,5 @@ def _misfits(model: Any, tokenizer: Any, classes: int) -> list[str]:
 
 
 def _pad_id(tokenizer: Any, config: Any) -> int:
-    """Return the id that fills up a batch; any will do for a model that names none, as it is masked."""
+    """Return the padding id; 0 for a model without one, where any id will do because padding is masked."""
     return next((int(i) for i in (config.pad_token_id, tokenizer.pad_token_id) if i is not None), 0)

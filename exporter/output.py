@@ -1,4 +1,7 @@
-"""replacing(): write a directory beside its place and rename it there; a failure leaves and destroys nothing."""
+"""Write a bundle to a hidden folder beside its destination, and rename it when it is complete.
+
+A failure leaves no partial bundle and keeps the old one.
+"""
 
 import json
 from collections.abc import Iterator
@@ -14,13 +17,16 @@ from scorer.model.bundle import MANIFEST
 
 @contextmanager
 def replacing(output: Path, force: bool) -> Iterator[Path]:
-    """Yield an empty hidden folder beside ``output``, which takes its place when the block succeeds.
+    """Yield an empty hidden folder beside ``output``; when the block succeeds, the folder is renamed to ``output``.
 
-    With ``force`` an older bundle stays until then; anything but a bundle is never replaced. If a process is killed
-    while it replaces a bundle, the old one is put back by the next export and by ``ModelBundle.load``.
+    With ``force`` it replaces an older bundle, which stays in place until then; a folder that is not a bundle is never
+    replaced. If a process is killed while it replaces a bundle, the next export or ``ModelBundle.load`` puts the old
+    bundle back.
 
     Raises:
-        OutputError: ``output`` exists (without ``force``), is not a bundle, can't be written, or the disk is full.
+        OutputError: ``output`` is a bundle and ``force`` is not set.
+        OutputError: ``output`` exists, is not empty and is not a bundle, or holds files that are not the bundle's.
+        OutputError: ``output`` can't be written, or the disk is full.
     """
     output = output.resolve()  # a link to a bundle stays a link: the folder that it points to is replaced
     made: list[Path] = []
@@ -36,9 +42,9 @@ def replacing(output: Path, force: bool) -> Iterator[Path]:
         with folder_written(output) as folder:
             yield folder
             _usual_permissions(folder)
-            _check(output, force)  # an export takes a while
+            _check(output, force)  # another process may have written there during the export
         made = []
-    except RunError as error:  # of the folder's writer
+    except RunError as error:  # raised by folder_written
         raise OutputError(str(error)) from error
     except Exception as error:
         if is_disk_full(error):
@@ -50,7 +56,7 @@ def replacing(output: Path, force: bool) -> Iterator[Path]:
         raise
     finally:
         for parent in reversed(made):
-            with suppress(OSError):  # not there, or something else has moved in
+            with suppress(OSError):  # the folder was not made, or it is not empty
                 parent.rmdir()
 
 
@@ -77,7 +83,7 @@ def _check(output: Path, force: bool) -> None:
 
 
 def _strangers(folder: Path) -> list[str] | None:
-    """Return what is in a bundle's folder without being listed in its manifest; None if it is no bundle."""
+    """Return the entries of a bundle's folder that its manifest does not list; None if the folder is not a bundle."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         listed = {MANIFEST, *manifest["files"]}
@@ -89,7 +95,7 @@ def _strangers(folder: Path) -> list[str] | None:
 
 
 def _missing_parents(output: Path) -> list[Path]:
-    """Return the folders above ``output`` that are not there, outermost first."""
+    """Return the folders above ``output`` that don't exist, outermost first."""
     missing = []
     for parent in output.parents:
         if parent.exists():
@@ -99,7 +105,7 @@ def _missing_parents(output: Path) -> list[Path]:
 
 
 def _usual_permissions(folder: Path) -> None:
-    """Give every file the permissions that the user's umask allows; onnx makes weights 0600."""
+    """Give every file the permissions that the user's umask allows: onnx writes weights with 0600."""
     usual = folder.stat().st_mode & 0o666
     for file in folder.iterdir():
         file.chmod(usual)

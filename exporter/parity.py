@@ -1,4 +1,4 @@
-"""Parity: the same texts through torch and through the very code that scores, and how far the two are apart.
+"""Measure parity: run the same texts through torch and through the code that scores, and compare logits and losses.
 
 The reference is transformers as its documentation uses it: one text at a time, no padding, float32.
 """
@@ -22,9 +22,9 @@ from scorer.model.losses import cross_entropy, log_softmax
 from scorer.model.session import OrtSession
 from scorer.model.tokenizer import BundleTokenizer
 
-TOLERANCE = 1e-4  # of logits and losses, fp32 against fp32
-# Texts a window and tokens a batch: once as in scoring, sorted with next to no padding; once with neighbours as they
-# come, short ones padded to the length of long ones.
+TOLERANCE = 1e-4  # largest allowed difference of a logit or a loss, fp32 against fp32
+# (texts per window, tokens per batch). The first is as in scoring: large windows sorted by length, little padding.
+# The second has small windows in which short texts are padded to the length of long ones.
 _ARRANGEMENTS = ((1024, 1024), (8, 16384))
 
 Logits = NDArray[np.float32]
@@ -32,10 +32,11 @@ Logits = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Parity:
-    """How far an exported graph is from torch; every text counts with each class as its label.
+    """The differences between an exported graph and torch; a loss is compared for every text and every class.
 
-    ``label_agreement`` and ``top_k_overlap`` are shares from 0 (bad) to 1: of texts with the same predicted class,
-    and of the ``top_k`` worst losses (text ``i`` labelled ``i % C``) that are the worst in torch too.
+    ``label_agreement`` is the share of texts with the same predicted class, from 0 (bad) to 1. ``top_k_overlap`` is
+    the share of the ``top_k`` highest losses that are among torch's ``top_k`` too, from 0 (bad) to 1, where text ``i``
+    has the label ``i % C``.
     """
 
     texts: int
@@ -94,7 +95,7 @@ def production_logits(
 
 
 def compare(reference: Logits, logits: Logits) -> Parity:
-    """Measure how far logits [n, C] are from the reference's [n, C]; a NaN or infinity is infinitely far."""
+    """Compare logits [n, C] with the reference's [n, C]; the difference of a NaN or infinity is infinite."""
     n, classes = reference.shape
     logit_difference = _difference(reference, logits)
     loss_difference = _difference(log_softmax(reference), log_softmax(logits))
@@ -116,18 +117,19 @@ def compare(reference: Logits, logits: Logits) -> Parity:
 
 
 def require_parity(bundle: ModelBundle, texts: Sequence[Text], reference: Logits) -> Parity:
-    """Score the texts with the bundle, in batches of little and of much padding, and compare with the reference.
+    """Score the texts with the bundle, once with little padding and once with much, and compare with the reference.
 
-    Returns the worse figure of the two for each measure.
+    Returns the worse of the two results for each measure.
 
     Raises:
-        ParityError: a logit or loss differs by more than ``TOLERANCE``, or is not finite.
+        ParityError: a logit or a loss differs by more than ``TOLERANCE``.
+        ParityError: a logit is not finite.
     """
     return _measured(bundle, texts, reference, "fp32", lambda logits: _refusal(bundle, texts, reference, logits))
 
 
 def measure_parity(bundle: ModelBundle, texts: Sequence[Text], reference: Logits, precision: str) -> Parity:
-    """Measure a variant of which no more is asked than finite logits; the worse figures, as ``require_parity`` gives.
+    """Return the parity of a variant whose differences are not limited, measured as in ``require_parity``.
 
     Raises:
         ParityError: a logit is not finite.
@@ -144,7 +146,11 @@ def _measured(
     precision: str,
     fault: Callable[[Logits], str | None],
 ) -> Parity:
-    """Compare the logits of every arrangement, as long as none has a fault; return the worse figure for each."""
+    """Return the worst result of all arrangements for each measure.
+
+    Raises:
+        ParityError: ``fault`` returns a reason for an arrangement's logits.
+    """
     found = []
     for window_rows, batch_tokens in _ARRANGEMENTS:
         logits = production_logits(bundle, texts, window_rows, batch_tokens, precision)
@@ -168,7 +174,7 @@ def _refusal(bundle: ModelBundle, texts: Sequence[Text], reference: Logits, logi
 
 
 def _fault(texts: Sequence[Text], reference: Logits, logits: Logits) -> str | None:
-    """Say by how much, and where, the logits are further from the reference's than allowed."""
+    """Return a sentence with the largest difference over ``TOLERANCE`` and its text; None if there is none."""
     for name, values in (("torch", reference), ("the exported graph", logits)):
         rows = np.flatnonzero(~np.isfinite(values).all(axis=1))
         if len(rows):
@@ -197,6 +203,6 @@ def _windows(rows: list[int], size: int) -> list[list[int]]:
 
 def _difference(reference: NDArray[Any], values: NDArray[Any]) -> NDArray[np.float64]:
     """Return each row's largest absolute difference [n]; infinite where either side is not a number."""
-    with np.errstate(invalid="ignore"):  # infinity less infinity
+    with np.errstate(invalid="ignore"):  # infinity minus infinity
         gap = np.abs(reference.astype(np.float64) - values.astype(np.float64)).max(axis=1)
     return np.where(np.isfinite(gap), gap, np.inf)

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001, SIM905 - ambiguous characters are the point; words read better as a sentence
-"""The texts on which an export is compared with torch: the same every time, and as odd as data sets are."""
+"""The fixed texts on which an export is compared with torch; they hold the odd input that real data sets hold."""
 
 from collections.abc import Sequence
 from itertools import cycle, islice
@@ -56,10 +56,10 @@ _LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 19, 22, 26, 30, 35, 40, 46, 
 
 
 def parity_texts(max_tokens: int, special_tokens: Sequence[str] = ()) -> list[Text]:
-    """Return at least 64 texts and 12 pairs.
+    """Return at least 64 texts and 12 pairs of texts.
 
-    Some are longer than ``max_tokens`` however they are tokenised, one of them past where scoring cuts a text before
-    it is tokenised. ``special_tokens`` are the tokenizer's own, as they may stand in a text.
+    Some texts are longer than ``max_tokens`` with any tokenizer. One is so long that scoring cuts it before it is
+    tokenised. For each of the tokenizer's ``special_tokens`` one text holds it literally.
     """
     running = [_sentence(3 * i, length) for i, length in enumerate(_LENGTHS)]
     at_the_limit = [_sentence(i, max_tokens - 4 + i) for i in range(3)]

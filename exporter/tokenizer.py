@@ -1,7 +1,7 @@
-"""The model's tokenizer as one ``tokenizer.json``, checked to give the very ids that transformers gives.
+"""Save the model's tokenizer as one ``tokenizer.json`` and check that it gives the same ids as transformers.
 
-Some of what a transformers tokenizer does is not in that file (how literal special tokens in a text are read, type
-ids left out, clean-up in Python), so the two are compared on the parity texts instead of trusted to agree.
+Some behaviour of a transformers tokenizer is not in that file (how literal special tokens in a text are read, token
+type ids left out, clean-up in Python), so the two are compared on the parity texts.
 """
 
 from collections.abc import Sequence
@@ -16,16 +16,18 @@ from scorer.model.bundle import TOKENIZER, ModelBundle
 from scorer.model.tokenizer import BundleTokenizer
 from scorer.text import one_line
 
-Encoding = dict[str, list[int]]  # input_ids, attention_mask and, from some tokenizers, token_type_ids
+Encoding = dict[str, list[int]]  # input_ids, attention_mask and, with some tokenizers, token_type_ids
 
 _FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer_config.json")
 
 
 def load_tokenizer(files: ModelFiles) -> Any:
-    """Load the model's tokenizer as transformers would, converting a slow one where transformers can.
+    """Load the model's fast tokenizer with transformers, which converts a slow one where it can.
 
     Raises:
-        ModelError: there is none, it needs code of its own, or it has no fast version.
+        ModelError: the model has no tokenizer.
+        ModelError: the tokenizer needs custom code.
+        ModelError: the tokenizer has no fast version.
     """
     from transformers import AutoTokenizer
 
@@ -37,7 +39,7 @@ def load_tokenizer(files: ModelFiles) -> Any:
     with captured("loading the tokenizer"):
         try:
             tokenizer = auto.from_pretrained(files.folder, trust_remote_code=False, local_files_only=True)
-        except Exception as error:  # whatever its loader or the conversion of a slow one raises
+        except Exception as error:  # loading or converting a tokenizer can raise any exception
             raise ModelError(
                 f"{files.name} can't be exported: its tokenizer can't be loaded as a fast one ({one_line(error)})"
             ) from error
@@ -50,7 +52,7 @@ def load_tokenizer(files: ModelFiles) -> Any:
 
 
 def reasons(tokenizer: Any, config: Any) -> list[str]:
-    """Return every reason not to export a classifier with this tokenizer, empty if there is none."""
+    """Return every reason not to export a classifier with this tokenizer; the list is empty if there is none."""
     found = []
     if tokenizer.truncation_side != "right":
         found.append("its tokenizer keeps the end of a long text (truncation_side 'left'), scoring keeps the beginning")
@@ -61,12 +63,12 @@ def reasons(tokenizer: Any, config: Any) -> list[str]:
 
 
 def largest_id(tokenizer: Any) -> int:
-    """Return the largest id the tokenizer can give."""
+    """Return the largest id in the tokenizer's vocabulary, -1 if it is empty."""
     return max(tokenizer.get_vocab().values(), default=-1)
 
 
 def save_tokenizer(tokenizer: Any, folder: Path) -> None:
-    """Write ``tokenizer.json`` without the truncation and padding that it carries or was last called with."""
+    """Write ``tokenizer.json`` without truncation or padding, whether loaded from its file or set by a call."""
     from tokenizers import Tokenizer
 
     backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
@@ -76,26 +78,26 @@ def save_tokenizer(tokenizer: Any, folder: Path) -> None:
 
 
 def encode(tokenizer: Any, texts: Sequence[Text], max_tokens: int) -> list[Encoding]:
-    """Tokenise texts and pairs, one by one, as transformers does when it is called."""
+    """Return the encodings of texts and pairs, tokenised one by one with a call of the transformers tokenizer."""
     with captured("tokenising in transformers"):
-        # In lists of one: called with two strings, it takes an empty second text for none.
+        # Each text is a list of one: called with two strings, transformers ignores an empty second text.
         parts = [[[part] for part in text if part is not None] for text in texts]
         calls = (tokenizer(*part, truncation=True, max_length=max_tokens) for part in parts)
         return [{name: rows[0] for name, rows in call.items()} for call in calls]
 
 
 def require_same_ids(bundle: ModelBundle, texts: Sequence[Text], encodings: Sequence[Encoding]) -> None:
-    """Compare the bundle's tokenizer with what transformers' gave for every text and pair.
+    """Check that the bundle's tokenizer gives the ids that transformers gave, for every text and pair.
 
     Raises:
-        ModelError: ids or type ids differ; the message has the index of the first such text.
+        ModelError: ids or token type ids differ; the message has the index of the first such text.
     """
     ours = BundleTokenizer(bundle)
     for i, (text, expected) in enumerate(zip(texts, encodings, strict=True)):
         window = ours.tokenise([text[0]], None if text[1] is None else [text[1]])
         pairs = [("ids", window.ids.tolist(), expected["input_ids"])]
         if "token_type_ids" in bundle.input_names:
-            zeros = [0] * len(window.ids)  # what the model is fed where either gives none
+            zeros = [0] * len(window.ids)  # fed to the model where a tokenizer gives no type ids
             given = zeros if window.type_ids is None else window.type_ids.tolist()
             pairs.append(("token type ids", given, expected.get("token_type_ids", zeros)))
         for what, found, wanted in pairs:

@@ -1,8 +1,9 @@
-"""keep_first_token(): a classifier's graph without the work on tokens that its head never reads. Exact.
+"""Compute a classifier's last layer for the first token ([CLS]) only, if its head reads no other. Exact.
 
-A head that reads the first token of the last layer needs that layer's queries, attention, projections, norms and
-feed-forward for this token only; its keys and values are needed of all tokens. Nothing here knows an architecture or
-a name: what is needed of every tensor is worked out backwards from the graph's outputs, by one rule an operator.
+The head of a BERT classifier reads only the first token's hidden state. So the last layer's queries, attention output,
+residuals, LayerNorms and feed-forward are needed for that token only; its keys and values are needed for all tokens.
+No architecture and no tensor name is hard-coded: the rewrite goes backwards from the graph's outputs and finds, with
+one rule per operator (rules.py), whether a tensor is needed whole or for the first token only.
 """
 
 from dataclasses import dataclass, field
@@ -15,20 +16,20 @@ from exporter.graph.writer import GraphRewrite, GraphWriter, captured
 from scorer.text import one_line
 
 PRUNED = "last layer on the first token only"
-_WHOLE = -1  # of a tensor: needed whole; an axis otherwise, on which the first element will do
+_WHOLE = -1  # the tensor is needed whole; any other value is the axis on which only the first element is needed
 
 
 def keep_first_token(model: onnx.ModelProto) -> GraphRewrite:
-    """Return the graph with its last layer computed for the first token only, or as it is if that can't be.
+    """Return the graph with its last layer computed for the first token only, or unchanged if that is not possible.
 
-    The model that is given is not changed. Its weights are not looked at: external data need not be loaded.
+    ``model`` itself is not changed. Its weights are not read: external data need not be loaded.
     """
     try:
         context = Context.of(model.graph, measure(model))
-    except Exception as error:  # onnxruntime's, of any type
+    except Exception as error:  # onnxruntime can raise any type
         return GraphRewrite(model, False, f"unchanged: its shapes can't be measured ({one_line(error, 120)})")
     plan = _plan(model.graph, context)
-    # Without attention there is no layer in what could be cut, only a norm perhaps.
+    # A plan that cuts no attention saves no layer, at most a LayerNorm, and is not worth a rewrite.
     if not any(sums_over_tokens(model.graph.node[i], context) for i in plan.cut):
         return GraphRewrite(model, False, f"unchanged: {_why_not(plan)}")
     return GraphRewrite(_rewritten(model, plan, context), True, PRUNED)
@@ -36,7 +37,11 @@ def keep_first_token(model: onnx.ModelProto) -> GraphRewrite:
 
 @dataclass
 class _Plan:
-    """What is needed of every tensor, and for every node that is cut (by index) what of each of its inputs."""
+    """What is needed of each tensor (``need``) and, by node index, of the inputs of each node that is cut (``cut``).
+
+    A node is cut if its output is needed for the first token only. ``heads`` counts the nodes that pick the first
+    token.
+    """
 
     need: dict[str, int] = field(default_factory=dict)
     cut: dict[int, Axes] = field(default_factory=dict)
@@ -44,12 +49,12 @@ class _Plan:
     stuck: list[str] = field(default_factory=list)  # operators without a rule, the nearest to the head first
 
     def ask(self, name: str, need: int) -> None:
-        """Add a reader's need; two that differ need the whole between them."""
+        """Record what a reader needs of a tensor; the tensor is needed whole if its readers' needs differ."""
         self.need[name] = need if self.need.get(name, need) == need else _WHOLE
 
 
 def _plan(graph: onnx.GraphProto, context: Context) -> _Plan:
-    """Go backwards through the nodes, which ONNX keeps sorted: all who read a tensor are seen before who makes it."""
+    """Plan the cuts in reverse node order: ONNX sorts nodes, so a tensor's readers are visited before its producer."""
     plan = _Plan()
     only_shape: set[str] = set()
     for output in graph.output:
@@ -67,7 +72,7 @@ def _plan(graph: onnx.GraphProto, context: Context) -> _Plan:
         for name in node.output:
             plan.need[name] = _WHOLE if axes is None else need
         if axes is None and node.op_type == "Shape":
-            only_shape.add(node.input[0])  # can be given the shape of what is never computed
+            only_shape.add(node.input[0])  # the shape can be computed without the whole tensor
             continue
         head = first_token_axis(node, context) if axes is None else None
         if head is not None:
@@ -90,7 +95,7 @@ def _why_not(plan: _Plan) -> str:
 
 
 def _rewritten(model: onnx.ModelProto, plan: _Plan, context: Context) -> onnx.ModelProto:
-    """Build the graph in which every tensor that is cut holds the first token only, under its old name."""
+    """Return the graph in which every tensor that is cut holds the first token only, under its old name."""
     writer = GraphWriter(model, "first_token")
     nodes = model.graph.node
     cut = {name: plan.need[name] for i in plan.cut for name in nodes[i].output}
@@ -104,7 +109,7 @@ def _rewritten(model: onnx.ModelProto, plan: _Plan, context: Context) -> onnx.Mo
                 inputs[j] = _slice(writer, inputs[j], 0, axis)
         if i in plan.cut and original.op_type in ("Reshape", "Expand"):
             targets, axis = context.shapes.vectors[inputs[1]], cut[original.output[0]]
-            # A target that says -1 for the tokens says so in every run, and is as right for one token.
+            # A target shape with -1 for the tokens fits one token too; a measured length must become 1.
             if any(target[axis] != -1 for target in targets):
                 inputs[1] = _replace(writer, inputs[1], axis, len(targets[0]), writer.constant([1]))
         writer.copy(original).input[:] = inputs
@@ -112,7 +117,7 @@ def _rewritten(model: onnx.ModelProto, plan: _Plan, context: Context) -> onnx.Mo
 
 
 def _add_shape_of_all(writer: GraphWriter, node: onnx.NodeProto, axis: int, context: Context, ids: str) -> None:
-    """Let whoever asks for a cut tensor's shape go on seeing all tokens: lengths and positions are made from it."""
+    """Keep a cut tensor's Shape node giving the full number of tokens: lengths and positions are made from it."""
     start, output = attribute(node, "start", 0), node.output[0]
     index = axis - (start + (context.shapes.rank(node.input[0]) or 0) if start < 0 else start)
     length = len(context.shapes.vectors[output][0])
@@ -124,11 +129,11 @@ def _add_shape_of_all(writer: GraphWriter, node: onnx.NodeProto, axis: int, cont
 
 
 def _slice(writer: GraphWriter, name: str, index: int, axis: int) -> str:
-    """Return one element of a tensor on an axis, which stays."""
+    """Add a Slice of one element on an axis, which is kept, and return its output's name."""
     return writer.add("Slice", [name, *(writer.constant([each]) for each in (index, index + 1, axis))], name)
 
 
 def _replace(writer: GraphWriter, vector: str, index: int, length: int, value: str, output: str | None = None) -> str:
-    """Return a vector with another value at an index."""
+    """Add a Where that replaces a vector's value at an index, and return its output's name."""
     here = writer.constant([i == index for i in range(length)])
     return writer.add("Where", [here, value, vector], vector, output)

@@ -1,11 +1,12 @@
-"""fold_keys_and_values(): attention of one query without the keys and values of all tokens. Exact.
+"""Compute attention with a single query without projecting every token to a key and a value. Exact.
 
-With one query q and hidden states h_j, the projections can change sides:
+After ``keep_first_token`` the last layer's attention has one query, [CLS]'s. With one query q, hidden states h_j and
+attention weights p_j, the key and value projections can be moved off the tokens:
 
     q · (W_k h_j + b_k) = (W_kᵀ q) · h_j + q · b_k        Σ p_j (W_v h_j + b_v) = W_v (Σ p_j h_j) + b_v    (Σ p_j = 1)
 
-so that they are applied once a text instead of once a token. What is left to do for every token is a product with one
-vector a head, not with a matrix.
+Each projection is then applied once per text instead of once per token. Per token and head, only products with a
+vector are left, not with a matrix.
 """
 
 from collections import Counter
@@ -24,12 +25,15 @@ from exporter.graph.writer import GraphRewrite, GraphWriter, captured
 from scorer.text import one_line
 
 FOLDED = "without its keys and values"
-_KEYS, _VALUES = (0, 2, 3, 1), (0, 2, 1, 3)  # how they are transposed, from [b, t, heads, width]
+_KEYS, _VALUES = (0, 2, 3, 1), (0, 2, 1, 3)  # the permutations of keys and values from [b, t, heads, width]
 
 
 @dataclass(frozen=True)
 class _Projection:
-    """Hidden states [b, t, n] times a weight [n, heads, width] plus a bias [heads, width], then the scales."""
+    """A key or value projection: hidden states [b, t, n] times weight [n, heads, width] plus bias [heads, width].
+
+    ``scales`` are the Mul and Div nodes applied afterwards, as (operator, scalar's name), in order.
+    """
 
     hidden: str
     weight: NDArray[Any]
@@ -38,15 +42,15 @@ class _Projection:
 
 
 def fold_keys_and_values(model: onnx.ModelProto) -> GraphRewrite:
-    """Return the graph with the projections of attention's one query's keys and values folded, or as it is.
+    """Return the graph with the key and value projections of single-query attention folded, or unchanged.
 
-    For after ``keep_first_token``. The model that is given is not changed; its weights have to be loaded.
+    Call this after ``keep_first_token``. ``model`` itself is not changed; its weights must be loaded.
     """
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
         return GraphRewrite(model, False, "unchanged: its weights are not loaded")
     try:
         shapes = measure(model)
-    except Exception as error:  # onnxruntime's, of any type
+    except Exception as error:  # onnxruntime can raise any type
         return GraphRewrite(model, False, f"unchanged: its shapes can't be measured ({one_line(error, 120)})")
     reader = _Reader(model.graph, shapes)
     found = {i: each for i, node in enumerate(model.graph.node) if (each := reader.projection(node)) is not None}
@@ -64,7 +68,7 @@ def fold_keys_and_values(model: onnx.ModelProto) -> GraphRewrite:
 
 
 class _Reader:
-    """Finds, upwards from attention's two products, the projections that keys and values come from."""
+    """Finds the key and value projections by following attention's two products back to their inputs."""
 
     def __init__(self, graph: onnx.GraphProto, shapes: Shapes) -> None:
         self._shapes = shapes
@@ -73,7 +77,10 @@ class _Reader:
         self._reads = Counter(name for node in graph.node for name in (*node.input, *captured(node)))
 
     def projection(self, node: onnx.NodeProto) -> _Projection | None:
-        """Return what the right side of one query's scores or context is made of, if it is of that alone."""
+        """Return the projection behind the right input of a single-query attention product, or None.
+
+        None also means that the input passes through other operators or that something else reads it.
+        """
         if node.op_type != "MatMul" or not self._is_of_one_query(node):
             return None
         keys = self._shapes.is_length(node.output[0], 3)
@@ -93,7 +100,7 @@ class _Reader:
         return None
 
     def _upwards(self, name: str) -> Iterator[onnx.NodeProto]:
-        """Give the nodes on the way up by first inputs, while nothing else reads what they make."""
+        """Yield a tensor's producer, the producer of its first input and so on, while each has a single reader."""
         while name in self._makers and self._reads[name] == 1:
             yield self._makers[name]
             name = self._makers[name].input[0] if self._makers[name].input else ""
@@ -121,7 +128,7 @@ class _Reader:
         )
 
     def _array(self, name: str) -> NDArray[Any] | None:
-        """Return a weight's values, None for what is computed."""
+        """Return a weight's values, None for a computed tensor."""
         maker = self._makers.get(name)
         tensor = self._weights.get(maker.input[0] if maker is not None and maker.op_type == "Identity" else name)
         return None if tensor is None else numpy_helper.to_array(tensor)
@@ -142,7 +149,7 @@ class _Reader:
         return all(int(np.prod(shape)) == 1 and len(shape) <= 1 for shape in self._shapes.dimensions[name])
 
 
-# In both: queries and contexts of one text a row, so that a head's matrix meets the whole batch at once.
+# Both functions put the batch into one matrix [b, ...] per head, so that a head's weight is multiplied once per batch.
 
 
 def _add_scores(writer: GraphWriter, node: onnx.NodeProto, keys: _Projection) -> None:
@@ -176,7 +183,7 @@ def _unsqueezed(writer: GraphWriter, hidden: str) -> str:
 def _finish(
     writer: GraphWriter, node: onnx.NodeProto, name: str, perm: list[int], scales: tuple[tuple[str, str], ...]
 ) -> None:
-    """Scale as the keys or values were, and go back to [b, heads, 1, ...] under the old name."""
+    """Apply the scales of the keys or values, and transpose to [b, heads, 1, ...] under the node's old output name."""
     for op, scale in scales:
         name = writer.add(op, [name, scale], node.output[0])
     writer.add("Transpose", [name], node.output[0], node.output[0], perm=perm)

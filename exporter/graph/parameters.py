@@ -1,4 +1,4 @@
-"""count_token_parameters(): the weights that a model multiplies every token with, from its graph."""
+"""Count, from a model's graph, the weights that every token is multiplied with."""
 
 from math import prod
 
@@ -9,25 +9,25 @@ from exporter.graph.writer import captured
 
 
 def count_token_parameters(model: onnx.ModelProto) -> int | None:
-    """Return how many weights each token is multiplied with, or None if the graph does not tell.
+    """Return the number of weights that each token is multiplied with, or None if the graph does not tell.
 
-    They are the elements of the matrices ``[n, m]`` of weights on the right of a MatMul or Gemm whose left side has a
-    row for every token, once for each product, so a matrix that layers share counts once a layer. Embeddings, norms,
-    biases, attention's own products (their number grows with the text) and what is done once a text don't count.
-    Twice this number is the floating-point operations of a token (Kaplan et al. 2020, "Scaling laws for neural
-    language models", section 2.1). Meant for the graph as it was converted, before work is taken out of it. The
-    weights are not looked at: external data need not be loaded.
+    Counted are the elements of each weight matrix ``[n, m]`` that is the right input of a MatMul or Gemm whose left
+    input has a row for every token. A matrix that layers share counts once per layer. Embeddings, LayerNorms, biases,
+    attention's own products (their number grows with the text) and products done once per text don't count. Twice
+    this number is a token's floating-point operations (Kaplan et al. 2020, "Scaling laws for neural language models",
+    section 2.1). Call this on the graph as converted, before it is rewritten. The weights are not read: external data
+    need not be loaded.
     """
     try:
         shapes = measure(model)
-    except Exception:  # onnxruntime's, of any type
+    except Exception:  # onnxruntime can raise any type
         return None
     graph = model.graph
     tokens = tuple(prod(shape) for shape in shapes.dimensions[graph.input[0].name])
     constant = {tensor.name for tensor in graph.initializer}
     count = 0
     for node in graph.node:
-        # A Constant, or what is made of weights alone: transposed, cast or scaled before it is used.
+        # A node that reads only weights gives a weight too: transposed, cast or scaled before it is used.
         read = [name for name in (*node.input, *captured(node)) if name]
         if node.op_type == "Constant" or (read and constant.issuperset(read)):
             constant.update(node.output)

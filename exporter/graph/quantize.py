@@ -1,13 +1,13 @@
-"""quantize(): the matrix products of a graph in int8, every token's activations with a scale of their own.
+"""Quantise a graph's matrix products to int8, with one scale per token for the activations.
 
-onnxruntime's dynamic quantisation takes one scale for a whole batch, so a row's loss depends on the rows beside it
-(onnxruntime #10111); its static one needs texts to calibrate with and is less exact. Here a token's vector x is
-scaled by its own largest element, and a weight's columns by theirs:
+onnxruntime's dynamic quantisation takes one scale for a whole batch, so a row's loss depends on the other rows of its
+batch (onnxruntime #10111); its static quantisation needs texts to calibrate with and is less exact. Here each token's
+vector x is scaled by its largest absolute element, and each column of a weight by the column's:
 
     x · W  ≈  a * ((q_x - 128) · q_W) * b,    a = max|x| / 127 for each token,    b = max|W| / 63 for each column
 
 Weights have 7 bits, because AVX2 without VNNI adds pairs of products in 16 bits: 2 * 255 * 63 fits, 2 * 255 * 127
-does not. So the products are exact on every CPU, and what int8 gives does not depend on where it is run.
+does not. So the integer products are exact on every CPU, and int8 losses don't depend on the machine.
 """
 
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ from exporter.graph.writer import GraphRewrite, GraphWriter
 QUANTIZED = "weight products in int8, a scale for each token"
 _DOMAIN = "com.microsoft"
 _ACTIVATION, _WEIGHT, _ZERO = 127, 63, 128
-_FEWEST = 32  # columns; narrower products take no time to speak of
+_FEWEST = 32  # columns; narrower products take too little time to matter
 
 
 def quantize(model: onnx.ModelProto) -> GraphRewrite:
-    """Return the graph with every product of activations and a constant matrix in int8, or as it is if it has none.
+    """Return the graph with every product of activations and a weight matrix in int8, or unchanged if it has none.
 
-    Embeddings, attention, norms and products with few columns, such as a head's, stay in fp32. The model that is given
-    is not changed; its weights have to be loaded.
+    Embeddings, attention's own products, LayerNorms and products with few columns, such as the head's, stay in fp32.
+    ``model`` itself is not changed; its weights must be loaded.
     """
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
         return GraphRewrite(model, False, "unchanged: its weights are not loaded")
@@ -46,13 +46,13 @@ def quantize(model: onnx.ModelProto) -> GraphRewrite:
 
 
 def _weights(graph: onnx.GraphProto) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Give the index and the matrix [K, N] of each product whose right side is one."""
+    """Yield the node index and the weight matrix [K, N] of each product whose right input is a weight matrix."""
     matrices = {
         tensor.name: tensor
         for tensor in graph.initializer
         if len(tensor.dims) == 2 and tensor.dims[1] >= _FEWEST and tensor.data_type == onnx.TensorProto.FLOAT
     }
-    # A weight that several layers share, or one that is stored once for equal ones, is behind an Identity.
+    # A weight that several layers share, or that is stored once for equal weights, is read through an Identity.
     names = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Identity"}
     for i, node in enumerate(graph.node):
         if node.op_type == "MatMul":
@@ -82,7 +82,7 @@ def _add_product(writer: GraphWriter, node: onnx.NodeProto, weight: NDArray[np.f
 
 
 def _add_activations(writer: GraphWriter, x: str, opset: int) -> tuple[str, str]:
-    """Add, once for all who read ``x`` [..., K], its uint8 form and its scales [..., 1]."""
+    """Return the names of ``x`` [..., K] in uint8 and of its scales [..., 1]; all readers of ``x`` share them."""
     size = writer.add("Abs", [x], x)
     if opset >= 18:
         largest = writer.add("ReduceMax", [size, writer.constant(np.array([-1]), "last")], x, keepdims=1)

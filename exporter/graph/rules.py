@@ -1,7 +1,7 @@
-"""through(): which part of its inputs a node needs, if only the first token of its output is wanted.
+"""Decide which part of its inputs a node needs if only the first token of its output is needed.
 
-One rule for each operator that does to a token what it does to every other. An operator without a rule is one that
-may mix tokens: what goes into it is needed whole.
+There is one rule for each operator that treats every token alike, such as residual Adds and LayerNorm. An operator
+without a rule may mix tokens, so its inputs are needed whole.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 from exporter.graph.shapes import Shapes
 
-Axes = tuple[int | None, ...]  # for each input the axis on which its first element will do, None if it is needed whole
+Axes = tuple[int | None, ...]  # per input: the axis on which only the first element is needed, None if needed whole
 
 _ELEMENTWISE = frozenset({
     "Abs", "Add", "And", "Cast", "Clip", "Div", "Elu", "Equal", "Erf", "Exp", "Gelu", "Greater", "GreaterOrEqual",
@@ -24,19 +24,19 @@ _ELEMENTWISE = frozenset({
 
 
 class _MixesTokens(Exception):
-    """The first token of the output can't be had from the first token of an input."""
+    """The first token of the output can't be computed from the first token of an input."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What the rules know of the graph: measured shapes, and the integers that are written into it."""
+    """What the rules know of the graph: measured shapes and integer constants."""
 
     shapes: Shapes
     constants: Mapping[str, list[int]]
 
     @classmethod
     def of(cls, graph: onnx.GraphProto, shapes: Shapes) -> "Context":
-        """Collect the constants: of ``Constant`` nodes and of initializers, scalars and vectors."""
+        """Collect the graph's int64 scalars and vectors from ``Constant`` nodes and initializers."""
         tensors = {node.output[0]: attribute(node, "value") for node in graph.node if node.op_type == "Constant"}
         tensors |= {tensor.name: tensor for tensor in graph.initializer}
         return cls(
@@ -53,19 +53,19 @@ class Context:
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
-    """Return the value of a node's attribute."""
+    """Return the value of a node's attribute, ``default`` if the node lacks it."""
     return next((onnx.helper.get_attribute_value(each) for each in node.attribute if each.name == name), default)
 
 
 def first_token_axis(node: onnx.NodeProto, context: Context) -> int | None:
-    """Return the axis, one of tokens, on which the node takes the first element of its first input, or None."""
+    """Return the token axis on which the node picks the first token of its first input, or None."""
     data = node.input[0] if node.input else ""
     rank = context.shapes.rank(data)
     if node.op_type == "Gather" and rank is not None:
         axes, picked = [attribute(node, "axis", 0)], context.constants.get(node.input[1]) == [0]
     elif node.op_type == "Slice" and rank is not None and len(node.input) > 3:
         starts, ends, axes = (context.constants.get(name, []) for name in node.input[1:4])
-        picked = (starts, ends) == ([0], [1])  # of whatever step
+        picked = (starts, ends) == ([0], [1])  # any step gives the same element
     else:
         return None
     if not picked or len(axes) != 1 or not context.shapes.is_length(data, axes[0] % rank):
@@ -74,13 +74,13 @@ def first_token_axis(node: onnx.NodeProto, context: Context) -> int | None:
 
 
 def sums_over_tokens(node: onnx.NodeProto, context: Context) -> bool:
-    """Say whether the node is attention's second product, of the weights of tokens and their values."""
+    """Return whether the node is attention's second product: attention weights times values, summed over tokens."""
     rank = context.shapes.rank(node.input[1]) if node.op_type == "MatMul" else None
     return rank is not None and context.shapes.is_length(node.input[1], rank - 2)
 
 
 def through(node: onnx.NodeProto, axis: int, context: Context) -> Axes | None:
-    """Return what of each input gives the output's first element on an axis; None if no rule says so."""
+    """Return, per input, the axis whose first element suffices for the output's on ``axis``; None without a rule."""
     rule = _elementwise if node.op_type in _ELEMENTWISE else _RULES.get(node.op_type)
     if rule is None or node.domain not in ("", "ai.onnx"):
         return None
@@ -88,7 +88,7 @@ def through(node: onnx.NodeProto, axis: int, context: Context) -> Axes | None:
         axes = rule(node, axis, context)
     except _MixesTokens:
         return None
-    # What is cut must be an axis of tokens, whatever the rule made of it.
+    # Only token axes may be cut, whichever axes the rule returned.
     cut = [context.shapes.is_length(node.input[i], each) for i, each in enumerate(axes) if each is not None]
     return axes if all(cut) and (cut or node.op_type == "Expand") else None
 
@@ -99,7 +99,7 @@ def _elementwise(node: onnx.NodeProto, axis: int, context: Context) -> Axes:
 
 
 def _broadcast(name: str, from_end: int, context: Context) -> int | None:
-    """Return an input's own axis where it has one that is not repeated, counted from the last as numpy does."""
+    """Return the input's axis at ``from_end`` (numpy's broadcasting), None if the input lacks it or repeats along it."""
     axis = _rank(name, context) + from_end if name else -1
     return None if axis < 0 or context.shapes.is_one(name, axis) else axis
 
@@ -116,7 +116,7 @@ def _matmul(node: onnx.NodeProto, axis: int, context: Context) -> Axes:
 
 
 def _reshape(node: onnx.NodeProto, axis: int, context: Context) -> Axes:
-    """Find the input's axis that the output's is: as many elements before it, and as long."""
+    """Find the input's axis that matches the output's: the same length, and the same number of elements before it."""
     data, shapes = node.input[0], context.shapes
     before = shapes.before(node.output[0], axis)
     for own in range(_rank(data, context)):
@@ -131,8 +131,8 @@ def _transpose(node: onnx.NodeProto, axis: int, context: Context) -> Axes:
 
 
 def _normalise(node: onnx.NodeProto, axis: int, context: Context) -> Axes:
-    """Softmax, and LayerNormalization with its scale and bias: over the axes behind the one that is cut."""
-    # Softmax's default was another axis before opset 13.
+    """Allow Softmax and LayerNormalization if they normalise only over axes after the one that is cut."""
+    # Softmax must name its axis: the default differs before opset 13.
     over = attribute(node, "axis", -1 if node.op_type == "LayerNormalization" else None)
     if over is None or axis >= over % _rank(node.input[0], context):
         raise _MixesTokens
@@ -140,7 +140,7 @@ def _normalise(node: onnx.NodeProto, axis: int, context: Context) -> Axes:
 
 
 def _reduce(node: onnx.NodeProto, axis: int, context: Context) -> Axes:
-    """Over whichever axes: one that is gone into is as long as 1, not as the tokens."""
+    """Allow any reduced axes: a reduced axis has length 1 in the output, so it can't be the token axis."""
     if not attribute(node, "keepdims", 1):
         raise _MixesTokens
     return (axis, *(None for _ in node.input[1:]))
@@ -172,7 +172,7 @@ def _unsqueeze(node: onnx.NodeProto, axis: int, context: Context) -> Axes:
 
 
 def _concat(node: onnx.NodeProto, axis: int, context: Context) -> Axes:
-    """On whichever axis: of tensors one behind the other none is as long as the whole."""
+    """Allow any axis: on the concatenated axis no input is as long as the output, so ``through`` refuses it."""
     return tuple(axis for _ in node.input)
 
 

@@ -1,7 +1,7 @@
-"""measure(): the shape of every tensor of a graph, found by running it at two sizes without its weights.
+"""Measure the shape of every tensor of a graph by running it at two batch sizes and lengths, with zeros for weights.
 
-Shapes are measured because they can't be trusted to be inferred: ONNX's shape inference gives up at a Reshape or an
-Expand to a computed shape, and attention is full of them.
+ONNX's shape inference is no substitute: it gives up at a Reshape or an Expand to a computed shape, and attention has
+many of them.
 """
 
 from dataclasses import dataclass
@@ -10,30 +10,30 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-# Rows and tokens: primes, so that a product of dimensions tells which ones went into it, and no other dimension of a
-# graph is 7 in the one run and 11 in the other.
+# (rows, tokens) of each run. They are primes so that a product of dimensions shows its factors; no other dimension of
+# a graph is 7 in the first run and 11 in the second.
 _SIZES = ((3, 7), (5, 11))
-_LARGE = 1024  # elements from which an initializer is a weight, whose values no shape depends on
+_LARGE = 1024  # elements; an initializer of this size or more is a weight, and no shape depends on its values
 
 
 @dataclass(frozen=True)
 class Shapes:
-    """The dimensions of every tensor in each run, and the values of the vectors of whole numbers: shapes, mostly."""
+    """The dimensions of every tensor in each run, and the values of int64 vectors, most of which are shapes."""
 
     dimensions: dict[str, tuple[tuple[int, ...], ...]]
     vectors: dict[str, tuple[tuple[int, ...], ...]]
 
     def rank(self, name: str) -> int | None:
-        """Return the number of a tensor's axes, None if that is not known."""
+        """Return the number of a tensor's axes, None if it is not known or differs between runs."""
         ranks = {len(shape) for shape in self.dimensions.get(name, ())}
         return ranks.pop() if len(ranks) == 1 else None
 
     def is_length(self, name: str, axis: int) -> bool:
-        """Say whether an axis is as long as the batch's longest text in every run."""
+        """Return whether an axis is as long as the batch's number of tokens in every run."""
         return self._along(name, axis) == tuple(tokens for _, tokens in _SIZES)
 
     def is_one(self, name: str, axis: int) -> bool:
-        """Say whether an axis has length 1 in every run."""
+        """Return whether an axis has length 1 in every run."""
         return self._along(name, axis) == (1,) * len(_SIZES)
 
     def before(self, name: str, axis: int) -> tuple[int, ...]:
@@ -46,12 +46,12 @@ class Shapes:
 
 
 def measure(model: onnx.ModelProto) -> Shapes:
-    """Run the graph on batches of zeros and return the shapes of all its tensors, outside its subgraphs.
+    """Run the graph on batches of zeros and return the shapes of all its tensors outside subgraphs.
 
-    The weights are neither read nor copied: a graph whose external data is not loaded can be measured too.
+    The weights are neither read nor copied: external data need not be loaded.
 
     Raises:
-        Exception: onnxruntime can't run the graph; it raises whatever it likes.
+        Exception: onnxruntime can't run the graph; it can raise any type.
     """
     import onnxruntime as ort
 
@@ -71,9 +71,9 @@ def measure(model: onnx.ModelProto) -> Shapes:
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
-    options.log_severity_level = 4  # what goes wrong is raised
+    options.log_severity_level = 4  # errors are raised, so they need no log
     session = ort.InferenceSession(bare.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    # Zeros cost no memory until they are written to.
+    # np.zeros takes no memory until it is written to.
     zeros = {weight.name: np.zeros(weight.dims, _dtype(weight.data_type)) for weight in weights}
     found: dict[str, list[NDArray[np.generic]]] = {}
     for size in _SIZES:

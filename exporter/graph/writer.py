@@ -1,4 +1,4 @@
-"""GraphWriter: a graph written anew node by node, with new names where needed and nothing left over."""
+"""Write a copy of a graph node by node: choose free names for new tensors and drop unused nodes and weights."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,10 @@ from onnx import helper, numpy_helper
 
 @dataclass(frozen=True)
 class GraphRewrite:
-    """A graph and, for people, what was done to it or why it was left alone (it is the one that was given then)."""
+    """The result of a rewrite: the graph, whether it was changed, and a description for people.
+
+    If ``applied`` is false, ``model`` is the graph that was given and ``description`` says why.
+    """
 
     model: onnx.ModelProto
     applied: bool
@@ -20,9 +23,9 @@ class GraphRewrite:
 
 
 class GraphWriter:
-    """Takes nodes, old and new ones, in the order they run in; ``suffix`` ends the names of the new ones.
+    """Collects old and new nodes in the order they run; the names of new tensors end in ``suffix``.
 
-    ``domains`` are those of operators that the model has none of yet, with their versions.
+    ``domains`` are operator domains, with their versions, to add to the model's opset imports.
     """
 
     def __init__(self, model: onnx.ModelProto, suffix: str, domains: Mapping[str, int] | None = None) -> None:
@@ -38,7 +41,7 @@ class GraphWriter:
         self._made: dict[object, str] = {}
 
     def name(self, like: str) -> str:
-        """Return a free name that tells where it comes from."""
+        """Return an unused name that starts with ``like``."""
         name, number = f"{like}/{self._suffix}", 1
         while name in self._taken:
             name, number = f"{like}/{self._suffix}_{number}", number + 1
@@ -46,14 +49,14 @@ class GraphWriter:
         return name
 
     def copy(self, node: onnx.NodeProto) -> onnx.NodeProto:
-        """Add a node as it is and return it, to be changed."""
+        """Add a copy of a node and return the copy, which the caller may change."""
         new = onnx.NodeProto()
         new.CopyFrom(node)
         self._nodes.append(new)
         return new
 
     def add(self, op: str, inputs: Sequence[str], like: str, output: str | None = None, **attributes: Any) -> str:
-        """Add a node and return its output's name; the same one again if it was added before."""
+        """Add a node and return its output's name; an equal node that was added before is reused."""
         key = (op, tuple(inputs), repr(sorted(attributes.items())))
         if key not in self._made or output is not None:
             self._made[key] = output or self.name(like)
@@ -61,7 +64,7 @@ class GraphWriter:
         return self._made[key]
 
     def constant(self, values: ArrayLike, like: str = "constant") -> str:
-        """Add an initializer and return its name; the same one again for the same values."""
+        """Add an initializer and return its name; an initializer with equal values is reused."""
         array = np.array(values, order="C")
         key = (array.dtype, array.shape, array.tobytes())
         if key not in self._made:
@@ -70,9 +73,9 @@ class GraphWriter:
         return self._made[key]
 
     def finish(self, wrong: Callable[[str], bool] = lambda name: False) -> onnx.ModelProto:
-        """Return the model with the new nodes, without what no output depends on.
+        """Return the model with the collected nodes, without those that no output depends on.
 
-        ``wrong`` says of which tensors the shape that the model states is no longer theirs.
+        ``wrong`` returns whether the shape that the model states for a tensor no longer holds; it is then dropped.
         """
         graph = self._model.graph
         used = {output.name for output in graph.output}
@@ -89,7 +92,7 @@ class GraphWriter:
 
 
 def captured(node: onnx.NodeProto) -> Iterator[str]:
-    """Give the names that a node's subgraphs read; those of their own among them do no harm."""
+    """Yield the names that a node's subgraphs read; their own inner tensors are included, which does no harm."""
     for each in node.attribute:
         for graph in (*each.graphs, *((each.g,) if each.HasField("g") else ())):
             for inner in graph.node:
@@ -99,7 +102,7 @@ def captured(node: onnx.NodeProto) -> Iterator[str]:
 
 
 def _keep(messages: Any, wanted: Callable[[Any], bool]) -> None:
-    """Filter in place by index: a message's ``remove`` compares whole weights."""
+    """Remove unwanted messages in place, by index because a message's ``remove`` compares whole weights."""
     for i in reversed(range(len(messages))):
         if not wanted(messages[i]):
             del messages[i]
