@@ -99,7 +99,7 @@ def _elementwise(node: onnx.NodeProto, axis: int, context: Context) -> Axes:
 
 
 def _broadcast(name: str, from_end: int, context: Context) -> int | None:
-    """Return the input's axis at ``from_end`` (numpy's broadcasting), None if the input lacks it or repeats along it."""
+    """Return the input's axis at ``from_end``, as numpy broadcasts; None if the input lacks it or repeats along it."""
     axis = _rank(name, context) + from_end if name else -1
     return None if axis < 0 or context.shapes.is_one(name, axis) else axis
 

@@ -1,4 +1,4 @@
-"""apply(): write the data of a run with the labels that people decided on."""
+"""Write a run's data set with the labels that people decided on: `apply`, and its result `Applied`."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -27,12 +27,13 @@ from scorer.run.protect import refuse_own_data, refuse_scores
 
 @dataclass(frozen=True)
 class Applied:
-    """What was written of a run's ``rows``.
+    """The result of `apply`.
 
-    ``by_status`` counts the rows that people kept, relabelled, discarded and left unreviewed. ``moves`` are the
-    relabelled rows by given class (None without one), new class and count, the most frequent first; ``changed`` counts
-    the relabelled and discarded rows, which are in the file ``diff``. ``written`` rows are in ``output``, at ``url``
-    too where they were pushed. ``notes`` say what a user should know of the output, one line each.
+    ``rows`` is the run's number of rows; ``by_status`` counts the rows that people kept, relabelled, discarded and left
+    unreviewed. ``moves`` counts the relabelled rows by given class (None without one) and new class, the most frequent
+    first. ``changed`` counts the relabelled and discarded rows; the file ``diff`` holds them. ``written`` is the number
+    of rows in ``output``; ``url`` is its address on the hub if it was pushed. ``notes`` are what a user should know
+    about the output, one line each.
     """
 
     run: str
@@ -63,25 +64,30 @@ def apply(
     force: bool = False,
     progress: OnStep = unwatched,
 ) -> Applied:
-    """Write every row of a run's data, in its order and with all its columns, with the labels decided on.
+    """Write a run's data with the labels that people decided on: every row, in order, with all its columns.
 
     Args:
         run: a finished run with decisions, or its directory.
-        output: the .parquet file, or the folder in the hub's layout, to write.
+        output: the .parquet file to write, or the folder in the hub's layout.
         format: what the folder holds: ``parquet``, or ``save_to_disk``, which needs `datasets`.
-        diff: a .csv, .jsonl or .parquet file to write with the changes alone, ``with_texts`` of their rows.
+        diff: a .csv, .jsonl or .parquet file to write with only the changed rows.
+        with_texts: add the rows' texts to ``diff``.
         drop_discarded: leave discarded rows out.
         reviewers: add columns with who gave each label, where and when.
         allow_test_split: correct a test split too.
-        push_to_hub: the name ``OWNER/NAME`` on the hub to push the folder to, ``private`` or not.
+        push_to_hub: the name ``OWNER/NAME`` of the data set on the hub to push the folder to.
+        private: make the pushed data set private.
         data: where the scored data is now, if it has moved.
         force: replace ``output``, ``diff`` and the split on the hub if they exist.
-        progress: called with each of the notes.
+        progress: called with each note.
 
     Raises:
-        ArgumentError: neither ``output`` nor ``diff`` was given, or arguments don't go together.
-        RunError: the run is not finished, nobody has decided anything, the data is a test split, or a place can't be
-            written to.
+        ArgumentError: neither ``output`` nor ``diff`` is given.
+        ArgumentError: arguments exclude each other.
+        RunError: the run is not finished.
+        RunError: nobody has decided anything.
+        RunError: the data is a test split and ``allow_test_split`` is not set.
+        RunError: ``output`` or ``diff`` can't be written, or the hub can't be pushed to.
         SourceError: the data is gone or has changed.
     """
     _refuse_mixture(output, format, diff, with_texts, push_to_hub, private)
@@ -146,10 +152,11 @@ def apply(
 def _reopened(
     run: RunDirectory, spec: Spec, data: str | Sequence[str] | None, output: Path | None, diff: Path | None
 ) -> Source:
-    """Open the scored data again, and check that nothing of it, nor a run's scores, is written over.
+    """Open the scored data again, and check that neither it nor any run's scores would be overwritten.
 
     Raises:
-        RunError: ``output`` or ``diff`` is the data, in it, or among a run's scores.
+        RunError: ``output`` or ``diff`` is the data, or is inside it.
+        RunError: ``output`` or ``diff`` is among a run's scores.
         SourceError: the data is gone or has changed.
     """
     source = reopen_source(spec, run.data_fingerprint, data or None)
@@ -170,10 +177,10 @@ def _refuse_mixture(
     push_to_hub: str | None,
     private: bool,
 ) -> None:
-    """Check that the arguments go together.
+    """Check that the arguments can be combined.
 
     Raises:
-        ArgumentError: they don't.
+        ArgumentError: the arguments can't be combined.
     """
     if output is None and diff is None:
         raise ArgumentError("give `output` for the corrected data set, `diff` for just the changes, or both")

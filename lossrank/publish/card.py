@@ -1,4 +1,4 @@
-"""The data set card: what was done to the labels, for whoever uses them next, with the head that the hub reads."""
+"""Write the data set card (README.md): how the labels were corrected, below the YAML head that the hub reads."""
 
 import hashlib
 import json
@@ -29,15 +29,15 @@ _MEANS = {
 
 
 def write_card(rows: CorrectedRows, file: Path, split: str, form: str, there: Any) -> None:
-    """Write the card of a corrected data set that lies beside it, as a part of the one ``there``, if not None."""
+    """Write the card of the corrected data set in its folder; merge it into the card ``there`` if that is not None."""
     text = card_text(rows, split, form, _content(file.parent / "data"))
     file.write_text(text if there is None else merged_card(text, there, is_whole=True), encoding="utf-8")
 
 
 def card_text(rows: CorrectedRows, split: str, form: str, content: str) -> str:
-    """Return the card: a YAML head, of which every value is JSON (so it needs no YAML library), and a text.
+    """Return the card: a YAML head, whose values are written as JSON so that no YAML library is needed, and a text.
 
-    ``content`` is another one for other files.
+    ``content`` is a hash of the data files, which changes with them.
     """
     values = _head(rows, split, form, content)
     head = "".join(f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items())
@@ -82,7 +82,7 @@ def card_text(rows: CorrectedRows, split: str, form: str, content: str) -> str:
 
 
 def troubles(rows: CorrectedRows) -> list[str]:
-    """Return what a user should know of rows that have been written, each a sentence without its full stop."""
+    """Return notes on unreadable and repaired rows, once the rows are written; each has no full stop."""
     found = []
     if rows.unreadable:
         found.append(f"{rows.unreadable:,} lines of the data could not be read: their columns are null")
@@ -92,7 +92,7 @@ def troubles(rows: CorrectedRows) -> list[str]:
 
 
 def _content(folder: Path) -> str:
-    """Return the SHA-256 of a folder's files, one after the other; of none where there is no folder."""
+    """Return the SHA-256 of the SHA-256s of a folder's Parquet files, in name order; no folder counts as no files."""
     digest = hashlib.sha256()
     for file in sorted(folder.glob("*.parquet")):
         digest.update(bytes.fromhex(file_sha256(file)))
@@ -108,8 +108,8 @@ def _head(rows: CorrectedRows, split: str, form: str, content: str) -> dict[str,
     }
     if form == "parquet":
         head["configs"] = [{"config_name": "default", "data_files": [{"split": split, "path": f"data/{split}-*"}]}]
-        # `datasets` knows what it has cached of a folder by its name and its card: without this it would give the rows
-        # that were there before, or those of another folder of the name.
+        # `datasets` caches a folder by its name and its card. Without this hash it would return cached rows of an
+        # earlier version, or of another folder with the same name.
         head["dataset_info"] = {"description": f"SHA-256 of the files: {content}"}
         if features := _features(rows.schema):
             head["dataset_info"]["features"] = features
@@ -117,7 +117,7 @@ def _head(rows: CorrectedRows, split: str, form: str, content: str) -> dict[str,
 
 
 def _features(schema: pa.Schema) -> list[dict[str, Any]] | None:
-    """Return the columns as the hub's head has them; None where one is of a type that takes more words."""
+    """Return the columns as ``features`` of the hub's head; None if a type is not a plain value or a ClassLabel."""
     features: list[dict[str, Any]] = []
     known = _known(schema)
     for field in schema:

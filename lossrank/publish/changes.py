@@ -1,4 +1,4 @@
-"""The changes of a corrected data set as a table: only the rows that were relabelled or discarded."""
+"""Make the table of changes: only the rows that were relabelled or discarded."""
 
 import numpy as np
 import pyarrow as pa
@@ -9,9 +9,9 @@ from scorer import RunDirectory, Source
 
 
 def changes_table(run: RunDirectory, decided: Decided, source: Source | None = None) -> pa.Table:
-    """Return a line for each row that was relabelled or discarded, by row ascending; labels are class names.
+    """Return a table of the relabelled and discarded rows, by row number ascending; labels are class names.
 
-    ``source`` adds the rows' texts.
+    If ``source`` is given, the rows' texts are added.
 
     Raises:
         SourceError: the data can't be read.

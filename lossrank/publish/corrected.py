@@ -1,4 +1,4 @@
-"""CorrectedRows: every row of the data in its order, its label as people decided."""
+"""Read a run's data again, row by row in order, with the labels that people decided on: `CorrectedRows`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,11 +22,11 @@ from scorer.data.formats import PROBLEM
 
 @dataclass
 class CorrectedRows:
-    """The corrected data set, a batch of rows at a time.
+    """The corrected data set, read in batches of rows.
 
-    ``dictionaries`` has the values of the dictionary-encoded label columns, the same for all batches. ``notes`` is
-    what a user should know of it before it is read; ``unreadable`` counts the broken lines and ``repaired`` names the
-    columns that held bytes that are not UTF-8, of what has been read.
+    ``dictionaries`` has the values of the dictionary-encoded label columns; all batches share them. ``notes`` are what
+    a user should know about the data set and are complete before it is read. ``unreadable`` counts the broken lines
+    read so far; ``repaired`` names the columns in which bytes that are not UTF-8 were read so far.
     """
 
     run: RunDirectory
@@ -55,7 +55,8 @@ class CorrectedRows:
         """Yield the rows, in the order of the data.
 
         Raises:
-            SourceError: the data can't be read, or have changed meanwhile.
+            SourceError: the data can't be read.
+            SourceError: the data has changed since it was opened.
         """
         at = 0
         for batch in self.source.read():
@@ -97,7 +98,7 @@ class CorrectedRows:
         return valid
 
     def _relabelled(self, old: pa.Array, places: NDArray[np.int64], low: int, high: int) -> pa.Array:
-        """Return a batch's labels, some with the value that spells their new class."""
+        """Return a batch's labels; each relabelled row gets the value that spells its new class."""
         read = old.dictionary_decode() if pa.types.is_dictionary(old.type) else _cast(old, self.spelling.read_type)
         labels = [one.label for one in self.decided.decisions[low:high]]
         chosen = [i for i, label in enumerate(labels) if label is not None]
@@ -105,7 +106,7 @@ class CorrectedRows:
         return _scattered(read, values, places[chosen])
 
     def _reviewers(self, low: int, high: int) -> dict[str, pa.Array]:
-        """Return who decided of a batch's decided rows, where and when, by column; nothing if it was not asked for."""
+        """Return annotator, source and time of a batch's decisions, by column; {} if reviewers were not requested."""
         made: list[list[Any]] = [
             [one.annotator, one.source, datetime.fromisoformat(one.decided_at)]
             for one in self.decided.decisions[low:high]
@@ -119,12 +120,13 @@ class CorrectedRows:
 def corrected_rows(
     run: RunDirectory, source: Source, decided: Decided, *, drop_discarded: bool = False, reviewers: bool = False
 ) -> CorrectedRows:
-    """Prepare the corrected data set: read the data once to know how they spell the classes.
+    """Prepare the corrected data set: read the data once to learn how it spells the classes.
 
-    ``source`` is the data that were scored, opened again.
+    ``source`` is the scored data, opened again.
 
     Raises:
-        RunError: a row was relabelled to a class that the data can't spell, or a shard can't be read.
+        RunError: a row was relabelled to a class that the label column can't spell.
+        RunError: a shard can't be read.
         SourceError: the data can't be read.
     """
     found = survey(run, source)
@@ -138,7 +140,7 @@ def corrected_rows(
 
 
 def _scattered(array: pa.Array, values: pa.Array, places: NDArray[np.int64]) -> pa.Array:
-    """Return an array [n] in which ``values`` [k], of the same type, stand at ``places`` [k]."""
+    """Return the array [n] with ``values`` [k], of the same type, at the indices ``places`` [k]."""
     if not len(values):
         return array
     index = np.arange(len(array))
@@ -151,6 +153,6 @@ def _cast(array: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _encoded(array: pa.Array, kind: pa.DataType, values: pa.Array) -> pa.Array:
-    """Return an array as one of a dictionary's type whose dictionary is ``values``."""
+    """Return the array encoded as the dictionary type ``kind``, with ``values`` as its dictionary."""
     indices = pc.index_in(plain_array(array), value_set=values, skip_nulls=True).cast(kind.index_type)
     return pa.DictionaryArray.from_arrays(indices, values, ordered=kind.ordered)

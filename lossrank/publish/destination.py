@@ -1,4 +1,4 @@
-"""Whole folders or none: written beside their place and renamed, as `scorer.files` does it for a file."""
+"""Check that the corrected data set may be written to an output: a .parquet file, or a folder in the hub's layout."""
 
 import re
 from pathlib import Path
@@ -13,12 +13,14 @@ _OF_THE_SYSTEM = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 def refuse_output(out: Path, split: str, *, force: bool) -> None:
-    """Pass a place that may be written to: a .parquet file, or a folder for that ``split``.
+    """Raise RunError if ``out`` may not be written to, as a .parquet file or as a folder for ``split``.
 
     Raises:
-        RunError: it is of another kind, a link or without a name, its folder is not there, it is there (without
-            ``force``), or it is a folder that ``lossrank apply`` has not written, that holds something else as well, or
-            whose card can't be read.
+        RunError: ``out`` has the ending of another format, has no name, or is a link.
+        RunError: the folder that would hold ``out`` does not exist.
+        RunError: ``out`` exists and ``force`` is not set, or it is a folder where a file is meant or the reverse.
+        RunError: ``out`` is a folder that `lossrank apply` did not write, or holds entries that it does not write.
+        RunError: the card in ``out`` can't be read.
     """
     if out.suffix.lower() in (".csv", ".tsv", ".jsonl", ".json", ".arrow", ".gz", ".zst", ".xlsx", ".sqlite"):
         raise RunError(f"-o {out} must end in .parquet, for one file, or be a folder, for the hub's layout")
@@ -49,17 +51,17 @@ def refuse_output(out: Path, split: str, *, force: bool) -> None:
 
 
 def card_there(out: Path) -> Any:
-    """Return the card of a folder that is to be replaced, None where there is none.
+    """Return the card of a folder that will be replaced, None if it has none.
 
     Raises:
-        RunError: it can't be read.
+        RunError: the card can't be read.
     """
     card = out / CARD
     return read_card(card.read_bytes(), str(card)) if card.is_file() else None
 
 
 def is_file_output(out: Path) -> bool:
-    """Say whether an output is one file rather than a folder."""
+    """Return whether an output is a single file rather than a folder."""
     return out.suffix.lower() in (".parquet", ".pq")
 
 
@@ -71,7 +73,7 @@ def _is_ours(out: Path) -> bool:
 
 
 def _others(out: Path, split: str) -> list[str]:
-    """Return what lies in a folder beside what ``apply`` writes there for a split."""
+    """Return the entries of a folder that ``apply`` does not write for this split."""
     written = re.compile(rf"{re.escape(CARD)}|data/{re.escape(split)}-\d{{5,}}-of-\d{{5,}}\.parquet|{_SAVED}")
     found = []
     for folder in (out, out / "data"):

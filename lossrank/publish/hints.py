@@ -1,4 +1,4 @@
-"""The `lossrank` command that a page or a message suggests next."""
+"""Build the `lossrank apply` command that a page or a message suggests as the next step."""
 
 import shlex
 from collections.abc import Iterable

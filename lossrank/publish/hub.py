@@ -1,4 +1,4 @@
-"""A corrected data set to the hub, through `datasets.push_to_hub`, its card first."""
+"""Push a corrected data set to the Hugging Face hub: first its card, then the data with `datasets.push_to_hub`."""
 
 import contextlib
 import os
@@ -21,12 +21,16 @@ TOKEN = "HF_TOKEN"  # noqa: S105  # the variable's name
 
 
 def refuse_push(name: str, *, private: bool, force: bool) -> None:
-    """Ask the hub whether a data set may be pushed, before any work is done.
+    """Raise RunError if a data set can't be pushed; called before any work is done.
 
     Raises:
-        RunError: the name is none, there is no token, `datasets` is not installed, the hub can't be asked, the data set
-            is there (without ``force``), it is there for everybody to see and should be ``private``, or its card can't
-            be read.
+        RunError: `datasets` is not installed.
+        RunError: the name is not OWNER/NAME.
+        RunError: the environment has no token.
+        RunError: the hub can't be reached, or refuses the token.
+        RunError: the data set exists and ``force`` is not set.
+        RunError: the data set is public and ``private`` is set.
+        RunError: the data set's card can't be read.
     """
     require_datasets("--push-to-hub")
     if not _NAME.fullmatch(name):
@@ -47,14 +51,16 @@ def refuse_push(name: str, *, private: bool, force: bool) -> None:
 
 
 def push(out: Path, name: str, split: str, *, private: bool) -> str:
-    """Push a folder that was written, and return its address on the hub.
+    """Push a written folder and return its address on the hub.
 
-    The card goes first, so that the data never are there without it. What people wrote into the one on the hub stays,
-    and so does what it says of other splits.
+    The card is pushed first, so that the data is never on the hub without it. The hub's card keeps what people wrote
+    into it and its entries for other splits.
+
+    After an error the folder is kept, and the card may already be on the hub.
 
     Raises:
-        RunError: the hub refused, can't be reached, or somebody changed the data set meanwhile; the folder stays, and
-            the card may be there already.
+        RunError: the hub refuses the push or can't be reached.
+        RunError: somebody changed the data set on the hub meanwhile.
     """
     import datasets
     from huggingface_hub.errors import HfHubHTTPError
@@ -88,7 +94,7 @@ def push(out: Path, name: str, split: str, *, private: bool) -> str:
 
 
 def _client() -> Any:
-    """Return the hub's client, which draws no progress bars where nobody watches."""
+    """Return the hub's client, without progress bars unless stderr is a terminal."""
     from huggingface_hub import HfApi
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
@@ -98,19 +104,19 @@ def _client() -> Any:
 
 
 def _card_on_hub(name: str, commit: str) -> Any:
-    """Return a data set's card as it is at a commit, an empty one where it has none.
+    """Return a data set's card at a commit, an empty card if it has none.
 
-    Without the commit the client would give an older card from its cache when the hub is slow to answer.
+    Without the commit the client would return an older card from its cache if the hub responds slowly.
 
     Raises:
-        RunError: it can't be read.
+        RunError: the card can't be read.
     """
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     place = f"{CARD} of {name} on the hub"
     try:
         file = Path(_client().hf_hub_download(name, CARD, repo_type="dataset", revision=commit))
-    except LocalEntryNotFoundError:  # the hub has not said that there is none
+    except LocalEntryNotFoundError:  # the hub was not reached, so whether there is a card is not known
         raise
     except EntryNotFoundError:
         return read_card(b"", place)
@@ -118,7 +124,11 @@ def _card_on_hub(name: str, commit: str) -> Any:
 
 
 def _existing(name: str) -> Any:
-    """Return what the hub knows of a data set, None if it is not there."""
+    """Return the hub's information about a data set, None if the hub does not have it.
+
+    Raises:
+        RunError: the hub can't be reached, or refuses the token.
+    """
     from huggingface_hub.errors import RepositoryNotFoundError
 
     with _reporting(f"the hub can't be asked for {name}", f"check the network and {TOKEN}"):
@@ -136,5 +146,5 @@ def _reporting(what: str, then: str) -> Iterator[None]:
         yield
     except RunError:
         raise
-    except Exception as error:  # the errors of the hub's client have no common root
+    except Exception as error:  # the errors of the hub's client have no common base class
         raise RunError(f"{what} ({first_line(error)}); {then}") from error

@@ -1,4 +1,4 @@
-"""`datasets.save_to_disk`, by the library itself."""
+"""Save the corrected data set in the format of `datasets.save_to_disk`, with the `datasets` library itself."""
 
 import contextlib
 import shutil
@@ -11,10 +11,12 @@ from scorer.errors import first_line
 
 
 def require_datasets(what: str) -> None:
-    """Pass where the library is installed.
+    """Raise RunError if `datasets` is not installed.
+
+    ``what`` is the argument that needs it, for the message.
 
     Raises:
-        RunError: it is not.
+        RunError: `datasets` is not installed.
     """
     try:
         import datasets  # noqa: F401
@@ -23,17 +25,19 @@ def require_datasets(what: str) -> None:
 
 
 def save_to_disk(shards: Path, folder: Path, split: str) -> None:
-    """Turn a folder of Parquet files into what ``datasets.load_from_disk`` reads, beside it; the files go.
+    """Convert the Parquet files in ``shards`` to what ``datasets.load_from_disk`` reads, in ``folder``.
+
+    ``shards`` is deleted.
 
     Raises:
-        RunError: the library can't.
-        OSError: the disk is full.
+        RunError: `datasets` can't save the data.
+        OSError: the file system refuses, for example because the disk is full.
     """
     with quiet_datasets():
         try:
             loaded = load_shards(shards, split, shards / "cache")
             loaded.save_to_disk(folder / "saved")
-        except Exception as error:  # the library's errors have no common root
+        except Exception as error:  # the library's errors have no common base class
             if found := _of_the_system(error):
                 raise found from error
             raise RunError(f"`datasets` can't save what was corrected ({first_line(error)})") from error
@@ -45,7 +49,7 @@ def save_to_disk(shards: Path, folder: Path, split: str) -> None:
 
 
 def load_shards(shards: Path, split: str, cache: Path) -> Any:
-    """Return a folder's Parquet files as a ``datasets.Dataset`` that is mapped from ``cache``."""
+    """Return a folder's Parquet files as a ``datasets.Dataset``, memory-mapped from ``cache``."""
     import datasets
 
     files = [str(file) for file in sorted(shards.glob("*.parquet"))]
@@ -54,7 +58,7 @@ def load_shards(shards: Path, split: str, cache: Path) -> Any:
 
 @contextlib.contextmanager
 def quiet_datasets() -> Iterator[None]:
-    """Use the library without its progress bars and advice."""
+    """Turn off the progress bars and advice of `datasets` within the block."""
     import datasets
 
     shown, said = datasets.is_progress_bar_enabled(), datasets.logging.get_verbosity()
@@ -69,7 +73,7 @@ def quiet_datasets() -> Iterator[None]:
 
 
 def _of_the_system(error: BaseException | None) -> OSError | None:
-    """Return the system's refusal that an error comes from, such as a full disk."""
+    """Return the file system's error that caused ``error``, such as a full disk; None if there is none."""
     while error is not None:
         if isinstance(error, OSError) and error.errno is not None:
             return error

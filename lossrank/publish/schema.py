@@ -1,4 +1,4 @@
-"""The columns of a corrected data set: those of the data with their metadata, and the new ones."""
+"""Make the schema of a corrected data set: the data's columns with their metadata, and the new columns."""
 
 import json
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ _REVIEWERS = {
 
 @dataclass(frozen=True)
 class NewColumns:
-    """Names in the corrected data set.
+    """The names of the new and the corrected columns.
 
-    ``label`` is the corrected column; ``original`` has it as it was, None where the data have no labels. ``reviewers``
-    are who, where and when, or nothing.
+    ``label`` is the corrected column. ``original`` holds the given labels; it is None if the data has no labels.
+    ``reviewers`` are the columns with annotator, source and time; it is empty if they were not requested.
     """
 
     label: str
@@ -33,7 +33,7 @@ class NewColumns:
 
 
 def new_columns(run: RunDirectory, source: Source, *, reviewers: bool) -> NewColumns:
-    """Name the new columns so that none of the data's is hidden: with a number where one of the names is taken."""
+    """Return names for the new columns; if one is the name of a column in the data, all get a number at the end."""
     label = run.columns.label
     wanted = ["original_label" if label else "label", "label_status", *(_REVIEWERS if reviewers else ())]
     taken = [name for name in wanted if name in source.schema.names]
@@ -48,9 +48,9 @@ def new_columns(run: RunDirectory, source: Source, *, reviewers: bool) -> NewCol
 def corrected_schema(
     schema: pa.Schema, types: dict[str, pa.DataType], spelling: Spelling, columns: NewColumns, *, features: bool
 ) -> pa.Schema:
-    """Return the schema of the corrected data set; ``features`` says that the data's own metadata are kept.
+    """Return the schema of the corrected data set; with ``features`` the data's own metadata is kept.
 
-    The class names that `datasets` keeps in the metadata stay what they are; the label column's get the added ones.
+    The class names that `datasets` keeps in the metadata are unchanged; added classes follow in the label column's.
     """
     fields = [field.with_type(types[field.name]) for field in schema]
     at = next((i for i, field in enumerate(fields) if field.name == columns.label), None)
@@ -70,7 +70,7 @@ def corrected_schema(
 
 
 def _with_features(text: bytes, spelling: Spelling, columns: NewColumns, added: dict[str, pa.DataType]) -> bytes:
-    """Return the metadata of `datasets` with the new columns; metadata of another form as they are."""
+    """Return the metadata of `datasets` with the new columns added; metadata in an unknown form is unchanged."""
     try:
         found = json.loads(text)
         features: dict[str, Any] = found["info"]["features"]
@@ -91,6 +91,6 @@ def _with_features(text: bytes, spelling: Spelling, columns: NewColumns, added: 
 
 
 def dtype_of(kind: pa.DataType) -> str:
-    """Return the name that `datasets` has for a plain type."""
+    """Return the dtype name that `datasets` uses for a plain Arrow type."""
     named = {pa.float64(): "float64", pa.float32(): "float32", pa.float16(): "float16", pa.bool_(): "bool"}
     return named.get(kind) or str(kind).replace("date32[day]", "date32").replace("date64[ms]", "date64")

@@ -1,4 +1,4 @@
-"""How the data's label column spells the model's classes: its own numbers and words, never the model's order."""
+"""Find how the data's label column spells each class: with the data's own numbers and words, not the model's order."""
 
 import re
 from collections import Counter
@@ -14,18 +14,17 @@ from scorer.text import fold
 
 _NUMBER = re.compile(r"-?\d+(\.0)?")
 _TRUTH = {0: False, 1: True}
-_BOOLEANS = {"false": "0", "true": "1"}  # as a label map spells them
+_BOOLEANS = {"false": "0", "true": "1"}  # a label map spells booleans as words
 
 
 @dataclass(frozen=True)
 class Spelling:
     """The label column of the corrected data set.
 
-    ``type`` is its type there, ``read_type`` the one that it is read in. ``values`` has, for each class that rows were
-    relabelled to, the value of ``read_type`` that means it. ``class_labels`` are the names behind the numbers, in the
-    data's own order with what had to be added at the end; None where the numbers have none. ``dictionary`` has the
-    values of a dictionary-encoded column, in the data's own order with the added ones at the end. ``notes`` say what
-    was added.
+    ``type`` is its type in the corrected data set, ``read_type`` the type that it is read in. ``values`` has, for each
+    class that rows were relabelled to, the value of ``read_type`` that spells it. ``class_labels`` are the names of a
+    ClassLabel column in the data's own order, added names last; None for any other column. ``dictionary`` has the
+    values of a dictionary-encoded column in the data's own order, added values last. ``notes`` say what was added.
     """
 
     type: pa.DataType
@@ -37,13 +36,13 @@ class Spelling:
 
 
 def spell(run: RunDirectory, source: Source, survey: Survey, wanted: Iterable[str]) -> Spelling:
-    """Find how the data spell the ``wanted`` classes.
+    """Find how the data spells the ``wanted`` classes.
 
-    As the data have them, the most frequent spelling first; a class that the data never use gets its own name, or its
-    number where the data have numbers.
+    A class is spelled with its most frequent spelling in the data. A class that no row of the data has is spelled with
+    its name, or with its number if the label column holds numbers.
 
     Raises:
-        RunError: the data never use a class, and its column has no way to say it.
+        RunError: no row of the data has a class, and the label column can't spell it.
     """
     column = run.columns.label
     if column is None or pa.types.is_null(source.schema.field(column).type):
@@ -62,7 +61,7 @@ def spell(run: RunDirectory, source: Source, survey: Survey, wanted: Iterable[st
 
 
 class _Speller:
-    """Spells one class after the other; ``names`` grows by those that a ClassLabel lacks."""
+    """Spells one class at a time; ``names`` are a ClassLabel's names and grow by the classes that it lacks."""
 
     def __init__(
         self,
@@ -97,7 +96,7 @@ class _Speller:
         return _TRUTH[number] if pa.types.is_boolean(self._kind) else number
 
     def _position(self, name: str, index: int) -> int:
-        """Return the number of a class that no row has, by the data's own names, or of a name added to them."""
+        """Return the number of a class that no row has: its index in the data's class names; a new class is added."""
         for place, known in enumerate(self.names):
             if self._map.get(str(place), self._map.get(fold(known))) == index:
                 return place
@@ -111,7 +110,7 @@ class _Speller:
         return len(self.names) - 1
 
     def _number(self, index: int) -> int | None:
-        """Return the number that means a class: the label map's, else the model's own where the map has none."""
+        """Return the label map's number for a class, or the model's index if the map has no numbers at all."""
         words = {_BOOLEANS.get(word, word): to for word, to in self._map.items()}
         numbers = {int(float(word)): to for word, to in words.items() if _NUMBER.fullmatch(word)}
         if numbers:
@@ -120,7 +119,11 @@ class _Speller:
 
 
 def _as_read(value: object, kind: pa.DataType, column: str, name: str) -> object:
-    """Return a value as the type has it that the column is read in."""
+    """Return the value converted to the type in which the column is read.
+
+    Raises:
+        RunError: the type can't hold the value.
+    """
     if is_text(kind):
         return str(value).lower() if isinstance(value, bool) else str(value)
     try:

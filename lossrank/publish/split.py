@@ -1,4 +1,4 @@
-"""Which split of a data set the data are, by their names: a test split is not corrected without being asked."""
+"""Find which split the data is from the names of its split, files and folders; refuse to correct a test split."""
 
 import re
 from pathlib import PurePosixPath
@@ -7,7 +7,7 @@ from scorer import RunError
 from scorer.data.spec import FilesSpec, Spec
 
 TRAIN, TEST = "train", "test"
-_ALL = "all"  # what `datasets` calls every split, joined
+_ALL = "all"  # the name that `datasets` gives to all splits joined
 _KNOWN = {"train": TRAIN, "training": TRAIN, "validation": "validation", "valid": "validation", "val": "validation",
           "dev": "validation"}  # fmt: skip
 _TEST_WORD = re.compile(r"test(s|ing|sets?|data)?\d*")
@@ -16,7 +16,7 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def split_name(spec: Spec) -> str:
-    """Return the name of the split that a source is, as its ``spec`` has it: by the names of its files, else train."""
+    """Return a source's split: the one that its ``spec`` names, else the one its files' names agree on, else train."""
     chosen = re.sub(r"\[.*?\]", "", spec.split or "")
     if re.fullmatch(r"\w+(\.\w+)*", chosen) and chosen != _ALL:
         return chosen
@@ -25,11 +25,11 @@ def split_name(spec: Spec) -> str:
 
 
 def refuse_test_split(*specs: Spec) -> None:
-    """Pass data that are not a test split, by any of their ``specs``.
+    """Raise RunError if any of the ``specs`` names a test split.
 
     Raises:
-        RunError: a split, a file or a folder is named ``test``, or all splits were joined; it says which and why that
-            matters.
+        RunError: a split, a file or a folder is named ``test``; the message has the name.
+        RunError: the data is all splits joined.
     """
     for spec in specs:
         joined = not isinstance(spec, FilesSpec) and _ALL in _words(spec.split or "")
@@ -43,7 +43,11 @@ def refuse_test_split(*specs: Spec) -> None:
 
 
 def _names(spec: Spec) -> list[str]:
-    """Return what may name the split: its own name, else the files' names, or what the user wrote and the folders'."""
+    """Return the names that may tell the split.
+
+    This is the split's own name if there is one, else the files' names. If a file's name tells no split, the names of
+    the given locations and of folders are added.
+    """
     if spec.split:
         return [spec.split]
     files = [PurePosixPath(record.file) for record in spec.files]
@@ -58,9 +62,9 @@ def _names(spec: Spec) -> list[str]:
 
 
 def _nearest(place: PurePosixPath) -> str | None:
-    """Return the part of a path or a glob that says what split it means: the last one that names any.
+    """Return the last part of a path or a glob that names a split, None if no part does.
 
-    A folder further up may be called dev for another reason.
+    Of the folders further up, ``dev`` is ignored: it is often the name of a development folder.
     """
     near = place.parts[-2:]
     above = [part for part in place.parts[:-2] if part.lower() != "dev"]
@@ -68,9 +72,10 @@ def _nearest(place: PurePosixPath) -> str | None:
 
 
 def _is_split(folder: str) -> bool:
-    """Say whether a folder's name says what its files are: `test` or `reviews_test`.
+    """Return whether a folder's name tells its files' split, as `test` or `reviews_test` does.
 
-    Folders may be called anything, such as test_7 or a program's tests, and whoever gave a file need not have named it.
+    The rule is stricter than for files: `test_7` or a program's `tests` do not count, because the user may not have
+    chosen the folder's name.
     """
     return folder.lower() in _KNOWN or _TEST_FOLDER.fullmatch(" ".join(_words(folder))) is not None
 
@@ -81,5 +86,5 @@ def _splits(name: str) -> list[str]:
 
 
 def _words(name: str) -> list[str]:
-    """Return the words of a name, in small letters: those of AGNewsTest are ag, news, test."""
+    """Return the words of a name in lower case: AGNewsTest gives ag, news, test."""
     return [word for word in re.split(r"[^a-z0-9]+", _HUMP.sub(" ", name).lower()) if word]

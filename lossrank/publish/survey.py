@@ -1,4 +1,4 @@
-"""survey(): a first pass over the data, for how labels are spelled and the types that CSV and JSON lines leave open."""
+"""Read the data once to learn how labels are spelled and which types the columns of CSV and JSON lines have."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -15,35 +15,36 @@ from scorer.data.parts import FilePart
 
 _Form: TypeAlias = tuple[pa.DataType, str]
 
-# What every value of a column must look like for its type; what is written otherwise, such as 007, must stay text.
+# A column gets a type if every value matches its pattern. A value such as 007 matches none, so its column stays text.
 _WHOLE, _FRACTION, _SMALL = r"-?(0|[1-9][0-9]{0,15})", r"\.[0-9]*[1-9]", r"-?[1-9](\.[0-9]*[1-9])?e-[0-9]{1,3}"
 _LARGE = _SMALL.replace("e-", r"e\+")
 _FORMS: tuple[_Form, ...] = (
     (pa.int64(), r"^(0|-?[1-9][0-9]{0,18})$"),
     (pa.bool_(), r"^(?i:true|false)$"),
 )
-# Whole numbers among others are 1 or 1.0, not both in one column, and 1.10 is none: 1.1 may be another version.
+# In a column of floats, whole numbers are all written 1 or all 1.0. A column with 1.10 stays text: as a version number
+# it differs from 1.1.
 _CSV_FORMS: tuple[_Form, ...] = (
     *_FORMS,
     (pa.float64(), f"^({_WHOLE}({_FRACTION})?|{_SMALL}|nan|NaN)$"),
     (pa.float64(), f"^({_WHOLE}({_FRACTION}|\\.0)|{_SMALL}|nan|NaN)$"),
 )
-# What was no string is as Python writes it.
+# JSON values that are not strings are read as Python writes them.
 _JSON_FORMS: tuple[_Form, ...] = (
     *_FORMS,
     (pa.float64(), f"^({_WHOLE}({_FRACTION}|\\.0)?|{_SMALL}|{_LARGE}|NaN|-?Infinity)$"),
 )
-_ROUNDED = "e|.{16}"  # a number of no more than 15 digits is what its double is written as
+_ROUNDED = "e|.{16}"  # only these can lose digits as a double: a number of at most 15 digits keeps them all
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What a first pass over the data found.
+    """The result of `survey`.
 
     ``types`` are the columns' types in the order of the data. ``spellings`` counts, for each class index, the values
-    that the label column has for it. ``dictionary`` has the values of a dictionary-encoded label column in their order:
-    those of the first part, then what others add; None for any other column. ``notes`` say what became of the columns
-    of a text format.
+    that the label column has for it. ``dictionary`` has the values of a dictionary-encoded label column: the first
+    part's in their order, then those that later parts add; None for any other column. ``notes`` report the types found
+    for the columns of a text format.
     """
 
     types: dict[str, pa.DataType]
@@ -53,7 +54,7 @@ class Survey:
 
 
 def survey(run: RunDirectory, source: Source) -> Survey:
-    """Read what is needed to know the types and the spelling of the classes: the label column, of text formats all.
+    """Read the label column, or all columns of a text format, and return their types and the classes' spellings.
 
     Raises:
         SourceError: the data can't be read.
@@ -88,12 +89,12 @@ def survey(run: RunDirectory, source: Source) -> Survey:
 
 
 def joined_values(known: pa.Array, found: pa.Array) -> pa.Array:
-    """Return the values of a dictionary with those added that only another one has."""
+    """Return the values of a dictionary, followed by those that only ``found`` has."""
     return known if known.equals(found) else pa.concat_arrays([known, found]).unique().drop_null()
 
 
 def dictionary_type(kind: pa.DataType, values: pa.Array) -> pa.DataType:
-    """Return a dictionary's type, with wider indices where it has more values than they can number."""
+    """Return the dictionary type for these values, with wider indices if ``kind``'s are too narrow."""
     try:
         pa.scalar(max(len(values) - 1, 0), kind.index_type)
     except (pa.ArrowInvalid, OverflowError):
@@ -102,7 +103,7 @@ def dictionary_type(kind: pa.DataType, values: pa.Array) -> pa.DataType:
 
 
 def is_text_source(source: Source) -> bool:
-    """Say whether the data are of a text format, whose columns are read as text."""
+    """Return whether the data is in a text format, whose columns are read as text."""
     return any(isinstance(part, FilePart) and is_text_format(part.file.name) for part in source.parts)
 
 
@@ -111,15 +112,15 @@ def _is_csv(source: Source) -> bool:
 
 
 def _no_values(kind: pa.DataType) -> pa.Array | None:
-    """Return the empty dictionary of a dictionary's type, None for another type."""
+    """Return an empty array of a dictionary type's values, None for any other type."""
     return pa.array([], kind.value_type) if pa.types.is_dictionary(kind) else None
 
 
 def _open_columns(source: Source) -> list[str]:
-    """Return the columns whose types must be found out.
+    """Return the columns whose types must be inferred from their values.
 
-    A CSV file knows no types. Of a JSON-lines file a column that holds strings is text, whatever they look like; a
-    nested one stays the JSON text that it is read as.
+    A CSV file has no types, so all its columns are inferred. In a JSON-lines file a column of strings is text, even if
+    they look like numbers, and a nested column stays JSON text.
     """
     if not is_text_source(source):
         return []
@@ -146,13 +147,13 @@ def _all_are(values: pa.Array, form: _Form) -> bool:
 
 
 def _is_exact(number: str) -> bool:
-    """Say whether a number's double is written with its digits, so that none is lost."""
+    """Return whether a number, read as a double and written again, has the same value, so that no digit is lost."""
     shown = repr(float(number))
     return shown == number or Decimal(shown) == Decimal(number)
 
 
 def _count(spellings: dict[int, Counter[object]], values: pa.Array, classes: pa.ChunkedArray) -> None:
-    """Count the values of rows that have a class."""
+    """Add to ``spellings`` the label values of the rows that have a class."""
     encoded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
     words = valid_text(encoded.dictionary).to_pylist()
     pairs = pa.table({"word": encoded.indices, "class": classes}).drop_null()

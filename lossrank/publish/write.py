@@ -1,4 +1,4 @@
-"""The corrected data set on disk: one Parquet file, the hub's folder of them, or `datasets.save_to_disk`."""
+"""Write the corrected data set: one Parquet file, a folder in the hub's layout, or a `datasets.save_to_disk` folder."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -18,31 +18,36 @@ from scorer.files import folder_written, reporting, write_atomically
 
 PARQUET, SAVED = "parquet", "save_to_disk"
 FORMATS = (PARQUET, SAVED)
-_GROUP_ROWS, _GROUP_BYTES = 65_536, 64 << 20  # of a row group, whichever comes first
+_GROUP_ROWS, _GROUP_BYTES = 65_536, 64 << 20  # a row group ends at whichever is reached first
 SHARD_BYTES = 500_000_000
 
 
 def write_file(rows: CorrectedRows, out: Path) -> None:
-    """Write the corrected data set as one Parquet file, whole or not at all.
+    """Write the corrected data set as one Parquet file; after an error no partial file is left.
 
     Raises:
-        RunError: the disk is full, the place can't be written, or a column is of a type that Parquet has not.
-        SourceError: the data can't be read, or have changed meanwhile.
+        RunError: the disk is full, or ``out`` can't be written.
+        RunError: Parquet lacks the type of a column.
+        SourceError: the data can't be read.
+        SourceError: the data has changed since it was opened.
     """
     with _of_parquet(out):
         write_atomically(out, lambda stream: _write(stream, rows.schema, _groups(rows.batches())))
 
 
 def write_folder(rows: CorrectedRows, out: Path, split: str, form: str, shard_bytes: int = SHARD_BYTES) -> None:
-    """Write the corrected data set and its card as a folder, whole or not at all.
+    """Write the corrected data set and its card as a folder; after an error no partial folder is left.
 
-    ``form`` is ``parquet``, the hub's layout with files of about ``shard_bytes`` at most, or ``save_to_disk``.
-
-    What people wrote into the card of a folder that is replaced stays in it.
+    ``form`` is ``parquet``, the hub's layout with files of about ``shard_bytes``, or ``save_to_disk``. If a folder is
+    replaced, the new card keeps what people wrote into the old one.
 
     Raises:
-        RunError: as for ``write_file``, the card that is there can't be read, or `datasets` can't save it.
-        SourceError: as for ``write_file``.
+        RunError: the disk is full, or ``out`` can't be written.
+        RunError: Parquet lacks the type of a column.
+        RunError: the card of the folder to replace can't be read.
+        RunError: `datasets` can't save the data.
+        SourceError: the data can't be read.
+        SourceError: the data has changed since it was opened.
     """
     with _of_parquet(out), reporting(out), folder_written(out) as folder:
         if form == SAVED:
@@ -56,7 +61,7 @@ def write_folder(rows: CorrectedRows, out: Path, split: str, form: str, shard_by
 
 
 def _write_shards(rows: CorrectedRows, folder: Path, split: str, shard_bytes: int) -> None:
-    """Write files of about so many bytes, at least one, and name them when it is known how many there are."""
+    """Write one or more files of about ``shard_bytes``; they are named at the end, when their number is known."""
     groups = _groups(rows.batches())
     files: list[Path] = []
     left: pa.Table | None = next(groups, rows.schema.empty_table())
@@ -79,7 +84,7 @@ def _write(stream: IO[bytes], schema: pa.Schema, groups: Iterable[pa.Table]) -> 
 
 
 def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Gather batches to row groups: few enough to read well, small enough to hold."""
+    """Yield row groups gathered from batches: large enough to read fast, small enough to hold in memory."""
     held: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in batches:
