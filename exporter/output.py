@@ -39,10 +39,9 @@ def replacing(output: Path, force: bool) -> Iterator[Path]:
         except OSError as error:
             reason = f"{error.strerror}: {error.filename}" if error.strerror else str(error)
             raise OutputError(f"{output} can't be written ({reason}); choose another place") from error
-        with folder_written(output) as folder:
+        with folder_written(output, check=lambda: _check(output, force)) as folder:
             yield folder
             _usual_permissions(folder)
-            _check(output, force)  # another process may have written there during the export
         made = []
     except RunError as error:  # raised by folder_written
         raise OutputError(str(error)) from error

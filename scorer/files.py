@@ -82,16 +82,22 @@ def put_back(out: Path) -> Path | None:
         return None
     latest = max(left, key=lambda entry: entry.stat().st_ctime_ns)
     with reporting(out):
-        latest.rename(out)
+        try:
+            latest.rename(out)
+        except FileNotFoundError:
+            if not out.exists():
+                raise
+            return None  # another process put it back meanwhile
     return latest
 
 
 @contextlib.contextmanager
-def folder_written(out: Path) -> Iterator[Path]:
+def folder_written(out: Path, check: Callable[[], None] = lambda: None) -> Iterator[Path]:
     """Yield an empty folder, which takes the place of ``out`` when the block succeeds and is removed otherwise.
 
-    Every file is flushed to disk first. A folder at ``out`` is renamed aside, and removed after that. If a kill comes
-    between, ``put_back`` puts it back.
+    Every file is flushed to disk first. ``check`` is called last, right before the renames: it raises if ``out`` must
+    not be replaced. A folder at ``out`` is renamed aside, and removed after that. If a kill comes between, ``put_back``
+    puts it back.
 
     Raises:
         RunError: the disk is full or the place can't be written; ``out`` is as it was. The block's own errors pass
@@ -108,6 +114,8 @@ def folder_written(out: Path) -> Iterator[Path]:
                 for name in names:
                     _flush(Path(folder) / name)
                 _flush(Path(folder))
+        check()
+        with reporting(out):
             _take_place(beside, out)
             _flush(out.parent)
     finally:
@@ -119,15 +127,17 @@ def _take_place(beside: Path, out: Path) -> None:
         beside.rename(out)
         return
     old = _beside(out, _OLD)
-    out.rename(old)
+    leftover = old.with_suffix(_UNFINISHED)
     try:
+        out.rename(old)
         beside.rename(out)
-    except BaseException:
-        if not out.exists():
-            old.rename(out)
+        old.rename(leftover)  # before it is removed, so that a folder called old is whole
+    except BaseException:  # Ctrl-C too
+        if old.exists():
+            old.rename(leftover if out.exists() else out)
         raise
-    leftover = old.rename(old.with_suffix(_UNFINISHED))  # first, so that what is called old is whole
-    shutil.rmtree(leftover)
+    finally:
+        shutil.rmtree(leftover, ignore_errors=True)  # the new folder is in place, whatever becomes of the old one
 
 
 def _beside(out: Path, ending: str) -> Path:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scorer.errors import BundleError
+from scorer.errors import BundleError, RunError
 from scorer.files import file_sha256, put_back
 from scorer.text import fold, is_utf8
 
@@ -107,7 +107,10 @@ class ModelBundle:
         path = Path(path)
         if not is_utf8(str(path.absolute())):
             raise BundleError(f"{str(path.absolute())!r} is not UTF-8; rename the folder")
-        put_back(path)  # an export that was killed while it replaced this bundle
+        try:
+            put_back(path.resolve())  # an export was killed while it replaced this bundle
+        except RunError as error:
+            raise BundleError(str(error)) from error
         manifest = _read_manifest(path)
         found = manifest.get("format")
         if not isinstance(found, int) or found < 1:

@@ -1,5 +1,6 @@
-"""An export that is killed while it replaces a bundle leaves the old one or the new one, whole."""
+"""An export that is killed or stopped while it replaces a bundle leaves the old one or the new one, whole."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.errors import OutputError
 from exporter.output import replacing
 from scorer import BundleError, ModelBundle
 from tests.support import ROOT
@@ -17,6 +19,7 @@ from tests.support.tiny import make_bundle, weights
 PROGRAM = """
 import os, shutil, signal, sys
 from pathlib import Path
+from exporter.errors import OutputError
 from exporter.output import replacing
 rename, left = Path.rename, int(sys.argv[3])
 def killing(path, target):
@@ -45,6 +48,83 @@ def test_a_killed_replacement_leaves_a_whole_bundle(tmp_path: Path, renames: int
             raise ValueError("no")  # an export that fails, which puts the bundle back first
         assert old.path.is_dir()
     assert ModelBundle.load(old.path).sha256 == hashes[survivor]
+
+
+@pytest.mark.parametrize("renames", [1, 2, 3])
+def test_ctrl_c_after_any_rename_leaves_a_bundle_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    old, new = make_bundle(tmp_path / "bundle"), make_bundle(tmp_path / "new", table=weights(seed=1))
+    rename, calls = Path.rename, []
+
+    def interrupted(path: Path, target: Path) -> Path:
+        moved = rename(path, target)
+        calls.append(path)
+        if len(calls) == renames:
+            raise KeyboardInterrupt
+        return moved
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), replacing(old.path, force=True) as folder:
+        shutil.copytree(new.path, folder, dirs_exist_ok=True)
+    assert ModelBundle.load(old.path).sha256 == (old if renames == 1 else new).sha256
+    assert not list(tmp_path.glob(".bundle*"))
+
+
+def test_a_file_that_somebody_puts_into_the_bundle_meanwhile_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, real = make_bundle(tmp_path / "bundle"), os.fsync
+
+    def fsync(descriptor: int) -> None:
+        (old.path / "thesis.txt").write_text("years")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OutputError, match=r"thesis\.txt"), replacing(old.path, force=True) as folder:
+        (folder / "bundle.json").write_text("{}")
+    assert (old.path / "thesis.txt").read_text() == "years"
+    assert ModelBundle.load(old.path).sha256 == old.sha256
+
+
+def aside(path: Path) -> Path:
+    """Rename a folder as a replacement does that is killed between its renames."""
+    return path.rename(path.with_name(f".{path.name}.{'0' * 32}.old"))
+
+
+def test_a_link_to_a_bundle_that_was_left_aside_loads(tmp_path: Path) -> None:
+    sha256 = make_bundle(tmp_path / "v1").sha256
+    (tmp_path / "current").symlink_to("v1")
+    aside(tmp_path / "v1")
+    assert ModelBundle.load(tmp_path / "current").sha256 == sha256
+
+
+def test_a_bundle_that_can_not_be_put_back_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_bundle(tmp_path / "bundle")
+    aside(tmp_path / "bundle")
+
+    def refused(path: Path, target: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path), None, str(target))
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(BundleError, match=r"bundle .*Permission denied"):
+        ModelBundle.load(tmp_path / "bundle")
+
+
+def test_an_old_bundle_that_can_not_be_removed_does_not_fail_the_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, remove = make_bundle(tmp_path / "bundle"), os.rmdir
+
+    def refused(path: object, **arguments: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rmdir", refused)
+        with replacing(old.path, force=True) as folder:
+            (folder / "bundle.json").write_text("{}")
+    assert os.rmdir is remove
+    assert (old.path / "bundle.json").read_text() == "{}"
 
 
 def test_a_bundle_that_was_never_there_is_not_made_up(tmp_path: Path) -> None:
