@@ -9,6 +9,7 @@ import pytest
 from lossrank.review.decision import DISCARDED, KEPT, RELABELLED, Decision
 from lossrank.review.store import DecisionStore
 from scorer import RunDirectory, rank
+from tests.support.facts import tells
 from tests.support.pages import Client, page_of, shown, words, worst
 from tests.support.tiny import CLASSES
 
@@ -133,7 +134,7 @@ def test_undo_is_offered_of_the_latest_decision_that_nobody_has_replaced(page: C
         store.decide(rows[1], DISCARDED, annotator="bob")
     answer = page.post("undo", seen=replaced)
     assert answer.status_code == 409
-    assert f"the latest decision of ann that holds is that of row {rows[0]}" in words(answer)
+    assert tells(words(answer), "latest decision", "ann", f"row {rows[0]}")
     assert shown(answer) == [rows[0]]
     assert f"Undo row {rows[0]} kept" in words(answer)
     assert shown(page.post("undo", seen=held(own)[rows[0]].number)) == [rows[0]]

@@ -13,6 +13,7 @@ from lossrank.review.decision import KEPT, RELABELLED, Decision, utc_text
 from lossrank.review.store import DecisionStore, read_decisions
 from scorer import RunDirectory, RunError
 from tests.support.commands import error_line
+from tests.support.facts import facts, tells
 from tests.support.manifests import altered
 from tests.support.publishing import decide
 
@@ -66,8 +67,7 @@ def test_decisions_that_can_not_be_read_without_writing_are_not_passed_over(
     killed = as_killed(copy, tmp_path / "killed")
     (killed.path / "review.sqlite-shm").unlink()
     freeze(killed.path)
-    says = r"review\.sqlite can't be read where nothing can be written, as what was decided last is still in review\."
-    with pytest.raises(RunError, match=says):
+    with pytest.raises(RunError, match=facts("review.sqlite", "review.sqlite-wal")):
         read_decisions(killed)
 
 
@@ -83,7 +83,7 @@ def test_a_write_that_a_kill_cut_off_is_not_read_as_done_where_nothing_can_be_wr
         killed = RunDirectory.open(shutil.copytree(copy.path, tmp_path / "killed"))
         store._db.execute("ROLLBACK")
     freeze(killed.path)
-    with pytest.raises(RunError, match=r"what was decided last is still in review\.sqlite-journal; copy the whole run"):
+    with pytest.raises(RunError, match=facts("review.sqlite-journal", "copy")):
         read_decisions(killed)
 
 
@@ -111,7 +111,7 @@ def test_faults_of_the_decisions_are_told_where_nothing_can_be_written_too(copy:
     decide(copy.path, {3: "World"})
     freeze(copy.path)
     other = altered(copy, data={"fingerprint": "0" * 64})
-    with pytest.raises(RunError, match="are of other data than the run's"):
+    with pytest.raises(RunError, match="other data than the run's"):
         read_decisions(other)
     with pytest.raises(RunError, match=r"review\.sqlite can't be used: "):
         DecisionStore(copy)
@@ -124,7 +124,7 @@ def test_an_empty_file_of_a_review_that_a_full_disk_ended_is_no_decision_and_mad
     assert read_decisions(copy) is None
     assert lossrank("report", copy.path, "-o", tmp_path / "report.md").exit_code == 0
     said = error_line(lossrank("apply", copy.path, "-o", tmp_path / "out.parquet"))
-    assert said.startswith(f"Error: nobody has decided of a row of {copy.path} yet")
+    assert tells(said, "Error", copy.path, "decision")
     assert (copy.path / "review.sqlite").stat().st_size == 0
     decide(copy.path, {3: "World"})
     assert lossrank("apply", copy.path, "-o", tmp_path / "out.parquet").exit_code == 0
