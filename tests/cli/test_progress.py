@@ -1,10 +1,13 @@
 """How far a run is: a bar on a terminal, plain lines elsewhere."""
 
 import io
+import os
+import sys
 
 import pytest
 from rich.console import Console
 
+from cli import entry
 from cli import progress as cli_progress
 from cli.progress import ScoreProgress
 from scorer import Progress
@@ -56,3 +59,19 @@ def test_what_is_done_and_left_is_counted_from_both_processes_and_the_speed_from
     assert (HALF.done, HALF.left, HALF.rows_per_second, HALF.seconds_left) == (2000, 2000, 100.0, 20.0)
     begun = Progress(total_rows=4000, kept=1000)
     assert (begun.done, begun.left, begun.rows_per_second, begun.seconds_left) == (1000, 3000, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(("command", "threads"), [("rank", "1"), ("bench", None)])
+def test_numpy_has_all_cores_where_its_speed_is_measured(
+    monkeypatch: pytest.MonkeyPatch, command: str, threads: str | None
+) -> None:
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")  # so that it is put back after the test
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    monkeypatch.setattr(sys, "argv", ["lossrank", command])
+    monkeypatch.setattr(entry, "stop_on_signals", lambda: None)
+    monkeypatch.setattr(entry, "ignore_signals", lambda: None)
+    seen: list[str | None] = []
+    monkeypatch.setattr("cli.main.run", lambda prog_name: seen.append(os.environ.get("OPENBLAS_NUM_THREADS")))
+    with pytest.raises(SystemExit):
+        entry.main()
+    assert seen == [threads]
