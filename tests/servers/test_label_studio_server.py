@@ -138,8 +138,8 @@ def test_a_wrong_token_is_one_line_without_it(
     for command in (("log", run.path, "--to"), ("pull", run.path, "--from")):
         result = lossrank(*command, "label-studio", "--name", name, "--api-key", token)
         wrong = refusal(result)
-        assert f"Label Studio at {server.url}: it refuses the " in wrong
-        assert "LABEL_STUDIO_API_KEY to one of Account & Settings" in wrong
+        assert f"Label Studio at {server.url}" in wrong
+        assert "LABEL_STUDIO_API_KEY" in wrong
         assert token not in wrong
 
 
