@@ -108,7 +108,7 @@ def test_a_data_set_of_another_task_one_that_is_closed_and_a_bad_name_are_one_li
     assert tells(refusal(lossrank(*log, "AG News")), "Rubrix", "'AG News'", "ag_news")
     server.post("/api/datasets", {"name": name, "task": "TokenClassification"}).raise_for_status()
     other_task = refusal(lossrank(*log, name))
-    assert f"{name!r} on the server is for TokenClassification, not TextClassification" in other_task
+    assert tells(other_task, repr(name), "TokenClassification", "TextClassification")
     server.request("DELETE", f"/api/datasets/{name}")
     lossrank(*log, name, "--top", 1)
     server.request("PUT", f"/api/datasets/{name}:close").raise_for_status()
