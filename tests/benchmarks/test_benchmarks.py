@@ -1,5 +1,6 @@
 """`python -m benchmarks`: its parts, and a quick run of the whole with candidates that need no peer's package."""
 
+import functools
 import importlib
 import json
 import subprocess
@@ -17,7 +18,9 @@ from benchmarks.rows import make_rows
 from benchmarks.sweeps import _BATCH_TOKENS
 from benchmarks.workloads import QUICK, WORKLOADS
 from tests.support import ROOT
+from tests.support.soak import short_and_long
 
+made = functools.cache(make_rows)
 FP32, INT8 = Info("fp32", (), sorts=True), Info("int8", (), sorts=True, precision="int8", tolerance=None)
 
 
@@ -32,7 +35,7 @@ def test_every_candidate_has_a_file_and_every_file_is_a_candidate() -> None:
 
 @pytest.mark.parametrize("name", ["news", "tail", "len-32"])
 def test_rows_are_the_same_every_time_and_none_is_there_twice(name: str) -> None:
-    rows = make_rows(name)
+    rows = made(name)
     assert rows.texts == make_rows(name).texts
     assert len(set(rows.texts)) == len(rows.texts) == len(rows.labels) == len(rows.tokens)
     assert rows.tokens.min() >= 5
@@ -43,7 +46,7 @@ def test_rows_are_the_same_every_time_and_none_is_there_twice(name: str) -> None
 
 
 def test_the_first_batches_have_about_the_padding_of_all() -> None:
-    tokens = make_rows("tail").tokens
+    tokens = made("tail").tokens
     whole = tokens[: len(tokens) // 32 * 32].reshape(-1, 32)
     for count in (1, 2, 8):
         few = whole[:count].max(axis=1).sum() * 32 / whole[:count].sum()
@@ -89,27 +92,31 @@ def test_a_job_survives_json() -> None:
     assert Job.from_json(json.loads(json.dumps(job.as_json()))) == job
 
 
-# What `python -m benchmarks` does, but for the rows that warm a candidate up, which take long and prove nothing here.
+# What `python -m benchmarks` does, but for the rows that warm a candidate up, which take long and prove nothing here,
+# and with some of the candidates.
 QUICKER = """
-import dataclasses, runpy
+import dataclasses, runpy, sys
 from benchmarks import workloads
 
-workloads.QUICK = tuple(dataclasses.replace(each, first=32) for each in workloads.QUICK)
+names = tuple(sys.argv.pop(1).split(","))
+workloads.QUICK = tuple(dataclasses.replace(each, first=32, candidates=names) for each in workloads.QUICK)
 runpy.run_module("benchmarks", run_name="__main__", alter_sys=True)
 """
 
 
 @pytest.mark.timeout(240)
-def test_a_quick_run_measures_what_needs_no_peer(tmp_path: Path) -> None:
+@short_and_long("candidates, minutes", (("tutorial", "lossrank_fp32"), 0.1), (QUICK[0].candidates, 0.3))
+def test_a_quick_run_measures_what_needs_no_peer(tmp_path: Path, candidates: tuple[str, ...], minutes: float) -> None:
     output = tmp_path / "quick.json"
-    command = [sys.executable, "-c", QUICKER, "--quick", "--repeats", "1", "--minutes", "0.3"]
+    command = [sys.executable, "-c", QUICKER, ",".join(candidates), "--quick", "--repeats", "1"]
+    command += ["--minutes", str(minutes)]
     command += ["--cache", str(tmp_path / "cache"), "--output", str(output)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     result = json.loads(output.read_text())
     (workload,) = result["workloads"].values()
-    assert set(workload["not_measured"]) == set(NAMES) - set(QUICK[0].candidates)
-    assert list(workload["candidates"]) == list(QUICK[0].candidates)
+    assert set(workload["not_measured"]) == set(NAMES) - set(candidates)
+    assert list(workload["candidates"]) == list(candidates)
     for name, figures in workload["candidates"].items():
         assert figures["rows_per_second"] > 0
         assert figures["versions"]

@@ -17,6 +17,7 @@ from tokenizers.trainers import BpeTrainer, UnigramTrainer, WordPieceTrainer
 from scorer.model import pretruncate as shorten
 from scorer.model.pretruncate import Shortener, chunks
 from tests.support import ROOT
+from tests.support.soak import short_and_long
 
 CORPUS = [
     "The central bank raised its rate by a quarter point on Tuesday while shares in Tokyo fell.",
@@ -65,6 +66,7 @@ ATOMS = [
     "x", "a", "the", "market", "play", "ing", " ", "  ", "\n", "\t", "世", "東京", "Ω", "👍", "\x01", "=", ".",
     "e\u0301", "\u200d", "12", "https://",
 ]  # fmt: skip
+WORDS = st.lists(st.sampled_from(ATOMS), min_size=1, max_size=4)
 
 
 def truncating(tokenizer: Tokenizer, limit: int, mode: str) -> Tokenizer:
@@ -99,22 +101,21 @@ def cut_early() -> Iterator[None]:
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
 @MODES
-@settings(max_examples=40, deadline=None)
-@given(
-    words=st.lists(
-        st.tuples(st.lists(st.sampled_from(ATOMS), min_size=1, max_size=4), st.sampled_from([1, 3, 200, 4000, 9001])),
-        min_size=1,
-        max_size=5,
-    ),
-    limit=st.sampled_from([4, 9, 32]),
-)
-def test_what_is_read_is_that_of_the_whole_text(
-    kind: str, mode: str, words: list[tuple[list[str], int]], limit: int
-) -> None:
-    text = "".join("".join(word) * times for word, times in words)
+@short_and_long("examples", 12, 150)
+def test_what_is_read_is_that_of_the_whole_text(kind: str, mode: str, examples: int) -> None:
     tokenizer = TOKENIZERS[kind]
-    short = shortened(tokenizer, limit, mode, text)
-    assert read(tokenizer, mode, short) == read(tokenizer, mode, text)
+
+    @settings(max_examples=examples, deadline=None)
+    @given(
+        words=st.lists(st.tuples(WORDS, st.sampled_from([1, 3, 200, 4000, 9001])), min_size=1, max_size=5),
+        limit=st.sampled_from([4, 9, 32]),
+    )
+    def check(words: list[tuple[list[str], int]], limit: int) -> None:
+        text = "".join("".join(word) * times for word, times in words)
+        short = shortened(tokenizer, limit, mode, text)
+        assert read(tokenizer, mode, short) == read(tokenizer, mode, text)
+
+    check()
 
 
 @MODES
@@ -190,23 +191,22 @@ import sys
 from scorer import ModelBundle
 from scorer.pipeline.summary import peak_memory_bytes
 from scorer.model.tokenizer import BundleTokenizer
-text = {text}
 tokenizer = BundleTokenizer(ModelBundle.load({bundle!r}), long_text={mode!r})
+tokenizer.tokenise(["a text"])
 before = peak_memory_bytes()
-window = tokenizer.tokenise([text])
-print(peak_memory_bytes() - before, *window.lengths[:1])
+for word in {words!r}:
+    window = tokenizer.tokenise([word * ({length} // len(word.encode()))])
+    print(window.lengths[0], peak_memory_bytes() - before)
 """
 
 
 @MODES
-@pytest.mark.parametrize(
-    ("text", "tokens"),
-    [("'x' * 15_000_000", 3), ("'世界' * 2_500_000", 256), ("'dGhlIG1hcmtl+dCBpcyB/' * 700_000", 256)],
-)
-def test_fifteen_megabytes_take_little_memory(text: str, tokens: int, mode: str) -> None:
-    """Uncut, they take 800 MB and more; a text of 60 MB took 8 GB."""
-    code = MEASURE.format(text=text, bundle=str(BUNDLE), mode=mode)
+@short_and_long("megabytes", 5, 15)
+def test_megabytes_take_little_memory(mode: str, megabytes: int) -> None:
+    """Uncut, one of these texts takes 267 MB and more; a text of 60 MB took 8 GB."""
+    words = ["x", "世界", "dGhlIG1hcmtl+dCBpcyB/"]
+    code = MEASURE.format(words=words, length=megabytes * 10**6, bundle=str(BUNDLE), mode=mode)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    grown, length = map(int, done.stdout.split())
-    assert length == tokens
-    assert grown < 300 * 2**20
+    lengths, grown = zip(*(map(int, line.split()) for line in done.stdout.splitlines()), strict=True)
+    assert lengths == (3, 256, 256)
+    assert grown[-1] < 180 * 2**20

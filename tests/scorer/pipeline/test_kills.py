@@ -1,4 +1,4 @@
-"""kill -9 at twenty random moments: nothing is lost, and the end is byte for byte an uninterrupted run's."""
+"""kill -9 at random moments: nothing is lost, and the end is byte for byte an uninterrupted run's."""
 
 import os
 import random
@@ -17,18 +17,22 @@ from cli.commands.demo import DATA
 from scorer import ModelBundle, ScoreOptions, score_dataset
 from scorer.audit.verify import verify
 from tests.support import ROOT
+from tests.support.soak import short_and_long
 
-KILLS, SHARD_ROWS = 20, 150
+SHARD_ROWS = 150
 
 
-def test_twenty_kills_at_random_moments(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:
+@short_and_long("kills, thousands", (4, 24), (20, 60))
+def test_kills_at_random_moments(
+    tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, kills: int, thousands: int
+) -> None:
     data = tmp_path / "data.parquet"
-    pq.write_table(pa.concat_tables([rows] * 60), data)
+    pq.write_table(pa.concat_tables([rows] * thousands), data)
     score_dataset(tiny_bundle, data, tmp_path / "whole", ScoreOptions(shard_rows=SHARD_ROWS, threads=1))
     moments, run, killed = random.Random(20), tmp_path / "run", 0
     arguments = ["score", tiny_bundle.path, data, "-o", run, "--shard-rows", SHARD_ROWS, "--threads", 1]
     command = [sys.executable, "-c", "from cli.entry import main; main()", *map(str, arguments)]
-    for _ in range(KILLS):
+    for _ in range(kills):
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         # Before the first shard, too: as often as not before the run has been opened.
         wanted = len(list(run.glob("scores/part-*"))) + moments.choice([0, 0, 1, 2, 5, 9])
@@ -40,14 +44,14 @@ def test_twenty_kills_at_random_moments(tiny_bundle: ModelBundle, rows: pa.Table
         killed += process.wait() == -signal.SIGKILL
         if (run / "run.json").exists():
             assert verify(run).sound
-    assert killed == KILLS
+    assert killed == kills
     assert not verify(run).complete
     stats = score_dataset(tiny_bundle, data, run, ScoreOptions(shard_rows=SHARD_ROWS, threads=1))
     assert stats.kept_rows > 0
     assert verify(run).complete
     for file in sorted((tmp_path / "whole" / "scores").iterdir()):
         assert (run / "scores" / file.name).read_bytes() == file.read_bytes()
-    assert len(list((run / "scores").iterdir())) == 60_000 // SHARD_ROWS
+    assert len(list((run / "scores").iterdir())) == 1000 * thousands // SHARD_ROWS
 
 
 def test_made_rows_are_like_the_demos_and_the_same_every_time(tmp_path: Path) -> None:

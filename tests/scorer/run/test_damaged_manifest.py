@@ -15,13 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import vl_convert
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, SourceError, score_dataset
 from scorer.data import hf_datasets as hub
 from scorer.run.manifest import Manifest, RunStats
 from scorer.run.manifest_file import read_manifest
+from tests.support.soak import short_and_long
 from tests.support.tiny import make_bundle, weights
 
 Lossrank = Callable[..., click.testing.Result]
@@ -124,8 +125,13 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "stream", refused)
 
 
-def refuse_surprises(lossrank: Lossrank, scored: Path, bundle: ModelBundle, run: Path, whole: Any) -> None:
-    """Make sure that a run of ``scored``, whose name is the precision, is mended or refused in one line."""
+def refuse_surprises(
+    lossrank: Lossrank, scored: Path, bundle: ModelBundle, run: Path, whole: Any, tried: slice = slice(None)
+) -> None:
+    """Make sure that a run of ``scored``, whose name is the precision, is mended or refused in one line.
+
+    ``tried`` chooses some of the commands that read a run.
+    """
     precision = run.name
     summary = json.loads((scored / precision / "run.json").read_text())["summary"]
     shutil.rmtree(run, ignore_errors=True)
@@ -142,9 +148,8 @@ def refuse_surprises(lossrank: Lossrank, scored: Path, bundle: ModelBundle, run:
         ["report", run, "--format", "md", "--top", 5],
         ["report", run, "-o", run.parent / "report.html", "--top", 5, "--force"],
         ["log", run, "--to", "jsonl", "-o", run.parent / "worst.jsonl", "--force"],
-        [*score, *screen, "--json"],
     ]
-    for command in commands:
+    for command in (*commands[tried], [*score, *screen, "--json"]):
         result = lossrank(*command)  # raises what is no error of ours
         refused = command[0] == "log" and " refused: " in result.stderr  # such as the records of a class without a name
         assert result.exit_code == 3 if refused else result.exit_code in (0, 1), (command, result.stderr)
@@ -160,12 +165,7 @@ def refuse_surprises(lossrank: Lossrank, scored: Path, bundle: ModelBundle, run:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "screen"])
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(pick=st.integers(0, 10**6), new=st.just(GONE) | JSON, cut_off=st.booleans())
+@short_and_long("examples", 12, 120)
 def test_one_changed_value_is_one_line_or_a_right_answer(
     lossrank: Lossrank,
     scored: Path,
@@ -173,28 +173,36 @@ def test_one_changed_value_is_one_line_or_a_right_answer(
     tmp_path: Path,
     offline: None,
     precision: str,
-    pick: int,
-    new: object,
-    cut_off: bool,
+    examples: int,
 ) -> None:
-    whole = json.loads((scored / precision / "run.json").read_text())
-    if cut_off:
-        del whole["summary"], whole["shards"]["part-00001.parquet"]
-    every = list(places(whole))
-    damaged = changed(whole, every[pick % len(every)], new)
-    refuse_surprises(lossrank, scored, bundle, tmp_path / precision, damaged)
+    @settings(max_examples=examples, deadline=None)
+    @given(pick=st.integers(0, 10**6), new=st.just(GONE) | JSON, cut_off=st.booleans())
+    def check(pick: int, new: object, cut_off: bool) -> None:
+        whole = json.loads((scored / precision / "run.json").read_text())
+        if cut_off:
+            del whole["summary"], whole["shards"]["part-00001.parquet"]
+        every = list(places(whole))
+        damaged = changed(whole, every[pick % len(every)], new)
+        refuse_surprises(lossrank, scored, bundle, tmp_path / precision, damaged)
+
+    check()
 
 
+@short_and_long("share", 4, 1)
 def test_every_value_may_be_another_one_of_its_kind(
-    lossrank: Lossrank, scored: Path, bundle: ModelBundle, tmp_path: Path, offline: None
+    lossrank: Lossrank, scored: Path, bundle: ModelBundle, tmp_path: Path, offline: None, share: int
 ) -> None:
-    """Such a value is the hardest to see; of the run with a screen those that the screen reads or says are tried."""
+    """Such a value is the hardest to see; of the run with a screen those that the screen reads or says are tried.
+
+    Each is tried with `score` and with one in ``share`` of the other commands.
+    """
     tried: set[Place] = set()
     for precision in ("fp32", "screen"):
         whole = json.loads((scored / precision / "run.json").read_text())
-        for at in [place for place in places(whole) if place not in tried]:
+        for i, at in enumerate(place for place in places(whole) if place not in tried):
             new = similar(valued(whole, at))
-            refuse_surprises(lossrank, scored, bundle, tmp_path / precision, changed(whole, at, new))
+            damaged = changed(whole, at, new)
+            refuse_surprises(lossrank, scored, bundle, tmp_path / precision, damaged, slice(i % share, None, share))
         tried = {at for at in places(whole) if at[0] not in ("data", "options")}
 
 

@@ -12,6 +12,7 @@ import pytest
 from click.testing import Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from cli.commands.demo import BUNDLE
 from scorer import BundleError, DeviceError, ModelBundle, RunError, ScoreOptions, rank
@@ -19,6 +20,7 @@ from scorer import score_dataset as score
 from scorer.run.status import run_status
 from tests.scorer.pipeline.screen_run.helpers import OPTIONS, ROWS
 from tests.support.facts import facts
+from tests.support.soak import short_and_long
 
 Lossrank = Callable[..., Result]
 
@@ -88,39 +90,41 @@ def test_int8_alone_is_near_and_says_so(bundle: ModelBundle, news: pa.Table, fp3
     assert stats.screen is None
 
 
-@settings(max_examples=20, deadline=None)
-@given(
-    batch_tokens=st.integers(1, 3000),
-    shard_rows=st.integers(20, 400),
-    window_rows=st.integers(20, 400),
-    threads=st.integers(1, 4),
-    seed=st.integers(0, 2**32 - 1),
-)
+@short_and_long("examples", 5, 40)
 def test_a_rows_loss_is_its_own_in_both_precisions(
-    bundle: ModelBundle,
-    news: pa.Table,
-    tmp_path_factory: pytest.TempPathFactory,
-    batch_tokens: int,
-    shard_rows: int,
-    window_rows: int,
-    threads: int,
-    seed: int,
+    bundle: ModelBundle, news: pa.Table, tmp_path_factory: pytest.TempPathFactory, examples: int
 ) -> None:
     """fp32 and int8 losses of the same rows in another order and in other batches, windows, shards and threads."""
-    order = np.random.default_rng(seed).permutation(150)
-    options = ScoreOptions(
-        batch_tokens=batch_tokens, shard_rows=shard_rows, window_rows=min(window_rows, shard_rows), threads=threads
+
+    def losses(rows: NDArray[np.intp], options: ScoreOptions) -> NDArray[np.float32]:
+        run = tmp_path_factory.mktemp("order") / "run"
+        score(bundle, news.take(rows), run, options)
+        found: NDArray[np.float32] = pq.read_table(run / "scores")["loss"].to_numpy(zero_copy_only=False)
+        return found
+
+    apart = {"fp32": 1e-5, "int8": 2e-3}
+    plain = {name: losses(np.arange(150), ScoreOptions(threads=1, precision=name)) for name in apart}
+
+    @settings(max_examples=examples, deadline=None)
+    @given(
+        batch_tokens=st.integers(1, 3000),
+        shard_rows=st.integers(20, 400),
+        window_rows=st.integers(20, 400),
+        threads=st.integers(1, 4),
+        seed=st.integers(0, 2**32 - 1),
     )
-    for precision, apart in (("fp32", 1e-5), ("int8", 2e-3)):
-        found = {}
-        for name, rows in (("plain", np.arange(150)), ("other", order)):
-            run = tmp_path_factory.mktemp("order") / "run"
-            chosen = options if name == "other" else ScoreOptions(threads=1)
-            score(bundle, news.take(rows), run, dataclasses.replace(chosen, precision=precision))
-            found[name] = pq.read_table(run / "scores")["loss"].to_numpy(zero_copy_only=False)
-        difference = np.abs(found["other"] - found["plain"][order])
-        assert np.nanmax(difference) <= apart
-        assert np.isnan(difference).sum() == 1
+    def check(batch_tokens: int, shard_rows: int, window_rows: int, threads: int, seed: int) -> None:
+        order = np.random.default_rng(seed).permutation(150)
+        options = ScoreOptions(
+            batch_tokens=batch_tokens, shard_rows=shard_rows, window_rows=min(window_rows, shard_rows), threads=threads
+        )
+        for precision, most in apart.items():
+            found = losses(order, dataclasses.replace(options, precision=precision))
+            difference = np.abs(found - plain[precision][order])
+            assert np.nanmax(difference) <= most
+            assert np.isnan(difference).sum() == 1
+
+    check()
 
 
 def test_texts_with_the_same_tokens_are_run_once_and_have_the_same_numbers(
