@@ -7,7 +7,8 @@ import click
 
 from cli.exit_codes import EXIT_CODES
 from cli.main import COMMANDS, load_command, run
-from scorer.audit.gates import NUMBERS, STATUSES
+from scorer.audit.gates import NUMBERS
+from scorer.run.schema import STATUSES
 
 TARGET = Path(__file__).parent / "cli.md"
 

@@ -4,29 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from scorer.audit.rank import MEASURES
-from scorer.run.schema import (
-    BAD_LOGITS_STATUS,
-    INVALID_TEXT,
-    NO_LABEL_STATUS,
-    NO_MEMORY_STATUS,
-    NO_TEXT,
-    OK,
-    UNKNOWN_LABEL_STATUS,
-    UNREADABLE,
-)
+from scorer.run.schema import STATUSES
 from scorer.text import duration
 
 LONGEST = 5000  # characters of a text that are shown
-_STATUSES = {
-    OK: "have a loss",
-    NO_LABEL_STATUS: "have predictions, and no label",
-    UNKNOWN_LABEL_STATUS: "have predictions, and a label that the model does not know",
-    NO_TEXT: "have no text, or a blank one",
-    INVALID_TEXT: "hold bytes that are not UTF-8",
-    UNREADABLE: "are broken lines",
-    BAD_LOGITS_STATUS: "got a number from the model that is not finite",
-    NO_MEMORY_STATUS: "were too long for the memory there was",
-}
 _COLUMNS = {"margin": "margin", "entropy": "entropy"}  # measures that are neither the loss nor a probability
 
 
@@ -52,7 +33,7 @@ def mebibytes(value: int | None) -> str:
 
 
 def status(name: str) -> str:
-    return _STATUSES.get(name, "")
+    return STATUSES.get(name, "")
 
 
 def chosen(worst: dict[str, Any]) -> str:

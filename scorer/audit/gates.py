@@ -8,19 +8,10 @@ from dataclasses import dataclass
 
 from scorer.errors import RunError
 from scorer.run.manifest import RunStats
-from scorer.run.schema import (
-    BAD_LOGITS_STATUS,
-    INVALID_TEXT,
-    NO_LABEL_STATUS,
-    NO_MEMORY_STATUS,
-    NO_TEXT,
-    OK,
-    UNKNOWN_LABEL_STATUS,
-    UNREADABLE,
-)
+from scorer.run.schema import STATUSES
 from scorer.text import nearest
 
-# The numbers of a summary, with their units, then the statuses: each the share of the rows that have it.
+# The numbers of a summary, with their units. A status is a name too: the share of the rows with it.
 NUMBERS = {
     "rows": "rows",
     "mean_loss": "nats",
@@ -33,16 +24,6 @@ NUMBERS = {
     "rows_per_second": "rows/s",
     "peak_memory_bytes": "bytes",
 }
-STATUSES = (
-    OK,
-    NO_LABEL_STATUS,
-    UNKNOWN_LABEL_STATUS,
-    NO_TEXT,
-    INVALID_TEXT,
-    UNREADABLE,
-    BAD_LOGITS_STATUS,
-    NO_MEMORY_STATUS,
-)
 NAMES = (*NUMBERS, *STATUSES)
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {

@@ -14,6 +14,16 @@ OK = "ok"
 NO_TEXT = "no_text"
 INVALID_TEXT = "invalid_text"
 UNREADABLE = "unreadable"
+STATUSES = {  # every status, and what is true of the rows with it, in the order in which people read them
+    OK: "have a loss",
+    NO_LABEL_STATUS: "have predictions but no label",
+    UNKNOWN_LABEL_STATUS: "have predictions and a label that is none of the model's classes",
+    NO_TEXT: "have no text, or only blanks",
+    INVALID_TEXT: "contain bytes that are not UTF-8",
+    UNREADABLE: "are lines that can't be parsed",
+    BAD_LOGITS_STATUS: "got NaN or infinite logits from the model",
+    NO_MEMORY_STATUS: "were too long for the available memory",
+}
 
 
 def score_schema(class_names: tuple[str, ...]) -> pa.Schema:

@@ -12,7 +12,7 @@ from benchmarks.synthetic.make_run import make_run
 from lossrank.report.wording import status
 from lossrank.review.store import DecisionStore
 from scorer import ModelBundle, RunDirectory, ScoreOptions, score_dataset
-from scorer.audit.gates import STATUSES
+from scorer.run.schema import STATUSES
 from tests.support.commands import Lossrank, read_report
 from tests.support.facts import counts, tells
 from tests.support.manifests import altered
