@@ -11,14 +11,15 @@ def with_options(message: str, command: click.Command | None) -> str:
     """Return a message in which each backticked keyword argument of ``command`` is the option that sets it.
 
     `` `overwrite=True` `` becomes `` `--overwrite` ``, `` `screen_top` `` `` `--screen-top` ``, and `` `data` `` is
-    `` `DATA` `` where it is an argument. Other words in backticks stay as they are.
+    `` `DATA` `` where it is an argument. A keyword that the command lacks is one of `score`, since messages about a run
+    say with what to score again. Other words in backticks stay as they are.
     """
     if command is None:
         return message
     known = _parameters(command)
 
     def translated(found: re.Match[str]) -> str:
-        parameter = known.get(found[1])
+        parameter = known.get(found[1]) or _of_score().get(found[1])
         return found[0] if parameter is None else f"`{_as_typed(parameter, found[2])}`"
 
     return _KEYWORD.sub(translated, message)
@@ -28,6 +29,12 @@ def in_options(message: str) -> str:
     """Return a message as ``with_options`` does, for the command that is running."""
     context = click.get_current_context(silent=True)
     return with_options(message, context.command if context else None)
+
+
+def _of_score() -> dict[str, click.Parameter]:
+    from cli.commands.score import score  # only here: a message without such a keyword needs no command but its own
+
+    return _parameters(score)
 
 
 def _parameters(command: click.Command) -> dict[str, click.Parameter]:

@@ -8,6 +8,7 @@ import pyarrow as pa
 from rich.table import Table
 
 from cli.console import safe, stdout
+from cli.keywords import in_options
 from cli.options import json_option
 from cli.output import print_json
 from cli.text import printable
@@ -73,7 +74,7 @@ def diff(run_a: Path, run_b: Path, top: int, by: str, output: Path | None, force
         print_json({**asdict(found), "output": None if output is None else str(output)})
         return
     for note in found.notes:
-        click.echo(f"Note: {printable(note)}.", err=True)
+        click.echo(f"Note: {printable(in_options(note))}.", err=True)
     _print(found)
     if output is not None:
         click.echo(f"{len(found.worst):,} rows written to {output}")

@@ -28,7 +28,7 @@ def listen(port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         reason = (error.strerror or str(error)).lower()
-        raise RunError(f"port {port} of {HOST} can't be had ({reason}); give another --port, or 0 for any") from error
+        raise RunError(f"port {port} of {HOST} can't be used ({reason}); give another `port`, or 0 for any") from error
     return listening
 
 

@@ -1,7 +1,10 @@
 """The report's numbers and names in words, the same on the page and in Markdown."""
 
+import re
 from collections.abc import Callable
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from scorer.audit.rank import MEASURES
 from scorer.run.schema import STATUSES
@@ -9,6 +12,11 @@ from scorer.text import duration
 
 LONGEST = 5000  # characters of a text that are shown
 _COLUMNS = {"margin": "margin", "entropy": "entropy"}  # measures that are neither the loss nor a probability
+
+
+def code(sentence: str) -> Markup:
+    """Return a sentence as HTML in which words in backticks are code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))  # noqa: S704  # escaped just here
 
 
 def count(value: int | None) -> str:
@@ -112,6 +120,7 @@ def facts(document: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
+    "code": code,
     "count": count,
     "percent": percent,
     "number": number,

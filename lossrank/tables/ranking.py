@@ -49,18 +49,18 @@ def with_source_columns(table: pa.Table, source: pa.Table) -> pa.Table:
 
 
 def precision_note(run: RunDirectory, ranked: list[RankedRow]) -> str | None:
-    """Return how many of the rows have int8 numbers, and what would have them in fp32; None if there are none."""
+    """Return a note on how many rows have int8 numbers, and how to score them in fp32; None if no row has any."""
     in_int8 = sum(row.precision == "int8" for row in ranked)
     if not in_int8:
         return None
     options = run.manifest.options
     if options.is_screen:
         why = (
-            f"this screen has the {options.screen_top:,} worst losses of all rows in fp32; for more of them score "
-            "with a larger --screen-top, for other orders and filters with --precision fp32"
+            f"only the {options.screen_top:,} worst losses of the run are sure to be exact (fp32); for more, score again "
+            "with a larger `screen_top`; for other measures and filters, with `precision='fp32'`"
         )
     else:
-        why = "score with --precision screen or fp32 for exact ones"
+        why = "for exact numbers, score again with `precision='screen'` or `precision='fp32'`"
     return f"{in_int8:,} of these {len(ranked):,} rows have int8 numbers: {why}."
 
 

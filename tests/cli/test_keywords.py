@@ -25,6 +25,8 @@ from scorer import RunError, ScoreOptions
         ("rank", "`force=True`, `per_class=3`", "`--force`, `--per-class 3`"),
         ("export", "leave `int8=False` out", "leave `--no-int8` out"),
         ("pull", "one of `source`, or `files`", "one of `--from`, or `FILE`"),
+        ("rank", "`screen_top` or `precision='fp32'`", "`--screen-top` or `--precision fp32`"),
+        ("diff", "score both with `id_column`", "score both with `--id-column`"),
         ("apply", "`format` and `allow_test_split=True`", "`--format` and `--allow-test-split`"),
     ],
 )
@@ -49,12 +51,12 @@ def test_an_error_of_a_command_has_its_options(monkeypatch: pytest.MonkeyPatch, 
     @click.option("--label-map")
     @click.option("-o", "--output", "run")
     def verify(**options: object) -> None:
-        raise RunError("`label_map` and `output` with `overwrite=True` of `datasets`")
+        raise RunError("`label_map` and `output` with `allow=True` of `datasets`")
 
     monkeypatch.setattr(main, "load_command", lambda name: verify)
     done = CliRunner().invoke(run, ["verify"])
     assert done.exit_code == 1
-    assert done.stderr == "Error: `--label-map` and `-o` with `overwrite=True` of `datasets`\n"
+    assert done.stderr == "Error: `--label-map` and `-o` with `allow=True` of `datasets`\n"
 
 
 def test_every_score_option_is_an_option_of_the_command() -> None:

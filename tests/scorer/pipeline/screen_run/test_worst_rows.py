@@ -19,7 +19,7 @@ from scorer import BundleError, DeviceError, ModelBundle, RunError, ScoreOptions
 from scorer import score_dataset as score
 from scorer.run.status import run_status
 from tests.scorer.pipeline.screen_run.helpers import OPTIONS, ROWS
-from tests.support.facts import facts
+from tests.support.facts import facts, tells
 from tests.support.soak import short_and_long
 
 Lossrank = Callable[..., Result]
@@ -172,10 +172,10 @@ def test_the_command_line(lossrank: Lossrank, bundle: ModelBundle, news: pa.Tabl
     ranked = lossrank("rank", tmp_path / "run", "--top", 20)
     assert "int8" not in ranked.output
     ranked = lossrank("rank", tmp_path / "run", "--top", 1000)
-    said = "of these 1,000 rows have int8 numbers: this screen has the 20 worst losses of all rows in fp32"
-    assert said in ranked.stderr
+    named = ("1,000", 20, "int8", "fp32", "--screen-top", "--precision")
+    assert tells(ranked.stderr, *named)
     logged = lossrank("log", tmp_path / "run", "--to", "jsonl", "-o", tmp_path / "worst.jsonl", "--top", 1000)
-    assert said in logged.stderr
+    assert tells(logged.stderr, *named)
     records = [json.loads(line) for line in (tmp_path / "worst.jsonl").read_text().splitlines()]
     marked = [record.get("precision") for record in records]
     assert marked == [None if row["precision"] == "fp32" else "int8" for row in worst_rows(tmp_path / "run", 1000)]
