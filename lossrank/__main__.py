@@ -1,4 +1,4 @@
-"""What ``python -m lossrank`` and the installed `lossrank` command run."""
+"""Run the command line, for ``python -m lossrank`` and the installed `lossrank` command."""
 
 from cli.entry import main
 

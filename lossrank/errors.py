@@ -4,6 +4,6 @@ from scorer.errors import LossrankError
 
 
 class ArgumentError(LossrankError):
-    """Arguments are missing, or don't go together: wrong usage."""
+    """Raised for wrong usage: arguments are missing or contradict each other."""
 
     exit_code = 2

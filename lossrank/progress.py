@@ -1,4 +1,4 @@
-"""What functions that take a while report, and how they report it."""
+"""Progress reports of functions that take a while."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Step:
-    """One report: ``done`` of ``total`` rows are finished, or a ``note`` for the user, one line.
+    """One progress report: either ``done`` of ``total`` rows are finished, or a ``note``, one line for the user.
 
-    ``total`` is None where it is not known beforehand. A report with a note counts nothing.
+    ``total`` is None if it isn't known beforehand. A report with a note has no counts.
     """
 
     done: int = 0
@@ -20,4 +20,4 @@ OnStep = Callable[[Step], None]
 
 
 def unwatched(step: Step) -> None:
-    """Do nothing: the callback where nobody gave one."""
+    """Ignore a report: the default callback."""

@@ -1,4 +1,4 @@
-"""Python and Arrow values as JSON that every reader takes."""
+"""Convert Python and Arrow values to JSON that every parser accepts."""
 
 import base64
 import datetime
@@ -8,12 +8,12 @@ from typing import Any
 
 
 def json_line(value: Any) -> str:
-    """Return JSON that every reader takes, on one line: what is no number is null, bytes are base64, dates are ISO."""
+    """Return a value as one line of strict JSON: NaN and infinity are null, bytes base64, dates ISO 8601."""
     return json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has words for it."""
+    """Return a value made only of types that JSON has: NaN and infinity are None, bytes base64, dates ISO 8601."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -10,7 +10,7 @@ from scorer import RankedRow, RunDirectory
 
 
 def ranking_table(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) -> pa.Table:
-    """Return ranked rows with their scores and every column of ``source``, [len(ranked)] rows."""
+    """Return ranked rows [len(ranked)] with their scores and every column of ``source`` [the same rows]."""
     names = run.class_names
     scores = pa.table(
         {
@@ -32,9 +32,9 @@ def ranking_table(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) 
 
 
 def with_source_columns(table: pa.Table, source: pa.Table) -> pa.Table:
-    """Return a table with every column of ``source``, of the same rows, beside its own.
+    """Return a table with every column of ``source`` [the same rows] added to its own columns.
 
-    One that is named like a column of the table gets the prefix ``source_``, as often as it takes to be its own name.
+    A source column whose name the table already has gets the prefix ``source_``, repeated until the name is unique.
     """
     own = table.column_names
     taken = {*own, *source.column_names}
@@ -56,8 +56,8 @@ def precision_note(run: RunDirectory, ranked: list[RankedRow]) -> str | None:
     options = run.manifest.options
     if options.is_screen:
         why = (
-            f"only the {options.screen_top:,} worst losses of the run are sure to be exact (fp32); for more, score again "
-            "with a larger `screen_top`; for other measures and filters, with `precision='fp32'`"
+            f"only the {options.screen_top:,} worst losses of the run are sure to be exact (fp32); for more, score "
+            "again with a larger `screen_top`; for other measures and filters, with `precision='fp32'`"
         )
     else:
         why = "for exact numbers, score again with `precision='screen'` or `precision='fp32'`"
@@ -65,10 +65,10 @@ def precision_note(run: RunDirectory, ranked: list[RankedRow]) -> str | None:
 
 
 def ranking_records(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) -> list[dict[str, Any]]:
-    """Return ranked rows as JSON has them: each ``RankedRow``, the names of its classes and its source columns.
+    """Return ranked rows as dictionaries: the fields of ``RankedRow``, its class names and its source columns.
 
     Raises:
-        RunError: a source column is of a type that has no words in JSON.
+        RunError: a source column has a type that JSON can't hold.
     """
     names = run.class_names
     return [

@@ -1,6 +1,6 @@
-"""A table's values as JSON and CSV can have them, whatever the columns' types and whichever packages are installed.
+"""Convert a table's values to types that JSON and CSV can hold, for any column type and without pandas.
 
-Moments go by Arrow's own text: Python has no nanoseconds, no year past 9999 and not every time zone.
+Dates and times are formatted by Arrow, since Python has no nanoseconds, no year after 9999 and not every time zone.
 """
 
 import re
@@ -12,15 +12,15 @@ import pyarrow as pa
 
 from scorer import RunError
 
-UNWRITABLE = (pa.ArrowException, ValueError, TypeError, OverflowError)  # what a value that has no words raises
+UNWRITABLE = (pa.ArrowException, ValueError, TypeError, OverflowError)  # raised by values that a format can't hold
 _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 
 
 def records(table: pa.Table) -> list[dict[str, Any]]:
-    """Return a table's rows, [table.num_rows], for ``lossrank.tables.json_values.plain`` to make JSON of.
+    """Return a table's rows [table.num_rows] as dictionaries, which ``json_values.plain`` converts to JSON.
 
     Raises:
-        RunError: a column is of a type that has no words in JSON; it is named.
+        RunError: a column has a type that JSON can't hold; the message names the column.
     """
     try:
         return raw_records(table)
@@ -29,31 +29,31 @@ def records(table: pa.Table) -> list[dict[str, Any]]:
 
 
 def raw_records(table: pa.Table) -> list[dict[str, Any]]:
-    """Do what ``records`` does, and raise one of ``UNWRITABLE`` where it raises a RunError."""
+    """Return the same as ``records``, but raise one of ``UNWRITABLE`` instead of RunError."""
     columns = [column_values(column) for column in table.columns]
     rows = zip(*columns, strict=True)
     return [dict(zip(table.column_names, row, strict=True)) for row in rows]
 
 
 def unwritable(table: pa.Table, write: Callable[[pa.Table], Any], where: str, error: Exception) -> RunError:
-    """Return what is said in one line of a table that ``write`` failed with: the first column that fails alone."""
+    """Return the error for a table that ``write`` failed on; it names the first column that fails on its own."""
     what = "the table"
     for i, column in enumerate(table.schema):
         try:
             write(table.select([i]))
-        except UNWRITABLE as its_own:
-            what, error = f"column {column.name!r}, which holds {column.type},", its_own
+        except UNWRITABLE as column_error:
+            what, error = f"column {column.name!r}, of type {column.type},", column_error
             break
     reason = (str(error) or type(error).__name__).splitlines()[0]
     return RunError(
         f"{what} can't be written {where} ({reason}); choose another format, or cast that column in the data and score "
-        "them again",
+        "it again",
         quotes_data=True,
     )
 
 
 def column_values(column: pa.ChunkedArray) -> list[Any]:
-    """Return a column's values: moments, spans and UUIDs are text, alone and in lists, structs and maps."""
+    """Return a column's values, with dates, times, durations and UUIDs as strings, also in nested types."""
     return [value for chunk in column.chunks for value in _values(chunk)]
 
 
@@ -82,7 +82,7 @@ def _values(array: pa.Array) -> list[Any]:
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    """Say whether Python has every value of a type."""
+    """Return whether Python can represent every value of a type."""
     if pa.types.is_temporal(kind) or pa.types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType):
         return False
     return all(_is_plain(kind.field(i).type) for i in range(kind.num_fields))
@@ -96,12 +96,12 @@ def _structs(array: pa.StructArray) -> list[dict[str, Any] | None]:
 
 
 def _moments(array: pa.Array) -> list[str | int | None]:
-    """Return dates and times in ISO 8601, one with a zone in UTC; as its number where no calendar goes that far."""
+    """Return dates and times in ISO 8601, in UTC if they have a time zone; the raw integer if out of Arrow's range."""
     kind = array.type
     numbers = array.view(pa.int32() if kind.bit_width == 32 else pa.int64()).to_pylist()
     zone = "Z" if pa.types.is_timestamp(kind) and kind.tz else ""
     if zone:
-        array = array.cast(pa.timestamp(kind.unit))  # Arrow counts in UTC; what the zone is called need not be known
+        array = array.cast(pa.timestamp(kind.unit))  # Arrow stores UTC, so the zone's name need not be known
     texts = array.cast(pa.string()).to_pylist()
     return [
         None if text is None else number if text.startswith("<") else _iso(text) + zone

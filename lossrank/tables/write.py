@@ -1,4 +1,4 @@
-"""A table as a file: Parquet, CSV or JSON lines."""
+"""Write a table to a file: Parquet, CSV or JSON lines."""
 
 import io
 from collections.abc import Callable
@@ -17,22 +17,24 @@ from scorer.run.protect import refuse_existing
 
 
 def check_output(output: Path, force: bool) -> None:
-    """Refuse a file that can't be written, before any work is done.
+    """Raise RunError, before any work is done, if a table can't be written to a file.
 
     Raises:
-        RunError: the ending is not one of .parquet, .csv, .jsonl, its folder is not there, it is a folder itself, or
-            it is there (without ``force``).
+        RunError: the file's extension is none of .parquet, .csv and .jsonl.
+        RunError: ``refuse_existing`` refuses the file, for example because it exists (without ``force``).
     """
     if output.suffix.lower() not in _WRITERS:
-        raise RunError(f"{output} must end in {', '.join(_WRITERS)}, which says the format")
+        raise RunError(f"{output} must end in one of {', '.join(_WRITERS)}")
     refuse_existing(output, force)
 
 
 def write_table(table: pa.Table, output: Path) -> None:
-    """Write a table as the format its name ends in, whole or not at all.
+    """Write a table in the format of the file's extension, atomically.
 
     Raises:
-        RunError: the disk is full, the folder can't be written, or the format can't hold a column, which is named.
+        RunError: the disk is full.
+        RunError: the folder isn't writable.
+        RunError: the format can't hold a column; the message names the column.
     """
     write = _WRITERS[output.suffix.lower()]
     try:
@@ -43,7 +45,7 @@ def write_table(table: pa.Table, output: Path) -> None:
 
 def _write_csv(table: pa.Table, stream: IO[bytes]) -> None:
     for i, column in enumerate(table.schema):
-        if not any(test(column.type) for test in _AS_THEY_ARE):
+        if not any(is_type(column.type) for is_type in _CSV_TYPES):
             values = [_cell(value) for value in column_values(table.column(i))]
             table = table.set_column(i, column.name, pa.array(values, pa.string()))
     pa.csv.write_csv(table, stream)
@@ -58,7 +60,7 @@ def _write_jsonl(table: pa.Table, stream: IO[bytes]) -> None:
         stream.write(json_line(record).encode() + b"\n")
 
 
-_AS_THEY_ARE = (
+_CSV_TYPES = (  # that Arrow writes to CSV itself
     pa.types.is_boolean,
     pa.types.is_integer,
     pa.types.is_floating,
