@@ -1,1 +1,1 @@
-"""What `lossrank report` writes: one document, as a page, as Markdown or as JSON."""
+"""Build the report of a run and write it as HTML, Markdown or JSON."""

@@ -1,6 +1,6 @@
-"""The report's charts: Vega-Lite, drawn to SVG while the report is written, so that the page needs no library.
+"""Draw the report's charts with Vega-Lite, as SVG, so that the page needs no JavaScript library.
 
-Colours are the page's CSS variables: a chart follows its light, dark and printed look.
+Colours are the page's CSS variables, so the charts follow its light, dark and print styles.
 """
 
 import json
@@ -10,8 +10,8 @@ from typing import Any
 import vl_convert
 from markupsafe import Markup
 
-_CLASSES = 20  # that the bars show
-_LABEL = 120  # pixels of a class name
+_CLASSES = 20  # classes that the bar charts show
+_LABEL = 120  # pixels for a class name
 _CONFIG = {
     "background": None,
     "font": "system-ui, sans-serif",
@@ -30,22 +30,22 @@ _CONFIG = {
 
 
 def loss_histogram(histogram: dict[str, Any], width: int) -> Markup:
-    """Return the rows by loss, those that the model calls so and those that it calls otherwise, on a log scale."""
+    """Return a histogram of the losses on a log scale, split by whether the model agrees with the given label."""
     edges = histogram["edges"]
     step = edges[1] - edges[0]
     values = []
     for low, high, agree, disagree in zip(
         edges[:-1], edges[1:], histogram["agree"], histogram["disagree"], strict=True
     ):
-        said = f"{low:g} nats and more" if high is None else f"{low:g} to {high:g} nats"
-        middle = low + step / 2 if agree and disagree else None  # both kinds in a bin have half of its width each
-        for rows, kind, share, left, right in (
-            (agree, "agree", "shares", low, middle or low + step),
-            (disagree, "disagree", "does not share", middle or low, low + step),
+        bin_range = f"{low:g} nats and more" if high is None else f"{low:g} to {high:g} nats"
+        middle = low + step / 2 if agree and disagree else None  # two bars share the width of a bin
+        for rows, kind, left, right in (
+            (agree, "agree", low, middle or low + step),
+            (disagree, "disagree", middle or low, low + step),
         ):
             if rows:
-                said_of = f"{said}: {rows:,} rows whose label the model {share}"
-                values.append({"low": left, "high": right, "rows": rows, "kind": kind, "said": said_of})
+                tooltip = f"{bin_range}: {rows:,} rows where the model {kind}s with the given label"
+                values.append({"low": left, "high": right, "rows": rows, "kind": kind, "tooltip": tooltip})
     most = max(value["rows"] for value in values)
     ticks = [10**power for power in range(len(str(most)))]
     encoding = {
@@ -65,26 +65,26 @@ def loss_histogram(histogram: dict[str, Any], width: int) -> Markup:
             "legend": None,
             "scale": {"domain": ["agree", "disagree"], "range": ["var(--agree)", "var(--disagree)"]},
         },
-        "description": {"field": "said"},
+        "description": {"field": "tooltip"},
     }
     mark = {"type": "bar", "stroke": "var(--page)", "strokeWidth": 0.5}
     return _draw({"data": {"values": values}, "mark": mark, "encoding": encoding, "height": 220}, width - 70)
 
 
 def class_bars(classes: list[dict[str, Any]], width: int) -> Markup:
-    """Return the mean loss and accuracy of each given class, the highest loss first, of 20 classes at most."""
-    values = [each for each in classes if each["mean_loss"] is not None]
-    values = sorted(values, key=lambda each: -each["mean_loss"])[:_CLASSES]
+    """Return the mean loss and accuracy of each given class, highest mean loss first, for at most 20 classes."""
+    values = [counts for counts in classes if counts["mean_loss"] is not None]
+    values = sorted(values, key=lambda counts: -counts["mean_loss"])[:_CLASSES]
     values = [
         {
-            **each,
-            "at": str(i),  # not the name: two names may differ by case or blanks alone
-            "loss_said": f"{each['name']}: mean loss {each['mean_loss']:.3f} nats",
-            "accuracy_said": f"{each['name']}: accuracy {each['accuracy']:.1%}",
+            **counts,
+            "at": str(i),  # not the name: two names may differ only by case or blanks
+            "loss_tooltip": f"{counts['name']}: mean loss {counts['mean_loss']:.3f} nats",
+            "accuracy_tooltip": f"{counts['name']}: accuracy {counts['accuracy']:.1%}",
         }
-        for i, each in enumerate(values)
+        for i, counts in enumerate(values)
     ]
-    names = [each["name"] for each in values]
+    names = [counts["name"] for counts in values]
     panels = []
     for field, title, colour, form in (
         ("mean_loss", "mean loss in nats", "var(--disagree)", ".2~f"),
@@ -99,7 +99,7 @@ def class_bars(classes: list[dict[str, Any]], width: int) -> Markup:
             "labelPadding": 6,
             **_room(names),
         }
-        top = max((each["mean_loss"] for each in values), default=0.0) or 1.0
+        top = max((counts["mean_loss"] for counts in values), default=0.0) or 1.0
         panels.append(
             {
                 "mark": {"type": "bar", "cornerRadiusEnd": 2, "color": colour, "height": 12},
@@ -114,7 +114,7 @@ def class_bars(classes: list[dict[str, Any]], width: int) -> Markup:
                         "scale": {"domain": [0, top if first else 1]},
                         "axis": {"format": form, "tickCount": 3},
                     },
-                    "description": {"field": "loss_said" if first else "accuracy_said"},
+                    "description": {"field": "loss_tooltip" if first else "accuracy_tooltip"},
                 },
             }
         )
@@ -122,7 +122,7 @@ def class_bars(classes: list[dict[str, Any]], width: int) -> Markup:
 
 
 def confusion_matrix(document: dict[str, Any]) -> Markup:
-    """Return the rows of each given (down) and predicted class (across), for the most confused classes."""
+    """Return the confusion matrix of the most confused classes: given classes down, predicted classes across."""
     shown = document["most_confused"]
     names = [document["class_names"][k] for k in shown]
     total = [sum(row) for row in document["confusion"]]
@@ -131,7 +131,7 @@ def confusion_matrix(document: dict[str, Any]) -> Markup:
         for j, predicted in enumerate(shown):
             rows = document["confusion"][given][predicted]
             share = rows / total[given] if total[given] else 0.0
-            said = f"given {names[i]}, predicted {names[j]}: {rows:,} rows, {share:.1%} of the given"
+            tooltip = f"given {names[i]}, predicted {names[j]}: {rows:,} rows, {share:.1%} of the given class"
             text = f"{rows:,}" if rows else ""
             values.append(
                 {
@@ -141,7 +141,7 @@ def confusion_matrix(document: dict[str, Any]) -> Markup:
                     "part": f"{share:.1%}" if rows else "",
                     "share": share,
                     "right": i == j,
-                    "said": said,
+                    "tooltip": tooltip,
                 }
             )
     few = len(shown) <= 8
@@ -169,7 +169,7 @@ def confusion_matrix(document: dict[str, Any]) -> Markup:
     layers = [
         {
             "mark": {"type": "rect", "cornerRadius": 3, "stroke": "var(--page)", "strokeWidth": 2},
-            "encoding": {"color": colour, "fillOpacity": strength, "description": {"field": "said"}},
+            "encoding": {"color": colour, "fillOpacity": strength, "description": {"field": "tooltip"}},
         },
         _text("text", 14 if few else 11, -7 if few else 0, ink),
         *([_text("part", 11, 10, ink)] if few else []),
@@ -184,17 +184,17 @@ def _text(field: str, size: int, dy: int, ink: dict[str, Any]) -> dict[str, Any]
 
 
 def _names(names: list[str]) -> str:
-    """Return the Vega expression that turns a place on an axis into its class name."""
+    """Return a Vega expression that turns an index on an axis into its class name."""
     return f"{json.dumps(names)}[+datum.value]"
 
 
 def _room(names: list[str]) -> dict[str, int]:
-    """Return the width of an axis of names, also in a reader's font that is wider than the one it is drawn with."""
+    """Return the width of an axis of class names, with room for a reader's font that is wider than the one here."""
     return {"labelLimit": _LABEL, "minExtent": min(8 * max(map(len, names), default=0), _LABEL * 5 // 4)}
 
 
 def _draw(spec: dict[str, Any], width: int | None = None) -> Markup:
     spec = {"config": _CONFIG, **spec, **({} if width is None else {"width": width})}
     svg = vl_convert.vegalite_to_svg(spec)
-    # In a page an SVG needs no namespaces, and without them no address at all is in the file.
+    # SVG inside HTML needs no namespaces; without them the file has no URL at all.
     return Markup(re.sub(r' xmlns(?::\w+)?="[^"]*"', "", svg, count=2))  # noqa: S704  # Vega escapes what it draws

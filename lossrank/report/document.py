@@ -1,4 +1,4 @@
-"""The report as one document of plain values, which the page, the Markdown and the JSON all show."""
+"""Build the report as one dictionary of JSON values, which HTML, Markdown and JSON are made from."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ from scorer.run.health import RunHealth
 from scorer.run.history import UNKNOWN
 
 FORMAT = 1
-_PAIRS = 20  # pairs of classes that are named
-_CLASSES = 20  # classes that the matrix shows
-_NO_LABELS = "No row has a label that the model knows, so there are no losses and no confusions: only predictions."
+_PAIRS = 20  # pairs of classes that are listed
+_CLASSES = 20  # classes in the matrix on the page
+_NO_LABELS = "No row has a label that the model knows, so there are predictions but no losses and no confusion matrix."
 
 
 @dataclass(frozen=True)
 class Worst:
-    """The rows of a report and how they were chosen; ``source`` has their source columns, None to leave them out."""
+    """The worst rows of a report and how they were chosen; ``source`` has their source columns, or is None."""
 
     rows: list[RankedRow]
     source: pa.Table | None
@@ -37,10 +37,10 @@ class Worst:
 def report_document(
     run: RunDirectory, health: RunHealth, worst: Worst, decisions: Mapping[int, Decision]
 ) -> dict[str, Any]:
-    """Return the whole report; ``decisions`` are those that hold, by row; none where nobody has reviewed.
+    """Return the whole report; ``decisions`` are the current ones by row, empty if nobody has reviewed.
 
-    Neither the machine's name nor the place of a file is in it, and without ``worst.source`` no value of the data but
-    the rows' ids.
+    The report has neither the machine's name nor the path of a file. Without ``worst.source`` it has no value of the
+    data but the rows' ids.
     """
     labelled = health.scored > 0
     history = run.manifest.history
@@ -66,8 +66,8 @@ def report_document(
         "histogram": asdict(health.histogram()) if labelled else None,
         "confusion": health.confusion.tolist() if labelled else None,
         "most_confused": health.most_confused(_CLASSES) if labelled else None,
-        "classes": [asdict(each) for each in health.classes()] if labelled else None,
-        "pairs": [asdict(each) for each in health.pairs(_PAIRS)] if labelled else None,
+        "classes": [asdict(counts) for counts in health.classes()] if labelled else None,
+        "pairs": [asdict(pair) for pair in health.pairs(_PAIRS)] if labelled else None,
         "worst": _worst(run, worst, decisions),
         "review": _review(health.rows, decisions) if decisions else None,
         "how": _how(run, texts=worst.source is not None),
@@ -80,7 +80,7 @@ def _worst(run: RunDirectory, worst: Worst, decisions: Mapping[int, Decision]) -
     none = pa.table({"none": pa.nulls(len(worst.rows))})
     records = ranking_records(run, worst.rows, none if worst.source is None else worst.source)
     texts = worst.source is not None
-    columns = (run.columns.text, run.columns.text_pair) if texts else ()  # names may be texts, see _known
+    columns = (run.columns.text, run.columns.text_pair) if texts else ()  # a name may be a text, see _known
     for record in records:
         if not texts:
             record["source"] = None
@@ -107,15 +107,15 @@ def _review(rows: int, decisions: Mapping[int, Decision]) -> dict[str, Any]:
 
 
 def _int8_note(health: RunHealth) -> str | None:
-    int8, both = health.by_precision.get("int8", 0), sum(health.by_precision.values())
+    int8, total = health.by_precision.get("int8", 0), sum(health.by_precision.values())
     if not int8:
         return None
-    of = f"All {both:,}" if int8 == both else f"{int8:,} of the {both:,}"
-    return f"{of} rows with predictions have int8 numbers: losses, classes and confusions rest on them."
+    of = f"All {total:,}" if int8 == total else f"{int8:,} of the {total:,}"
+    return f"{of} rows with predictions were scored in int8, so losses, predicted classes and confusions are not exact."
 
 
 def _how(run: RunDirectory, texts: bool) -> dict[str, Any]:
-    """Return how a run was made; what of it may quote the data only with ``texts``."""
+    """Return how a run was made; parts that may quote the data are left out without ``texts``."""
     manifest = run.manifest
     summary = manifest.summary.as_dict() if manifest.summary else {}
     history = [
@@ -138,11 +138,11 @@ def _how(run: RunDirectory, texts: bool) -> dict[str, Any]:
 
 
 def _ended(why: str | None) -> str:
-    """Return why a process ended; of an error only its kind, as its message may name a place of the machine."""
+    """Return why a process ended; for an error only its class, since its message may contain a path."""
     kind = (why or UNKNOWN).partition(": ")[0]
     return kind if kind.isidentifier() else "error"
 
 
 def _known(name: str | None) -> str | None:
-    """Return a column's name unless it may be a text, as in a CSV file without a line of names."""
+    """Return a column's name, unless it may be a text of the data, as in a CSV file without a header."""
     return name if name is None or name in KNOWN else "(its name is left out)"

@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing else: its style, script and charts are in it."""
+"""Render the report as one HTML file with its style, script and charts inside."""
 
 import base64
 import hashlib
@@ -13,15 +13,15 @@ from lossrank.report.charts import class_bars, confusion_matrix, loss_histogram
 from lossrank.report.wording import FILTERS, facts
 
 FILES = Path(__file__).parent
-_WIDE, _HALF, _NARROW = 900, 560, 350  # pixels of a chart: across the page, beside a table, on a phone
+_WIDE, _HALF, _NARROW = 900, 560, 350  # chart widths in pixels: full page, next to a table, on a phone
 _SCRIPT = "report.js"
 _STYLE = "report.css"
 
 
 def html_page(document: dict[str, Any]) -> str:
-    """Return the document as a page.
+    """Return the document as an HTML page.
 
-    Its content security policy lets no request out and no script run but its own, whatever a text of the data holds.
+    The page's content security policy allows no request and no script but its own, whatever the texts contain.
     """
     script = (FILES / _SCRIPT).read_text(encoding="utf-8")
     pages = Environment(loader=FileSystemLoader(FILES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
@@ -37,7 +37,7 @@ def html_page(document: dict[str, Any]) -> str:
 
 
 def _charts(document: dict[str, Any]) -> dict[str, Any]:
-    """Return each chart, most of them in two widths; none where there are no losses."""
+    """Return the charts by name, two of them in a wide and a narrow form; empty if the run has no losses."""
     if document["no_labels"]:
         return {}
     return {

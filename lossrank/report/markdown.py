@@ -1,4 +1,4 @@
-"""The report as Markdown: tables that read well as they are, in which no text of the data is markup."""
+"""Render the report as Markdown, with every text of the data escaped."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ from lossrank.report.wording import (
 )
 from scorer.text import escape
 
-_LONGEST = 300  # characters of a text in a table
+_LONGEST = 300  # characters of a text that a table shows
 
 
 def markdown(document: dict[str, Any]) -> str:
-    """Return the document as GitHub-flavoured Markdown; texts are cut after 300 characters."""
+    """Return the document as GitHub-flavoured Markdown; texts are truncated to 300 characters."""
     parts = [_head(document)]
     if not document["no_labels"]:
         parts += [_losses(document["histogram"]), _classes(document), _pairs(document["pairs"])]
@@ -44,10 +44,10 @@ def _head(document: dict[str, Any]) -> str:
     if not document["no_labels"]:
         lines += [
             f"- mean loss: {number(document['mean_loss'], 4)} nats",
-            f"- accuracy: {percent(document['accuracy'], 2)} of the given labels are the model's own",
-            f"- rows that the model calls otherwise: {count(document['disagreeing'])}",
+            f"- accuracy: {percent(document['accuracy'], 2)} of the given labels are the class that the model predicts",
+            f"- rows where the model disagrees with the given label: {count(document['disagreeing'])}",
         ]
-    lines += [f"- rows with a loss: {count(document['scored'])}", f"- texts cut: {count(document['truncated'])}"]
+    lines += [f"- rows with a loss: {count(document['scored'])}", f"- truncated texts: {count(document['truncated'])}"]
     for note in (document["no_labels"], document["int8_note"]):
         lines += ["", note] if note else []
     return "\n".join(lines) + "\n"
@@ -61,19 +61,19 @@ def _losses(histogram: dict[str, Any]) -> str:
             edges[:-1], edges[1:], histogram["agree"], histogram["disagree"], strict=True
         )
     ]
-    return _section("Loss", ["nats", ">label shared by the model", ">not shared"], rows)
+    return _section("Loss", ["nats", ">model agrees", ">model disagrees"], rows)
 
 
 def _classes(document: dict[str, Any]) -> str:
     rows = [
         [
-            escape(each["name"]),
-            count(each["given"]),
-            count(each["predicted"]),
-            number(each["mean_loss"]),
-            percent(each["accuracy"]),
+            escape(counts["name"]),
+            count(counts["given"]),
+            count(counts["predicted"]),
+            number(counts["mean_loss"]),
+            percent(counts["accuracy"]),
         ]
-        for each in document["classes"]
+        for counts in document["classes"]
     ]
     table = _section("Classes", ["class", ">given", ">predicted", ">mean loss", ">accuracy"], rows)
     names, shown = document["class_names"], document["most_confused"]
@@ -89,7 +89,7 @@ def _pairs(pairs: list[dict[str, Any]]) -> str:
         [escape(pair["given"]), escape(pair["predicted"]), count(pair["rows"]), percent(pair["share"])]
         for pair in pairs
     ]
-    return _section("Most confused", ["given", "predicted", ">rows", ">of the given"], rows)
+    return _section("Most confused", ["given", "predicted", ">rows", ">share of given class"], rows)
 
 
 def _worst(document: dict[str, Any]) -> str:
@@ -126,9 +126,9 @@ def _review(document: dict[str, Any]) -> str:
 
 def _statuses(document: dict[str, Any]) -> str:
     rows = [[escape(name), count(rows), status(name)] for name, rows in document["by_status"].items()]
-    rows.append(["truncated", count(document["truncated"]), "are longer than the model reads"])
+    rows.append(["truncated", count(document["truncated"]), "have more tokens than the model reads"])
     unknown = document["how"]["unknown_labels"] or {}
-    table = _section("Every row accounted for", ["status", ">rows", "they"], rows)
+    table = _section("Rows by status", ["status", ">rows", "these rows"], rows)
     names = ", ".join(f"{escape(name)} ({rows:,} rows)" for name, rows in unknown.items())
     return f"{table}\nUnknown labels: {names}.\n" if unknown else table
 
@@ -137,11 +137,11 @@ def _how(document: dict[str, Any]) -> str:
     return _section("How it was run", ["what", "value"], [[name, escape(value)] for name, value in facts(document)])
 
 
-def _section(title: str, head: list[str], rows: list[list[str]], said: str = "") -> str:
-    """Return a heading and a table; a column whose head begins with > holds numbers."""
+def _section(title: str, head: list[str], rows: list[list[str]], intro: str = "") -> str:
+    """Return a heading, a sentence and a table; a column whose heading begins with > is aligned right."""
     if not rows:
         return f"## {title}\n\nNone.\n"
     names = [name.removeprefix(">") for name in head]
     rule = ["---:" if name.startswith(">") else "---" for name in head]
     table = "\n".join("| " + " | ".join(line) + " |" for line in [names, rule, *rows])
-    return f"## {title}\n\n" + (f"{said}.\n\n" if said else "") + table + "\n"
+    return f"## {title}\n\n" + (f"{intro}.\n\n" if intro else "") + table + "\n"

@@ -1,5 +1,5 @@
 "use strict";
-// Without this script every number and row is there; it sorts, searches and shows a mark's numbers under the pointer.
+// Sorting, search and tooltips. Without this script the page still shows every number and row.
 const value = (cell) => (cell.dataset.v === undefined ? cell.textContent.trim() : Number(cell.dataset.v));
 const compare = (a, b) => (typeof a === "number" ? a - b : a.localeCompare(b));
 
@@ -9,11 +9,11 @@ for (const table of document.querySelectorAll("table.sortable")) {
     const head = button.parentElement;
     button.disabled = false;
     button.addEventListener("click", () => {
-      const up = head.getAttribute("aria-sort") !== "ascending";
+      const ascending = head.getAttribute("aria-sort") !== "ascending";
       for (const other of head.parentElement.cells) other.removeAttribute("aria-sort");
-      head.setAttribute("aria-sort", up ? "ascending" : "descending");
+      head.setAttribute("aria-sort", ascending ? "ascending" : "descending");
       const key = (row) => value(row.cells[head.cellIndex]);
-      body.append(...[...body.rows].sort((a, b) => (up ? 1 : -1) * compare(key(a), key(b))));
+      body.append(...[...body.rows].sort((a, b) => (ascending ? 1 : -1) * compare(key(a), key(b))));
     });
   }
 }

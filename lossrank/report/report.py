@@ -1,4 +1,4 @@
-"""report(): what a run found, as one file to send to a colleague."""
+"""report(): write what a run found as one file to send to a colleague."""
 
 import json
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ _ENDINGS = {".html": "html", ".htm": "html", ".md": "md", ".markdown": "md", ".j
 
 @dataclass(frozen=True)
 class Report:
-    """A report that was made: its ``content``, in ``output`` too if that was given, and the main numbers in it.
+    """A report: its ``content``, which is also in the file ``output`` if that was given, and its main numbers.
 
-    ``bytes`` is the size in UTF-8. Of the run's ``rows``, the report lists ``count``, the worst by the measure ``by``.
+    ``bytes`` is its size in UTF-8. It lists ``count`` of the run's ``rows``: the worst by the measure ``by``.
     ``mean_loss`` is in nats, ``accuracy`` is the share 0..1 of the given labels that the model predicts; both are None
     for a run without labels.
     """
@@ -67,7 +67,7 @@ def report(
     Args:
         run: a finished run, or its directory.
         output: the file to write; without it, the report is only returned.
-        format: ``html``, ``md`` or ``json``; by default what the name of ``output`` ends in.
+        format: ``html``, ``md`` or ``json``; by default that of the file extension of ``output``.
         top, by, per_class, pair: which rows are listed, as ``scorer.rank`` takes them; ``top`` is 100 by default, and
             ``by`` is loss, or entropy for a run without labels.
         data: where the scored data is now, if it has moved.
@@ -77,7 +77,9 @@ def report(
 
     Raises:
         ArgumentError: ``format`` is missing or unknown.
-        RunError: the run is not finished, ``output`` can't be written, or there are no such rows.
+        RunError: the run is not finished.
+        RunError: ``output`` can't be written.
+        RunError: no row has a value of the measure ``by``, or a class of ``pair`` doesn't exist.
         SourceError: the data is gone or has changed.
     """
     output = None if output is None else Path(output)
@@ -90,11 +92,11 @@ def report(
     health = run_health(run)
     by = by or ("loss" if health.scored else "entropy")
     ranked: list[RankedRow] = []
-    if health.by_precision:  # without a row that has predictions there is nothing to rank
+    if health.by_precision:  # else no row has predictions, and rank() would raise
         ranked = rank(run, top if top or per_class else TOP, by=by, per_class=per_class, pair=pair)
     source = None if no_texts else join_source(run, ranked, data or None)
     worst = Worst(ranked, source, by, per_class, pair if pair is None or isinstance(pair, str) else ":".join(pair))
-    content = _written(report_document(run, health, worst, read_decisions(run) or {}), format)
+    content = _render(report_document(run, health, worst, read_decisions(run) or {}), format)
     encoded = content.encode()
     if output is not None:
         write_atomically(output, lambda stream: stream.write(encoded))
@@ -118,7 +120,8 @@ def _format(output: Path | None, format: str | None) -> str:
     """Return the format to write.
 
     Raises:
-        ArgumentError: it was not given and can't be told from the name of ``output``, or is unknown.
+        ArgumentError: it was not given, and the extension of ``output`` is none of the known ones.
+        ArgumentError: it is unknown.
     """
     if format is None and output is not None:
         format = _ENDINGS.get(output.suffix.lower())
@@ -126,17 +129,19 @@ def _format(output: Path | None, format: str | None) -> str:
             endings, formats = ", ".join(_ENDINGS), ", ".join(FORMATS)
             raise ArgumentError(f"`output` {output} must end in {endings}; or give `format`, one of: {formats}")
     if format is None:
-        raise ArgumentError(f"give `output`, whose name says the format, or `format`, one of: {', '.join(FORMATS)}")
+        raise ArgumentError(
+            f"give `format`, one of: {', '.join(FORMATS)}; or an `output` that ends in {', '.join(_ENDINGS)}"
+        )
     if format not in FORMATS:
         raise ArgumentError(f"`format` is {format!r}; it must be one of: {', '.join(FORMATS)}")
     return format
 
 
-def _written(document: dict[str, object], format: str) -> str:
+def _render(document: dict[str, object], format: str) -> str:
     if format == "md":
         return markdown(document)
     if format == "json":
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    from lossrank.report.html import html_page  # only here: the charts' library takes a moment to load
+    from lossrank.report.html import html_page  # imported late, since the chart library loads slowly
 
     return html_page(document)

@@ -1,4 +1,4 @@
-"""The report's numbers and names in words, the same on the page and in Markdown."""
+"""Format the report's numbers and names, for HTML and Markdown alike."""
 
 import re
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from scorer.audit.rank import MEASURES
 from scorer.run.schema import STATUSES
 from scorer.text import duration
 
-LONGEST = 5000  # characters of a text that are shown
-_COLUMNS = {"margin": "margin", "entropy": "entropy"}  # measures that are neither the loss nor a probability
+LONGEST = 5000  # characters of a text that the report shows
+_COLUMNS = {"margin": "margin", "entropy": "entropy"}  # measures that get a column of their own
 
 
 def code(sentence: str) -> Markup:
@@ -32,7 +32,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def moment(value: str | None) -> str:
-    """Return an ISO 8601 moment in UTC to the minute."""
+    """Return an ISO 8601 time (UTC) to the minute."""
     return "" if value is None else f"{value[:10]} {value[11:16]} UTC"
 
 
@@ -46,7 +46,7 @@ def status(name: str) -> str:
 
 def chosen(worst: dict[str, Any]) -> str:
     """Return how the worst rows were chosen."""
-    parts = [f"By {MEASURES[worst['by']].order}"]
+    parts = [f"Ranked by {MEASURES[worst['by']].order}"]
     if worst["per_class"] is not None:
         parts.append(f"the worst {worst['per_class']:,} of each given class")
     if worst["pair"] is not None:
@@ -55,19 +55,19 @@ def chosen(worst: dict[str, Any]) -> str:
 
 
 def unmatched(worst: dict[str, Any], by_precision: dict[str, int]) -> str:
-    """Return why there is no row among the worst; ``by_precision`` are the run's rows that have predictions."""
+    """Return why the list of worst rows is empty; ``by_precision`` counts the run's rows with predictions."""
     return f"{chosen(worst)}: no row matches." if by_precision else "No row has a prediction."
 
 
 def text(row: dict[str, Any], column: str) -> str:
-    """Return a row's text, cut where it is very long."""
+    """Return a row's text, truncated to ``LONGEST`` characters."""
     value = str(row["source"][column])
     rest = len(value) - LONGEST
     return value if rest <= 0 else f"{value[:LONGEST]} … ({rest:,} characters more)"
 
 
 def decided(decision: dict[str, Any] | None) -> str:
-    """Return a row's decision in a word or two."""
+    """Return a row's decision as a few words, "" without one."""
     if decision is None:
         return ""
     return str(decision["verdict"] if decision["label"] is None else f"{decision['verdict']}: {decision['label']}")
@@ -91,7 +91,7 @@ def facts(document: dict[str, Any]) -> list[tuple[str, str]]:
     if screen:
         rescored = f"{screen['rescored']:,} rows were scored again in fp32"
         if "estimated_recall" in screen:
-            rescored += f"; of the worst {screen['top_k']:,} an estimated {screen['estimated_recall']:.1%} are fp32's"
+            rescored += f"; they have an estimated {screen['estimated_recall']:.1%} of the worst {screen['top_k']:,}"
     seconds = how["seconds"]
     stages = {} if not seconds else {name: spent for name, spent in seconds.items() if name != "total" and spent}
     found = [
@@ -106,7 +106,10 @@ def facts(document: dict[str, Any]) -> list[tuple[str, str]]:
         ("screen", rescored),
         ("options", ", ".join(f"{name} {value}" for name, value in options.items())),
         ("tokens", tokens),
-        ("duplicates", how["duplicates"] and f"{how['duplicates']:,} texts had the tokens of another one"),
+        (
+            "duplicates",
+            how["duplicates"] and f"{how['duplicates']:,} texts had the same tokens as another text and were not run",
+        ),
         ("last process", stages and ", ".join(f"{name} {duration(spent)}" for name, spent in stages.items())),
         ("peak memory", mebibytes(how["peak_memory_bytes"])),
     ]
@@ -115,7 +118,7 @@ def facts(document: dict[str, Any]) -> list[tuple[str, str]]:
         found.append(("machine", f"{machine['threads']} threads; {versions}"))
     for entry in how["history"]:
         rows = f"{entry['rows']:,} rows in {duration(entry['seconds'])}"
-        found.append(("work", f"{moment(entry['started'])}: {rows}, {entry['why']}"))
+        found.append(("process", f"{moment(entry['started'])}: {rows}, {entry['why']}"))
     return [(name, str(value)) for name, value in found if value]
 
 
