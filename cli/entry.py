@@ -1,4 +1,4 @@
-"""Where the command starts; Ctrl-C, SIGTERM and SIGHUP are handled from here on, while Python imports too."""
+"""Start the command; Ctrl-C, SIGTERM and SIGHUP are handled from the start, also while Python imports."""
 
 import contextlib
 import os
@@ -7,15 +7,15 @@ import threading
 
 from cli.signals import exit_code, ignore_signals, stop_on_signals
 
-# A run's threads, named by scorer.pipeline.prefetch and scorer.pipeline.score, which take a moment to import.
+# Names of a run's threads. scorer.pipeline.prefetch and scorer.pipeline.score set them, but are slow to import.
 _THREADS = ("tokenise", "model")
 
 
 def _leave_behind(code: str | int | None) -> None:
     """End the process at once if a thread of a run is still in native code.
 
-    A read of remote data may block for minutes, and after a second Ctrl-C the model may still be running. Python would
-    abort when such a thread returned while it is shutting down.
+    A read of remote data may block for minutes, and after a second Ctrl-C the model may still be running. If such a
+    thread returned while Python shuts down, Python would abort.
     """
     if isinstance(code, int) and any(thread.name.startswith(_THREADS) for thread in threading.enumerate()):
         for stream in (sys.stdout, sys.stderr):
@@ -29,8 +29,9 @@ def main() -> None:
     code: str | int | None = 0
     try:
         stop_on_signals()
-        if "bench" not in sys.argv[1:2]:  # which measures how fast numpy multiplies matrices with all cores
-            # numpy starts a thread for each core, which takes 0.2 s of CPU time; only `bench` multiplies matrices.
+        if "bench" not in sys.argv[1:2]:
+            # numpy starts a thread per core, which takes 0.2 s of CPU time. Only `bench` multiplies matrices: it
+            # measures the speed of all cores.
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         from cli.main import run
 

@@ -1,4 +1,4 @@
-"""Library errors name keyword arguments in backticks; the command line shows the options that set them."""
+"""Show library messages in the command line's words: a keyword argument in backticks becomes its option."""
 
 import re
 
@@ -8,11 +8,12 @@ _KEYWORD = re.compile(r"`([a-z]\w*)(?:=([^`]*))?`")
 
 
 def with_options(message: str, command: click.Command | None) -> str:
-    """Return a message in which each backticked keyword argument of ``command`` is the option that sets it.
+    """Return the message with each backticked keyword argument replaced by the option of ``command`` that sets it.
 
-    `` `overwrite=True` `` becomes `` `--overwrite` ``, `` `screen_top` `` `` `--screen-top` ``, and `` `data` `` is
-    `` `DATA` `` where it is an argument. A keyword that the command lacks is one of `score`, since messages about a run
-    say with what to score again. Other words in backticks stay as they are.
+    `` `overwrite=True` `` becomes `` `--overwrite` ``, `` `screen_top` `` becomes `` `--screen-top` ``, and
+    `` `data` `` becomes `` `DATA` `` if the command takes it as an argument. A keyword that ``command`` lacks becomes
+    an option of `score`, because messages about a run say how to score it again. Other words in backticks stay as they
+    are.
     """
     if command is None:
         return message
@@ -26,19 +27,19 @@ def with_options(message: str, command: click.Command | None) -> str:
 
 
 def in_options(message: str) -> str:
-    """Return a message as ``with_options`` does, for the command that is running."""
+    """Return the message as ``with_options`` does for the running command."""
     context = click.get_current_context(silent=True)
     return with_options(message, context.command if context else None)
 
 
 def _of_score() -> dict[str, click.Parameter]:
-    from cli.commands.score import score  # only here: a message without such a keyword needs no command but its own
+    from cli.commands.score import score  # imported late: few messages name an option of score
 
     return _parameters(score)
 
 
 def _parameters(command: click.Command) -> dict[str, click.Parameter]:
-    """Return a command's parameters by the keywords that they may have: their own name, and their long options."""
+    """Return a command's parameters by keyword; a parameter's name and its long options are its keywords."""
     known: dict[str, click.Parameter] = {}
     for parameter in command.params:
         for option in parameter.opts:
@@ -50,7 +51,7 @@ def _parameters(command: click.Command) -> dict[str, click.Parameter]:
 
 
 def _as_typed(parameter: click.Parameter, value: str | None) -> str:
-    """Return what a user types for a parameter, or for ``value`` of it."""
+    """Return what a user types to give a parameter, with its ``value`` if there is one."""
     if isinstance(parameter, click.Argument):
         return (parameter.metavar or parameter.name or "").strip("[].").upper()
     if isinstance(parameter, click.Option) and parameter.is_flag:

@@ -1,6 +1,6 @@
-"""--log-file: events as JSON lines, appended and flushed one by one, to watch a long run by.
+"""``--log-file``: events as JSON lines, each flushed at once, so that a long run can be watched.
 
-A line has ``time`` (UTC), ``level``, ``event`` and the event's own fields, never a text of the data.
+A line has ``time`` (UTC), ``level``, ``event`` and the event's own fields, but never a text from the data.
 """
 
 import contextlib
@@ -32,10 +32,10 @@ _EVERY = 30.0  # seconds between lines of progress
 
 @contextlib.contextmanager
 def logging_to(file: Path | None, command: str, **fields: Any) -> Iterator[None]:
-    """Write a command's events to a file, if there is one: its start with ``fields``, then its own, and an error.
+    """Log a command to ``file``, if given: its start with ``fields``, its own events, and the error that ends it.
 
     Raises:
-        RunError: the file can't be written, or a run has another use for it.
+        RunError: the file can't be written, or it is part of a run.
     """
     if file is None:
         yield
@@ -68,7 +68,7 @@ def logging_to(file: Path | None, command: str, **fields: Any) -> Iterator[None]
 
 
 def _end_line(file: Path) -> None:
-    """End the last line of a log file that a full disk cut off, so that the next one is whole."""
+    """End the last line of a log file if a full disk cut it off, so that the next line is valid."""
     if file.is_file() and file.stat().st_size:
         with file.open("r+b") as stream:
             stream.seek(-1, os.SEEK_END)
@@ -85,24 +85,29 @@ def refuse_log_file(
     runs: Iterable[Path] = (),
     data: Iterable[str] = (),
 ) -> None:
-    """Check that a log file is nothing that its command reads or writes; nothing is written to it before.
+    """Raise an error if a log file is something that its command reads or writes; call it before logging starts.
 
-    ``folder`` is what the command makes, ``files`` are those that it reads or writes, ``read`` is the data that it
-    scores; of ``runs`` the data that was scored is checked, which is at ``data`` now if it has moved.
+    Args:
+        log_file: the log file; None checks nothing.
+        folder: the folder that the command makes.
+        files: the files that the command reads or writes.
+        read: the addresses of the data that the command scores.
+        runs: the runs that the command reads; their scored data is checked too.
+        data: where the data of ``runs`` is now, if it has moved.
 
     Raises:
-        RunError: it is one of them.
+        RunError: the log file is one of these or lies in ``folder``.
     """
     if log_file is None:
         return
     own = log_file.resolve()
     if folder is not None and own.is_relative_to(folder.resolve()):
-        raise RunError(f"`log_file` {log_file} is in {folder}, which the command makes; put it beside that")
+        raise RunError(f"`log_file` {log_file} is in {folder}, which the command makes; put it beside the folder")
     if own in [file.resolve() for file in files if file is not None]:
         raise RunError(f"`log_file` {log_file} is a file that the command reads or writes itself; choose another name")
     for address in map(Address.parse, read):
         if would_read(address, log_file):
-            raise RunError(f"`log_file` {log_file} would be read as data, being in {address.shown}; put it elsewhere")
+            raise RunError(f"`log_file` {log_file} is in {address.shown} and would be read as data; put it elsewhere")
     for run in runs:
         try:
             opened = RunDirectory.open(run)
@@ -112,7 +117,7 @@ def refuse_log_file(
 
 
 def log_plan(plan: Plan) -> None:
-    """Log what a run is about to do."""
+    """Log the plan of a run."""
     event(
         "plan",
         data=plan.source.name,
@@ -129,9 +134,9 @@ def log_plan(plan: Plan) -> None:
 
 
 def _columns(plan: Plan) -> dict[str, str | None]:
-    """Return each role's column: by its name if lossrank knows it, else by its position.
+    """Return each role's column: its name if lossrank knows it, else its position.
 
-    The columns of a CSV file without a header are named by its first texts.
+    A CSV file without a header has texts of the data as column names.
     """
     names = plan.source.schema.names
 
@@ -142,29 +147,29 @@ def _columns(plan: Plan) -> dict[str, str | None]:
 
 
 def log_end(stats: RunStats) -> None:
-    """Log the summary of a run, without names of labels and lines of the data."""
+    """Log the summary of a run, without label names and lines of the data."""
     summary = stats.as_dict()
     del summary["unknown_labels"], summary["problems"]
     event("end", **summary, rows_per_second=stats.rows_per_second)
 
 
 class ProgressLog:
-    """Logs progress now and then; call it with each report."""
+    """Logs progress every 30 seconds; call it with each ``Progress``."""
 
     def __init__(self, every: float = _EVERY) -> None:
         self._every = every
-        self._told = time.monotonic()
+        self._logged = time.monotonic()
         self._rescoring = False
 
     def __call__(self, progress: Progress) -> None:
         if progress.rescored and not self._rescoring:
             self._rescoring = True
             event("rescoring", **_counts(progress))
-        elif time.monotonic() - self._told >= self._every:
+        elif time.monotonic() - self._logged >= self._every:
             event("progress", **_counts(progress))
         else:
             return
-        self._told = time.monotonic()
+        self._logged = time.monotonic()
 
 
 def _counts(progress: Progress) -> dict[str, Any]:
@@ -178,19 +183,19 @@ def _counts(progress: Progress) -> dict[str, Any]:
 
 
 def _described(error: BaseException) -> dict[str, str]:
-    """Return an error's kind, and its message unless that may quote the data."""
+    """Return an error's kind and message; a message that may quote the data is withheld."""
     return {"kind": type(error).__name__, "message": printable(in_options(recordable(error)))}
 
 
 class _Lines(logging.FileHandler):
-    """A file of lines; the first line that can't be written is reported, and the command goes on."""
+    """A log file; the first line that can't be written is reported, and the command continues."""
 
     _broken = False
 
     def handleError(self, record: logging.LogRecord) -> None:
         if not self._broken:
             self._broken = True
-            click.echo(f"{self.baseFilename} can't be written any more; going on without it.", err=True)
+            click.echo(f"{self.baseFilename} can't be written any more; the command continues without it.", err=True)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):  # the rest of its buffer can't be written either
@@ -206,7 +211,7 @@ class _Json(logging.Formatter):
 
 
 def _scrubbed(value: Any) -> Any:
-    """Return a value without the secrets that addresses in it may hold."""
+    """Return a value with the secrets in its addresses removed."""
     if isinstance(value, dict):
         return {key: _scrubbed(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

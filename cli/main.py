@@ -1,6 +1,6 @@
-"""The `lossrank` command group: commands load when they are called, errors print on one line.
+"""The `lossrank` command group: it imports a command when it is called, and prints errors on one line.
 
-Exit codes are in ``cli.exit_codes``.
+The exit codes are in ``cli.exit_codes``.
 """
 
 import errno
@@ -14,44 +14,44 @@ from cli.signals import exit_code, ignore_signals
 from cli.text import one_line
 from scorer.errors import LossrankError, shortage
 
-# Each command's module and the first line of its help, in order; `lossrank --help` imports none of the modules.
+# Each command's name and short help, in order of use; `lossrank --help` imports no command's module.
 COMMANDS = {
     "demo": "Find wrong labels in a real news data set, right now.",
     "export": "Turn a Hugging Face classifier into a bundle that scores without torch.",
     "score": "Compute the loss of every row of a data set.",
     "rank": "Show the rows with the worst loss, or write them to a file.",
-    "review": "Look at the worst rows in the browser, and relabel, keep or discard them.",
-    "report": "Write what a run found as one file: a page, Markdown or JSON.",
-    "log": "Send the worst rows to a review tool, or write them as its records.",
-    "pull": "Bring people's decisions back, from a review tool or its exported files.",
+    "review": "Look at the worst rows in the browser; keep, relabel or discard each.",
+    "report": "Write the findings of a run to one file: HTML, Markdown or JSON.",
+    "log": "Send the worst rows to a review tool, or write them to a file for one.",
+    "pull": "Bring people's decisions back from a review tool or its exported files.",
     "apply": "Write the whole data set with the labels that people decided on.",
     "diff": "Compare two runs: which rows entered, left or stayed among the worst.",
-    "status": "Show how far a run is, how fast, and who works on it.",
-    "verify": "Check that a run holds every row once, and that nothing in it has changed.",
-    "bench": "Measure how fast this machine scores your rows, and how fast it could.",
+    "status": "Show a run's progress and speed, and which process works on it.",
+    "verify": "Check that a run holds every row once and has not changed since scoring.",
+    "bench": "Measure how fast this machine scores your rows, and what limits the speed.",
 }
 
 
 class OneLineError(click.ClickException):
-    """An error that the user can mend, printed as one line."""
+    """An error that the user can fix, printed on one line."""
 
     def __init__(self, error: LossrankError, command: click.Command | None = None) -> None:
-        """Show an error's message, with the options of the ``command`` that was run for its keyword arguments."""
+        """Keep the error's message, its keyword arguments replaced by the options of ``command``."""
         super().__init__(one_line(with_options(str(error), command)))
-        self.exit_code = error.exit_code  # type: ignore[misc]  # click reads it of the instance
+        self.exit_code = error.exit_code  # type: ignore[misc]  # click reads it from the instance
 
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(f"Error: {self.message}", file=file, err=file is None)
 
 
 def load_command(name: str) -> click.Command:
-    """Return one of ``COMMANDS``, importing what it needs."""
+    """Return the command called ``name``, one of ``COMMANDS``; its module is imported now."""
     command: click.Command = getattr(importlib.import_module(f"cli.commands.{name}"), name)
     return command
 
 
 class Commands(click.Group):
-    """A group that imports a command's module when the command is asked for."""
+    """A group that imports a command's module when the command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -78,9 +78,9 @@ class Commands(click.Group):
 
 
 def _for_users(error: Exception) -> LossrankError | None:
-    """Return an error that the user can mend, None if it is a fault of the program.
+    """Return the error that the user can fix, or None if the fault is in the program.
 
-    A pipe whose reader has gone is neither: click then ends quietly.
+    None is also returned for a pipe whose reader has gone: click then ends quietly.
     """
     match error:
         case LossrankError():

@@ -13,19 +13,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def json_option(command: F) -> F:
     """Add ``--json`` to a command, as ``as_json``."""
-    text = "Print the summary as one JSON document, and nothing else, on stdout."
+    text = "Print only the summary on stdout, as one JSON document."
     return click.option("--json", "as_json", is_flag=True, help=text)(command)
 
 
 def data_option(command: F) -> F:
     """Add ``--data`` to a command, as a tuple."""
-    text = "Where the scored data is now, if it has moved; repeat it for several paths."
+    text = "Where the scored data is now, if it has moved; repeat the option for several paths."
     return click.option("--data", multiple=True, help=text)(command)
 
 
 def log_file_option(command: F) -> F:
     """Add ``--log-file`` to a command."""
-    text = "Append events to a file as JSON lines, without any text of the data."
+    text = "Append events to this file as JSON lines; no text of the data is written."
     return click.option("--log-file", type=click.Path(path_type=Path), help=text)(command)
 
 
@@ -35,19 +35,21 @@ def ranking_options(default_top: int) -> Callable[[F], F]:
     def decorate(command: F) -> F:
         for option in reversed(
             [
-                click.option("--top", type=click.IntRange(min=1), help=f"How many rows.  [default: {default_top}]"),
+                click.option("--top", type=click.IntRange(min=1), help=f"Number of rows.  [default: {default_top}]"),
                 click.option(
                     "--by",
                     type=click.Choice(list(MEASURES)),
                     default="loss",
                     show_default=True,
-                    help="The measure; entropy needs no label.",
+                    help="Measure to rank by; entropy needs no labels.",
                 ),
                 click.option(
-                    "--per-class", type=click.IntRange(min=1), help="The worst N of each given class instead."
+                    "--per-class",
+                    type=click.IntRange(min=1),
+                    help="The worst N rows of each given class, instead of --top.",
                 ),
                 click.option(
-                    "--pair", metavar="GIVEN:PREDICTED", help="Only rows of one given and one predicted class."
+                    "--pair", metavar="GIVEN:PREDICTED", help="Only rows with this given and this predicted class."
                 ),
                 data_option,
             ]

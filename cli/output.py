@@ -1,4 +1,4 @@
-"""Print results: JSON documents, and notes on the precision of ranked rows."""
+"""Print JSON documents, and a note on the precision of ranked rows."""
 
 import json
 from typing import Any
@@ -12,11 +12,11 @@ from scorer import RankedRow, RunDirectory
 
 
 def print_json(document: dict[str, Any]) -> None:
-    """Print the only document of a command's stdout."""
+    """Print a command's result as the only document on stdout."""
     click.echo(json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def say_precision(run: RunDirectory, ranked: list[RankedRow]) -> None:
-    """Say on stderr what ``precision_note`` says."""
+    """Print the ``precision_note`` of ranked rows on stderr, if there is one."""
     if note := precision_note(run, ranked):
         click.echo(in_options(note), err=True)

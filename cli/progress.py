@@ -1,10 +1,11 @@
 """Show progress: a bar on a terminal, a plain line every few seconds elsewhere."""
 
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
 from cli.console import safe, stderr
@@ -16,26 +17,16 @@ from scorer.text import duration
 _EVERY = 10.0  # seconds between plain lines
 
 
-class ScoreProgress:
-    """Shows the progress of scoring; call it with each report."""
+class _Bar:
+    """Shows how many rows are done on stderr, from the first report to the end of its ``with`` block."""
 
-    def __init__(self) -> None:
+    def __init__(self, *columns: ProgressColumn) -> None:
+        self._columns = columns
         self._console = stderr()
         self._bar: RichProgress | None = None
-        self._said = time.monotonic()
-        self.last: Progress | None = None
-        if self._console.is_terminal:
-            self._bar = RichProgress(
-                BarColumn(bar_width=12),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[speed]}"),
-                TimeRemainingColumn(compact=True),
-                TextColumn("left"),
-                console=self._console,
-            )
-            self._task = self._bar.add_task("scoring", total=None, speed="")
+        self._printed = time.monotonic()
 
-    def __enter__(self) -> "ScoreProgress":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -44,15 +35,33 @@ class ScoreProgress:
         if self._bar:
             self._bar.stop()
 
+    def _show(self, done: int, total: int | None, line: Callable[[], str], **fields: Any) -> None:
+        """Draw the bar with the ``fields`` of its columns, or print a ``line`` if the last one is old enough."""
+        if self._console.is_terminal:
+            self._draw(done, total, fields)
+        elif done and time.monotonic() - self._printed >= _EVERY:
+            self._printed = time.monotonic()
+            self._console.print(line(), markup=False)
+
+    def _draw(self, done: int, total: int | None, fields: dict[str, Any]) -> None:
+        if self._bar is None:
+            left = () if total is None else (TimeRemainingColumn(compact=True), TextColumn("left"))
+            self._bar = RichProgress(*self._columns, *left, console=self._console)
+            self._bar.add_task("", total=total, **fields)
+            self._bar.start()
+        self._bar.update(self._bar.task_ids[0], completed=done, **fields)
+
+
+class ScoreProgress(_Bar):
+    """Shows the progress of scoring; call it with each ``Progress``, inside a ``with``."""
+
+    def __init__(self) -> None:
+        super().__init__(BarColumn(bar_width=12), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"))
+        self.last: Progress | None = None
+
     def __call__(self, progress: Progress) -> None:
         self.last = progress
-        if self._bar:
-            if not self._bar.live.is_started:
-                self._bar.start()
-            self._bar.update(self._task, total=progress.total_rows, completed=progress.done, speed=_speed(progress))
-        elif time.monotonic() - self._said >= _EVERY:
-            self._said = time.monotonic()
-            self._console.print(_line(progress), markup=False)
+        self._show(progress.done, progress.total_rows, lambda: _line(progress), speed=_speed(progress))
 
 
 def _speed(progress: Progress) -> str:
@@ -69,39 +78,15 @@ def _line(progress: Progress) -> str:
     )
 
 
-class Bar:
-    """Shows a function's reports on stderr: call it with each ``Step``, inside a ``with``."""
+class StepProgress(_Bar):
+    """Shows the progress of a library function and prints its notes; call it with each ``Step``, inside a ``with``."""
 
     def __init__(self, doing: str) -> None:
-        self._doing = doing
-        self._console = stderr()
-        self._bar: RichProgress | None = None
-        self._shown = time.monotonic()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar:
-            self._bar.stop()
+        super().__init__(TextColumn(doing), BarColumn(), MofNCompleteColumn())
 
     def __call__(self, step: Step) -> None:
         if step.note is not None:
             self._console.print(safe(in_options(step.note)))
-        elif self._console.is_terminal:
-            self._draw(step)
-        elif step.done and time.monotonic() - self._shown >= _EVERY:
-            self._shown = time.monotonic()
+        else:
             so_far = "so far" if step.total is None else f"of {step.total:,} rows"
-            self._console.print(f"{step.done:,} {so_far}", markup=False)
-
-    def _draw(self, step: Step) -> None:
-        if self._bar is None:
-            columns = (TextColumn(self._doing), BarColumn(), MofNCompleteColumn())
-            left = () if step.total is None else (TextColumn("left"), TimeRemainingColumn())
-            self._bar = RichProgress(*columns, *left, console=self._console)
-            self._bar.add_task(self._doing, total=step.total)
-            self._bar.start()
-        self._bar.update(self._bar.task_ids[0], completed=step.done)
+            self._show(step.done, step.total, lambda: f"{step.done:,} {so_far}")

@@ -7,17 +7,17 @@ from lossrank.review.servers.server import TOOLS
 
 
 def server_options(command: F) -> F:
-    """Add --url, --api-key and --workspace; the tool's environment variables and defaults fill in the rest."""
+    """Add ``--url``, ``--api-key`` and ``--workspace``; environment variables and defaults fill in the rest."""
     addresses = "; ".join(f"{tool.variables}_API_URL or {tool.url}" for tool in TOOLS.values())
     keys = ", ".join(f"{tool.variables}_API_KEY" for tool in TOOLS.values())
     workspaces = ", ".join(f"{tool.variables}_WORKSPACE" for tool in TOOLS.values() if tool.workspaces)
     for option in (
-        click.option("--workspace", help=f"Workspace.  [default: {workspaces}, or the key's own]"),
+        click.option("--workspace", help=f"Workspace on the server.  [default: {workspaces}, or the key's own]"),
         click.option(
             "--api-key",
-            help=f"The server's key; better given as {keys}, which no list of processes shows.",
+            help=f"Key of the server. The variables {keys} keep it out of the list of processes.",
         ),
-        click.option("--url", help=f"The server's address.  [default: {addresses}]"),
+        click.option("--url", help=f"Address of the server.  [default: {addresses}]"),
     ):
         command = option(command)
     return command

@@ -1,6 +1,6 @@
-"""The options of `score` and `bench` that say how rows are read and scored.
+"""The options of `score` and `bench` for how rows are read and scored.
 
-Each is a keyword argument of the same word: of ``ScoreOptions``, which has the defaults, or of ``open_source``.
+Each option is a keyword argument of the same name: of ``ScoreOptions``, which has its default, or of ``open_source``.
 """
 
 from collections.abc import Callable
@@ -19,43 +19,48 @@ _DEFAULTS = {field.name: field.default for field in fields(ScoreOptions)}
 _COUNT = click.IntRange(min=1)
 _FILE = click.Path(path_type=Path)
 
-# Each setting's type, which is bool for a flag, and its help.
+# Each setting's type (bool for a flag) and its help.
 _SETTINGS: dict[str, tuple[Any, str]] = {
     "text_column": (str, "Column with the text.  [default: guessed (text, sentence, ...) and printed]"),
-    "text_pair_column": (str, "Column with the second text, for models of text pairs."),
+    "text_pair_column": (str, "Column with the second text, if the model takes text pairs."),
     "label_column": (str, "Column with the label.  [default: guessed (label, labels, ...) and printed]"),
-    "id_column": (str, "Column with your own id, which is kept with the scores."),
-    "label_map": (_FILE, 'JSON file {"data label": "model class"}; null leaves a label out.'),
+    "id_column": (str, "Column with your own row ids, which are kept with the scores."),
+    "label_map": (_FILE, 'JSON file {"data label": "model class"}; null ignores a label.'),
     "config": (str, "Configuration of a `datasets` data set."),
     "split": (str, "Split of a `datasets` data set or of a saved DatasetDict."),
-    "streaming": (bool, "Read a `datasets` data set, by name or folder, without downloading it whole."),
-    "device": (click.Choice(["auto", "cpu", "cuda"]), "Where the model runs; auto takes a GPU if there is one."),
-    "threads": (_COUNT, "Batches that run at once on a CPU.  [default: the cores available]"),
+    "streaming": (bool, "Read a `datasets` data set (name or folder) without downloading all of it first."),
+    "device": (click.Choice(["auto", "cpu", "cuda"]), "Where the model runs; auto uses a GPU if there is one."),
+    "threads": (_COUNT, "Batches that run at the same time on a CPU.  [default: one per available core]"),
     "precision": (
         click.Choice(PRECISIONS),
-        "fp32; int8, faster and less exact; or screen: int8 for all rows and fp32 for the worst.",
+        "fp32 is exact; int8 is faster but less exact; screen runs int8 on all rows, then fp32 on the worst.",
     ),
     "screen_top": (
         _COUNT,
-        "How many of the worst rows a screen must find as fp32 would.  [default: 1% of the rows, at least 1000]",
+        "With screen: number of worst rows that must be the same as with fp32.  [default: 1% of the rows, at least "
+        "1000]",
     ),
     "max_tokens": (_COUNT, "Cut texts after this many tokens.  [default: the model's limit]"),
     "long_text": (
         click.Choice(LONG_TEXTS),
-        "What is read of longer texts: their start, their end, or the mean over overlapping pieces (64 at most).",
+        "How a longer text is scored: by its start, its end, or the mean over overlapping pieces (at most 64).",
     ),
     "batch_tokens": (
         _COUNT,
-        "Tokens in a padded batch.  [default: tried on the data if the run is long, else 512; 16384 on a GPU]",
+        "Most tokens in a batch, with padding.  [default: chosen by trials on the data if the run is long, else 512; "
+        "16384 on a GPU]",
     ),
-    "window_rows": (_COUNT, "Rows sorted by length together.  [default: as many as fit a shard, up to 4096]"),
-    "shard_rows": (_COUNT, "Rows written together, and kept or scored again together."),
-    "on_error": (click.Choice(ON_ERROR), "Rows that can't be read: count them and go on, or stop at the first."),
+    "window_rows": (_COUNT, "Rows in a window, which are sorted by length.  [default: --shard-rows, at most 4096]"),
+    "shard_rows": (_COUNT, "Rows in a shard; an interrupted run scores its unfinished shards again."),
+    "on_error": (
+        click.Choice(ON_ERROR),
+        "What to do with a row that can't be read: skip and count it, or stop with an error.",
+    ),
 }
 
 
 def setting_options(*, without: tuple[str, ...] = ()) -> Callable[[F], F]:
-    """Add an option for every setting to a command, ``without`` some of them."""
+    """Add an option to a command for every setting but those in ``without``."""
 
     def decorate(command: F) -> F:
         for name, (kind, text) in reversed(_SETTINGS.items()):
@@ -75,11 +80,11 @@ def _option(name: str, kind: Any, text: str) -> Callable[[F], F]:
 
 
 def settings_of(given: dict[str, Any]) -> tuple[ScoreOptions, dict[str, Any]]:
-    """Return the settings that a command was given as ``ScoreOptions``, and the others, which say how to read the data.
+    """Return a command's settings as ``ScoreOptions``, and the remaining ones, which are for ``open_source``.
 
     Raises:
-        LabelError: the file of the label map can't be read as one.
-        RunError: settings don't go together.
+        LabelError: the file of the label map is missing or not a label map.
+        RunError: the settings contradict each other.
     """
     options = {name: value for name, value in given.items() if name in _DEFAULTS}
     if options["label_map"] is not None:

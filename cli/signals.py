@@ -9,7 +9,7 @@ _CODES = {signal.SIGHUP: HUNG_UP, signal.SIGTERM: TERMINATED}
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, from a service manager, or SIGHUP, from a closed terminal; handled as Ctrl-C is."""
+    """Raised by SIGTERM (a service manager) and SIGHUP (a closed terminal); it is handled like Ctrl-C."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -17,12 +17,12 @@ class Terminated(KeyboardInterrupt):
 
 
 def exit_code(error: KeyboardInterrupt) -> int:
-    """Return the exit code of Ctrl-C, SIGTERM or SIGHUP."""
+    """Return the exit code for Ctrl-C, SIGTERM or SIGHUP."""
     return error.exit_code if isinstance(error, Terminated) else INTERRUPTED
 
 
 def stop_on_signals() -> None:
-    """Let SIGTERM and SIGHUP raise ``Terminated``; a SIGHUP that is ignored, as under nohup, stays ignored."""
+    """Let SIGTERM and SIGHUP raise ``Terminated``; if SIGHUP is ignored, as under nohup, it stays ignored."""
     terminals = [stream for stream in (1, 2) if os.isatty(stream)]
 
     def terminate(number: int, frame: object) -> NoReturn:
@@ -38,13 +38,13 @@ def stop_on_signals() -> None:
 
 
 def _silence(stream: int) -> None:
-    """Send what is written to a closed terminal nowhere, as an error would interrupt the clean-up."""
+    """Redirect a closed terminal to /dev/null, because a failed write would interrupt the clean-up."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream)
     os.close(nowhere)
 
 
 def ignore_signals() -> None:
-    """Ignore signals from here on, so that a command's last steps are done and its exit code stays as decided."""
+    """Ignore signals from now on, so that none interrupts the command's last steps or changes its exit code."""
     for number in (signal.SIGINT, *_CODES):
         signal.signal(number, signal.SIG_IGN)

@@ -23,35 +23,38 @@ from lossrank.review.decision import DISCARDED, KEPT, RELABELLED, UNREVIEWED
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="A .parquet file, or a folder in the hub's layout, to write.",
+    help="What to write: a .parquet file, or a folder in the Hugging Face hub's layout.",
 )
 @click.option(
     "--format",
     type=click.Choice(FORMATS),
     default=PARQUET,
     show_default=True,
-    help="What the folder holds; save_to_disk needs the extra datasets.",
+    help="Format of the folder; save_to_disk needs the extra `datasets`.",
 )
 @click.option(
     "--diff",
     type=click.Path(path_type=Path),
-    help="Write just the changes, as .csv, .jsonl or .parquet for a program; a spreadsheet may run cells of a .csv.",
+    help="Write only the changes to this .csv, .jsonl or .parquet file. A spreadsheet may run cells of the .csv.",
 )
-@click.option("--with-texts", is_flag=True, help="Put the rows' texts into the --diff file.")
-@click.option("--drop-discarded", is_flag=True, help="Leave discarded rows out.")
-@click.option("--reviewers", is_flag=True, help="Add who gave each label, where and when.")
-@click.option("--allow-test-split", is_flag=True, help="Correct a test split too.")
-@click.option("--push-to-hub", metavar="OWNER/NAME", help="Push the folder, with the token in the variable HF_TOKEN.")
-@click.option("--private", is_flag=True, help="Make the pushed data set a private one.")
+@click.option("--with-texts", is_flag=True, help="Add the rows' texts to the --diff file.")
+@click.option("--drop-discarded", is_flag=True, help="Leave out discarded rows.")
+@click.option("--reviewers", is_flag=True, help="Add columns with the annotator, source and time of each decision.")
+@click.option("--allow-test-split", is_flag=True, help="Allow the correction of a test split.")
+@click.option(
+    "--push-to-hub", metavar="OWNER/NAME", help="Push the folder to the hub, with the token in the variable HF_TOKEN."
+)
+@click.option("--private", is_flag=True, help="Make the pushed data set private.")
 @data_option
-@click.option("--force", is_flag=True, help="Replace what exists: the output, the --diff file, the split on the hub.")
+@click.option("--force", is_flag=True, help="Replace an existing output, --diff file or split on the hub.")
 @json_option
 def apply(run: Path, as_json: bool, **options: Any) -> None:
     """Write the data of RUN with the labels that people decided on.
 
-    Every row is in it, in its order and with all its columns; `label` is corrected in place, `original_label` has it
-    as it was, `label_status` says whether somebody looked: kept, relabelled, discarded or unreviewed. Class names and
-    numbers are the data's own. A folder comes with a data set card and can be read by `datasets.load_dataset`.
+    Every row is written, in its order and with all its columns. The label column is corrected in place,
+    `original_label` holds the label before, and `label_status` is kept, relabelled, discarded or unreviewed. Class
+    names and numbers stay those of the data. A folder includes a data set card and can be read by
+    `datasets.load_dataset`.
 
     \b
     Examples:

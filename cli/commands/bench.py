@@ -15,24 +15,28 @@ from scorer.bench.bench import ROWS, BenchResult
 from scorer.bench.bench import bench as bench_rows
 from scorer.text import duration
 
-_ROOFLINE = "2 x weights x tokens / (seconds x peak); past 100% is possible, as lossrank leaves out work"
+_ROOFLINE = "2 x weights x tokens / (seconds x peak); above 100% is possible, because lossrank leaves out work"
 
 
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("data", nargs=-1, required=True)
 @click.option(
-    "--rows", type=click.IntRange(min=1), default=ROWS, show_default=True, help="Rows to draw from DATA, at random."
+    "--rows",
+    type=click.IntRange(min=1),
+    default=ROWS,
+    show_default=True,
+    help="Number of rows to sample from DATA at random.",
 )
 @setting_options(without=("id_column", "shard_rows", "on_error"))
 @json_option
 def bench(bundle: Path, data: tuple[str, ...], rows: int, as_json: bool, **settings: Any) -> None:
-    """Measure how fast this machine scores rows of DATA with the model in BUNDLE, and how fast it could.
+    """Measure how fast this machine scores rows of DATA with the model in BUNDLE, and what limits the speed.
 
-    Scores a random sample as `lossrank score` would and keeps nothing of it. The share of the fp32 roofline is the
-    time that the model's matrix products, none of them left out, would take at the best rate that the same cores
-    reach in fp32, of the time that scoring took: 2 x weights per token x tokens / (seconds x peak). Above 100% is
-    possible, because lossrank leaves out work that the unpruned model does.
+    Scores a random sample as `lossrank score` would, and keeps no scores. The fp32 roofline compares that with the
+    time that all matrix products of the unpruned model would take at the best fp32 rate of the same cores: 2 x weights
+    per token x tokens / (seconds x peak). More than 100% is possible, because lossrank leaves out work that the
+    unpruned model does.
 
     \b
     Examples:
@@ -42,19 +46,19 @@ def bench(bundle: Path, data: tuple[str, ...], rows: int, as_json: bool, **setti
       lossrank bench bundle reviews.parquet --rows 5000 --precision screen --screen-top 50
     """
     options, reading = settings_of(settings)
-    result = bench_rows(bundle, data, options, rows=rows, progress=_say, **reading)
+    result = bench_rows(bundle, data, options, rows=rows, progress=_print_step, **reading)
     if as_json:
         print_json(result.as_dict())
     else:
         print_result(result)
 
 
-def _say(doing: str) -> None:
+def _print_step(doing: str) -> None:
     click.echo(printable(doing), err=True)
 
 
 def print_result(result: BenchResult) -> None:
-    """Print a result as a table of what was run, how fast it was, and what this machine could do."""
+    """Print a result as a table: what was run, how fast it was, and how close to the machine's limit."""
     hardware = result.hardware
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(no_wrap=True)
@@ -99,7 +103,7 @@ def _roofline(result: BenchResult) -> str:
         return f"{result.roofline_share:.1%} = {_ROOFLINE}"
     if result.device != "cpu":
         return "not known on a GPU: its matrix peak is not measured"
-    return "not known: the bundle does not say how many weights each token meets; run `lossrank export` again"
+    return "not known: the bundle does not record the number of weights per token; run `lossrank export` again"
 
 
 def _seconds(seconds: float) -> str:

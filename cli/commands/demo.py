@@ -37,21 +37,21 @@ _NEXT = (
     show_default=True,
     help="The run directory to write.",
 )
-@click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="How many rows to show.")
-@click.option("--overwrite", is_flag=True, help="Score anew even if the run is there.")
+@click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="Number of rows to show.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing run.")
 @json_option
 def demo(output: Path, top: int, overwrite: bool, as_json: bool) -> None:
     """Find wrong labels in a real news data set, right now.
 
-    Scores the test split of AG News with a small classifier, both of which are part of lossrank: no network, a few
-    seconds on two cores. What it writes is an ordinary run directory for the other commands to work on.
+    Scores the test split of AG News with a small classifier. Both come with lossrank, so no network is needed; scoring
+    takes a few seconds on two cores. The result is an ordinary run directory, which the other commands can read.
 
     \b
     Examples:
       lossrank demo
       lossrank demo -o /tmp/demo --top 50
     """
-    click.echo("The test split of AG News, scored by a small classifier that never saw it:\n", err=True)
+    click.echo("The test split of AG News, scored by a small classifier that was not trained on it:\n", err=True)
     stats = run_score(BUNDLE, str(DATA), output, ScoreOptions(), overwrite=overwrite)
     opened = RunDirectory.open(output)
     ranked = rank_rows(opened, top)
@@ -62,7 +62,7 @@ def demo(output: Path, top: int, overwrite: bool, as_json: bool) -> None:
     print_summary(stats, output)
     click.echo(
         f"\nThe {len(ranked)} rows whose given label the model finds hardest to believe.\n"
-        "Wrong labels gather here, next to rows that are only hard: a person decides.\n"
+        "Wrong labels gather here, among rows that are only hard: a person decides which is which.\n"
     )
     print_ranking(opened, ranked, source)
     click.echo("\nNext:")

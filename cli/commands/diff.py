@@ -37,24 +37,26 @@ _SCHEMA = pa.schema(
 @click.argument("run_a", type=click.Path(path_type=Path))
 @click.argument("run_b", type=click.Path(path_type=Path))
 @click.option(
-    "--top", type=click.IntRange(min=1), default=TOP_K, show_default=True, help="How many rows are the worst."
+    "--top",
+    type=click.IntRange(min=1),
+    default=TOP_K,
+    show_default=True,
+    help="Number of rows that count as the worst.",
 )
-@click.option(
-    "--by", type=click.Choice(list(MEASURES)), default="loss", show_default=True, help="The measure of the worst."
-)
+@click.option("--by", type=click.Choice(list(MEASURES)), default="loss", show_default=True, help="Measure to rank by.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Write the worst rows of either run as .parquet, .csv or .jsonl.",
+    help="Write the worst rows of both runs to this .parquet, .csv or .jsonl file.",
 )
-@click.option("--force", is_flag=True, help="Replace the output file if it is there.")
+@click.option("--force", is_flag=True, help="Replace the output file if it exists.")
 @json_option
 def diff(run_a: Path, run_b: Path, top: int, by: str, output: Path | None, force: bool, as_json: bool) -> None:
     """Compare RUN_A with RUN_B: which rows entered, left or stayed among the worst, and whose loss fell.
 
-    Made for the runs before and after `apply`, or of two models over the same data. Rows are matched by their number
-    where both runs have as many, else by the id column; what people decided is taken from RUN_A.
+    Compare runs before and after `apply`, or runs of two models over the same data. Rows are matched by row number if
+    both runs have equally many rows, else by the id column. Decisions are read from RUN_A.
 
     \b
     Examples:

@@ -28,8 +28,15 @@ _MOST_CLASSES = 30
 @click.argument("model")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--revision", help="Branch, tag or commit of a model on the Hugging Face hub.")
-@click.option("--force", is_flag=True, help="Replace BUNDLE if it is a bundle; it stays until the new one is whole.")
-@click.option("--int8/--no-int8", default=True, show_default=True, help="Make the graph for --precision screen too.")
+@click.option(
+    "--force", is_flag=True, help="Replace BUNDLE if it is a bundle; the old one stays until the new one is complete."
+)
+@click.option(
+    "--int8/--no-int8",
+    default=True,
+    show_default=True,
+    help="Also write the int8 graph, for --precision int8 and screen.",
+)
 @log_file_option
 @json_option
 def export(
@@ -37,9 +44,9 @@ def export(
 ) -> None:
     """Turn a Hugging Face classifier into a bundle that scores without torch.
 
-    MODEL is a folder or a name on the Hugging Face hub. BUNDLE is the folder to write: the model as an ONNX graph,
-    its tokenizer and class names. Texts of all kinds are run through both torch and the bundle; if their logits or
-    losses are not the same, nothing is written.
+    MODEL is a folder or a name on the Hugging Face hub. BUNDLE is the folder to write, with the model as an ONNX
+    graph, its tokenizer and its class names. Varied texts are run through torch and through the bundle; if logits or
+    losses differ, nothing is written.
 
     \b
     Examples:
@@ -97,7 +104,7 @@ class _Status:
 
 @contextmanager
 def _status() -> Iterator[_Status]:
-    # Bound to the stderr of now: the exporter diverts what its libraries print, which must not catch the spinner.
+    # Bound to the present sys.stderr: the exporter redirects what its libraries print, which must spare the spinner.
     status = _Status(Console(file=sys.stderr, highlight=False))
     try:
         yield status

@@ -11,7 +11,7 @@ from cli.exit_codes import NOT_AS_ASKED
 from cli.log_file import logging_to, refuse_log_file
 from cli.options import json_option, log_file_option, ranking_options
 from cli.output import print_json
-from cli.progress import Bar
+from cli.progress import StepProgress
 from cli.servers import server_options
 from cli.text import printable
 from lossrank.review.files.kinds import FILES
@@ -29,23 +29,21 @@ from scorer.events import event
     type=click.Choice(list(dict.fromkeys([*TOOLS, *FILES]))),
     default="rubrix",
     show_default=True,
-    help="The review tool, or its records as a file.",
+    help="Review tool to send the rows to, or kind of file to write.",
 )
-@click.option("--name", help="Data set on the server, made if it is missing; of Label Studio, the project's title.")
+@click.option("--name", help="Data set on the server, created if it is missing; for Label Studio, the project's title.")
 @ranking_options(default_top=TOP_K)
 @server_options
-@click.option(
-    "--chunk-size", type=click.IntRange(1, 1000), default=500, show_default=True, help="Records in one request."
-)
+@click.option("--chunk-size", type=click.IntRange(1, 1000), default=500, show_default=True, help="Records per request.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help=f"File to write, for --to {', '.join(FILES)}.")
 @click.option("--force", is_flag=True, help="Replace the output file if it exists.")
 @log_file_option
 @json_option
 def log(run: Path, log_file: Path | None, as_json: bool, **options: Any) -> None:
-    """Send the worst rows of RUN to a review tool, or write them as its records.
+    """Send the worst rows of RUN to a review tool, or write them to a file for one.
 
-    Each record has the text, the model's label and its probability, the given label, and the loss to sort by. Rows
-    that are on the server already are left as they are, so the same command, given again, adds what is missing and
+    Each record has the text, the predicted label and its probability, the given label, and the loss to sort by.
+    Records that are already on the server stay as they are: running the same command again adds the missing rows and
     overwrites nobody's work. A row that the server refuses is reported and left out; the exit code is then 3.
 
     \b
@@ -58,8 +56,8 @@ def log(run: Path, log_file: Path | None, as_json: bool, **options: Any) -> None
     """
     refuse_log_file(log_file, files=[options["output"]], runs=[run], data=options["data"])
     with logging_to(log_file, "log", run=str(run), to=options["to"], name=options["name"]):
-        with Bar("logging") as bar:
-            done = log_rows(run, **options, progress=bar)
+        with StepProgress("logging") as progress:
+            done = log_rows(run, **options, progress=progress)
         counts = {"rows": done.rows, "written": done.written, "already_there": done.already_there}
         event("end", **counts, refused=[refusal.row for refusal in done.refused])
     if as_json:
@@ -79,7 +77,7 @@ def _print(done: Logged) -> None:
         if done.advice:
             click.echo(printable(done.advice))
     else:
-        click.echo(f"{counts} logged, {done.already_there:,} there already, {len(done.refused):,} refused")
+        click.echo(f"{counts} logged, {done.already_there:,} already there, {len(done.refused):,} refused")
         click.echo(f"Review them at {done.url}")
         click.echo(f"The worst first: {done.sort}.")
         click.echo(f"Then bring the decisions back: lossrank pull {shlex.quote(done.run)}")

@@ -17,7 +17,7 @@ from scorer.run.protect import refuse_own_data
 
 _TOP = 20
 _CLASS = 28  # characters of a class name and its probability
-_PREVIEW = 10  # rows shown of a ranking that goes to a file
+_PREVIEW = 10  # rows shown if the ranking goes to a file
 
 
 @click.command()
@@ -27,9 +27,9 @@ _PREVIEW = 10  # rows shown of a ranking that goes to a file
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Write .parquet, .csv or .jsonl with every source column, for a program; for a spreadsheet use log --to csv.",
+    help="Write all columns of the rows to this .parquet, .csv or .jsonl file. For a spreadsheet use log --to csv.",
 )
-@click.option("--force", is_flag=True, help="Replace the output file if it is there.")
+@click.option("--force", is_flag=True, help="Replace the output file if it exists.")
 @json_option
 def rank(
     run: Path,
@@ -74,17 +74,17 @@ def rank(
 
 
 def print_ranking(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) -> None:
-    """Print ranked rows as a table that fits the screen; ``source`` has their source columns, row for row."""
-    screen = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+    """Print ranked rows as a table as wide as the console; ``source`` has the same rows with the data's columns."""
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
     for heading in ("rank", "row", "loss"):
-        screen.add_column(heading, justify="right", no_wrap=True)
-    screen.add_column("given", no_wrap=True, max_width=_CLASS)
-    screen.add_column("predicted", no_wrap=True, max_width=_CLASS)
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("given", no_wrap=True, max_width=_CLASS)
+    table.add_column("predicted", no_wrap=True, max_width=_CLASS)
     texts = [name for name in (run.columns.text, run.columns.text_pair) if name]
     for name in texts:
-        screen.add_column(safe(name), no_wrap=True, overflow="ellipsis", ratio=1)
+        table.add_column(safe(name), no_wrap=True, overflow="ellipsis", ratio=1)
     for i, row in enumerate(ranked):
-        screen.add_row(
+        table.add_row(
             f"{row.rank}",
             f"{row.row}",
             "" if row.loss is None else f"{row.loss:.3f}",
@@ -92,4 +92,4 @@ def print_ranking(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) 
             safe(f"{run.class_names[row.predicted]} {row.top_prob:.0%}"),
             *(opening(str(source.column(name)[i])) for name in texts),
         )
-    stdout().print(screen)
+    stdout().print(table)

@@ -17,18 +17,20 @@ from lossrank.report.report import report as report_run
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="File to write; Markdown and JSON go to stdout without it."
+    "-o", "--output", type=click.Path(path_type=Path), help="File to write; without it, Markdown and JSON go to stdout."
 )
-@click.option("--format", type=click.Choice(FORMATS), help="What to write; default: what OUTPUT's name ends in.")
+@click.option(
+    "--format", type=click.Choice(FORMATS), help="Format of the report.  [default: by the ending of the output's name]"
+)
 @ranking_options(default_top=TOP)
-@click.option("--no-texts", is_flag=True, help="Leave out everything of the data but row numbers and ids.")
+@click.option("--no-texts", is_flag=True, help="Leave out all content of the data except row numbers and ids.")
 @click.option("--force", is_flag=True, help="Replace the output file if it exists.")
 @json_option
 def report(run: Path, output: Path | None, as_json: bool, **options: Any) -> None:
-    """Write what RUN found as one file to send to a colleague.
+    """Write the findings of RUN to one file that you can send to a colleague.
 
-    Losses, confusions, classes, the worst rows, what was reviewed, and how it was run. The HTML file opens without a
-    network; Markdown and JSON hold the same numbers. A run without labels has its rows ranked by entropy.
+    The report shows the losses, confusions, classes, worst rows, decisions and settings. The HTML file opens without a
+    network; Markdown and JSON hold the same numbers. Rows without labels are ranked by entropy.
 
     \b
     Examples:
@@ -38,11 +40,13 @@ def report(run: Path, output: Path | None, as_json: bool, **options: Any) -> Non
       lossrank report run --format json > report.json
     """
     if output is None and as_json:
-        raise click.UsageError("--json prints a summary where the report would go: give -o FILE too, or --format json")
+        raise click.UsageError(
+            "--json prints a summary on stdout, where the report would go: add -o FILE, or use --format json"
+        )
     if output is None and options["format"] in (None, "html"):
-        raise click.UsageError("an HTML report goes to a file: give -o report.html (--format md and json need none)")
+        raise click.UsageError("an HTML report needs a file: add -o report.html, or use --format md or json")
     if click.get_current_context().get_parameter_source("by") == ParameterSource.DEFAULT:
-        options["by"] = None  # the library's default, which looks at the run
+        options["by"] = None  # the library then chooses by whether the run has labels
     done = report_run(run, output, **options, progress=_note)
     if output is None:
         click.echo(done.content, nl=False)

@@ -25,7 +25,7 @@ _PORT = 8470
 
 
 def _login() -> str | None:
-    """Return who is logged in, None where the system has no name for it."""
+    """Return the login name, or None if the system has none."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -35,7 +35,7 @@ def _login() -> str | None:
 def _named(ctx: click.Context, param: click.Parameter, user: str | None) -> str:
     name = (user or "").strip()
     if not name or not name.isprintable():
-        raise click.BadParameter(f"{user!r} is no name; say who decides with --user NAME", ctx, param)
+        raise click.BadParameter(f"{user!r} is not a name; give yours with --user NAME", ctx, param)
     return name
 
 
@@ -47,16 +47,16 @@ def _named(ctx: click.Context, param: click.Parameter, user: str | None) -> str:
     type=click.IntRange(0, 65535),
     default=_PORT,
     show_default=True,
-    help=f"The page's port on {HOST}; 0 for any that is free.",
+    help=f"Port of the page on {HOST}; 0 takes any free port.",
 )
 @click.option(
     "--user",
     default=_login,
     callback=_named,
     show_default="your login name",
-    help="Who decides, as the decisions will say.",
+    help="Name to record with your decisions.",
 )
-@click.option("--no-browser", is_flag=True, help="Only print the address.")
+@click.option("--no-browser", is_flag=True, help="Print the address without opening a browser.")
 @json_option
 def review(
     run: Path,
@@ -70,11 +70,12 @@ def review(
     no_browser: bool,
     as_json: bool,
 ) -> None:
-    """Look at the worst rows of RUN in the browser and decide of each: keep, relabel or discard.
+    """Look at the worst rows of RUN in the browser; keep, relabel or discard each.
 
-    The page is on this machine only; its address, which nobody can guess, is printed and opened. Each decision is at
-    once in RUN/review.sqlite, with who and when, and the page begins at the first row without one. Stop it with
-    Ctrl-C. With --json, the address goes to stderr and what was decided to stdout at the end.
+    The page is served on this machine only, at an address that nobody can guess; the address is printed and opened.
+    Each decision is saved at once in RUN/review.sqlite, with your name and the time. The page opens at the first row
+    without a decision. Stop with Ctrl-C. With --json, the address goes to stderr, and the counts of decisions go to
+    stdout at the end.
 
     \b
     Examples:
@@ -90,29 +91,31 @@ def review(
         for refusal in refused:
             click.echo(f"row {refusal.row} can't be shown: {refusal.reason}", err=True)
         if not rows:
-            raise RunError(f"{run} has no such row to look at; ask for others with --pair, --by or --per-class")
+            raise RunError(f"{run} has no such row to review; choose other rows with --pair, --by or --per-class")
         if top and len(ranked) < top:
             click.echo(f"{len(ranked):,} rows: there are no more.", err=True)
         with DecisionStore(opened) as store:
             token = new_token()
             address = f"http://{HOST}:{listening.getsockname()[1]}/{token}/"
             try:
-                click.echo(f"{len(rows):,} rows to look at, by {user}; Ctrl-C to stop.", err=True)
+                click.echo(f"{len(rows):,} rows to review, as {user}; stop with Ctrl-C.", err=True)
                 click.echo(address, err=as_json)
                 with contextlib.nullcontext() if no_browser else browser_at(address):
                     serve(make_app(opened, rows, store, user, token=token, by=by, data=data), listening)
             except KeyboardInterrupt as error:
-                _say_end(opened, len(rows), store.current(), data, as_json)
+                _print_end(opened, len(rows), store.current(), data, as_json)
                 if isinstance(error, Terminated):
                     raise
 
 
-def _say_end(run: RunDirectory, rows: int, held: dict[int, Decision], data: tuple[str, ...], as_json: bool) -> None:
-    """Print what was decided, and the command that writes the corrected data."""
+def _print_end(
+    run: RunDirectory, rows: int, decisions: dict[int, Decision], data: tuple[str, ...], as_json: bool
+) -> None:
+    """Print how many rows were decided, and the command that writes the corrected data."""
     if as_json:
-        kinds = Counter(decision.verdict for decision in held.values())
+        kinds = Counter(decision.verdict for decision in decisions.values())
         print_json({"run": str(run.path), "rows": rows, **{kind: kinds[kind] for kind in VERDICTS}})
         return
-    click.echo(f"\n{run.path} has {tally(held)}.")
-    if held:
+    click.echo(f"\n{run.path} has {tally(decisions)}.")
+    if decisions:
         click.echo(f"Write the corrected data:\n  {apply_command(run, data)}")

@@ -21,7 +21,7 @@ from scorer.errors import shortage
 from scorer.run.manifest import ScreenReport
 from scorer.text import duration
 
-_NO_LABEL = "NONE: there will be predictions and no loss; if there is a label, name it with --label-column"
+_NO_LABEL = "NONE: rows get predictions but no loss; if the data has labels, name their column with --label-column"
 
 
 @click.command()
@@ -29,7 +29,7 @@ _NO_LABEL = "NONE: there will be predictions and no loss; if there is a label, n
 @click.argument("data", nargs=-1, required=True)
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The run directory to write.")
 @setting_options()
-@click.option("--overwrite", is_flag=True, help="Start anew instead of going on with the run in that place.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing run instead of resuming it.")
 @fail_if_option
 @log_file_option
 @json_option
@@ -45,9 +45,9 @@ def score(
 ) -> None:
     """Compute the loss of every row of DATA with the model in BUNDLE.
 
-    DATA is a file, folder or glob of Parquet, Arrow, CSV or JSON lines, here or at an s3://, gs://, hf:// or https://
-    address, or several of them; a folder written by datasets.save_to_disk; or the name of a `datasets` data set. A run
-    that was cut off goes on when the same command is given again.
+    DATA is a file, folder or glob of Parquet, Arrow, CSV or JSON lines, local or at an s3://, gs://, hf:// or https://
+    address, or several of these; a folder written by datasets.save_to_disk; or the name of a `datasets` data set. To
+    resume an interrupted run, give the same command again.
 
     \b
     Examples:
@@ -60,8 +60,8 @@ def score(
     """
     model_files = bundle.iterdir() if bundle.is_dir() else ()
     refuse_log_file(log_file, folder=output, files=[settings["label_map"], *model_files], read=data)
-    places = [without_secrets(place) for place in data]
-    with logging_to(log_file, "score", bundle=str(bundle), data=places, run=str(output)):
+    addresses = [without_secrets(address) for address in data]
+    with logging_to(log_file, "score", bundle=str(bundle), data=addresses, run=str(output)):
         options, reading = settings_of(settings)
         stats = run_score(bundle, data, output, options, overwrite=overwrite, **reading)
         log_end(stats)
@@ -80,7 +80,7 @@ def score(
 def run_score(
     bundle: Path, data: str | Sequence[str], run: Path, options: ScoreOptions, *, overwrite: bool, **reading: Any
 ) -> RunStats:
-    """Score into ``run`` with the plan and a progress bar on stderr, and both in the log file if there is one."""
+    """Score into ``run``; show the plan and the progress on stderr, and log both to the log file, if any."""
     log = ProgressLog()
 
     def on_plan(plan: Plan) -> None:
@@ -99,12 +99,12 @@ def run_score(
         except BaseException as error:
             if progress.last is not None and (isinstance(error, KeyboardInterrupt) or shortage(error)):
                 again = "the same command without --overwrite" if overwrite else "the same command again"
-                click.echo(f"\nFinished shards are kept in {run}; give {again} to go on.", err=True)
+                click.echo(f"\nFinished shards are kept in {run}; to resume, give {again}.", err=True)
             raise
 
 
 def score_document(run: Path, stats: RunStats, failed_gates: list[str]) -> dict[str, Any]:
-    """Return what ``--json`` prints of a run."""
+    """Return the document that ``--json`` prints for a run."""
     return {
         "run": str(run),
         **stats.as_dict(),
@@ -114,7 +114,7 @@ def score_document(run: Path, stats: RunStats, failed_gates: list[str]) -> dict[
 
 
 def print_plan(plan: Plan) -> None:
-    """Print what will be done, and above all what was guessed."""
+    """Print the plan of a run, with the columns that were guessed."""
     guessed = plan.columns.guessed
     source = plan.source
     _note(f"data     {source.name}: {source.num_rows:,} rows in {len(source.parts)} part(s)")
@@ -136,7 +136,7 @@ def print_plan(plan: Plan) -> None:
 
 
 def print_summary(stats: RunStats, run: Path) -> None:
-    """Print what the run found and what it took."""
+    """Print the results of a run and its cost."""
 
     def say(what: str, value: str) -> None:
         click.echo(f"{what:<17}{printable(value)}")
@@ -148,13 +148,13 @@ def print_summary(stats: RunStats, run: Path) -> None:
         say(f"  {status}", f"{count:,}")
     if stats.mean_loss is not None and stats.accuracy is not None:
         say("mean loss", f"{stats.mean_loss:.4f} nats")
-        say("accuracy", f"{stats.accuracy:.2%} of the given labels are the model's own")
+        say("accuracy", f"{stats.accuracy:.2%} of the given labels are the predicted ones")
     say("truncated", f"{stats.truncated:,}")
     if stats.rows_per_second is not None:
         say("speed", f"{stats.rows_per_second:,.0f} rows/s")
     say("tokens", f"{stats.tokens:,}, and {stats.padding:.2%} of the model's input was padding")
     if stats.duplicates:
-        say("duplicates", f"{stats.duplicates:,} texts had the tokens of another one and were not run")
+        say("duplicates", f"{stats.duplicates:,} texts had the same tokens as another text and were not run")
     if stats.screen:
         print_screen(stats.screen, say)
     shown = {name: spent for name, spent in stats.seconds.items() if name != "total" and (spent or name != "rescore")}
@@ -169,10 +169,13 @@ def print_summary(stats: RunStats, run: Path) -> None:
 
 
 def print_screen(screen: ScreenReport, say: Callable[[str, str], None]) -> None:
-    """Print how many rows a screen scored again, and the recall it estimates."""
+    """Print how many rows a screen scored again, and its estimated recall."""
     say("screen", f"{screen.rescored:,} rows were scored again in fp32")
     if screen.control:
-        say("  worst", f"{screen.top_k:,}, of which an estimated {screen.estimated_recall:.1%} are fp32's")
+        say(
+            "  worst",
+            f"{screen.top_k:,}, of which an estimated {screen.estimated_recall:.1%} are the same as with fp32",
+        )
         say(
             "  control",
             f"{screen.control.rows:,} random rows in both: {screen.control.mean_error:.4f} nats apart on average, "

@@ -21,14 +21,14 @@ _KILLED = "was killed, or the machine stopped"
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--watch", is_flag=True, help="Look every 2 s, a line for each change, until nobody works on the run.")
+@click.option("--watch", is_flag=True, help="Look every 2 s and print each change, until no process works on the run.")
 @fail_if_option
 @json_option
 def status(run: Path, watch: bool, fail_if: tuple[Gate, ...], as_json: bool) -> None:
-    """Show how far RUN is, how fast, and who works on it.
+    """Show the progress and speed of RUN, and which process works on it.
 
-    Reads the manifest and asks for the lock: nothing that a running `lossrank score` would notice. Progress is counted
-    in whole shards.
+    Only reads the manifest and checks the lock, which does not disturb a running `lossrank score`. Progress is counted
+    in finished shards.
 
     \b
     Examples:
@@ -50,7 +50,7 @@ def status(run: Path, watch: bool, fail_if: tuple[Gate, ...], as_json: bool) -> 
     else:
         _print(found)
     if fail_if and failed is None:
-        raise RunError(f"{run} has no summary to hold against --fail-if, as it is not finished: {found.state}")
+        raise RunError(f"{run} has no summary for --fail-if, because it is not finished: {found.state}")
     check_gates(failed)
 
 
@@ -74,11 +74,11 @@ def _print(found: RunStatus) -> None:
         ended = _KILLED if why == UNKNOWN else why
         say("  start", f"{entry.started}: {entry.rows:,} rows in {duration(entry.seconds)}, {ended}")
     if found.left and found.state != RUNNING:
-        click.echo("\nThe same `lossrank score` command goes on.")
+        click.echo("\nTo resume, give the same `lossrank score` command again.")
 
 
 def _ended(found: RunStatus) -> str:
-    """Say how the last process ended, as a clause, where the state alone does not."""
+    """Return how the last process ended, as a clause; empty if the state already says it."""
     if found.why is None or found.why == found.state:
         return ""
     if found.why != UNKNOWN:

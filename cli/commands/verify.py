@@ -17,16 +17,16 @@ from scorer.run.integrity import ABSENT, OK
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--bundle", type=click.Path(path_type=Path), help="Where the bundle lies now, if it has moved.")
+@click.option("--bundle", type=click.Path(path_type=Path), help="Where the bundle is now, if it has moved.")
 @data_option
 @fail_if_option
 @json_option
 def verify(run: Path, bundle: Path | None, data: tuple[str, ...], fail_if: tuple[Gate, ...], as_json: bool) -> None:
-    """Check that RUN holds every row of its data once, as it was scored.
+    """Check that RUN holds every row of its data once and has not changed since scoring.
 
-    Compares the shards with their hashes, their rows with the data's, the summary with what the shards give when they
-    are counted again, and the bundle and the data with those that were scored, if they are still there and can be
-    reached. Exits with 1 if anything is wrong or unfinished.
+    Compares the shards with their hashes, their rows with the rows of the data, and the summary with a new count of
+    the shards. The bundle and the data are compared with those that were scored, if they can still be reached. Exits
+    with 1 if anything is wrong or unfinished.
 
     \b
     Examples:
@@ -45,7 +45,7 @@ def verify(run: Path, bundle: Path | None, data: tuple[str, ...], fail_if: tuple
         if failed:
             click.echo(printable(gates_line(failed)), err=True)
         faults = [finding.what for finding in found.findings if finding.state not in (OK, ABSENT)]
-        raise RunError(f"{run} {'is not finished' if found.sound else 'is not as it was scored'}: {_few(faults)}")
+        raise RunError(f"{run} {'is not finished' if found.sound else 'has changed since scoring'}: {_few(faults)}")
     check_gates(failed)
 
 
