@@ -1,1 +1,1 @@
-"""The page of `lossrank review`: a local web page on which a person decides of the worst rows."""
+"""The local web page of `lossrank review`, where a person keeps, relabels or discards the worst rows."""

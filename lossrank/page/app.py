@@ -1,7 +1,7 @@
-"""make_app(): the page's addresses.
+"""make_app(): the review page as a web app, with its routes and what each does.
 
-Everything is a plain page or a plain form: a decision is a POST that stores it and leads to the next open row, so that
-reload, back and a browser without JavaScript do what they should.
+There are only plain pages and plain forms. A decision is a POST that stores it and redirects to the next open row, so
+that the reload and back buttons work, and so does a browser without JavaScript.
 """
 
 import secrets
@@ -31,7 +31,7 @@ from lossrank.review.store import DecisionStore
 from scorer import RunDirectory, RunError
 
 _STATIC = Path(__file__).parent / "static"
-_SEE_OTHER, _WRONG, _CONFLICT, _FAILED = 303, 400, 409, 500
+_SEE_OTHER, _BAD_REQUEST, _CONFLICT, _FAILED = 303, 400, 409, 500
 
 
 def make_app(
@@ -44,9 +44,9 @@ def make_app(
     by: str = "loss",
     data: Sequence[str] = (),
 ) -> ASGIApp:
-    """Return the page of ``rows``, ranked ``by``, on which ``user`` decides; it answers below ``/TOKEN/`` only.
+    """Return the web app on which ``user`` reviews ``rows``, ranked ``by`` a measure; all paths begin with ``/TOKEN/``.
 
-    ``data`` is where the run's data lie now, if they have moved.
+    ``data`` is where the run's data is now, if it has moved.
     """
     page = _Page(rows, store, user, run.class_names, Html(run, rows, user, by, data))
     routes = [
@@ -55,12 +55,12 @@ def make_app(
         Route("/undo", page.undo, methods=["POST"]),
         Mount("/static", StaticFiles(directory=_STATIC)),
     ]
-    whole = Starlette(routes=[Mount(f"/{token}", routes=routes)], exception_handlers={Exception: _crashed})
-    return guarded(whole, token)
+    app = Starlette(routes=[Mount(f"/{token}", routes=routes)], exception_handlers={Exception: _crashed})
+    return guarded(app, token)
 
 
 def new_token() -> str:
-    """Return a token that nobody guesses, for an address."""
+    """Return a random token for the page's address, too long to guess."""
     return secrets.token_urlsafe(24)
 
 
@@ -76,7 +76,7 @@ class _Page:
         self._html = html
 
     def show(self, request: Request) -> Response:
-        return self._answer(Selection.of(request.query_params))
+        return self._respond(Selection.of(request.query_params))
 
     async def decide(self, request: Request) -> Response:
         form = await _form(request)
@@ -89,40 +89,48 @@ class _Page:
     def _decide(self, selection: Selection, form: dict[str, str]) -> Response:
         try:
             row, seen = self._by_row[int(form["row"])], int(form["seen"])
-            verdict, label = self._wanted(row, form)
+            verdict, label = self._parse(row, form)
         except (KeyError, ValueError):
-            notice = Notice("Not stored: that was no decision about a row of this page.")
-            return self._answer(selection, notice, _WRONG)
+            notice = Notice("Not stored: the form has no valid decision about a row of this page.")
+            return self._respond(selection, notice, _BAD_REQUEST)
         here = replace(selection, at=row.row)
         wanted = f"{verdict} as {label}" if label else verdict
         try:
             self._store.decide(row.row, verdict, label, annotator=self._user, seen=seen)
         except ConflictError as conflict:
-            return self._answer(here, Notice(f"Your “{wanted}” was not stored: {conflict}."), _CONFLICT)
+            return self._respond(here, Notice(f"Your “{wanted}” was not stored: {conflict}."), _CONFLICT)
         except RunError as error:
-            return self._answer(here, Notice(f"Your “{wanted}” was not stored: {error}."), _FAILED)
-        return _go(here.after(row, self._rows, self._store.current()))
+            return self._respond(here, Notice(f"Your “{wanted}” was not stored: {error}."), _FAILED)
+        return _redirect(here.after(row, self._rows, self._store.current()))
 
     def _undo(self, selection: Selection, form: dict[str, str]) -> Response:
         try:
             undone = self._store.undo(self._user, seen=int(form["seen"]))
         except (KeyError, ValueError):
-            return self._answer(selection, Notice("Nothing was undone: the page did not say what."), _WRONG)
+            return self._respond(
+                selection, Notice("Nothing was undone: the form does not say which decision."), _BAD_REQUEST
+            )
         except ConflictError as conflict:
             at = conflict.current.row if conflict.current else None
             here = replace(selection, at=at) if at in self._by_row else selection
-            return self._answer(here, Notice(f"Nothing was undone: {conflict}."), _CONFLICT)
+            return self._respond(here, Notice(f"Nothing was undone: {conflict}."), _CONFLICT)
         except RunError as error:
-            return self._answer(selection, Notice(f"Nothing was undone: {error}."), _FAILED)
+            return self._respond(selection, Notice(f"Nothing was undone: {error}."), _FAILED)
         if undone is None:
-            return self._answer(selection, Notice("There is nothing of yours to undo.", stopped=False))
+            return self._respond(selection, Notice("You have no decision to undo.", stopped=False))
         if undone.row not in self._by_row:
-            notice = Notice(f"Row {undone.row} is as before; it is not among the rows of this page.", stopped=False)
-            return self._answer(selection, notice)
-        return _go(replace(selection, at=undone.row))
+            notice = Notice(
+                f"The decision about row {undone.row} is undone; the row is not on this page.", stopped=False
+            )
+            return self._respond(selection, notice)
+        return _redirect(replace(selection, at=undone.row))
 
-    def _wanted(self, row: PageRow, form: dict[str, str]) -> tuple[str, str | None]:
-        """Return a form's verdict and label; a ValueError where it has none that the row can get."""
+    def _parse(self, row: PageRow, form: dict[str, str]) -> tuple[str, str | None]:
+        """Return a form's verdict and label.
+
+        Raises:
+            KeyError, ValueError: the form has none that the row can have.
+        """
         if "label" in form:
             index = int(form["label"])
             if index not in range(len(self._classes)):
@@ -132,33 +140,33 @@ class _Page:
             return form["verdict"], None
         raise ValueError(form.get("verdict"))
 
-    def _answer(self, selection: Selection, notice: Notice | None = None, status: int = 200) -> Response:
+    def _respond(self, selection: Selection, notice: Notice | None = None, status: int = 200) -> Response:
         try:
-            held, last = self._store.current(), self._store.last(self._user)
-            an_hour = per_hour(self._store.decided_since(datetime.now(UTC) - timedelta(hours=1)))
+            decisions, last = self._store.current(), self._store.last(self._user)
+            rate = per_hour(self._store.decided_since(datetime.now(UTC) - timedelta(hours=1)))
         except RunError as error:
             return HTMLResponse(self._html.broken(str(error)), status_code=_FAILED)
-        current = selection.current(self._rows, held)
+        current = selection.current(self._rows, decisions)
         if notice is None and current is not None and selection.at != current.row:
-            return _go(replace(selection, at=current.row))  # else Back would lead to what is the first open row by then
-        return HTMLResponse(self._html.page(selection, held, last, an_hour, notice), status_code=status)
+            return _redirect(replace(selection, at=current.row))  # so that the back button leads to this row
+        return HTMLResponse(self._html.page(selection, decisions, last, rate, notice), status_code=status)
 
 
 def _crashed(request: Request, error: Exception) -> Response:
-    """Say where a fault of lossrank itself is; not its message, which may quote a text."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    what = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
-    print(f"The page failed: {what}. Nothing is lost; please report it.", file=sys.stderr)
-    return PlainTextResponse(f"lossrank failed: {what}. What was decided before is stored.\n", status_code=_FAILED)
+    """Return a response that says where lossrank failed, without the error's message, which may quote a text."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    what = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
+    print(f"The page failed: {what}. No decision is lost; please report this.", file=sys.stderr)
+    return PlainTextResponse(f"lossrank failed: {what}. All earlier decisions are stored.\n", status_code=_FAILED)
 
 
-def _go(selection: Selection) -> Response:
-    """Lead to a page by a GET, so that reloading it decides nothing again."""
+def _redirect(selection: Selection) -> Response:
+    """Redirect to a page with GET, so that reloading it doesn't send a form again."""
     return RedirectResponse(f"./?{selection.query()}", status_code=_SEE_OTHER)
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """Return a plain form's fields, without the package that Starlette needs for those with files."""
+    """Return the fields of a URL-encoded form; Starlette's own parser would need another package."""
     try:
         fields = parse_qs((await request.body()).decode(), keep_blank_values=True)
     except UnicodeDecodeError:

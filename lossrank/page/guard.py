@@ -1,8 +1,8 @@
-"""What stands before the page: only who has its address gets an answer, and only the page itself may write.
+"""Protect the review page: only requests with its token are served, and only the page itself may write.
 
-Every answer carries headers that keep it out of other pages, of caches and of other addresses' logs. A request needs a
-Host of this machine, since a name that somebody points at 127.0.0.1 would make their page one with this one; the
-token, as the path's first part; and, to write, the page's own Origin.
+A request needs a Host of this machine, since a page at a host name that resolves to 127.0.0.1 (DNS rebinding) would
+have the same origin as this one. It needs the token as the first part of its path and, to write, the page's own Origin.
+Every response has headers that keep it out of frames, caches and the Referer headers of other sites.
 """
 
 import secrets
@@ -12,14 +12,14 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-HOSTS = ("127.0.0.1", "localhost")  # whatever the port: an ssh tunnel's may be another one
+HOSTS = ("127.0.0.1", "localhost")  # on any port, since an ssh tunnel may use another one
 READING = ("GET", "HEAD")
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
         "frame-ancestors 'none'"
     ),
-    # With no-referrer, browsers would send "Origin: null" from the page's own forms too.
+    # With no-referrer, browsers would send "Origin: null" even from the page's own forms.
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -30,8 +30,8 @@ HEADERS = {
 
 
 def guarded(app: ASGIApp, token: str) -> ASGIApp:
-    """Return an app that passes on only what may reach ``app``, which sees whole paths, ``/TOKEN/...``."""
-    return _WithHeaders(TrustedHostMiddleware(_Door(app, token), allowed_hosts=HOSTS, www_redirect=False))
+    """Return an app that passes only allowed requests on to ``app``, with the whole path, ``/TOKEN/...``."""
+    return _WithHeaders(TrustedHostMiddleware(_TokenGuard(app, token), allowed_hosts=HOSTS, www_redirect=False))
 
 
 class _WithHeaders:
@@ -47,7 +47,7 @@ class _WithHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
-class _Door:
+class _TokenGuard:
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
         self._token = token.encode()
@@ -56,7 +56,7 @@ class _Door:
         headers = Headers(scope=scope)
         given = scope["path"].lstrip("/").partition("/")[0].encode()
         if not secrets.compare_digest(given, self._token):
-            refusal = "Open the address that `lossrank review` printed; it has a token that this one lacks.\n"
+            refusal = "This address lacks the page's token; open the address that `lossrank review` printed.\n"
             await PlainTextResponse(refusal, status_code=403)(scope, receive, send)
         elif scope["method"] not in READING and headers.get("origin") != f"http://{headers.get('host')}":
             refusal = "Only the page itself may decide.\n"

@@ -1,4 +1,4 @@
-"""Html: the page as HTML, made of its templates, in which every text is escaped."""
+"""Html: render the review page from its templates, with every text escaped."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from lossrank.review.decision import Decision
 from scorer import RunDirectory
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_PAGE = 50  # rows of a list on one page
+_PAGE = 50  # rows on one page of the list
 
 
 @dataclass(frozen=True)
 class Notice:
-    """What the page says above the rows; ``stopped`` is about something that was not done."""
+    """A message above the rows; ``stopped`` means that an action was refused or failed."""
 
     text: str
     stopped: bool = True
@@ -48,7 +48,7 @@ class Html:
             "verdict": view.verdict,
             "when": view.when,
             "KEYS": view.KEYS,
-            "MOST": view.MOST,
+            "TEXT_LIMIT": view.TEXT_LIMIT,
             "by": by,
             "class_names": run.class_names,
             "given_options": view.class_options((row.scores.label for row in rows), run.class_names),
@@ -61,50 +61,54 @@ class Html:
     def page(
         self,
         selection: Selection,
-        held: Mapping[int, Decision],
+        decisions: Mapping[int, Decision],
         last: Decision | None,
-        an_hour: float,
+        rate: float,
         notice: Notice | None,
     ) -> str:
-        """Return the page for a selection; ``held`` are the decisions that hold, ``last`` the one that undo undoes."""
+        """Return the page for a selection.
+
+        ``decisions`` are the current ones by row, ``last`` is the one that undo takes back, and ``rate`` is the number
+        of decisions per hour.
+        """
         matching = selection.matching(self._rows)
-        shown = selection.with_status(matching, held)
-        current = selection.current(self._rows, held)
+        shown = selection.with_status(matching, decisions)
+        current = selection.current(self._rows, decisions)
         common: dict[str, Any] = {
-            "an_hour": an_hour,
             "current": current,
-            "decided": sum(row.row in held for row in matching),
-            "held": held,
+            "decided": sum(row.row in decisions for row in matching),
+            "decisions": decisions,
             "last": last,
             "matching": matching,
             "notice": notice,
+            "rate": rate,
             "selection": selection,
             "shown": shown,
         }
         if selection.view == LIST:
-            return self._templates.get_template("list.html").render(**common, **_piece(shown, current))
+            return self._templates.get_template("list.html").render(**common, **_list_page(shown, current))
         return self._templates.get_template("one.html").render(**common, **_neighbours(shown, current))
 
     def broken(self, reason: str) -> str:
-        """Return the page that says why there is none."""
+        """Return the page that is shown if the decisions can't be read."""
         return self._templates.get_template("broken.html").render(reason=reason)
 
 
 def _neighbours(shown: Sequence[PageRow], current: PageRow | None) -> dict[str, PageRow | None]:
-    """Return the rows before and after the current one, which itself need not be shown any more."""
+    """Return the rows shown before and after the current row, which the filters may leave out."""
     rank = current.rank if current else 0
     before = [row for row in shown if row.rank < rank]
     after = [row for row in shown if row.rank > rank]
     return {"previous": before[-1] if before else None, "following": after[0] if current and after else None}
 
 
-def _piece(shown: Sequence[PageRow], current: PageRow | None) -> dict[str, Any]:
-    """Return the piece of a list that holds the current row, and where the pieces beside it start."""
-    place = sum(row.rank < current.rank for row in shown) if current else 0
-    start = min(place, max(len(shown) - 1, 0)) // _PAGE * _PAGE
+def _list_page(shown: Sequence[PageRow], current: PageRow | None) -> dict[str, Any]:
+    """Return the page of the list that has the current row, and the first rows of the pages before and after it."""
+    index = sum(row.rank < current.rank for row in shown) if current else 0
+    start = min(index, max(len(shown) - 1, 0)) // _PAGE * _PAGE
     return {
         "first": start,
-        "piece": shown[start : start + _PAGE],
+        "listed": shown[start : start + _PAGE],
         "previous": shown[start - _PAGE] if start else None,
         "following": shown[start + _PAGE] if start + _PAGE < len(shown) else None,
     }

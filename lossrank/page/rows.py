@@ -1,4 +1,4 @@
-"""PageRow: a ranked row with what the page shows of it."""
+"""PageRow: a ranked row with its texts and its given label."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,10 @@ from scorer.run.schema import UNKNOWN_LABEL_STATUS
 
 @dataclass(frozen=True)
 class PageRow:
-    """One row to decide of: its scores, its texts by column, and its label in the data.
+    """One row to review: its scores, its texts by column, and its label in the data.
 
-    ``given`` is the label's class name, or what the data has where that is none of the model's classes; None without.
+    ``given`` is the label's class name, the data's own value if that is none of the model's classes, or None if the row
+    has no label.
     """
 
     scores: RankedRow
@@ -32,9 +33,9 @@ class PageRow:
 
 
 def page_rows(run: RunDirectory, ranked: Sequence[RankedRow], source: pa.Table) -> tuple[list[PageRow], list[Refusal]]:
-    """Return the ranked rows that can be shown, and those that can't, with the reason.
+    """Return the ranked rows that can be shown, and the reasons why the others can't.
 
-    ``source`` holds the rows' source columns, one line per ranked row and in the same order.
+    ``source`` [len(ranked)] has the rows' source columns, in the order of ``ranked``.
     """
     records, refused = build_records(run, ranked, source)
     shown = {record.row: record for record in records}
@@ -53,7 +54,7 @@ def page_rows(run: RunDirectory, ranked: Sequence[RankedRow], source: pa.Table) 
 
 
 def _with_unknown_label(run: RunDirectory, ranked: Sequence[RankedRow]) -> set[int]:
-    """Return the rows that were found to have a label which is none of the model's classes; a blank is no label."""
+    """Return the rows with a label that is none of the model's classes; a blank is no label."""
     rows = np.sort(np.array([scores.row for scores in ranked if scores.label is None], dtype=np.int64))
-    status = run.take(rows)["status"].to_pylist()
-    return {row for row, each in zip(rows.tolist(), status, strict=True) if each == UNKNOWN_LABEL_STATUS}
+    statuses = run.take(rows)["status"].to_pylist()
+    return {row for row, status in zip(rows.tolist(), statuses, strict=True) if status == UNKNOWN_LABEL_STATUS}

@@ -1,4 +1,4 @@
-"""Selection: which of the rows the page shows, and where among them it is, as its address says."""
+"""Selection: the filters and the current row of the page, which are the query of its address."""
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -9,15 +9,15 @@ from lossrank.page.rows import PageRow
 
 OPEN, DECIDED = "open", "decided"
 LIST = "list"
-_DIGITS = 18  # of a row number, and far more than one has
+_DIGITS = 18  # at most in a row number, so that it fits in 64 bits
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Filters, all of which a row must pass, and the row that is looked at.
+    """Filters, all of which a row must pass, and the current row.
 
-    ``given`` and ``predicted`` are class indices as text (``none`` for a row without a class), ``pair`` two of them as
-    ``2:0``; ``""`` lets everything through. ``at`` is a row number, None for the first row that is open.
+    ``given`` and ``predicted`` are class indices as text (``none`` for rows without a class), and ``pair`` is two of
+    them, such as ``2:0``; ``""`` is no filter. ``at`` is the current row's number, None for the first open row.
     """
 
     given: str = ""
@@ -31,24 +31,24 @@ class Selection:
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> Self:
-        """Read an address's query; what it doesn't know is left out."""
+        """Return the selection of a query, ignoring unknown fields and values."""
         texts = {name: query.get(name, "") for name in ("given", "predicted", "pair", "status", "view", "full")}
         at = query.get("at", "")
         number = int(at) if at.isascii() and at.isdigit() and len(at) <= _DIGITS else None
         return cls(**texts, search=query.get("search", "").strip(), at=number)
 
     def query(self, **changes: str | int | None) -> str:
-        """Return the address's query for this selection with changes, without the question mark."""
+        """Return the query of this selection with some fields changed, without the question mark."""
         fields = {**asdict(self), **changes}
         return urlencode({name: value for name, value in fields.items() if value not in ("", None)})
 
     @property
     def filters(self) -> bool:
-        """Whether it leaves out rows."""
+        """Whether any filter is set."""
         return bool(self.given or self.predicted or self.pair or self.status or self.search)
 
     def matching(self, rows: Sequence[PageRow]) -> list[PageRow]:
-        """Return the rows that pass every filter but the status, in their order."""
+        """Return the rows that pass every filter except the status, in the same order."""
         search = self.search.casefold()
         return [
             row
@@ -60,13 +60,13 @@ class Selection:
         ]
 
     def with_status(self, rows: Sequence[PageRow], decided: Container[int]) -> list[PageRow]:
-        """Return those of ``rows`` that have the wanted status; ``decided`` are row numbers."""
+        """Return the rows that pass the status filter; ``decided`` has the numbers of decided rows."""
         if self.status not in (OPEN, DECIDED):
             return list(rows)
         return [row for row in rows if (row.row in decided) == (self.status == DECIDED)]
 
     def current(self, rows: Sequence[PageRow], decided: Container[int]) -> PageRow | None:
-        """Return the row to show of all ``rows``: the one at ``at``, else the first open one; None if none is."""
+        """Return row ``at``, else the first row that passes the filters and is open (or decided), else None."""
         if self.at is not None:
             for row in rows:
                 if row.row == self.at:
@@ -77,9 +77,9 @@ class Selection:
         return next((row for row in matching if row.row not in decided), None)
 
     def after(self, current: PageRow, rows: Sequence[PageRow], decided: Container[int]) -> "Selection":
-        """Return where to go once ``current`` is decided: the next open row, round the end; the start if none is left.
+        """Return the selection once ``current`` is decided: at the next open row, wrapping around, if one is left.
 
-        Among decided rows only, it is the next of them.
+        With the filter for decided rows, it is at the next decided row.
         """
         matching = [row for row in self.matching(rows) if row is not current]
         wanted = DECIDED if self.status == DECIDED else OPEN
@@ -90,10 +90,10 @@ class Selection:
 
 
 def class_key(label: int | None) -> str:
-    """Return a class index as a filter has it."""
+    """Return the value of a class index in a filter."""
     return "none" if label is None else str(label)
 
 
 def pair_key(row: PageRow) -> str:
-    """Return a row's given and predicted class as a filter has them."""
+    """Return the value of a row's given and predicted class in the pair filter."""
     return f"{class_key(row.scores.label)}:{class_key(row.scores.predicted)}"

@@ -1,4 +1,4 @@
-"""serve(): the page on this machine's loopback address, until Ctrl-C."""
+"""serve(): serve the page on the loopback address until Ctrl-C."""
 
 import socket
 from typing import NoReturn
@@ -8,19 +8,19 @@ from starlette.types import ASGIApp
 
 from scorer import RunError
 
-HOST = "127.0.0.1"  # the only one: whoever reaches the page can read the data
-_LAST_ANSWERS = 3  # seconds that answers on their way get at the end
+HOST = "127.0.0.1"  # no other address, since whoever reaches the page can read the data
+_GRACE = 3  # seconds that open requests get to finish at the end
 
 
 def listen(port: int) -> socket.socket:
-    """Return a socket that listens on a loopback port, 0 for any that is free; others can connect from now on.
+    """Return a socket that listens on a loopback port; 0 chooses a free one.
 
     Raises:
         RunError: the port is taken or not allowed.
     """
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # An answer's last piece would wait 40 ms for the browser to acknowledge the one before.
+    # Otherwise the last packet of a response could wait 40 ms for the browser to acknowledge the one before.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listening.bind((HOST, port))
@@ -33,13 +33,13 @@ def listen(port: int) -> socket.socket:
 
 
 def serve(app: ASGIApp, listening: socket.socket) -> NoReturn:
-    """Answer requests until Ctrl-C or SIGTERM, which are raised as in any other command."""
+    """Serve requests until Ctrl-C or SIGTERM, then raise KeyboardInterrupt."""
     make_server(app).run(sockets=[listening])
-    raise KeyboardInterrupt  # it stops at a SIGINT that a script's background job ignores, and raises none
+    raise KeyboardInterrupt  # uvicorn also stops at a SIGINT that the process ignores, without raising
 
 
 def make_server(app: ASGIApp) -> uvicorn.Server:
-    """Return a server that logs nothing: an address has the token in it, and what fails may quote the data."""
+    """Return a server that logs nothing, since addresses contain the token and errors may quote the data."""
     config = uvicorn.Config(
         app,
         access_log=False,
@@ -48,6 +48,6 @@ def make_server(app: ASGIApp) -> uvicorn.Server:
         lifespan="off",
         ws="none",
         server_header=False,
-        timeout_graceful_shutdown=_LAST_ANSWERS,
+        timeout_graceful_shutdown=_GRACE,
     )
     return uvicorn.Server(config)

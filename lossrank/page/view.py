@@ -1,4 +1,4 @@
-"""What the templates show: the rows, their classes and the filters in the words of the page."""
+"""Prepare rows, classes, filters and decisions for the page's templates."""
 
 import re
 from collections import Counter
@@ -10,17 +10,17 @@ from lossrank.page.rows import PageRow
 from lossrank.page.selection import class_key, pair_key
 from lossrank.review.decision import DISCARDED, KEPT, Decision
 
-KEYS = 9  # classes with a key, and the most that are shown as buttons
-MOST = 20_000  # characters of a text that are shown at once
-_EXCERPT = 320  # characters of a text in a list
-_BEFORE = 80  # of them before what was searched for, if that is far from the start
+KEYS = 9  # classes that have a key and a button
+TEXT_LIMIT = 20_000  # characters of a text that are shown at first
+_EXCERPT = 320  # characters of a text in the list
+_BEFORE = 80  # characters of an excerpt before the search's match, if that is far from the start
 
-Parts = list[tuple[str, bool]]  # pieces of a text, and whether each is what was searched for
+Parts = list[tuple[str, bool]]  # pieces of a text, and whether each matches the search
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A class that a row can be given: ``key`` is the key to press, "" without one; ``share`` is in percent."""
+    """A class to choose for a row: ``key`` is its key, "" if it has none; ``share`` is its probability in percent."""
 
     index: int
     name: str
@@ -33,7 +33,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Option:
-    """One line of a filter."""
+    """One value of a filter: its label and the number of rows that have it."""
 
     value: str
     name: str
@@ -43,8 +43,8 @@ class Option:
 def choices(row: PageRow, class_names: Sequence[str], decision: Decision | None) -> list[Choice]:
     """Return every class, those with a key first.
 
-    Up to nine classes keep the model's order, so that a key is always the same class. Of more of them the most probable
-    have the keys.
+    Up to nine classes are in the model's order, so that a key always means the same class. Of more classes, the nine
+    that are most probable for the row have keys.
     """
     probs = row.scores.probs
     order = list(range(len(class_names)))
@@ -65,7 +65,7 @@ def choices(row: PageRow, class_names: Sequence[str], decision: Decision | None)
 
 
 def class_options(labels: Iterable[int | None], class_names: Sequence[str]) -> list[Option]:
-    """Return a filter's classes and how many rows have each, in the model's order; rows without one come last."""
+    """Return the filter values of the labels that occur, in the model's order, "no class of the model" last."""
     counts = Counter(class_key(label) for label in labels)
     keys = [*map(str, range(len(class_names))), "none"]
     names = [*class_names, "no class of the model"]
@@ -73,27 +73,27 @@ def class_options(labels: Iterable[int | None], class_names: Sequence[str]) -> l
 
 
 def pair_options(rows: Iterable[PageRow], class_names: Sequence[str]) -> list[Option]:
-    """Return the pairs of given and predicted class that differ, the most frequent first."""
+    """Return the filter values of pairs of different given and predicted classes, the most frequent first."""
     confused = [row for row in rows if row.scores.label not in (None, row.scores.predicted)]
     names = {pair_key(row): f"{row.given} → {class_names[row.scores.predicted]}" for row in confused}
     return [Option(key, names[key], count) for key, count in Counter(map(pair_key, confused)).most_common()]
 
 
 def verdict(decision: Decision) -> str:
-    """Return what was decided, in the words of the page."""
+    """Return a decision as the page shows it."""
     return f"relabelled to {decision.label}" if decision.label is not None else decision.verdict
 
 
 def when(decision: Decision) -> str:
-    """Return when it was decided, in this machine's time zone if that has such a year."""
+    """Return when a decision was made, in this machine's time zone, or as stored if that can't express it."""
     try:
         return datetime.fromisoformat(decision.decided_at).astimezone().strftime("%Y-%m-%d %H:%M")
-    except OverflowError:  # what comes from elsewhere may be dated in the year 1 or 9999
+    except OverflowError:  # another tool's decision may be dated in the year 1 or 9999
         return decision.decided_at
 
 
 def parts(text: str, search: str) -> Parts:
-    """Cut a text at each place of what was searched for, case ignored."""
+    """Split a text at each match of the search, ignoring case."""
     if not search:
         return [(text, False)]
     pieces = re.split(f"({re.escape(search)})", text, flags=re.IGNORECASE)
@@ -101,7 +101,7 @@ def parts(text: str, search: str) -> Parts:
 
 
 def excerpt(text: str, search: str) -> Parts:
-    """Return the start of a text for a list, or its piece around what was searched for."""
+    """Return the start of a text for the list, or the part around the first match of the search."""
     found = re.search(re.escape(search), text, flags=re.IGNORECASE) if search else None
     start = found.start() - _BEFORE if found and found.start() > _EXCERPT // 2 else 0
     piece = " ".join(text[start : start + _EXCERPT].split())
@@ -110,7 +110,7 @@ def excerpt(text: str, search: str) -> Parts:
 
 
 def tally(decisions: Mapping[int, Decision]) -> str:
-    """Say how many decisions there are, and of which kind."""
+    """Return the numbers of decisions as words: "3 decisions (1 kept, 1 relabelled, 1 discarded)"."""
     kinds = Counter(decision.verdict for decision in decisions.values())
     if not kinds:
         return "no decisions yet"
@@ -121,9 +121,9 @@ def tally(decisions: Mapping[int, Decision]) -> str:
 
 
 def per_hour(made: Sequence[datetime]) -> float:
-    """Return how many decisions an hour were made, by when they were made within one hour, ascending.
+    """Return the decisions per hour, from the times of the last hour's decisions, ascending.
 
-    Less than a minute counts as one: two keys in one second are not 3,600 decisions an hour.
+    Less than a minute counts as a minute: two keys in one second are not 3,600 decisions per hour.
     """
     if len(made) < 2:
         return float(len(made))

@@ -91,7 +91,7 @@ def facts(document: dict[str, Any]) -> list[tuple[str, str]]:
     if screen:
         rescored = f"{screen['rescored']:,} rows were scored again in fp32"
         if "estimated_recall" in screen:
-            rescored += f"; they have an estimated {screen['estimated_recall']:.1%} of the worst {screen['top_k']:,}"
+            rescored += f"; they include an estimated {screen['estimated_recall']:.1%} of the worst {screen['top_k']:,}"
     seconds = how["seconds"]
     stages = {} if not seconds else {name: spent for name, spent in seconds.items() if name != "total" and spent}
     found = [

@@ -1,14 +1,14 @@
-// Keys press what is on the page: a button, link or field names its keys in data-keys. Without this file all of it works
-// by mouse or Tab.
+// Keyboard shortcuts: a button, link or field lists its keys in data-keys. Without this file everything still works with
+// the mouse or Tab.
 "use strict";
 
 const address = document.body.dataset.address;
-// After a refused POST the browser's address is the form's: a reload must ask for the row, not send the form again.
+// After a refused POST, the browser is at the form's address. A reload must show the row, not send the form again.
 if (/\/(decide|undo)$/.test(location.pathname)) history.replaceState(null, "", address);
 
-// A press while another page is on its way would be about a row that was not looked at, or not any more. That page may
-// never come, if it is stopped: then this one takes keys again after Esc, or after more than a locked database is waited
-// for. What was sent twice by then is stored once, since the form says what was seen.
+// While the next page loads, keys are ignored: the person hasn't seen its row yet. Loading may be stopped, so this page
+// takes keys again after Esc, or after a time that is longer than the server waits for a locked database. A decision that
+// was sent twice by then is stored once, since the form says which decision it replaces.
 const PATIENCE = 15000;  // milliseconds
 let leaving = false;
 function leave() {
@@ -18,7 +18,7 @@ function leave() {
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
   leave();
-  location.reload();  // Back took the page as it was left, without what was decided since
+  location.reload();  // the back button restored an old page, without later decisions
 });
 addEventListener("submit", (event) => {
   if (leaving) event.preventDefault();
@@ -33,7 +33,7 @@ const help = document.getElementById("help");
 const rows = [...document.querySelectorAll(".list [data-row]")];
 const steps = { j: 1, n: 1, ArrowRight: 1, ArrowDown: 1, p: -1, ArrowLeft: -1, ArrowUp: -1 };
 
-// In the list, next and previous move the focus, until they leave the page.
+// In the list, the keys for next and previous move the focus, up to the first and last row of the page.
 function moved(key, row) {
   const to = rows.length && key in steps ? rows[rows.indexOf(row) + steps[key]] : null;
   if (!to) return false;
@@ -47,7 +47,7 @@ function named(key, inside) {
   return all.find((element) => element.dataset.keys.split(" ").includes(key));
 }
 
-// Caps Lock, or another layout, puts other signs on the same keys: л on k, and & on 1 in France.
+// Return the key as on a US keyboard, since Caps Lock and other layouts give other characters: л on k, & on 1 in France.
 function keyOf({ key, code, shiftKey }) {
   if (key.length > 1) return key;
   const moved = key >= "\x80" || (code.startsWith("Digit") && !shiftKey);

@@ -13,6 +13,7 @@ from cli.commands.demo import DATA
 from lossrank.review.decision import DISCARDED, KEPT, RELABELLED
 from scorer import ScoreOptions, rank, score_dataset
 from tests.support.browser import SCRIPT_ROW, held, other_key, press, reviewing, row_on
+from tests.support.facts import tells
 from tests.support.pages import page_of
 from tests.support.tiny import CLASSES, make_bundle, make_texts
 
@@ -156,7 +157,7 @@ def test_search_takes_letters_as_letters(hostile: Path, tab: Page) -> None:
         tab.keyboard.press("Escape")
         press(tab, "k")
         assert list(held(hostile)) == [SCRIPT_ROW]
-        assert "All 1 of these are decided" in tab.inner_text("main")
+        assert tells(tab.inner_text("main"), "All 1", "are decided")
 
 
 def test_choosing_a_filter_is_enough(hostile: Path, tab: Page) -> None:

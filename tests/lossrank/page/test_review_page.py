@@ -147,8 +147,8 @@ def test_undo_of_a_row_that_is_not_on_this_page_is_said(own: Path) -> None:
     with DecisionStore(RunDirectory.open(own)) as store:
         number = store.decide(row, KEPT, annotator="ann").number
     with page_of(own, top=3) as page:
-        assert f"Row {row} is as before" in words(page.post("undo", seen=number))
-        assert "nothing of yours to undo" in words(page.post("undo", seen=0))
+        assert tells(words(page.post("undo", seen=number)), f"row {row}", "undone", "not on this page")
+        assert tells(words(page.post("undo", seen=0)), "no decision", "undo")
     assert held(own) == {}
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lossrank.page.view import MOST
+from lossrank.page.view import TEXT_LIMIT
 from lossrank.review.decision import DISCARDED, KEPT, RELABELLED, Decision, utc_text
 from lossrank.review.store import DecisionStore
 from scorer import ModelBundle, RunDirectory, ScoreOptions, rank, score_dataset
@@ -132,13 +132,13 @@ def test_two_texts_have_their_columns_names(tiny_bundle: ModelBundle, tmp_path: 
 
 
 def test_a_long_text_is_shown_in_part_until_it_is_asked_for(tiny_bundle: ModelBundle, tmp_path: Path) -> None:
-    text = "w1 " * MOST + "the end"
+    text = "w1 " * TEXT_LIMIT + "the end"
     run = scored(tmp_path, tiny_bundle, text=[text, "w3"], label=[0, 1])
     with page_of(run) as page:
         answer = page.get("./?at=0")
         assert "the end" not in answer.text
-        assert "cut text" in words(answer)
+        assert "truncated text" in words(answer)
         assert f"Show all {len(text):,} characters" in words(answer)
         assert "the end" in page.get("./?at=0&full=1").text
         assert page.post("decide?at=0&full=1", row=0, seen=0, verdict=KEPT).url.query == b"at=1"
-        assert len(page.get("./?view=list").text) < MOST
+        assert len(page.get("./?view=list").text) < TEXT_LIMIT
