@@ -93,8 +93,7 @@ def _joined(texts: list[str], lengths: NDArray[np.int64], rng: np.random.Generat
         while True:
             start = int(rng.integers(0, len(words) - 600))
             stop = int(np.searchsorted(ends, ends[start] + length - 2))
-            text = " ".join(words[start:stop])
-            if ends[stop] - ends[start] == length - 2 and text not in found:
+            if ends[stop] - ends[start] == length - 2 and (text := " ".join(words[start:stop])) not in found:
                 break
         found[text] = None
     return list(found)

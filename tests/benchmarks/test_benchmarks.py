@@ -13,12 +13,14 @@ import pytest
 from benchmarks.agree import DisagreementError, compare
 from benchmarks.batches import by_length, in_order, pad
 from benchmarks.candidates import NAMES
+from benchmarks.measure import measure
+from benchmarks.models import CLASSES, DEMO
 from benchmarks.protocol import Info, Job, cross_entropy
 from benchmarks.rows import make_rows
 from benchmarks.sweeps import _BATCH_TOKENS
-from benchmarks.workloads import QUICK, WORKLOADS
+from benchmarks.workloads import QUICK, WORKLOADS, Workload
 from tests.support import ROOT
-from tests.support.soak import short_and_long
+from tests.support.soak import SOAK
 
 made = functools.cache(make_rows)
 FP32, INT8 = Info("fp32", (), sorts=True), Info("int8", (), sorts=True, precision="int8", tolerance=None)
@@ -33,7 +35,7 @@ def test_every_candidate_has_a_file_and_every_file_is_a_candidate() -> None:
         assert set(workload.candidates) <= set(NAMES)
 
 
-@pytest.mark.parametrize("name", ["news", "tail", "len-32"])
+@pytest.mark.parametrize("name", ["tail", "len-256"])
 def test_rows_are_the_same_every_time_and_none_is_there_twice(name: str) -> None:
     rows = made(name)
     assert rows.texts == make_rows(name).texts
@@ -54,7 +56,7 @@ def test_the_first_batches_have_about_the_padding_of_all() -> None:
 
 
 def test_texts_of_one_length_have_it() -> None:
-    assert set(make_rows("len-64").tokens.tolist()) == {64}
+    assert set(made("len-256").tokens.tolist()) == {256}
 
 
 def test_batches_hold_every_row_once() -> None:
@@ -92,31 +94,39 @@ def test_a_job_survives_json() -> None:
     assert Job.from_json(json.loads(json.dumps(job.as_json()))) == job
 
 
-# What `python -m benchmarks` does, but for the rows that warm a candidate up, which take long and prove nothing here,
-# and with some of the candidates.
+def test_a_workload_is_measured_in_workers(tmp_path: Path) -> None:
+    workload = Workload("demo", "the demo's model, news", "demo", "news", 1.0, 32, ("lossrank_fp32", "lossrank_int8"))
+    job = Job(DEMO, DEMO, DEMO / "bundle", tmp_path, 256, 1, CLASSES, ())
+    found = measure(workload, made("news"), job, 3.0, 1)
+    assert set(found["not_measured"]) == set(NAMES) - {"lossrank_fp32"}
+    assert "BundleError" in found["not_measured"]["lossrank_int8"]
+    figures = found["candidates"]["lossrank_fp32"]
+    assert figures["rows_per_second"] > 0
+    assert figures["versions"]
+
+
+# What `python -m benchmarks` does, but for the rows that warm a candidate up, which take long and prove nothing here.
 QUICKER = """
-import dataclasses, runpy, sys
+import dataclasses, runpy
 from benchmarks import workloads
 
-names = tuple(sys.argv.pop(1).split(","))
-workloads.QUICK = tuple(dataclasses.replace(each, first=32, candidates=names) for each in workloads.QUICK)
+workloads.QUICK = tuple(dataclasses.replace(workload, first=32) for workload in workloads.QUICK)
 runpy.run_module("benchmarks", run_name="__main__", alter_sys=True)
 """
 
 
+@SOAK
 @pytest.mark.timeout(240)
-@short_and_long("candidates, minutes", (("tutorial", "lossrank_fp32"), 0.1), (QUICK[0].candidates, 0.3))
-def test_a_quick_run_measures_what_needs_no_peer(tmp_path: Path, candidates: tuple[str, ...], minutes: float) -> None:
+def test_a_quick_run_measures_what_needs_no_peer(tmp_path: Path) -> None:
     output = tmp_path / "quick.json"
-    command = [sys.executable, "-c", QUICKER, ",".join(candidates), "--quick", "--repeats", "1"]
-    command += ["--minutes", str(minutes)]
+    command = [sys.executable, "-c", QUICKER, "--quick", "--repeats", "1", "--minutes", "0.3"]
     command += ["--cache", str(tmp_path / "cache"), "--output", str(output)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     result = json.loads(output.read_text())
     (workload,) = result["workloads"].values()
-    assert set(workload["not_measured"]) == set(NAMES) - set(candidates)
-    assert list(workload["candidates"]) == list(candidates)
+    assert set(workload["not_measured"]) == set(NAMES) - set(QUICK[0].candidates)
+    assert list(workload["candidates"]) == list(QUICK[0].candidates)
     for name, figures in workload["candidates"].items():
         assert figures["rows_per_second"] > 0
         assert figures["versions"]
