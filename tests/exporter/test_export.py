@@ -18,6 +18,7 @@ from scorer import ModelBundle
 from scorer.model.buckets import make_buckets
 from scorer.model.session import OrtSession
 from scorer.model.tokenizer import BundleTokenizer
+from tests.support.soak import SOAK
 from tests.support.tiny_models import CLASSES, KINDS, POSITIONS, build, edit, quiet
 
 ARCHITECTURES = sorted(set(KINDS) - {"bart"})
@@ -269,6 +270,7 @@ def test_all_is_sorted_and_there() -> None:
     assert all(hasattr(exporter, name) for name in exporter.__all__)
 
 
+@SOAK
 def test_the_real_model(shared: Path, tmp_path: Path) -> None:
     bundle = export_model(shared / "models" / "minilm-agnews", tmp_path / "bundle")
     assert bundle.class_names == ("World", "Sports", "Business", "Sci/Tech")

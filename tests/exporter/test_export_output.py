@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,12 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return edit(folder, id2label={"0": "a", "1": "b", "2": "c", "3": "d"}, label2id=None)
 
 
+@pytest.fixture(scope="module")
+def exported(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of the model, for tests to copy."""
+    return export_model(model, tmp_path_factory.mktemp("exported") / "bundle").path
+
+
 def content(folder: Path) -> dict[str, bytes]:
     """Return every file below a folder, hidden ones too, and every folder."""
     return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
@@ -40,9 +47,9 @@ def fails(
     assert "\n" not in str(caught.value)
 
 
-def test_a_bundle_is_replaced_with_force_only(model: Path, other: Path, tmp_path: Path) -> None:
-    output = tmp_path / "bundle"
-    first = export_model(model, output)
+def test_a_bundle_is_replaced_with_force_only(other: Path, exported: Path, tmp_path: Path) -> None:
+    output = Path(shutil.copytree(exported, tmp_path / "bundle"))
+    first = ModelBundle.load(output)
     before = content(tmp_path)
     fails(other, output, f"{output} is there already; replace it with --force or name another folder")
     assert content(tmp_path) == before
@@ -89,8 +96,8 @@ def _interrupted_at(stage: str) -> Callable[[pytest.MonkeyPatch], type[BaseExcep
 )
 @pytest.mark.parametrize("there", [True, False])
 def test_a_failure_leaves_nothing_and_the_old_bundle_as_it_was(
-    model: Path,
     other: Path,
+    exported: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     prepare: Callable[[pytest.MonkeyPatch], type[BaseException]],
@@ -98,7 +105,7 @@ def test_a_failure_leaves_nothing_and_the_old_bundle_as_it_was(
 ) -> None:
     output = tmp_path / "new" / "parents" / "bundle"
     if there:
-        export_model(model, output)
+        shutil.copytree(exported, output)
     before = content(tmp_path)
     kind = prepare(monkeypatch)
     with pytest.raises(kind):
