@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks.models import build, export_plain
 from benchmarks.rows import make_rows
 from benchmarks.runner import ROOT
+from scorer import ModelBundle
 
 _CALIBRATION = 100  # the last of the news rows
 
@@ -30,21 +31,21 @@ def main() -> None:
     folder = build(name, cache / f"{name}-{_digest('benchmarks/models.py', 'benchmarks/demo/demo_weights.py')}", sample)
     graph = export_plain(folder, folder / "onnx" / "model.onnx")
     # A bundle is as good as the exporter that made it.
-    bundle = folder / f"bundle-{_digest('exporter/*.py', 'scorer/model/bundle.py')}"
+    bundle = folder / f"bundle-{_digest('exporter/*.py', 'scorer/model/bundle*.py')}"
     if not bundle.exists():
         export_model(folder, bundle)
-    content = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
+    made = ModelBundle.load(bundle)
     print(
         json.dumps(
             {
                 "folder": str(folder),
                 "graph": str(graph),
                 "bundle": str(bundle),
-                "limit": content["max_tokens"],
-                "classes": content["class_names"],
+                "limit": made.max_tokens,
+                "classes": made.class_names,
                 "calibration": sample,
-                "token_parameters": content.get("token_parameters"),
-                "variants": content["variants"],
+                "token_parameters": made.token_parameters,
+                "variants": made.as_dict()["variants"],
             }
         )
     )

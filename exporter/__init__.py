@@ -9,7 +9,7 @@ from exporter.errors import (
     ParityError,
 )
 from exporter.export import export_model
-from exporter.parity import Parity
+from scorer.model.bundle_manifest import Parity
 
 __all__ = [
     "ConversionError",

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from exporter import libraries
 from exporter.convert import convert
@@ -12,11 +13,12 @@ from exporter.fetch import fetch
 from exporter.libraries import captured
 from exporter.load import Classifier, load
 from exporter.output import replacing
-from exporter.parity import Logits, Parity, measure_parity, reference_logits, require_parity
+from exporter.parity import Logits, measure_parity, reference_logits, require_parity
 from exporter.parity_texts import Text, parity_texts
 from exporter.tokenizer import Encoding, encode, require_same_ids, save_tokenizer
 from scorer.files import file_sha256
 from scorer.model.bundle import ModelBundle
+from scorer.model.bundle_manifest import Parity, Variant
 
 _GRAPH, _INT8_GRAPH = "model.onnx", "model.int8.onnx"
 
@@ -32,8 +34,8 @@ def export_model(
 ) -> ModelBundle:
     """Export a sequence classifier, from a folder or the Hugging Face hub, and return its bundle.
 
-    The bundle's logits and losses are compared with torch's, text by text; ``variants["fp32"]["parity"]`` has the
-    differences, and ``variants["fp32"]["graph"]`` describes how the graph was rewritten. With ``int8`` the bundle gets
+    The bundle's logits and losses are compared with torch's, text by text; ``variants["fp32"].parity`` has the
+    differences, and ``variants["fp32"].graph`` describes how the graph was rewritten. With ``int8`` the bundle gets
     a second graph for screening; its differences from torch are measured but not limited. A model that can't be
     quantised gets no int8 graph. ``progress`` is called with the name of each step. A failure or Ctrl-C leaves no
     partial bundle and keeps the old one.
@@ -76,7 +78,7 @@ def export_model(
             pad_id=classifier.pad_id,
             model=classifier.name,
             revision=classifier.revision,
-            variants={"fp32": {"file": _GRAPH}},
+            variants={"fp32": Variant(file=_GRAPH)},
             versions=libraries.versions(),
             files={},
         )
@@ -84,18 +86,18 @@ def export_model(
         require_same_ids(draft, texts, encodings)
         token_parameters = _token_parameters(draft)  # counted before a rewrite removes any products
         description, parity = _rewrite(draft, texts, reference)
-        variants = {"fp32": {"file": _GRAPH, "graph": description, "parity": parity.as_dict()}}
+        variants = {"fp32": Variant(file=_GRAPH, graph=description, parity=parity)}
         if int8:
             say("making the int8 variant")
             variants |= _int8(draft, texts, reference, say)
-        bundle = replace(
+        bundle = msgspec.structs.replace(
             draft,
             variants=variants,
             files={file.name: file_sha256(file) for file in sorted(folder.iterdir())},
             token_parameters=token_parameters,
         )
         bundle.save()
-    return replace(bundle, path=path)
+    return msgspec.structs.replace(bundle, path=path)
 
 
 def _token_parameters(draft: ModelBundle) -> int | None:
@@ -133,15 +135,13 @@ def _rewrite(draft: ModelBundle, texts: list[Text], reference: Logits) -> tuple[
     return first.description, require_parity(draft, texts, reference)
 
 
-def _int8(
-    draft: ModelBundle, texts: list[Text], reference: Logits, say: Callable[[str], None]
-) -> dict[str, dict[str, Any]]:
+def _int8(draft: ModelBundle, texts: list[Text], reference: Logits, say: Callable[[str], None]) -> dict[str, Variant]:
     """Write the int8 graph and return its entry for ``variants``; return {} if the model can't be run in int8."""
     import onnx
 
     from exporter.graph.quantize import quantize
 
-    variant = {"int8": {"file": _INT8_GRAPH}}
+    variants = {"int8": Variant(file=_INT8_GRAPH)}
     file = draft.path / _INT8_GRAPH
     with captured("quantising the graph"):
         quantised = quantize(onnx.load(draft.model_file(), load_external_data=False))
@@ -150,12 +150,12 @@ def _int8(
         return {}
     onnx.save(quantised.model, file)
     try:
-        parity = measure_parity(replace(draft, variants=variant), texts, reference, "int8")
+        parity = measure_parity(msgspec.structs.replace(draft, variants=variants), texts, reference, "int8")
     except (ParityError, ConversionError) as error:
         file.unlink()
         say(f"there is no int8 variant: {error}")
         return {}
-    return {"int8": {**variant["int8"], "graph": quantised.description, "parity": parity.as_dict()}}
+    return {"int8": Variant(file=_INT8_GRAPH, graph=quantised.description, parity=parity)}
 
 
 def _texts(classifier: Classifier) -> tuple[list[Text], list[Encoding]]:

@@ -3,7 +3,6 @@
 A failure leaves no partial bundle and keeps the old one.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,7 +11,7 @@ from exporter.errors import OutputError
 from exporter.libraries import is_disk_full
 from scorer.errors import RunError
 from scorer.files import folder_written, put_back
-from scorer.model.bundle import MANIFEST
+from scorer.model.bundle_manifest import listed_files
 
 
 @contextmanager
@@ -83,12 +82,7 @@ def _check(output: Path, force: bool) -> None:
 
 def _strangers(folder: Path) -> list[str] | None:
     """Return the entries of a bundle's folder that its manifest does not list; None if the folder is not a bundle."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        listed = {MANIFEST, *manifest["files"]}
-        if "format" not in manifest:
-            return None
-    except (OSError, ValueError, TypeError, KeyError):
+    if (listed := listed_files(folder)) is None:
         return None
     return sorted(entry.name for entry in folder.iterdir() if entry.name not in listed)
 

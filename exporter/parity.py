@@ -5,7 +5,6 @@ The reference is transformers as its documentation uses it: one text at a time, 
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from exporter.tokenizer import Encoding
 from scorer.errors import BundleError
 from scorer.model.buckets import make_buckets
 from scorer.model.bundle import ModelBundle
+from scorer.model.bundle_manifest import Parity
 from scorer.model.losses import cross_entropy, log_softmax
 from scorer.model.session import OrtSession
 from scorer.model.tokenizer import BundleTokenizer
@@ -26,30 +26,9 @@ TOLERANCE = 1e-4  # largest allowed difference of a logit or a loss, fp32 agains
 # (texts per window, tokens per batch). The first is as in scoring: large windows sorted by length, little padding.
 # The second has small windows in which short texts are padded to the length of long ones.
 _ARRANGEMENTS = ((1024, 1024), (8, 16384))
+_LOW_IS_BAD = ("label_agreement", "top_k_overlap")
 
 Logits = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Parity:
-    """The differences between an exported graph and torch; a loss is compared for every text and every class.
-
-    ``label_agreement`` is the share of texts with the same predicted class, from 0 (bad) to 1. ``top_k_overlap`` is
-    the share of the ``top_k`` highest losses that are among torch's ``top_k`` too, from 0 (bad) to 1, where text ``i``
-    has the label ``i % C``.
-    """
-
-    texts: int
-    max_logit_difference: float
-    max_loss_difference: float
-    mean_loss_difference: float
-    label_agreement: float
-    top_k: int
-    top_k_overlap: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what goes into ``bundle.json``."""
-        return asdict(self)
 
 
 def reference_logits(model: Any, encodings: Sequence[Encoding]) -> Logits:
@@ -157,15 +136,11 @@ def _measured(
         if reason := fault(logits):
             raise ParityError(reason)
         found.append(compare(reference, logits))
-    return Parity(
-        texts=found[0].texts,
-        max_logit_difference=max(parity.max_logit_difference for parity in found),
-        max_loss_difference=max(parity.max_loss_difference for parity in found),
-        mean_loss_difference=max(parity.mean_loss_difference for parity in found),
-        label_agreement=min(parity.label_agreement for parity in found),
-        top_k=found[0].top_k,
-        top_k_overlap=min(parity.top_k_overlap for parity in found),
-    )
+    worst = {
+        name: (min if name in _LOW_IS_BAD else max)(getattr(parity, name) for parity in found)
+        for name in Parity.__struct_fields__
+    }
+    return Parity(**worst)
 
 
 def _refusal(bundle: ModelBundle, texts: Sequence[Text], reference: Logits, logits: Logits) -> str | None:

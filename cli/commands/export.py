@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -19,7 +18,7 @@ from cli.text import printable
 from exporter import ConversionError, export_model
 from scorer import ModelBundle
 from scorer.events import event
-from scorer.model.bundle import MANIFEST
+from scorer.model.bundle_manifest import MANIFEST
 
 _MOST_CLASSES = 30
 
@@ -59,9 +58,9 @@ def export(
     with logging_to(log_file, "export", model=model, bundle=str(bundle)):
         exported = _export(model, bundle, revision, force, int8)
         seconds = time.monotonic() - started
-        event("end", seconds=round(seconds, 3), sha256=exported.sha256, parity=exported.variants["fp32"]["parity"])
+        event("end", seconds=round(seconds, 3), sha256=exported.sha256, parity=exported.parity().as_dict())
     if as_json:
-        print_json({**asdict(exported), "sha256": exported.sha256, "seconds": seconds})
+        print_json({"path": exported.path, **exported.as_dict(), "sha256": exported.sha256, "seconds": seconds})
         return
     _print_summary(exported, seconds)
     click.echo(f"\nNext: lossrank score {bundle} DATA -o run")
@@ -113,8 +112,7 @@ def _status() -> Iterator[_Status]:
 
 
 def _print_summary(bundle: ModelBundle, seconds: float) -> None:
-    variant = bundle.variants["fp32"]
-    parity = variant["parity"]
+    parity = bundle.parity()
     names = ", ".join(bundle.class_names[:_MOST_CLASSES])
     more = len(bundle.class_names) - _MOST_CLASSES
     table = Table(show_header=False, box=None, pad_edge=False)
@@ -123,15 +121,15 @@ def _print_summary(bundle: ModelBundle, seconds: float) -> None:
     table.add_row("max tokens", f"{bundle.max_tokens:,}")
     for name in (*bundle.files, MANIFEST):
         table.add_row(name, _size((bundle.path / name).stat().st_size))
-    table.add_row("graph", safe(variant["graph"]))
-    table.add_row("parity", f"{parity['texts']} texts through torch and through {variant['file']}")
-    table.add_row("  logits", f"at most {parity['max_logit_difference']:.1e} apart")
-    table.add_row("  losses", f"at most {parity['max_loss_difference']:.1e} nats apart")
-    table.add_row("  predictions", f"{parity['label_agreement']:.1%} the same")
-    table.add_row(f"  worst {parity['top_k']}", f"{parity['top_k_overlap']:.1%} the same")
+    table.add_row("graph", safe(str(bundle.variants["fp32"].graph)))
+    table.add_row("parity", f"{parity.texts} texts through torch and through {bundle.variants['fp32'].file}")
+    table.add_row("  logits", f"at most {parity.max_logit_difference:.1e} apart")
+    table.add_row("  losses", f"at most {parity.max_loss_difference:.1e} nats apart")
+    table.add_row("  predictions", f"{parity.label_agreement:.1%} the same")
+    table.add_row(f"  worst {parity.top_k}", f"{parity.top_k_overlap:.1%} the same")
     if "int8" in bundle.variants:
-        int8 = bundle.variants["int8"]["parity"]
-        apart, same = int8["mean_loss_difference"], int8["label_agreement"]
+        int8 = bundle.parity("int8")
+        apart, same = int8.mean_loss_difference, int8.label_agreement
         table.add_row("int8", f"losses {apart:.3f} nats apart on average, {same:.1%} of the predictions the same")
     stdout().print(table)
 

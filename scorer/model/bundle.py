@@ -7,42 +7,22 @@ unpickled: JSON, and a graph that onnxruntime reads.
 import hashlib
 import json
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from scorer.errors import BundleError, RunError
 from scorer.files import file_sha256, put_back
+from scorer.model.bundle_manifest import MANIFEST, BundleManifest, Parity, Variant, read_manifest, write_manifest
 from scorer.text import fold, is_utf8
 
-FORMAT = 1
-MANIFEST = "bundle.json"
 TOKENIZER = "tokenizer.json"
 
 
-@dataclass(frozen=True)
-class ModelBundle:
-    """An exported classifier, checked and ready to be scored with.
-
-    ``class_names`` is in the order of the logits' columns; ``variants`` maps a precision such as ``"fp32"`` to
-    what is known of it (``file`` and its measured ``parity``); ``files`` maps every file to its SHA-256;
-    ``token_parameters`` is how many weights the model multiplies each token with, before any work is taken out of its
-    graph: None where that is not known, as of bundles from before it was counted.
-    """
+class ModelBundle(BundleManifest, frozen=True, kw_only=True):
+    """An exported classifier, checked and ready to be scored with: its folder, and the fields of its manifest."""
 
     path: Path
-    class_names: tuple[str, ...]
-    problem_type: str
-    model_type: str
-    max_tokens: int
-    input_names: tuple[str, ...]
-    pad_id: int
-    model: str
-    revision: str | None
-    variants: dict[str, dict[str, Any]]
-    versions: dict[str, str]
-    files: dict[str, str]
-    token_parameters: int | None = None
 
     @property
     def sha256(self) -> str:
@@ -66,35 +46,22 @@ class ModelBundle:
         Raises:
             BundleError: the bundle has no such variant.
         """
-        if precision not in self.variants:
-            raise BundleError(
-                f"{self.path} has no {precision!r} variant; it has: {', '.join(sorted(self.variants))}; choose one of "
-                "these with --precision, or export the model again"
-            )
-        return self.path / str(self.variants[precision]["file"])
+        return self.path / self._variant(precision).file
 
-    def manifest(self) -> dict[str, Any]:
-        """Return what ``bundle.json`` says, as ``save`` writes and ``load`` reads it."""
-        return {
-            "format": FORMAT,
-            "class_names": list(self.class_names),
-            "problem_type": self.problem_type,
-            "model_type": self.model_type,
-            "max_tokens": self.max_tokens,
-            "input_names": list(self.input_names),
-            "pad_id": self.pad_id,
-            "model": self.model,
-            "revision": self.revision,
-            "variants": self.variants,
-            "versions": self.versions,
-            "files": self.files,
-            "token_parameters": self.token_parameters,
-        }
+    def parity(self, precision: str = "fp32") -> Parity:
+        """Return the measured differences between the graph of one precision and torch.
+
+        Raises:
+            BundleError: the bundle has no such variant, or its parity was not recorded.
+        """
+        parity = self._variant(precision).parity
+        if parity is msgspec.UNSET:
+            raise BundleError(f"{self.path} has no parity of its {precision!r} variant; export the model again")
+        return parity
 
     def save(self) -> None:
         """Write ``bundle.json`` into the bundle's directory."""
-        text = json.dumps(self.manifest(), indent=2, ensure_ascii=False) + "\n"
-        (self.path / MANIFEST).write_text(text, encoding="utf-8")
+        write_manifest(self.path, self)
 
     @classmethod
     def load(cls, path: str | Path) -> "ModelBundle":
@@ -111,36 +78,17 @@ class ModelBundle:
             put_back(path.resolve())  # an export was killed while it replaced this bundle
         except RunError as error:
             raise BundleError(str(error)) from error
-        manifest = _read_manifest(path)
-        found = manifest.get("format")
-        if not isinstance(found, int) or found < 1:
-            raise BundleError(f"{path / MANIFEST} has format {found!r}, not a number from 1 to {FORMAT}; export again")
-        if found > FORMAT:
-            raise BundleError(
-                f"{path} is a bundle of format {found}; this lossrank reads up to {FORMAT}: "
-                "upgrade with pip install -U lossrank, or export the model again"
-            )
-        try:
-            bundle = cls(
-                path=path,
-                class_names=_strings(manifest["class_names"]),
-                problem_type=manifest["problem_type"],
-                model_type=manifest["model_type"],
-                max_tokens=int(manifest["max_tokens"]),
-                input_names=_strings(manifest["input_names"]),
-                pad_id=int(manifest["pad_id"]),
-                model=manifest["model"],
-                revision=manifest["revision"],
-                variants=dict(manifest["variants"]),
-                versions=dict(manifest["versions"]),
-                files=dict(manifest["files"]),
-                token_parameters=_count(manifest.get("token_parameters")),
-            )
-            _strings([*bundle.files.values(), *(variant["file"] for variant in bundle.variants.values())])
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise BundleError(f"{path / MANIFEST} is damaged ({error!r}); export the model again") from error
+        bundle = cls(path=path, **msgspec.structs.asdict(read_manifest(path)))
         bundle._verify()
         return bundle
+
+    def _variant(self, precision: str) -> Variant:
+        if precision not in self.variants:
+            raise BundleError(
+                f"{self.path} has no {precision!r} variant; it has: {', '.join(sorted(self.variants))}; choose one of "
+                "these as `precision`, or export the model again"
+            )
+        return self.variants[precision]
 
     def _verify(self) -> None:
         folded = Counter(map(fold, self.class_names))
@@ -149,7 +97,7 @@ class ModelBundle:
                 f"{self.path / MANIFEST} names different classes alike: {', '.join(twice)}; rename them in the model's "
                 "id2label and export it again"
             )
-        for required in (TOKENIZER, *(str(variant["file"]) for variant in self.variants.values())):
+        for required in (TOKENIZER, *(variant.file for variant in self.variants.values())):
             if required not in self.files:
                 raise BundleError(f"{self.path / MANIFEST} does not list {required}; export the model again")
         for name, expected in self.files.items():
@@ -167,35 +115,3 @@ class ModelBundle:
                     f"{file} has changed since the export: SHA-256 {actual[:12]}..., expected {expected[:12]}...; "
                     "restore it or export the model again"
                 )
-
-
-def _strings(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
-        raise TypeError(f"{value!r} is no list of names")
-    return tuple(value)
-
-
-def _count(value: Any) -> int | None:
-    if value is not None and (type(value) is not int or value < 1):
-        raise ValueError(f"token_parameters is {value!r}, no positive whole number")
-    return value
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    if not path.is_dir():
-        what = "is a file" if path.exists() else "does not exist"
-        raise BundleError(f"{path} {what}; a bundle is the directory that `lossrank export MODEL {path}` makes")
-    try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        hint = (
-            "it is a Hugging Face model: export it first"
-            if (path / "config.json").is_file()
-            else "no bundle.json in it"
-        )
-        raise BundleError(f"{path} is not a bundle ({hint}; run `lossrank export MODEL BUNDLE`)") from None
-    except (ValueError, OSError) as error:
-        raise BundleError(f"{path / MANIFEST} can't be read ({error}); export the model again") from error
-    if not isinstance(manifest, dict):
-        raise BundleError(f"{path / MANIFEST} is damaged (not a JSON object); export the model again")
-    return manifest

@@ -6,33 +6,19 @@ ignored.
 """
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from scorer.data.spec import Location, Spec
 from scorer.model.autotune import Calibration
+from scorer.typed_json import Amount, Count, Index, Number, Positive, Section
 
 FORMAT = 2
 MOST_SHARDS = 1_000_000  # the manifest lists each shard
 
-_LARGEST = 2**53  # every JSON reader reads whole numbers up to here exactly
-Count = Annotated[int, Meta(ge=0, le=_LARGEST)]
-Positive = Annotated[int, Meta(ge=1, le=_LARGEST)]
-Index = Annotated[int, Meta(ge=-_LARGEST, le=_LARGEST)]
-Number = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
-Amount = Annotated[float, Meta(ge=0, le=_LARGEST)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{64}\Z")]
-
-
-class Section(Struct, frozen=True, kw_only=True):
-    """A part of the manifest."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the values as ``run.json`` and ``--json`` hold them."""
-        values: dict[str, Any] = msgspec.to_builtins(self)
-        return values
 
 
 class BundleInfo(Section, frozen=True, kw_only=True):
@@ -96,7 +82,7 @@ class Machine(Section, frozen=True, kw_only=True):
     """A machine that scored: its threads, and the versions of the packages that the scores depend on."""
 
     threads: Count | None = None
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class ShardNotes(Struct, kw_only=True):

@@ -1,6 +1,5 @@
 """Read and write ``run.json``; a damaged file is refused with the path of the fault and how to fix it."""
 
-import json
 import re
 from pathlib import Path
 
@@ -10,11 +9,10 @@ from scorer.errors import RunError
 from scorer.files import write_atomically
 from scorer.layout import MANIFEST
 from scorer.run.manifest import FORMAT, MOST_SHARDS, Manifest
+from scorer.typed_json import as_text, fault_of
 
 _ANEW = "score the data again with `overwrite=True`"
 _REBUILT = ("calibration", "history", "machine", "machines", "screen", "summary")  # scoring can start without them
-_PATH = re.compile(r" - at `\$\.?(?P<path>.*)`\Z", re.DOTALL)
-_MISSING = re.compile(r"missing required field `(?P<name>\w+)`")
 
 
 class _Head(msgspec.Struct):
@@ -57,7 +55,7 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     Raises:
         RunError: the disk is full or the folder can't be written.
     """
-    text = json.dumps(manifest.as_dict(), indent=2, ensure_ascii=False) + "\n"
+    text = as_text(manifest.as_dict())
     write_atomically(path / MANIFEST, lambda stream: stream.write(text.encode()))
 
 
@@ -75,17 +73,9 @@ def refuse_many_shards(rows: int, shard_rows: int) -> None:
 
 
 def _damaged_value(file: Path, error: Exception) -> RunError:
-    """Return the error for a value of the wrong type or range; msgspec's message names its path."""
-    fault = str(error)
-    path = found["path"] if (found := _PATH.search(fault)) else ""
-    fault = _PATH.sub("", fault)
-    if missing := _MISSING.search(fault):
-        where = f"{path}.{missing['name']}".lstrip(".")
-        fault = f"{where} is missing"
-    else:
-        where = path or "the manifest"
-        fault = f"{where}: {fault[:1].lower()}{fault[1:]}"
-    part = re.split(r"[.\[]", where)[0]
+    """Return the error for a value of the wrong type or range."""
+    fault = fault_of(error, "the manifest")
+    part = re.split(r"[.\[]", fault.path)[0]
     if part in _REBUILT:
-        return damaged(file, fault, f"remove {part!r} from it and score again with the same arguments")
-    return damaged(file, fault)
+        return damaged(file, fault.clause, f"remove {part!r} from it and score again with the same arguments")
+    return damaged(file, fault.clause)

@@ -60,7 +60,7 @@ def test_the_demo_fits_in_the_package_and_states_its_source() -> None:
     terms = (FILES / "README.md").read_text()
     assert "Zhang, Junbo Zhao and Yann LeCun" in terms
     assert "non-commercial" in terms
-    assert ModelBundle.load(BUNDLE).variants["fp32"]["parity"]["max_logit_difference"] < 1e-4
+    assert ModelBundle.load(BUNDLE).parity().max_logit_difference < 1e-4
 
 
 def test_the_demos_data_are_the_published_rows(shared: Path) -> None:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer import ModelBundle
-from scorer.model.bundle import FORMAT
+from scorer.model.bundle_manifest import FORMAT
 from tests.conftest import read_only
 from tests.support import ROOT
 from tests.support.commands import Lossrank, command_line, error_line, listed_shards

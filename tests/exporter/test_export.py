@@ -108,12 +108,12 @@ def test_the_bundle_says_what_it_is(exported: dict[str, tuple[Path, ModelBundle]
     assert {"torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "tokenizers"} <= set(
         bundle.versions
     )
-    parity = bundle.variants["fp32"]["parity"]
-    assert parity["texts"] >= 64
-    assert 0 < parity["max_logit_difference"] <= TOLERANCE
-    assert 0 < parity["max_loss_difference"] <= TOLERANCE
-    assert parity["label_agreement"] == 1.0
-    assert parity["top_k"] >= 16
+    parity = bundle.parity()
+    assert parity.texts >= 64
+    assert 0 < parity.max_logit_difference <= TOLERANCE
+    assert 0 < parity.max_loss_difference <= TOLERANCE
+    assert parity.label_agreement == 1.0
+    assert parity.top_k >= 16
     tokenizer = json.loads(bundle.tokenizer_file.read_text(encoding="utf-8"))
     assert tokenizer["truncation"] is None
     assert tokenizer["padding"] is None
@@ -275,4 +275,4 @@ def test_the_real_model(shared: Path, tmp_path: Path) -> None:
     bundle = export_model(shared / "models" / "minilm-agnews", tmp_path / "bundle")
     assert bundle.class_names == ("World", "Sports", "Business", "Sci/Tech")
     assert (bundle.max_tokens, bundle.pad_id, bundle.model) == (512, 0, "minilm-agnews")
-    assert bundle.variants["fp32"]["parity"]["max_logit_difference"] < 2e-5
+    assert bundle.parity().max_logit_difference < 2e-5

@@ -35,22 +35,22 @@ def test_it_says_what_it_does_and_what_it_found(lossrank: Lossrank, model: Path,
     lines = [re.split(r"\s{2,}", line.strip(), maxsplit=1) for line in result.stdout.splitlines() if "  " in line]
     shown = {line[0]: line[1] for line in lines}
     bundle = ModelBundle.load(output)
-    parity = bundle.variants["fp32"]["parity"]
+    parity = bundle.parity()
     assert re.fullmatch(rf"{re.escape(str(output))} \(bert, \d+ s\)", shown["bundle"])
     assert shown["classes"] == "4: World, Sports, Business, Sci/Tech"
     assert shown["max tokens"] == "64"
     assert shown["model.onnx"] == f"{(output / 'model.onnx').stat().st_size / 1e6:.1f} MB"
     assert shown["bundle.json"] == f"{(output / 'bundle.json').stat().st_size / 1e3:.1f} kB"
     assert shown["parity"] == "87 texts through torch and through model.onnx"
-    assert shown["logits"] == f"at most {parity['max_logit_difference']:.1e} apart"
-    assert shown["losses"] == f"at most {parity['max_loss_difference']:.1e} nats apart"
+    assert shown["logits"] == f"at most {parity.max_logit_difference:.1e} apart"
+    assert shown["losses"] == f"at most {parity.max_loss_difference:.1e} nats apart"
     assert shown["predictions"] == "100.0% the same"
     assert shown["worst 21"] == "100.0% the same"
-    int8 = bundle.variants["int8"]["parity"]
-    assert 0 < int8["mean_loss_difference"] < 0.1
+    int8 = bundle.parity("int8")
+    assert 0 < int8.mean_loss_difference < 0.1
     assert shown["int8"] == (
-        f"losses {int8['mean_loss_difference']:.3f} nats apart on average, "
-        f"{int8['label_agreement']:.1%} of the predictions the same"
+        f"losses {int8.mean_loss_difference:.3f} nats apart on average, "
+        f"{int8.label_agreement:.1%} of the predictions the same"
     )
     assert result.stdout.endswith(f"\nNext: lossrank score {output} DATA -o run\n")
 
@@ -141,7 +141,7 @@ def test_export_in_json_and_in_a_log(lossrank: Lossrank, model: Path, tmp_path: 
     log = tmp_path / "log.jsonl"
     found = document(lossrank("export", model, tmp_path / "bundle", "--no-int8", "--json", "--log-file", log))
     bundle = ModelBundle.load(tmp_path / "bundle")
-    assert set(ModelBundle.__dataclass_fields__) <= set(found)
+    assert set(ModelBundle.__struct_fields__) <= set(found)
     assert (found["path"], found["sha256"]) == (str(tmp_path / "bundle"), bundle.sha256)
     told = json_lines(log)
     assert [line["event"] for line in told][:2] == ["start", "step"]

@@ -142,7 +142,7 @@ def test_a_text_cut_on_the_left_is_refused_wherever_it_is_said(tmp_path: Path) -
 def test_padding_on_the_left_does_not_matter(tmp_path: Path) -> None:
     """The bundle pads on the right, where even a decoder finds the text's last token."""
     model = edit(build("gpt2", tmp_path / "model"), "tokenizer_config.json", padding_side="left")
-    assert export_model(model, tmp_path / "bundle").variants["fp32"]["parity"]["max_logit_difference"] < 1e-4
+    assert export_model(model, tmp_path / "bundle").parity().max_logit_difference < 1e-4
 
 
 def test_a_tokenizer_larger_than_the_model(tmp_path: Path) -> None:

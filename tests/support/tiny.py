@@ -17,6 +17,7 @@ from tokenizers.processors import TemplateProcessing
 
 from scorer.files import file_sha256
 from scorer.model.bundle import ModelBundle
+from scorer.model.bundle_manifest import Variant
 
 CLASSES = ("World", "Sports", "Business", "Sci/Tech")
 WORDS = [f"w{i}" for i in range(60)]
@@ -65,10 +66,10 @@ def make_bundle(
 ) -> ModelBundle:
     """Write the bundle; ``table`` replaces ``weights``, ``int8`` is what its int8 variant has for them."""
     path.mkdir(parents=True)
-    variants = {"fp32": {"file": "model.onnx"}}
+    variants = {"fp32": Variant(file="model.onnx")}
     save_model(path / "model.onnx", weights(len(classes)) if table is None else table)
     if int8 is not None:
-        variants["int8"] = {"file": "model.int8.onnx"}
+        variants["int8"] = Variant(file="model.int8.onnx")
         save_model(path / "model.int8.onnx", int8)
     tokenizer = Tokenizer(WordLevel(VOCABULARY, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = WhitespaceSplit()

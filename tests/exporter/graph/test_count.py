@@ -1,12 +1,12 @@
 """count: the weights each token is multiplied with, as torch's own modules tell."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import onnx
 import pytest
+from msgspec.structs import replace
 
 from cli.commands.demo import BUNDLE
 from exporter import export_model
@@ -101,7 +101,7 @@ def test_a_graph_without_such_weights_has_no_count() -> None:
 def test_an_export_counts_before_the_graph_is_rewritten(tmp_path: Path) -> None:
     network, _ = converted("bert", tmp_path)
     bundle = export_model(tmp_path / "model", tmp_path / "bundle")
-    assert bundle.variants["fp32"]["graph"].startswith("last layer on the first token only")
+    assert bundle.variants["fp32"].graph.startswith("last layer on the first token only")
     assert ModelBundle.load(tmp_path / "bundle").token_parameters == bundle.token_parameters == torch_count(network)
     left = count_token_parameters(onnx.load(bundle.model_file()))
     assert left is not None
@@ -131,5 +131,5 @@ class TestBundle:
     def test_what_is_no_count_is_damage(self, tmp_path: Path, value: Any) -> None:
         bundle = replace(make_bundle(tmp_path / "bundle"), token_parameters=value)
         bundle.save()
-        with pytest.raises(BundleError, match=r"bundle\.json is damaged .*token_parameters is .*; export the model"):
+        with pytest.raises(BundleError, match=r"bundle\.json is damaged: token_parameters is .*; export the model"):
             ModelBundle.load(bundle.path)

@@ -27,7 +27,7 @@ def spoilt(model: onnx.ModelProto) -> GraphRewrite:
 @quiet
 def test_a_graph_is_rewritten_and_its_bundle_says_so(tmp_path: Path) -> None:
     bundle = export_model(build("bert", tmp_path / "model"), tmp_path / "bundle")
-    assert bundle.variants["fp32"]["graph"] == DONE
+    assert bundle.variants["fp32"].graph == DONE
     assert ModelBundle.load(tmp_path / "bundle").variants == bundle.variants
     names = {node.output[0] for node in onnx.load(bundle.model_file()).graph.node}
     assert any("first_token" in name for name in names)
@@ -36,15 +36,15 @@ def test_a_graph_is_rewritten_and_its_bundle_says_so(tmp_path: Path) -> None:
 @quiet
 def test_a_head_that_reads_other_tokens_leaves_the_graph_alone(tmp_path: Path) -> None:
     bundle = export_model(build("gpt2", tmp_path / "model"), tmp_path / "bundle")
-    assert bundle.variants["fp32"]["graph"].startswith("unchanged: ")
+    assert bundle.variants["fp32"].graph.startswith("unchanged: ")
 
 
 @quiet
 def test_a_rewrite_that_is_not_exact_is_undone_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exporter.graph.first_token.keep_first_token", spoilt)
     bundle = export_model(build("bert", tmp_path / "model"), tmp_path / "bundle")
-    assert bundle.variants["fp32"]["graph"].startswith("unchanged: spoilt is not exact here (")
-    assert bundle.variants["fp32"]["parity"]["max_logit_difference"] < 1e-4
+    assert bundle.variants["fp32"].graph.startswith("unchanged: spoilt is not exact here (")
+    assert bundle.parity().max_logit_difference < 1e-4
 
 
 @quiet

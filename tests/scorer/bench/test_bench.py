@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click.testing
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -73,7 +74,7 @@ def data(rows: pa.Table, tmp_path: Path) -> Path:
 def counted(tiny_bundle: ModelBundle, tmp_path: Path) -> ModelBundle:
     """A bundle that says how many weights each token meets."""
     shutil.copytree(tiny_bundle.path, tmp_path / "counted")
-    bundle = replace(tiny_bundle, path=tmp_path / "counted", token_parameters=3000)
+    bundle = msgspec.structs.replace(tiny_bundle, path=tmp_path / "counted", token_parameters=3000)
     bundle.save()
     return bundle
 

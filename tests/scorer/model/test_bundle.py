@@ -1,34 +1,29 @@
 """bundle: what was saved loads again, and anything else is refused with what to do."""
 
-import contextlib
-import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from msgspec import UNSET
+from msgspec.structs import replace
 
+from cli.commands.demo import BUNDLE
 from scorer import BundleError, ModelBundle
 from scorer.files import file_sha256
-from scorer.model.bundle import FORMAT
+from scorer.model.bundle_manifest import Parity, Variant
+from tests.scorer.model.helpers import edit
 from tests.support.tiny import CLASSES, MAX_TOKENS, make_bundle
 
-
-@pytest.fixture
-def bundle(tiny_bundle: ModelBundle, tmp_path: Path) -> ModelBundle:
-    """A copy to spoil."""
-    shutil.copytree(tiny_bundle.path, tmp_path / "bundle")
-    return ModelBundle.load(tmp_path / "bundle")
-
-
-def edit(bundle: ModelBundle, **changes: Any) -> None:
-    """Change fields of bundle.json; `...` takes one away."""
-    file = bundle.path / "bundle.json"
-    manifest = json.loads(file.read_text()) | changes
-    file.write_text(json.dumps({key: value for key, value in manifest.items() if value is not ...}))
+PARITY = Parity(
+    texts=87,
+    max_logit_difference=2.4e-06,
+    max_loss_difference=2.5e-06,
+    mean_loss_difference=3e-07,
+    label_agreement=1.0,
+    top_k=21,
+    top_k_overlap=1.0,
+)
 
 
 class TestRoundTrip:
@@ -38,11 +33,12 @@ class TestRoundTrip:
             made,
             revision="abc",
             versions={"torch": "2.6"},
-            variants={"fp32": {"file": "model.onnx", "parity": {"x": 1e-5}}},
+            variants={"fp32": Variant(file="model.onnx", graph="unchanged", parity=PARITY)},
         )
         full.save()
         assert ModelBundle.load(tmp_path / "b") == full
         assert ModelBundle.load(str(tmp_path / "b")) == full
+        assert full.parity() == PARITY
         assert "Économie" in (tmp_path / "b" / "bundle.json").read_text(encoding="utf-8")
 
     def test_its_files(self, bundle: ModelBundle) -> None:
@@ -61,8 +57,29 @@ class TestRoundTrip:
             bundle.model_file("int8")
 
     def test_a_newer_lossrank_may_have_written_more(self, bundle: ModelBundle) -> None:
-        edit(bundle, something_new=1)
+        edit(bundle, something_new=1, variants={"fp32": {"file": "model.onnx", "something_new": {"a": [1]}}})
         assert ModelBundle.load(bundle.path) == bundle
+
+    def test_bundles_of_older_versions_lack_values(self, bundle: ModelBundle) -> None:
+        parity = PARITY.as_dict()
+        del parity["mean_loss_difference"]
+        edit(bundle, token_parameters=..., variants={"fp32": {"file": "model.onnx", "parity": parity}})
+        loaded = ModelBundle.load(bundle.path)
+        assert loaded.token_parameters is None
+        assert loaded.parity().as_dict() == parity
+        assert loaded.variants["fp32"].graph is UNSET
+
+    def test_the_bytes_of_its_file(self, tmp_path: Path) -> None:
+        shutil.copytree(BUNDLE, tmp_path / "demo")
+        written = (tmp_path / "demo" / "bundle.json").read_bytes()
+        ModelBundle.load(tmp_path / "demo").save()
+        assert (tmp_path / "demo" / "bundle.json").read_bytes() == written
+
+    def test_a_variant_without_parity(self, bundle: ModelBundle) -> None:
+        with pytest.raises(BundleError, match=r"parity .*'fp32' .*export the model again"):
+            bundle.parity()
+        with pytest.raises(BundleError, match=r"'int8' .*: fp32; .*`precision`"):
+            bundle.parity("int8")
 
 
 class TestSha256:
@@ -86,7 +103,7 @@ class TestSha256:
             {"model": "other/name"},
             {"revision": "abc"},
             {"versions": {"torch": "9"}},
-            {"variants": {"fp32": {"file": "model.onnx", "parity": {"logits": 1e-6}}}},
+            {"variants": {"fp32": Variant(file="model.onnx", parity=PARITY)}},
         ],
     )
     def test_does_not_change_with_the_rest(self, tiny_bundle: ModelBundle, change: dict[str, Any]) -> None:
@@ -152,96 +169,3 @@ class TestChanged:
         edit(bundle, files=bundle.files | {name: "0" * 64})
         with pytest.raises(BundleError, match=rf"lists '{name}', which is outside the bundle"):
             ModelBundle.load(bundle.path)
-
-
-class TestManifest:
-    def test_a_newer_format(self, bundle: ModelBundle) -> None:
-        edit(bundle, format=FORMAT + 1, class_names=...)
-        with pytest.raises(
-            BundleError,
-            match=rf"is a bundle of format {FORMAT + 1}; this lossrank reads up to {FORMAT}: "
-            "upgrade with pip install -U lossrank",
-        ):
-            ModelBundle.load(bundle.path)
-
-    @pytest.mark.parametrize("value", [..., None, 0, -1, "1", 1.5, [1]])
-    def test_no_format(self, bundle: ModelBundle, value: object) -> None:
-        edit(bundle, format=value)
-        shown = None if value is ... else value
-        with pytest.raises(
-            BundleError, match=r"bundle\.json has format .*, not a number from 1 to 1; export again"
-        ) as caught:
-            ModelBundle.load(bundle.path)
-        assert f"has format {shown!r}," in str(caught.value)
-
-    @pytest.mark.parametrize("content", [b"", b"{", b'{"format": 1', b"\xff\xfe", b"not json"])
-    def test_damaged_json(self, bundle: ModelBundle, content: bytes) -> None:
-        (bundle.path / "bundle.json").write_bytes(content)
-        with pytest.raises(BundleError, match=r"bundle\.json can't be read \(.+\); export the model again"):
-            ModelBundle.load(bundle.path)
-
-    def test_a_folder_in_its_place(self, bundle: ModelBundle) -> None:
-        (bundle.path / "bundle.json").unlink()
-        (bundle.path / "bundle.json").mkdir()
-        with pytest.raises(BundleError, match=r"bundle\.json can't be read \(.*directory.*\)"):
-            ModelBundle.load(bundle.path)
-
-    def test_class_names_that_labels_can_not_be_told_apart_by(self, bundle: ModelBundle) -> None:
-        edit(bundle, class_names=["World", "us", "Sports", "US "])
-        with pytest.raises(BundleError, match=r"names different classes alike: 'us', 'US '; rename them in"):
-            ModelBundle.load(bundle.path)
-
-    @pytest.mark.parametrize("content", ["[]", "null", '"bundle"', "1"])
-    def test_no_object(self, bundle: ModelBundle, content: str) -> None:
-        (bundle.path / "bundle.json").write_text(content)
-        with pytest.raises(BundleError, match=r"bundle\.json is damaged \(not a JSON object\)"):
-            ModelBundle.load(bundle.path)
-
-    @pytest.mark.parametrize(
-        ("field", "value"),
-        [
-            *(
-                (field, ...)
-                for field in ("class_names", "max_tokens", "input_names", "pad_id", "model", "variants", "files")
-            ),
-            ("class_names", "World"),
-            ("class_names", []),
-            ("class_names", [1, 2]),
-            ("input_names", "input_ids"),
-            ("max_tokens", "many"),
-            ("max_tokens", None),
-            ("pad_id", [0]),
-            ("variants", {"fp32": {}}),
-            ("variants", {"fp32": "model.onnx"}),
-            ("variants", {"fp32": {"file": 1}}),
-            ("files", {"model.onnx": None, "tokenizer.json": None}),
-            ("files", "model.onnx"),
-        ],
-    )
-    def test_damaged_fields(self, bundle: ModelBundle, field: str, value: object) -> None:
-        edit(bundle, **{field: value})
-        with pytest.raises(BundleError, match=r"bundle\.json .*; export the model again"):
-            ModelBundle.load(bundle.path)
-
-    @settings(max_examples=80, deadline=None)
-    @given(
-        st.sampled_from(
-            ["format", "class_names", "max_tokens", "input_names", "pad_id", "variants", "versions", "files"]
-        ),
-        st.recursive(
-            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-            max_leaves=6,
-        ),
-    )
-    def test_whatever_a_field_holds_the_error_is_one_of_ours(
-        self, tmp_path_factory: pytest.TempPathFactory, tiny_bundle: ModelBundle, field: str, value: object
-    ) -> None:
-        folder = tmp_path_factory.mktemp("fuzz") / "bundle"
-        shutil.copytree(tiny_bundle.path, folder)
-        edit(replace(tiny_bundle, path=folder), **{field: value})
-        with contextlib.suppress(BundleError):
-            loaded = ModelBundle.load(folder)
-            assert loaded.model_file().is_file()
-            assert all(isinstance(name, str) for name in (*loaded.class_names, *loaded.input_names))
-            assert isinstance(loaded.max_tokens, int)

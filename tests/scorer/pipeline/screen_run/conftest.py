@@ -1,9 +1,9 @@
 """Fixtures of these tests."""
 
-import dataclasses
 import shutil
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,6 +12,7 @@ from cli.commands.demo import BUNDLE, DATA
 from scorer import ModelBundle, ScoreOptions
 from scorer import score_dataset as score
 from scorer.files import file_sha256
+from scorer.model.bundle_manifest import Variant
 from tests.scorer.pipeline.screen_run.helpers import OPTIONS, ROWS
 
 
@@ -27,8 +28,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
     plain = ModelBundle.load(path)
     onnx.save(quantize(onnx.load(plain.model_file())).model, path / "model.int8.onnx")
     files = {**plain.files, "model.int8.onnx": file_sha256(path / "model.int8.onnx")}
-    variants = {**plain.variants, "int8": {"file": "model.int8.onnx"}}
-    dataclasses.replace(plain, variants=variants, files=files).save()
+    variants = {**plain.variants, "int8": Variant(file="model.int8.onnx")}
+    msgspec.structs.replace(plain, variants=variants, files=files).save()
     return ModelBundle.load(path)
 
 

@@ -1,0 +1,138 @@
+"""The structures of ``bundle.json``, a bundle's manifest: what the model is, and the hash of every file.
+
+Fields are written in the order in which they are declared. A damaged file is refused with the path of the fault and
+how to fix it. Unknown keys are ignored: a newer lossrank may have written more.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from scorer.errors import BundleError
+from scorer.typed_json import Count, Index, Positive, Section, as_text, fault_in
+
+FORMAT = 1
+MANIFEST = "bundle.json"
+
+_Names = Annotated[tuple[str, ...], Meta(min_length=1)]
+
+
+class Parity(Section, frozen=True, kw_only=True):
+    """The differences between an exported graph and torch, whose losses were compared for every text and class.
+
+    ``max_logit_difference``, ``max_loss_difference`` and ``mean_loss_difference`` (nats) are absolute, high is bad; the
+    mean is UNSET in bundles of older versions. ``label_agreement`` is the share (0..1, low is bad) of texts with the
+    same predicted class. ``top_k_overlap`` is the share (0..1, low is bad) of the ``top_k`` highest losses that are
+    among torch's ``top_k`` too, where text ``i`` has the label ``i % C``.
+    """
+
+    texts: Count
+    max_logit_difference: float
+    max_loss_difference: float
+    mean_loss_difference: float | UnsetType = UNSET
+    label_agreement: float
+    top_k: Count
+    top_k_overlap: float
+
+
+class Variant(Section, frozen=True, kw_only=True):
+    """The graph of one precision: its ``file`` in the bundle, how it was rewritten, and its parity with torch.
+
+    ``graph`` and ``parity`` are UNSET if they were not recorded.
+    """
+
+    file: str
+    graph: str | UnsetType = UNSET
+    parity: Parity | UnsetType = UNSET
+
+
+class BundleManifest(Section, frozen=True, kw_only=True):
+    """All of ``bundle.json`` but its format.
+
+    ``class_names`` [C] is in the order of the logits' columns; ``variants`` maps a precision such as ``fp32`` to its
+    graph; ``versions`` maps packages to their versions when the model was exported; ``files`` maps every file to its
+    SHA-256. ``token_parameters`` counts the weights that the model multiplies each token with, before its graph is
+    rewritten; None if that is unknown, as in bundles of older versions.
+    """
+
+    class_names: _Names
+    problem_type: str
+    model_type: str
+    max_tokens: Positive
+    input_names: _Names
+    pad_id: Index
+    model: str
+    revision: str | None
+    variants: dict[str, Variant]
+    versions: dict[str, str]
+    files: dict[str, str]
+    token_parameters: Positive | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the values as ``bundle.json`` and ``--json`` hold them."""
+        return {name: msgspec.to_builtins(getattr(self, name)) for name in BundleManifest.__struct_fields__}
+
+
+class _Listing(Struct):
+    """What is needed of ``bundle.json`` to know which files are the bundle's, even if the rest is damaged."""
+
+    format: Any
+    files: dict[str, Any]
+
+
+def read_manifest(path: Path) -> BundleManifest:
+    """Return the manifest of a bundle.
+
+    Raises:
+        BundleError: the folder is missing or is not a bundle.
+        BundleError: the bundle is of a newer format.
+        BundleError: the manifest is damaged or can't be read.
+    """
+    file = path / MANIFEST
+    if not path.is_dir():
+        what = "is a file" if path.exists() else "does not exist"
+        raise BundleError(f"{path} {what}; a bundle is the directory that `lossrank export MODEL {path}` makes")
+    try:
+        document = msgspec.json.decode(file.read_bytes())
+    except FileNotFoundError:
+        is_model = (path / "config.json").is_file()
+        hint = "it is a Hugging Face model: export it first" if is_model else f"no {MANIFEST} in it"
+        raise BundleError(f"{path} is not a bundle ({hint}; run `lossrank export MODEL BUNDLE`)") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise BundleError(f"{file} can't be read ({error}); export the model again") from error
+    if not isinstance(document, dict):
+        raise BundleError(f"{file} is damaged: it is not a JSON object; export the model again")
+    _refuse_format(path, document.get("format"))
+    try:
+        return msgspec.convert(document, BundleManifest)
+    except msgspec.ValidationError as error:
+        fault = fault_in(document, BundleManifest, error)
+        raise BundleError(f"{file} is damaged: {fault.clause}; export the model again") from error
+
+
+def write_manifest(path: Path, manifest: BundleManifest) -> None:
+    """Write the manifest of a bundle."""
+    (path / MANIFEST).write_text(as_text({"format": FORMAT, **manifest.as_dict()}), encoding="utf-8")
+
+
+def listed_files(path: Path) -> set[str] | None:
+    """Return the names of the files that belong to a bundle, its manifest included; None if a folder is no bundle."""
+    try:
+        listing = msgspec.json.decode((path / MANIFEST).read_bytes(), type=_Listing)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return {MANIFEST, *listing.files}
+
+
+def _refuse_format(path: Path, found: object) -> None:
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+        raise BundleError(
+            f"{path / MANIFEST} has format {found!r}, not a number from 1 to {FORMAT}; export the model again"
+        )
+    if found > FORMAT:
+        raise BundleError(
+            f"{path} is a bundle of format {found}; this lossrank reads up to {FORMAT}: "
+            "upgrade with pip install -U lossrank, or export the model again"
+        )

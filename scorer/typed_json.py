@@ -1,0 +1,99 @@
+"""JSON files that are read into frozen structures: the base class, the numbers, and where the fault of a file is.
+
+Decoding checks types and ranges and ignores unknown keys. msgspec's message names the path of the first fault, which
+``fault_of`` and ``fault_in`` turn into a sentence.
+"""
+
+import json
+import re
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from msgspec import Meta, Struct
+
+from scorer.text import short
+
+_LARGEST = 2**53  # every JSON reader reads whole numbers up to here exactly
+Count = Annotated[int, Meta(ge=0, le=_LARGEST)]
+Positive = Annotated[int, Meta(ge=1, le=_LARGEST)]
+Index = Annotated[int, Meta(ge=-_LARGEST, le=_LARGEST)]
+Number = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
+Amount = Annotated[float, Meta(ge=0, le=_LARGEST)]
+
+_PATH = re.compile(r" - at `\$\.?(?P<path>.*)`\Z", re.DOTALL)
+_STEP = re.compile(r"(?P<field>\w+)|\[(?P<index>\d+)\]|\[\.\.\.\]")
+_MISSING = re.compile(r"missing required field `(?P<name>\w+)`")
+
+
+class Section(Struct, frozen=True, kw_only=True):
+    """A part of a JSON file; fields are written in the order in which they are declared."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the values as the file and ``--json`` hold them."""
+        values: dict[str, Any] = msgspec.to_builtins(self)
+        return values
+
+
+class Fault(NamedTuple):
+    """The first wrong value of a JSON file: its path (empty for the whole file), and a clause that names the path."""
+
+    path: str
+    clause: str
+
+
+def as_text(values: dict[str, Any]) -> str:
+    """Return the text of a JSON file."""
+    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+
+
+def fault_of(error: Exception, whole: str) -> Fault:
+    """Return the fault that a decoding error tells; ``whole`` names the file's content if the fault has no path.
+
+    The clause does not quote the value, which may be data. A dictionary's key is ``[...]`` in the path.
+    """
+    path, expected = _parts(error)
+    return _missing(path, expected) or Fault(path, f"{path or whole}: {expected}")
+
+
+def fault_in(document: object, kind: type, error: msgspec.ValidationError) -> Fault:
+    """Return the fault with the dictionaries' keys and the value, which ``fault_of`` does not name.
+
+    ``error`` came of converting ``document`` to ``kind``. Entries of ``document`` are removed in the search for a key.
+    """
+    found, expected = _parts(error)
+    path, value = "", document
+    for step in _STEP.finditer(found):
+        key: Any = step["field"] or (int(step["index"]) if step["index"] else _faulty_key(document, value, kind, error))
+        path += f".{key}" if step["field"] else f"[{key!r}]"
+        value = value[key]  # type: ignore[index]
+    path = path.lstrip(".")
+    shown = short(json.dumps(value, ensure_ascii=False))
+    return _missing(path, expected) or Fault(path, f"{path} is {shown}: {expected}")
+
+
+def _missing(path: str, expected: str) -> Fault | None:
+    if not (missing := _MISSING.search(expected)):
+        return None
+    path = f"{path}.{missing['name']}".lstrip(".")
+    return Fault(path, f"{path} is missing")
+
+
+def _parts(error: Exception) -> tuple[str, str]:
+    """Return the path in an error's message, empty if it has none, and the rest of the message."""
+    message = str(error)
+    found = _PATH.search(message)
+    rest = _PATH.sub("", message)
+    return found["path"] if found else "", f"{rest[:1].lower()}{rest[1:]}"
+
+
+def _faulty_key(document: object, entries: Any, kind: type, error: Exception) -> str:
+    """Return the key of the entry that causes ``error``, found by leaving each entry alone in its dictionary."""
+    for key, entry in dict(entries).items():
+        entries.clear()
+        entries[key] = entry
+        try:
+            msgspec.convert(document, kind)
+        except msgspec.ValidationError as again:
+            if str(again) == str(error):
+                return str(key)
+    raise AssertionError(f"no entry causes: {error}") from error
