@@ -7,11 +7,10 @@ size is chosen only if it is clearly faster, so that a repeated run gets the sam
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, Any
 
-import msgspec
 import numpy as np
 
+from scorer.model.calibration import Calibration
 from scorer.model.engine import Engine
 from scorer.model.session import Session
 from scorer.model.tokenizer import TokenWindow
@@ -22,18 +21,6 @@ _CLEARLY = 1.05  # times as fast
 _ROUNDS = 3
 _BATCHES = 8  # per thread and round, at the default size
 _SHARE = 0.03  # of the run's expected time, the most that calibration may take; else the default is used
-
-
-class Calibration(msgspec.Struct, frozen=True):
-    """The chosen batch size in tokens, and ``why``; ``tokens_per_second`` by size, empty if none was tried."""
-
-    batch_tokens: Annotated[int, msgspec.Meta(ge=1)]
-    tokens_per_second: dict[str, Annotated[float, msgspec.Meta(ge=0)]]
-    why: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what ``run.json`` holds."""
-        return msgspec.structs.asdict(self)
 
 
 def calibrate(

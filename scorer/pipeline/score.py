@@ -17,8 +17,9 @@ from scorer.data.labels import LabelMap, make_label_map
 from scorer.data.source import Data, Source, open_source
 from scorer.errors import RunError
 from scorer.machine import versions
-from scorer.model.autotune import DEFAULT, Calibration, calibrate
+from scorer.model.autotune import DEFAULT, calibrate
 from scorer.model.bundle import ModelBundle
+from scorer.model.calibration import Calibration
 from scorer.model.engine import Engine
 from scorer.model.session import OrtSession
 from scorer.model.tokenizer import BundleTokenizer

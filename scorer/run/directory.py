@@ -23,7 +23,7 @@ from scorer.errors import RunError
 from scorer.events import event
 from scorer.files import file_sha256, write_atomically
 from scorer.layout import MANIFEST, SCORES
-from scorer.model.autotune import Calibration
+from scorer.model.calibration import Calibration
 from scorer.run.history import FINISHED, MOST, Stint
 from scorer.run.manifest import (
     HistoryEntry,

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from scorer.data.spec import Location, Spec
-from scorer.model.autotune import Calibration
+from scorer.model.calibration import Calibration
 from scorer.typed_json import Amount, Count, Index, Number, Positive, Section
 
 FORMAT = 2

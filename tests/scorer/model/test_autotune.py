@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from scorer.model.autotune import DEFAULT, Calibration, calibrate
+from scorer.model.autotune import DEFAULT, calibrate
 from scorer.model.buckets import Bucket
+from scorer.model.calibration import Calibration
 from scorer.model.tokenizer import TokenWindow
 
 SIZES = [256, 512, 1024, 2048, 4096]

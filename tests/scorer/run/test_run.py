@@ -13,7 +13,7 @@ import pytest
 from scorer import ModelBundle, Progress, RunDirectory, RunError, ScoreOptions, rank, score_dataset
 from scorer.audit.verify import verify
 from scorer.files import write_atomically
-from scorer.model.autotune import Calibration
+from scorer.model.calibration import Calibration
 from scorer.run import start as scorer_run
 from scorer.run.lock import locked
 from tests.conftest import read_only
