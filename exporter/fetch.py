@@ -47,7 +47,7 @@ def fetch(model: str | Path, revision: str | None = None) -> ModelFiles:
     path = Path(model).expanduser()
     if path.is_dir():
         if revision is not None:
-            raise ModelError(f"{model} is a folder, which has no revision {revision!r}; leave --revision out")
+            raise ModelError(f"{model} is a folder, which has no revision {revision!r}; leave `revision` out")
         return ModelFiles(path, path.resolve().name, None, on_hub=False)
     if path.exists():
         raise ModelError(f"{model} is a file; give the folder it is in (config.json, *.safetensors, tokenizer files)")

@@ -86,7 +86,7 @@ def _refuse(files: ModelFiles, found: list[str]) -> None:
 def _no_safetensors(files: ModelFiles) -> str:
     pickled = sorted(path.name for path in files.folder.glob("*.bin"))
     which = f" but {', '.join(pickled[:2])}, and pickled weights can run code" if pickled else ""
-    proposal = "; or take the hub's own conversion, if the model's page has one, with --revision refs/pr/N"
+    proposal = "; or take the hub's own conversion, if the model's page has one, with `revision='refs/pr/N'`"
     return (
         f'it has no *.safetensors weights{which}; if you trust it, write them: python -c "from transformers import '
         "AutoModelForSequenceClassification as M, AutoTokenizer as T; "

@@ -68,15 +68,15 @@ def _check(output: Path, force: bool) -> None:
     strangers = _strangers(output)
     if strangers is None:
         raise OutputError(
-            f"{output} is there already and is not a bundle, so not even --force replaces it; "
+            f"{output} is there already and is not a bundle, so not even `force=True` replaces it; "
             "name a folder that is not there yet"
         )
     if not force:
-        raise OutputError(f"{output} is there already; replace it with --force or name another folder")
+        raise OutputError(f"{output} is there already; replace it with `force=True` or name another folder")
     if strangers:
         raise OutputError(
             f"{output} holds files that are not the bundle's ({', '.join(strangers[:3])}); "
-            "move them away before --force"
+            "move them away, then replace it with `force=True`"
         )
 
 

@@ -53,16 +53,16 @@ def reporting(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise RunError(
-                f"no space left on the disk of {path}; nothing half-written is left there: free some space and run "
-                "the same command again"
+                f"no space left on the disk of {path}; nothing half-written is left there; free some space and try "
+                "again"
             ) from error
         if error.errno == errno.EFBIG:  # of a write, so the system names no file
             raise RunError(
                 f"{path} can't be written ({error.strerror}): the disk or `ulimit -f` allows no file of that size; "
-                "raise the limit, or choose another place with -o"
+                "raise the limit, or choose another place"
             ) from error
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
-            raise RunError(f"{path} can't be written ({error.strerror}); choose another place with -o") from error
+            raise RunError(f"{path} can't be written ({error.strerror}); choose another place") from error
         raise
 
 

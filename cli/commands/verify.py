@@ -1,5 +1,6 @@
 """`lossrank verify`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -34,13 +35,15 @@ def verify(run: Path, bundle: Path | None, data: tuple[str, ...], fail_if: tuple
       lossrank verify run --data /mnt/new-place/reviews.parquet
       lossrank verify run --fail-if 'no_text > 0.01' --json
     """
-    found = verify_run(run, bundle=bundle, data=data or None)
+    verified = verify_run(run, bundle=bundle, data=data or None)
+    shown = tuple(replace(finding, says=in_options(finding.says)) for finding in verified.findings)
+    found = replace(verified, findings=shown)
     failed = failed_gates(fail_if, found.summary)
     if as_json:
         print_json({**found.as_dict(), "failed_gates": failed})
     else:
         for finding in found.findings:
-            click.echo(f"{finding.state:<11}{finding.what:<20}{printable(in_options(finding.says))}")
+            click.echo(f"{finding.state:<11}{finding.what:<20}{printable(finding.says)}")
     if not found.complete:
         if failed:
             click.echo(printable(gates_line(failed)), err=True)

@@ -38,8 +38,8 @@ def how_to_match(a: RunDirectory, b: RunDirectory) -> str:
     if not have_ids(a, b):
         lacking = " and ".join(str(run.path) for run in (a, b) if not run.columns.id)
         raise RunError(
-            f"{a.path} has {a.num_rows:,} rows and {b.path} {b.num_rows:,}, so they can only be matched by an id, and "
-            f"{lacking} has none: score with --id-column"
+            f"{a.path} has {a.num_rows:,} rows and {b.path} {b.num_rows:,}, so they can only be matched by id, and "
+            f"{lacking} has none; score both with `id_column`"
         )
     return BY_ID
 
@@ -117,6 +117,6 @@ def _losses(column: pa.Array | pa.ChunkedArray) -> Losses:
 
 def _twice(run: RunDirectory) -> RunError:
     return RunError(
-        f"{run.path} has rows with the same id in column {run.columns.id!r}, so its rows can't be matched by it: "
-        "score with an --id-column whose values are there once"
+        f"{run.path} has rows with the same id in column {run.columns.id!r}, so its rows can't be matched by it; "
+        "score both runs with an `id_column` that has a different value in every row"
     )

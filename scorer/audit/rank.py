@@ -21,7 +21,7 @@ from scorer.run.directory import RunDirectory, refuse_columns
 from scorer.run.manifest_file import damaged
 from scorer.text import fold, nearest
 
-TOP_K = 500  # rows, where it is not said how many
+TOP_K = 500  # rows of a ranking by default
 Keys = NDArray[np.float64]
 
 
@@ -73,7 +73,7 @@ class RankedRow:
 
 def rank(
     run: RunDirectory | str | Path,
-    top_k: int | None = None,
+    top: int | None = None,
     *,
     by: str = "loss",
     per_class: int | None = None,
@@ -83,7 +83,7 @@ def rank(
 
     Args:
         run: a finished run, or its directory.
-        top_k: how many rows; 500 unless ``per_class`` is given. There may be fewer rows with that measure.
+        top: how many rows; 500 unless ``per_class`` is given. Fewer rows may have that measure.
         by: ``loss`` or ``entropy`` (high is bad), ``margin`` or ``self-confidence`` (low is bad). ``entropy`` also
             ranks rows without a label.
         per_class: the worst rows of each given class instead, in one list.
@@ -91,19 +91,20 @@ def rank(
             ``"World:Sports"``.
 
     Raises:
-        RunError: an unknown measure or class, a count below 1, ``top_k`` and ``per_class`` both given, or a run that
-            has no row with that measure (no labels).
+        RunError: ``by`` is not a measure, or ``pair`` does not name two classes.
+        RunError: ``top`` or ``per_class`` is below 1, or both are given.
+        RunError: no row has that measure, for example because the data has no labels.
     """
     run = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
     if by not in MEASURES:
         raise RunError(f"can't rank by {by!r}{nearest(by, list(MEASURES))}; it must be one of: {', '.join(MEASURES)}")
-    if top_k is not None and per_class is not None:
-        raise RunError("--top (top_k) and --per-class (per_class) are two ways to say how many rows; give one of them")
-    for name, count in (("top_k", top_k), ("per_class", per_class)):
+    if top is not None and per_class is not None:
+        raise RunError("`top` and `per_class` both say how many rows; give only one of them")
+    for name, count in (("top", top), ("per_class", per_class)):
         if count is not None and count < 1:
-            raise RunError(f"{name} is {count}; it must be at least 1")
+            raise RunError(f"`{name}` is {count}; it must be at least 1")
     wanted_pair = None if pair is None else _parse_pair(pair, run.class_names)
-    rows = _worst(run, by, top_k or TOP_K, per_class, wanted_pair)
+    rows = _worst(run, by, top or TOP_K, per_class, wanted_pair)
     if not len(rows) and wanted_pair is None:
         hint = "" if by == "entropy" else "; rank by entropy, which needs no label"
         raise RunError(f"{run.path} has no row with a {by} (rows by status: {_statuses(run)}){hint}")
@@ -129,7 +130,7 @@ def join_source(
 
 
 def _worst(
-    run: RunDirectory, by: str, top_k: int, per_class: int | None, pair: tuple[int, int] | None
+    run: RunDirectory, by: str, top: int, per_class: int | None, pair: tuple[int, int] | None
 ) -> NDArray[np.int64]:
     """Return the rows [<= k] in order, holding no more than the worst so far and one batch."""
     column, sign = MEASURES[by].column, -1.0 if MEASURES[by].high_is_bad else 1.0  # keys ascend from the worst row
@@ -144,7 +145,7 @@ def _worst(
         if per_class is not None:
             keep &= label >= 0
         values = sign * floats(batch[column])
-        if per_class is None and len(keys) == top_k:
+        if per_class is None and len(keys) == top:
             keep &= values < keys[-1]  # as bad as the last of them is not bad enough: it comes later
             if not keep.any():
                 continue
@@ -152,7 +153,7 @@ def _worst(
         rows = np.concatenate([rows, integers(batch["row"])[keep]])
         labels = np.concatenate([labels, label[keep]])
         order = np.lexsort((rows, keys))
-        order = order[_first_of_each(labels[order], per_class)] if per_class is not None else order[:top_k]
+        order = order[_first_of_each(labels[order], per_class)] if per_class is not None else order[:top]
         keys, rows, labels = keys[order], rows[order], labels[order]
     return rows
 
@@ -187,12 +188,12 @@ def _parse_pair(pair: tuple[str, str] | str, class_names: tuple[str, ...]) -> tu
         cuts = [i for i, character in enumerate(pair) if character == ":"]
         splits = [(pair[:i], pair[i + 1 :]) for i in cuts]
         if not splits:
-            raise RunError(f"pair is {pair!r}; it must be GIVEN:PREDICTED, two of: {', '.join(class_names)}")
+            raise RunError(f"`pair` is {pair!r}; it must be GIVEN:PREDICTED, two of: {', '.join(class_names)}")
         pair = next((split for split in splits if all(fold(name) in folded for name in split)), splits[0])
     for name in pair:
         if fold(name) not in folded:
             raise RunError(
-                f"no class {name!r}{nearest(name, list(class_names))} in the pair; the classes are: "
+                f"`pair` names no class {name!r}{nearest(name, list(class_names))}; the classes are: "
                 f"{', '.join(class_names)}"
             )
     return folded[fold(pair[0])], folded[fold(pair[1])]
@@ -200,4 +201,4 @@ def _parse_pair(pair: tuple[str, str] | str, class_names: tuple[str, ...]) -> tu
 
 def _statuses(run: RunDirectory) -> str:
     counts = run.manifest.summary.by_status if run.manifest.summary else {}
-    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"

@@ -23,7 +23,6 @@ from scorer.run.directory import RunDirectory, refuse_columns
 from scorer.run.integrity import (
     ABSENT,
     OK,
-    RESCORE,
     UNFINISHED,
     WRONG,
     Finding,
@@ -32,6 +31,7 @@ from scorer.run.integrity import (
     refuse_writer,
 )
 from scorer.run.manifest import RunStats
+from scorer.run.shard_file import RESCORE
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _bundle(run: RunDirectory, moved: str | Path | None) -> tuple[list[Finding],
     recorded = run.manifest.bundle
     place = Path(recorded.path if moved is None else moved)
     if moved is None and not place.exists():
-        says = f"{place} is not there any more; name its place with --bundle to compare it"
+        says = f"{place} is not there any more; name its new place with `bundle` to compare it"
         return [Finding("bundle", ABSENT, says)], run
     try:
         found = ModelBundle.load(place)
@@ -159,7 +159,7 @@ def _bundle(run: RunDirectory, moved: str | Path | None) -> tuple[list[Finding],
 def _data(run: RunDirectory, moved: Data | None) -> Iterable[Finding]:
     spec = run.manifest.data.spec
     if moved is None and isinstance(spec, TableSpec):
-        yield Finding("data", ABSENT, "was a table in memory; name a place where it lies with --data to compare it")
+        yield Finding("data", ABSENT, "was a table in memory; give it, or a file of it, as `data` to compare it")
         return
     try:
         source = reopen_source(spec, run.data_fingerprint, moved)

@@ -104,7 +104,7 @@ def bench(
         BundleError, SourceError, LabelError, DeviceError: as for ``score_dataset``.
     """
     if rows < 1:
-        raise RunError(f"rows is {rows}; it must be at least 1")
+        raise RunError(f"`rows` is {rows}; it must be at least 1")
     say = progress or (lambda doing: None)
     options = options or ScoreOptions()
     bundle = bundle if isinstance(bundle, ModelBundle) else ModelBundle.load(bundle)

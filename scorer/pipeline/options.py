@@ -46,19 +46,22 @@ class ScoreOptions:
         for name in ("threads", "screen_top", "max_tokens", "batch_tokens", "window_rows", "shard_rows"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise RunError(f"{name} is {value}; it must be at least 1")
+                raise RunError(f"`{name}` is {value}; it must be at least 1")
         if self.precision not in PRECISIONS:
-            raise RunError(f"precision is {self.precision!r}; it must be one of: {', '.join(PRECISIONS)}")
+            raise RunError(f"`precision` is {self.precision!r}; it must be one of: {', '.join(PRECISIONS)}")
         if self.on_error not in ON_ERROR:
-            raise RunError(f"on_error is {self.on_error!r}; it must be one of: {', '.join(ON_ERROR)}")
+            raise RunError(f"`on_error` is {self.on_error!r}; it must be one of: {', '.join(ON_ERROR)}")
         if self.long_text not in LONG_TEXTS:
-            raise RunError(f"long_text is {self.long_text!r}; it must be one of: {', '.join(LONG_TEXTS)}")
+            raise RunError(f"`long_text` is {self.long_text!r}; it must be one of: {', '.join(LONG_TEXTS)}")
         if self.screen_top is not None and self.precision != "screen":
-            raise RunError(f"screen_top is for precision screen; precision is {self.precision}: leave one of them out")
+            raise RunError(
+                f"`screen_top` goes with `precision='screen'`, but `precision` is {self.precision!r}; leave one of "
+                "them out"
+            )
         if self.window_rows is not None and self.window_rows > self.shard_rows:
             raise RunError(
-                f"window_rows is {self.window_rows}, more than shard_rows ({self.shard_rows}); windows end with "
-                "their shard: give less, or larger shards"
+                f"`window_rows` is {self.window_rows}; it must be at most `shard_rows` ({self.shard_rows}), because a "
+                "window lies within a shard"
             )
 
     @property

@@ -140,7 +140,7 @@ def refuse_bad(source: Source, window: Window) -> None:
     what = window.problems.get(row, "bytes that are not UTF-8")
     raise SourceError(
         f"{source.place_of(row)}, from 0, can't be read ({what}); mend it, or count such rows and go on with "
-        "--on-error skip"
+        "`on_error='skip'`"
     )
 
 

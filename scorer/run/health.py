@@ -169,8 +169,8 @@ def run_health(run: RunDirectory) -> RunHealth:
         label, predicted, loss = (scored[name].to_numpy() for name in ("label", "predicted", "loss"))
         if len(loss) and not 0 <= min(label.min(), predicted.min()) <= max(label.max(), predicted.max()) < classes:
             raise RunError(
-                f"{run.path / MANIFEST} is damaged: it names {classes} classes, the shards have others; start anew "
-                "with `lossrank score ... --overwrite`"
+                f"{run.path / MANIFEST} is damaged: it names {classes} classes, the shards have others; score "
+                "the data again with `overwrite=True`"
             )
         total += float(np.sum(loss, dtype=np.float64))
         np.add.at(confusion, (label, predicted), 1)

@@ -19,10 +19,9 @@ from scorer.layout import SCORES
 from scorer.run.directory import RunDirectory, shard_name
 from scorer.run.lock import writer
 from scorer.run.schema import score_schema
-from scorer.run.shard_file import BATCH_ROWS, count_words, open_shard
+from scorer.run.shard_file import BATCH_ROWS, RESCORE, count_words, open_shard
 
 OK, WRONG, UNFINISHED, ABSENT = "ok", "wrong", "unfinished", "absent"
-RESCORE = "score again with the same arguments to make it again"
 _REMOVE = f"remove it, then {RESCORE}"
 _CUT_OFF = f"was being rescored in fp32 when the run was interrupted; {RESCORE}"
 
@@ -58,7 +57,7 @@ def require_whole(run: RunDirectory) -> None:
 def refuse_writer(path: Path) -> None:
     """Raise RunError if a process is writing the run."""
     if busy := writer(path):
-        raise RunError(f"{path} is being written by {busy}; wait for it, or see how far it is with lossrank status")
+        raise RunError(f"{path} is being written by {busy}; wait for it, or see how far it is with `lossrank status`")
 
 
 def check_shards(run: RunDirectory) -> list[Finding]:

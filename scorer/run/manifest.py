@@ -16,7 +16,7 @@ from scorer.model.calibration import Calibration
 from scorer.typed_json import Amount, Count, Index, Number, Positive, Section
 
 FORMAT = 2
-MOST_SHARDS = 1_000_000  # the manifest lists each shard
+_MOST_SHARDS = 1_000_000  # the manifest lists each shard
 
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{64}\Z")]
 
@@ -238,5 +238,12 @@ class Manifest(Section, frozen=True, kw_only=True, omit_defaults=True):
     summary: RunStats | None = None
 
     def __post_init__(self) -> None:
-        if self.data.rows > MOST_SHARDS * self.options.shard_rows:
-            raise ValueError(f"{self.data.rows:,} rows make more than {MOST_SHARDS:,} shards")
+        if fault := shards_fault(self.data.rows, self.options.shard_rows):
+            raise ValueError(fault)
+
+
+def shards_fault(rows: int, shard_rows: int) -> str | None:
+    """Return that a run has more shards than a manifest can list; None if it does not."""
+    if rows <= _MOST_SHARDS * shard_rows:
+        return None
+    return f"{rows:,} rows make more than {_MOST_SHARDS:,} shards of {shard_rows:,}"

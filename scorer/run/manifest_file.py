@@ -8,7 +8,7 @@ import msgspec
 from scorer.errors import RunError
 from scorer.files import write_atomically
 from scorer.layout import MANIFEST
-from scorer.run.manifest import FORMAT, MOST_SHARDS, Manifest
+from scorer.run.manifest import FORMAT, Manifest, shards_fault
 from scorer.typed_json import as_text, fault_of
 
 _ANEW = "score the data again with `overwrite=True`"
@@ -66,10 +66,8 @@ def damaged(file: Path, fault: str, fix: str = _ANEW, *, quotes_data: bool = Fal
 
 def refuse_many_shards(rows: int, shard_rows: int) -> None:
     """Raise RunError if a run has more shards than a manifest can list."""
-    if rows > MOST_SHARDS * shard_rows:
-        raise RunError(
-            f"{rows:,} rows make more than {MOST_SHARDS:,} shards of {shard_rows:,}; give a larger `shard_rows`"
-        )
+    if fault := shards_fault(rows, shard_rows):
+        raise RunError(f"{fault}; give a larger `shard_rows`")
 
 
 def _damaged_value(file: Path, error: Exception) -> RunError:

@@ -14,7 +14,7 @@ from scorer.data.arrow import row_array
 from scorer.errors import RunError, shortage
 
 BATCH_ROWS = 65_536  # rows of a shard held in memory at a time
-_AGAIN = "run the same `lossrank score` command again to have it made anew"
+RESCORE = "score again with the same arguments to make it again"
 
 
 @contextlib.contextmanager
@@ -84,7 +84,7 @@ def count_words(column: pa.Array | pa.ChunkedArray) -> Counter[str]:
 
 def unreadable(file: Path, error: Exception | str) -> RunError:
     """Return the error for a shard that can't be read."""
-    return RunError(f"{file} can't be read ({error}); {_AGAIN}")
+    return RunError(f"{file} can't be read ({error}); {RESCORE}")
 
 
 def refuse_size(file: Path, found: int, rows: int) -> None:
@@ -94,4 +94,4 @@ def refuse_size(file: Path, found: int, rows: int) -> None:
         RunError: ``found`` is not ``rows``.
     """
     if found != rows:
-        raise RunError(f"{file} has {found} rows, not {rows}; {_AGAIN}")
+        raise RunError(f"{file} has {found} rows, not {rows}; {RESCORE}")

@@ -8,7 +8,8 @@ import click.testing
 import pytest
 
 from scorer import ModelBundle
-from tests.support.commands import document, json_lines
+from tests.support.commands import document, error_line, json_lines
+from tests.support.facts import tells
 from tests.support.tiny_models import build, edit
 
 Lossrank = Callable[..., click.testing.Result]
@@ -59,9 +60,7 @@ def test_an_existing_bundle_needs_force(lossrank: Lossrank, model: Path, tmp_pat
     assert lossrank("export", model, tmp_path / "bundle").exit_code == 0
     again = lossrank("export", model, tmp_path / "bundle")
     assert again.exit_code == 1
-    assert again.stderr == (
-        f"Error: {tmp_path / 'bundle'} is there already; replace it with --force or name another folder\n"
-    )
+    assert tells(error_line(again), tmp_path / "bundle", "`--force`")
     assert lossrank("export", model, tmp_path / "bundle", "--force").exit_code == 0
 
 
@@ -80,7 +79,7 @@ def test_what_is_not_a_classifier_is_one_line(lossrank: Lossrank, model: Path, t
 def test_a_revision_goes_to_the_exporter(lossrank: Lossrank, model: Path, tmp_path: Path) -> None:
     result = lossrank("export", model, tmp_path / "bundle", "--revision", "v2")
     assert result.exit_code == 1
-    assert f"Error: {model} is a folder, which has no revision 'v2'; leave --revision out" in result.stderr
+    assert tells(error_line(result), model, "'v2'", "`--revision`")
 
 
 def test_a_failing_library_is_heard_above_the_error(

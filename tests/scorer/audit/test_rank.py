@@ -16,6 +16,7 @@ from click.testing import Result
 from cli.console import opening, safe
 from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, SourceError, join_source, rank, score_dataset
 from scorer.data.source import Source
+from tests.support.facts import facts
 from tests.support.tiny import CLASSES, make_bundle
 
 SMALL = ScoreOptions(batch_tokens=300, shard_rows=128, threads=1)
@@ -89,24 +90,24 @@ def test_a_class_name_may_hold_a_colon(rows: pa.Table, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "named"),
     [
-        ({"by": "los"}, r"can't rank by 'los' \(did you mean 'loss'\?\); it must be one of: loss, margin"),
-        ({"top_k": 0}, "top_k is 0; it must be at least 1"),
-        ({"per_class": -1}, "per_class is -1; it must be at least 1"),
-        ({"top_k": 5, "per_class": 5}, "give one of them"),
-        ({"pair": "World"}, "pair is 'World'; it must be GIVEN:PREDICTED"),
-        ({"pair": "World:Sport"}, r"no class 'Sport' \(did you mean 'Sports'\?\).*World, Sports, Business, Sci/Tech"),
+        ({"by": "los"}, ["'los'", "did you mean 'loss'?", "loss", "margin", "self-confidence", "entropy"]),
+        ({"top": 0}, ["`top`", 0, 1]),
+        ({"per_class": -1}, ["`per_class`", -1, 1]),
+        ({"top": 5, "per_class": 5}, ["`top`", "`per_class`"]),
+        ({"pair": "World"}, ["`pair`", "'World'", "GIVEN:PREDICTED", "Sports"]),
+        ({"pair": "World:Sport"}, ["'Sport'", "did you mean 'Sports'?", "World, Sports, Business, Sci/Tech"]),
     ],
 )
-def test_wrong_arguments_are_named(run: RunDirectory, arguments: dict[str, object], message: str) -> None:
-    with pytest.raises(RunError, match=message):
+def test_wrong_arguments_are_named(run: RunDirectory, arguments: dict[str, object], named: list[object]) -> None:
+    with pytest.raises(RunError, match=facts(*named)):
         rank(run, **arguments)  # type: ignore[arg-type]
 
 
 def test_without_labels_only_entropy_ranks(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:
     score_dataset(tiny_bundle, rows.select(["text"]), tmp_path / "run", SMALL)
-    with pytest.raises(RunError, match=r"no row with a loss \(rows by status: no_label 1000\); rank by entropy"):
+    with pytest.raises(RunError, match=facts("loss", "no_label", "1,000", "entropy")):
         rank(tmp_path / "run")
     ranked = rank(tmp_path / "run", 10, by="entropy")
     assert [row.label for row in ranked] == [None] * 10

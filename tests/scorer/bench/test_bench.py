@@ -22,6 +22,7 @@ from cli.commands.score import score
 from scorer import LabelError, ModelBundle, RunError, RunStats, ScoreOptions, SourceError, open_source, score_dataset
 from scorer.bench.bench import BenchResult, bench
 from scorer.machine import hardware
+from tests.support.facts import facts
 from tests.support.tiny import MAX_TOKENS
 
 Lossrank = Callable[..., click.testing.Result]
@@ -180,7 +181,7 @@ def test_a_gpu_has_no_roofline(counted: ModelBundle, data: Path, capsys: pytest.
 
 @pytest.mark.parametrize("count", [0, -1])
 def test_rows_must_be_positive(tiny_bundle: ModelBundle, data: Path, count: int) -> None:
-    with pytest.raises(RunError, match=f"rows is {count}; it must be at least 1"):
+    with pytest.raises(RunError, match=facts("`rows`", count, 1)):
         bench(tiny_bundle, data, rows=count)
 
 

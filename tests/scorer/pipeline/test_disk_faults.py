@@ -15,11 +15,12 @@ import pytest
 from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, score_dataset
 from scorer.audit.verify import verify
 from tests.support.commands import error_line
+from tests.support.facts import facts, tells
 
 Lossrank = Callable[..., click.testing.Result]
 
 OPTIONS = ScoreOptions(shard_rows=100, threads=1)
-FULL = r"no space left on the disk of .*; nothing half-written is left there: free some space and run the same command"
+FULL = facts("no space", "disk")
 
 
 def shards(run: Path) -> dict[str, bytes]:
@@ -81,11 +82,8 @@ def test_a_file_that_may_not_be_that_large_is_named(
     run: Path, lossrank: Lossrank, small_files: None, tmp_path: Path
 ) -> None:
     for name in ("worst.csv", "worst.jsonl", "worst.parquet"):
-        said = error_line(lossrank("rank", run, "--top", 1000, "-o", tmp_path / name))
-        assert said == (
-            f"Error: {tmp_path / name} can't be written (File too large): the disk or `ulimit -f` allows no file of "
-            "that size; raise the limit, or choose another place with -o"
-        )
+        refused = error_line(lossrank("rank", run, "--top", 1000, "-o", tmp_path / name))
+        assert tells(refused, tmp_path / name, "File too large", "`ulimit -f`")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -15,6 +15,7 @@ from scorer import ModelBundle, RunError, ScoreOptions, score_dataset
 from scorer.model.buckets import Bucket
 from scorer.model.session import OrtSession
 from scorer.model.tokenizer import BundleTokenizer
+from tests.support.facts import facts
 from tests.support.tiny import MAX_TOKENS, VOCABULARY, WORDS, expected_logits
 
 ROOM = MAX_TOKENS - 2  # words of a piece, beside [CLS] and [SEP]
@@ -108,7 +109,7 @@ def test_duplicates_are_counted_in_texts(
 
 
 def test_what_long_text_can_be_is_said(tiny_bundle: ModelBundle, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="long_text is 'middle'; it must be one of: head, tail, mean"):
+    with pytest.raises(RunError, match=facts("`long_text`", "'middle'", "head", "tail", "mean")):
         ScoreOptions(long_text="middle")
     pairs = pa.table({"premise": ["w1"], "hypothesis": ["w2"], "label": [0]})
     with pytest.raises(RunError, match=r"long_text=mean.*pairs"):

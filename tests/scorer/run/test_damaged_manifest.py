@@ -22,6 +22,7 @@ from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, SourceErro
 from scorer.data import hf_datasets as hub
 from scorer.run.manifest import Manifest, RunStats
 from scorer.run.manifest_file import read_manifest
+from tests.support.facts import facts
 from tests.support.soak import short_and_long
 from tests.support.tiny import make_bundle, weights
 
@@ -253,11 +254,9 @@ def test_every_number_that_a_summary_must_have_is_looked_at(scored: Path) -> Non
 def test_more_shards_than_a_manifest_can_list_are_refused(
     tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("manifest", "manifest_file"):
-        monkeypatch.setattr(f"scorer.run.{module}.MOST_SHARDS", 9)
-    with pytest.raises(RunError, match=r"1,000 rows .* 9 shards .*`shard_rows`"):
+    monkeypatch.setattr("scorer.run.manifest._MOST_SHARDS", 9)
+    with pytest.raises(RunError, match=facts("1,000", 9, 100, "`shard_rows`")):
         score_dataset(tiny_bundle, rows, tmp_path / "run", ScoreOptions(shard_rows=100))
-    for module in ("manifest", "manifest_file"):
-        monkeypatch.setattr(f"scorer.run.{module}.MOST_SHARDS", 10)
+    monkeypatch.setattr("scorer.run.manifest._MOST_SHARDS", 10)
     score_dataset(tiny_bundle, rows, tmp_path / "run", ScoreOptions(shard_rows=100))
     assert RunDirectory.open(tmp_path / "run").num_shards == 10

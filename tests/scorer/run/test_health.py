@@ -17,6 +17,7 @@ from benchmarks.synthetic.make_run import make_run
 from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, score_dataset
 from scorer.run.health import run_health
 from tests.support import ROOT
+from tests.support.facts import facts
 from tests.support.manifests import altered
 from tests.support.tiny import CLASSES
 
@@ -116,7 +117,7 @@ def test_enormous_losses_are_counted_in_one_open_bin(
 def test_classes_that_the_manifest_does_not_name_are_one_line(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", 1000, 500)
     run = altered(run, bundle={"class_names": ["World", "Sports"]})
-    with pytest.raises(RunError, match=r"run\.json is damaged: it names 2 classes, the shards have others; start anew"):
+    with pytest.raises(RunError, match=facts("run.json", "2 classes", "`overwrite=True`")):
         run_health(run)
 
 

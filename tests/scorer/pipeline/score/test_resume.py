@@ -9,6 +9,7 @@ import pytest
 
 from scorer import ModelBundle, Progress, RunDirectory, RunError, ScoreOptions, score_dataset
 from tests.scorer.pipeline.score.helpers import SMALL, shard_bytes
+from tests.support.facts import facts
 from tests.support.tiny import make_bundle, weights
 
 
@@ -92,14 +93,14 @@ def test_threads_may_change_between_start_and_resume(tiny_bundle: ModelBundle, r
 
 
 def test_options_out_of_range_name_the_value() -> None:
-    with pytest.raises(RunError, match="shard_rows is 0; it must be at least 1"):
+    with pytest.raises(RunError, match=facts("`shard_rows`", 0, 1)):
         ScoreOptions(shard_rows=0)
 
 
 def test_a_window_larger_than_a_shard_is_refused_and_the_default_fits() -> None:
     assert ScoreOptions(shard_rows=7).window == 7
     assert ScoreOptions(shard_rows=10**6).window == 4096
-    with pytest.raises(RunError, match=r"window_rows is 8, more than shard_rows \(7\)"):
+    with pytest.raises(RunError, match=facts("`window_rows`", 8, "`shard_rows`", 7)):
         ScoreOptions(window_rows=8, shard_rows=7)
 
 

@@ -145,9 +145,9 @@ def test_what_a_screen_needs_is_said(bundle: ModelBundle, news: pa.Table, tmp_pa
         score(BUNDLE, news, tmp_path / "run", OPTIONS)
     with pytest.raises(DeviceError, match=facts("int8", "`device='cpu'`", "`precision='fp32'`")):
         score(bundle, news, tmp_path / "run", dataclasses.replace(OPTIONS, device="cuda"))
-    with pytest.raises(RunError, match="precision is 'int4'; it must be one of: fp32, int8, screen"):
+    with pytest.raises(RunError, match=facts("`precision`", "'int4'", "fp32", "int8", "screen")):
         ScoreOptions(precision="int4")
-    with pytest.raises(RunError, match="screen_top is for precision screen; precision is fp32"):
+    with pytest.raises(RunError, match=facts("`screen_top`", "screen", "fp32")):
         ScoreOptions(screen_top=5)
     assert not (tmp_path / "run").exists()
 
