@@ -58,14 +58,14 @@ def page_of(run: Path, user: str = "ann", top: int = 20, by: str = "loss") -> It
             server.should_exit = True  # it takes 0.2 s to do so, which nobody has to wait for
 
 
-def shown(answer: httpx.Response) -> list[int]:
+def shown(response: httpx.Response) -> list[int]:
     """Return the numbers of the rows on a page."""
-    return [int(number) for number in re.findall(r'data-row="(\d+)"', answer.text)]
+    return [int(number) for number in re.findall(r'data-row="(\d+)"', response.text)]
 
 
-def words(answer: httpx.Response) -> str:
+def words(response: httpx.Response) -> str:
     """Return what a page says, without its marks, on one line."""
-    return " ".join(unescape(re.sub(r"<[^>]*>", " ", answer.text)).split())
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", response.text)).split())
 
 
 def worst(run: Path, top: int = 20) -> Sequence[int]:

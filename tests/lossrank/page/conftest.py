@@ -1,4 +1,4 @@
-"""What the tests of the review page share."""
+"""Fixtures of the review page's tests."""
 
 import shutil
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from tests.support.pages import Client, page_of
 
 @pytest.fixture
 def own(run: Path, tmp_path: Path) -> Path:
-    """The scored run, for this test alone."""
+    """A copy of the scored run, for one test."""
     return Path(shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("review.sqlite*")))
 
 

@@ -1,4 +1,4 @@
-"""The review page in a real headless Chromium: deciding, undoing, finding, moving."""
+"""The review page in a real headless Chromium: decisions, undo, search and moving between rows."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,8 +31,8 @@ def test_ten_rows_are_decided_by_keys_and_a_reload_and_a_new_server_go_on_after_
                 CLASSES[int(key) - 1],
             )
             press(tab, key)
-            assert held(hostile)[row.row].annotator == "ann"  # at once
-        assert {row: (one.verdict, one.label) for row, one in held(hostile).items()} == wanted
+            assert held(hostile)[row.row].annotator == "ann"  # saved before the next row is shown
+        assert {row: (decision.verdict, decision.label) for row, decision in held(hostile).items()} == wanted
         tab.reload()
         assert row_on(tab) == rows[10].row
         assert "10 of 80 decided" in tab.inner_text(".progress")
@@ -68,7 +68,7 @@ def test_from_the_demo_to_ten_decisions_to_a_data_set_that_differs_in_just_those
         labels[row] = labels[row] if key in "kx" else int(key) - 1
     assert after["label_status"].to_pylist() == statuses
     assert after["label"].to_pylist() == labels
-    assert sum(one != two for one, two in zip(labels, before["label"].to_pylist(), strict=True)) == 7
+    assert sum(new != old for new, old in zip(labels, before["label"].to_pylist(), strict=True)) == 7
 
 
 def test_u_takes_back_one_decision_after_the_other(hostile: Path, tab: Page) -> None:
@@ -130,7 +130,7 @@ def test_keys_move_without_deciding_and_with_caps_lock_too(hostile: Path, tab: P
     assert held(hostile) == {}
 
 
-@pytest.mark.parametrize("sign", ["&", "ě"])  # on the digits' keys in France, and in Czechia
+@pytest.mark.parametrize("sign", ["&", "ě"])  # on the digit keys of French and Czech keyboards
 def test_a_key_is_the_same_one_where_the_layout_has_another_sign_on_it(hostile: Path, tab: Page, sign: str) -> None:
     first, second = rank(hostile, 2)
     digit = other_key(second.label)
@@ -139,7 +139,7 @@ def test_a_key_is_the_same_one_where_the_layout_has_another_sign_on_it(hostile: 
         for key, code in (("л", "KeyK"), (sign, f"Digit{digit}")):
             with tab.expect_navigation():
                 tab.dispatch_event("body", "keydown", {"key": key, "code": code})
-    found = {row: (one.verdict, one.label) for row, one in held(hostile).items()}
+    found = {row: (decision.verdict, decision.label) for row, decision in held(hostile).items()}
     assert found == {first.row: (KEPT, None), second.row: (RELABELLED, CLASSES[int(digit) - 1])}
 
 
@@ -217,7 +217,7 @@ def test_help_shows_the_keys_and_while_it_is_open_they_decide_nothing(hostile: P
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of 30 classes, whose names are long and have few blanks."""
+    """A run with 30 classes whose names are long and have few blanks."""
     folder = tmp_path_factory.mktemp("many")
     bundle = make_bundle(folder / "bundle", tuple(f"intent {i:02} {'abcdefghij' * 9}" for i in range(30)))
     pq.write_table(pa.table({"text": make_texts(10), "label": [7] * 10}), folder / "data.parquet")

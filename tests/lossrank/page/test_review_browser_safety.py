@@ -1,4 +1,4 @@
-"""The review page in a real headless Chromium: nothing is lost, no text is run, no other page gets in."""
+"""The review page in a real headless Chromium: no decision is lost, no text runs as a script, no other page gets in."""
 
 import queue
 from pathlib import Path
@@ -65,7 +65,7 @@ def test_two_tabs_lose_nothing_of_each_other(hostile: Path, tab: Page) -> None:
         assert "Your “kept” was not stored" in tab.inner_text(".notice")
         assert "discarded by bob" in tab.inner_text(".held")
         assert held(hostile)[rows[0].row].annotator == "bob"
-        tab.reload()  # asks for the row, and sends nothing again
+        tab.reload()  # requests the row and does not send the form again
         assert tab.locator(".notice").count() == 0
         press(tab, "k")
         assert held(hostile)[rows[0].row].annotator == "ann"
@@ -93,10 +93,10 @@ def test_after_a_decision_that_was_stopped_on_its_way_the_page_takes_keys_again(
         tab.clock.install()
         tab.goto(review.address)
         first = row_on(tab)
-        tab.route("**/decide*", lambda route: route.fulfill(status=204), times=1)  # leads nowhere, as a stop does
+        tab.route("**/decide*", lambda route: route.fulfill(status=204), times=1)  # no navigation, as after Stop
         with tab.expect_response("**/decide*"):
             tab.keyboard.press("x")
-        tab.keyboard.press("k")  # it may still come
+        tab.keyboard.press("k")  # ignored, since the next page may still load
         assert held(hostile) == {}
         if then == "wait":
             tab.clock.fast_forward(15_000)
@@ -111,7 +111,7 @@ def test_a_page_of_another_origin_can_neither_read_nor_write(hostile: Path, tab:
     context = browser.new_context()
     evil = context.new_page()
     with page_of(hostile) as review, page_of(hostile) as elsewhere:
-        tab.goto(review.address)  # the victim has it open
+        tab.goto(review.address)  # the page is open in the victim's browser
         evil.goto(elsewhere.origin + "/")  # another origin of the same machine: another port
         body = f"row={row}&seen=0&verdict=discarded"
         evil.context.route("**/evil", lambda route: route.fulfill(body="<p>hello", content_type="text/html"))

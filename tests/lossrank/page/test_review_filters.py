@@ -1,4 +1,4 @@
-"""The review page's filters, search, list and moving about."""
+"""The review page's filters, search, list and links to other rows."""
 
 import shutil
 from collections.abc import Iterator
@@ -35,15 +35,15 @@ def ranked(own: Path) -> list[RankedRow]:
 
 
 def listed(page: Client, query: str) -> list[int]:
-    """Return all rows of a list, page after page."""
+    """Return all rows of the list, from every page of it."""
     found: list[int] = []
-    answer = page.get(f"./?view=list&{query}")
+    response = page.get(f"./?view=list&{query}")
     while True:
-        found += shown(answer)
-        if 'rel="next"' not in answer.text:
+        found += shown(response)
+        if 'rel="next"' not in response.text:
             return found
-        address = answer.text.split('rel="next"')[0].rsplit('href="', 1)[1].split('"')[0]
-        answer = page.get(address.replace("&amp;", "&"))
+        address = response.text.split('rel="next"')[0].rsplit('href="', 1)[1].split('"')[0]
+        response = page.get(address.replace("&amp;", "&"))
 
 
 def test_the_list_has_every_row_in_order_a_piece_at_a_time(page: Client, ranked: list[RankedRow]) -> None:
@@ -52,9 +52,9 @@ def test_the_list_has_every_row_in_order_a_piece_at_a_time(page: Client, ranked:
 
 
 def test_the_list_opens_where_the_row_is(page: Client, ranked: list[RankedRow]) -> None:
-    answer = page.get(f"./?view=list&at={ranked[77].row}")
-    assert shown(answer) == [row.row for row in ranked[50:100]]
-    assert f'data-row="{ranked[77].row}" tabindex="-1" autofocus' in answer.text
+    response = page.get(f"./?view=list&at={ranked[77].row}")
+    assert shown(response) == [row.row for row in ranked[50:100]]
+    assert f'data-row="{ranked[77].row}" tabindex="-1" autofocus' in response.text
 
 
 def test_filters_by_given_and_predicted_class_and_pair(page: Client, ranked: list[RankedRow]) -> None:
@@ -68,8 +68,8 @@ def test_filters_by_given_and_predicted_class_and_pair(page: Client, ranked: lis
 
 
 def test_the_pairs_are_offered_the_most_frequent_first(page: Client, ranked: list[RankedRow]) -> None:
-    said = words(page.get()).split("Pair all ")[1].split(" Status")[0]
-    counts = [int(part.rstrip(")")) for part in said.split() if part.startswith("(") for part in [part[1:]]]
+    text = words(page.get()).split("Pair all ")[1].split(" Status")[0]
+    counts = [int(part.rstrip(")")) for part in text.split() if part.startswith("(") for part in [part[1:]]]
     assert counts == sorted(counts, reverse=True)
     assert sum(counts) == sum(row.label != row.predicted for row in ranked)
 
@@ -81,18 +81,18 @@ def test_filters_by_status(page: Client, ranked: list[RankedRow]) -> None:
     assert listed(page, "status=decided") == [rows[3], rows[5]]
     assert listed(page, "status=open") == [row for row in rows if row not in (rows[3], rows[5])]
     assert shown(page.get("./?status=decided")) == [rows[3]]
-    answer = page.get("./?status=open")
-    assert f"2 of {TOP} decided" in words(answer)
+    response = page.get("./?status=open")
+    assert f"2 of {TOP} decided" in words(response)
 
 
 def test_a_decision_goes_on_to_the_next_open_row_that_passes_the_filters(page: Client, ranked: list[RankedRow]) -> None:
     passing = [row.row for row in ranked if (row.label, row.predicted) == (2, 1)]
-    answer = page.post(f"decide?pair=2:1&at={passing[0]}", row=passing[0], seen=0, verdict=KEPT)
-    assert shown(answer) == [passing[1]]
-    assert f"1 of {len(passing)} decided, filtered" in words(answer)
+    response = page.post(f"decide?pair=2:1&at={passing[0]}", row=passing[0], seen=0, verdict=KEPT)
+    assert shown(response) == [passing[1]]
+    assert f"1 of {len(passing)} decided, filtered" in words(response)
     for row in passing[1:]:
-        answer = page.post(f"decide?pair=2:1&at={row}", row=row, seen=0, verdict=KEPT)
-    assert tells(words(answer), "All", len(passing), "are decided", "filters")
+        response = page.post(f"decide?pair=2:1&at={row}", row=row, seen=0, verdict=KEPT)
+    assert tells(words(response), "All", len(passing), "are decided", "filters")
 
 
 def test_search_finds_texts_whatever_the_case_and_marks_what_it_found(page: Client, own: Path, rows: pa.Table) -> None:

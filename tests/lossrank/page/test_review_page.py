@@ -1,4 +1,4 @@
-"""The review page: what it stores, and where it goes next."""
+"""The review page: what it stores, and which row it shows next."""
 
 import html
 import shutil
@@ -21,42 +21,42 @@ def held(run: Path) -> dict[int, Decision]:
 
 def test_the_page_begins_at_the_worst_row_and_shows_all_that_is_known_of_it(page: Client, own: Path) -> None:
     first = rank(own, 1)[0]
-    answer = page.get()
-    assert shown(answer) == [first.row]
-    said = words(answer)
-    assert f"row {first.row} loss {first.loss:.3f}" in said
+    response = page.get()
+    assert shown(response) == [first.row]
+    text = words(response)
+    assert f"row {first.row} loss {first.loss:.3f}" in text
     assert first.label is not None
-    assert f"Given label {CLASSES[first.label]}" in said
-    assert f"The model says {CLASSES[first.predicted]} {100 * first.top_prob:.1f}%" in said
+    assert f"Given label {CLASSES[first.label]}" in text
+    assert f"The model says {CLASSES[first.predicted]} {100 * first.top_prob:.1f}%" in text
     for place, (name, prob) in enumerate(zip(CLASSES, first.probs, strict=True), start=1):
         given = " given" if name == CLASSES[first.label] else " model" if name == CLASSES[first.predicted] else ""
-        assert f"{place} {name}{given} {100 * prob:.1f}%" in said
-    assert "0 of 20 decided" in said
+        assert f"{place} {name}{given} {100 * prob:.1f}%" in text
+    assert "0 of 20 decided" in text
 
 
 def test_each_decision_is_stored_at_once_and_leads_to_the_next_open_row(page: Client, own: Path) -> None:
     rows = worst(own)
-    label = next(one for one in range(len(CLASSES)) if one != rank(own, 1)[0].label)
-    answer = page.post("decide", row=rows[0], seen=0, label=label)
-    assert answer.url.query == f"at={rows[1]}".encode()
-    assert shown(answer) == [rows[1]]
+    label = next(index for index in range(len(CLASSES)) if index != rank(own, 1)[0].label)
+    response = page.post("decide", row=rows[0], seen=0, label=label)
+    assert response.url.query == f"at={rows[1]}".encode()
+    assert shown(response) == [rows[1]]
     assert held(own)[rows[0]].label == CLASSES[label]
     assert shown(page.post("decide", row=rows[1], seen=0, verdict=KEPT)) == [rows[2]]
-    answer = page.post("decide", row=rows[2], seen=0, verdict=DISCARDED)
-    assert shown(answer) == [rows[3]]
-    assert "3 of 20 decided" in words(answer)
+    response = page.post("decide", row=rows[2], seen=0, verdict=DISCARDED)
+    assert shown(response) == [rows[3]]
+    assert "3 of 20 decided" in words(response)
     found = [held(own)[row] for row in rows[:3]]
-    assert [one.verdict for one in found] == [RELABELLED, KEPT, DISCARDED]
-    assert {(one.annotator, one.source) for one in found} == {("ann", "review")}
+    assert [decision.verdict for decision in found] == [RELABELLED, KEPT, DISCARDED]
+    assert {(decision.annotator, decision.source) for decision in found} == {("ann", "review")}
 
 
 def test_an_address_without_a_row_leads_to_that_of_the_first_open_one(page: Client, own: Path) -> None:
     rows = worst(own)
     page.post("decide", row=rows[0], seen=0, verdict=KEPT)
     for query, at in (("", rows[1]), ("view=list", rows[1]), ("status=decided", rows[0]), ("at=99999", rows[1])):
-        answer = page.get(f"./?{query}")
-        assert [one.status_code for one in answer.history] == [303]
-        assert answer.url.query.decode().endswith(f"at={at}")
+        response = page.get(f"./?{query}")
+        assert [redirect.status_code for redirect in response.history] == [303]
+        assert response.url.query.decode().endswith(f"at={at}")
     assert page.get("./?search=zzz").history == []
 
 
@@ -69,12 +69,12 @@ def test_relabelling_to_the_given_label_keeps_the_row(page: Client, own: Path) -
 def test_rows_that_were_skipped_come_again_after_the_last_one(page: Client, own: Path) -> None:
     rows = worst(own)
     for row in rows[1:]:
-        answer = page.post("decide", row=row, seen=0, verdict=KEPT)
-    assert shown(answer) == [rows[0]]
-    answer = page.post("decide", row=rows[0], seen=0, verdict=KEPT)
-    assert shown(answer) == []
-    assert "All 20 rows are decided" in words(answer)
-    assert f"lossrank apply {own}" in words(answer)
+        response = page.post("decide", row=row, seen=0, verdict=KEPT)
+    assert shown(response) == [rows[0]]
+    response = page.post("decide", row=rows[0], seen=0, verdict=KEPT)
+    assert shown(response) == []
+    assert "All 20 rows are decided" in words(response)
+    assert f"lossrank apply {own}" in words(response)
 
 
 def test_the_page_resumes_at_the_first_open_row_in_another_process(own: Path) -> None:
@@ -90,14 +90,14 @@ def test_a_decision_on_what_somebody_else_decided_meanwhile_is_not_stored_and_bo
     row = worst(own)[0]
     with page_of(own, "ann") as ann, page_of(own, "bob") as bob:
         bob.post("decide", row=row, seen=0, verdict=DISCARDED)
-        answer = ann.post("decide", row=row, seen=0, verdict=KEPT)
-        assert answer.status_code == 409
-        assert shown(answer) == [row]
-        assert f"Your “kept” was not stored: row {row} was decided by bob meanwhile" in words(answer)
-        assert "discarded by bob" in words(answer)
+        response = ann.post("decide", row=row, seen=0, verdict=KEPT)
+        assert response.status_code == 409
+        assert shown(response) == [row]
+        assert f"Your “kept” was not stored: row {row} was decided by bob meanwhile" in words(response)
+        assert "discarded by bob" in words(response)
         assert held(own)[row].annotator == "bob"
         seen = held(own)[row].number
-        assert f'name="seen" value="{seen}"' in answer.text
+        assert f'name="seen" value="{seen}"' in response.text
         assert ann.post("decide", row=row, seen=seen, verdict=KEPT).status_code == 200
     assert (held(own)[row].annotator, held(own)[row].verdict) == ("ann", KEPT)
 
@@ -105,12 +105,12 @@ def test_a_decision_on_what_somebody_else_decided_meanwhile_is_not_stored_and_bo
 def test_undo_takes_back_the_last_decision_and_goes_to_its_row(page: Client, own: Path) -> None:
     rows = worst(own)
     page.post("decide", row=rows[0], seen=0, verdict=KEPT)
-    answer = page.post("decide", row=rows[1], seen=0, verdict=DISCARDED)
-    assert f"Undo row {rows[1]} discarded" in words(answer)
-    answer = page.post("undo", seen=held(own)[rows[1]].number)
-    assert shown(answer) == [rows[1]]
+    response = page.post("decide", row=rows[1], seen=0, verdict=DISCARDED)
+    assert f"Undo row {rows[1]} discarded" in words(response)
+    response = page.post("undo", seen=held(own)[rows[1]].number)
+    assert shown(response) == [rows[1]]
     assert list(held(own)) == [rows[0]]
-    assert f"Undo row {rows[0]} kept" in words(answer)
+    assert f"Undo row {rows[0]} kept" in words(response)
 
 
 def test_a_tab_that_did_not_see_the_last_decision_does_not_undo_it(page: Client, own: Path) -> None:
@@ -118,10 +118,10 @@ def test_a_tab_that_did_not_see_the_last_decision_does_not_undo_it(page: Client,
     page.post("decide", row=rows[0], seen=0, verdict=KEPT)
     first = held(own)[rows[0]].number
     page.post("decide", row=rows[1], seen=0, verdict=KEPT)
-    answer = page.post("undo", seen=first)
-    assert answer.status_code == 409
-    assert "Nothing was undone" in words(answer)
-    assert shown(answer) == [rows[1]]
+    response = page.post("undo", seen=first)
+    assert response.status_code == 409
+    assert "Nothing was undone" in words(response)
+    assert shown(response) == [rows[1]]
     assert len(held(own)) == 2
 
 
@@ -132,11 +132,11 @@ def test_undo_is_offered_of_the_latest_decision_that_nobody_has_replaced(page: C
     with DecisionStore(RunDirectory.open(own)) as store:
         replaced = held(own)[rows[1]].number
         store.decide(rows[1], DISCARDED, annotator="bob")
-    answer = page.post("undo", seen=replaced)
-    assert answer.status_code == 409
-    assert tells(words(answer), "latest decision", "ann", f"row {rows[0]}")
-    assert shown(answer) == [rows[0]]
-    assert f"Undo row {rows[0]} kept" in words(answer)
+    response = page.post("undo", seen=replaced)
+    assert response.status_code == 409
+    assert tells(words(response), "latest decision", "ann", f"row {rows[0]}")
+    assert shown(response) == [rows[0]]
+    assert f"Undo row {rows[0]} kept" in words(response)
     assert shown(page.post("undo", seen=held(own)[rows[0]].number)) == [rows[0]]
     assert list(held(own)) == [rows[1]]
     assert "Undo row" not in words(page.get())
@@ -171,9 +171,9 @@ def test_undo_of_a_row_that_is_not_on_this_page_is_said(own: Path) -> None:
 )
 def test_what_is_no_decision_stores_nothing(page: Client, own: Path, body: str) -> None:
     content = body.replace("ROW", str(worst(own)[0])).encode("latin-1")
-    answer = page.http.post("decide", content=content, headers=page.headers)
-    assert answer.status_code == 400
-    assert "Not stored" in words(answer)
+    response = page.http.post("decide", content=content, headers=page.headers)
+    assert response.status_code == 400
+    assert "Not stored" in words(response)
     assert held(own) == {}
 
 
@@ -183,20 +183,20 @@ def test_a_store_that_cannot_be_written_is_said_and_the_row_stays(page: Client, 
         store._db.execute(
             "CREATE TRIGGER full BEFORE INSERT ON decisions BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
         )
-    answer = page.post("decide", row=row, seen=0, verdict=KEPT)
-    assert answer.status_code == 500
-    assert "Your “kept” was not stored" in words(answer)
-    assert "disk is full" in words(answer)
-    assert shown(answer) == [row]
+    response = page.post("decide", row=row, seen=0, verdict=KEPT)
+    assert response.status_code == 500
+    assert "Your “kept” was not stored" in words(response)
+    assert "disk is full" in words(response)
+    assert shown(response) == [row]
 
 
 def test_a_store_that_cannot_be_read_is_said_instead_of_the_page(page: Client, own: Path) -> None:
     with DecisionStore(RunDirectory.open(own)) as store:
         store._db.execute("DROP TABLE decisions")
-    answer = page.get()
-    assert answer.status_code == 500
-    assert "The decisions can’t be read" in words(answer)
-    assert "no such table: decisions" in words(answer)
+    response = page.get()
+    assert response.status_code == 500
+    assert "The decisions can’t be read" in words(response)
+    assert "no such table: decisions" in words(response)
 
 
 def test_what_crashes_is_named_by_its_place_and_not_by_what_it_says(
@@ -206,10 +206,10 @@ def test_what_crashes_is_named_by_its_place_and_not_by_what_it_says(
         raise ZeroDivisionError("a text of the data")
 
     monkeypatch.setattr("lossrank.page.html.Html.page", fail)
-    answer = page.get()
-    assert answer.status_code == 500
-    assert "ZeroDivisionError at test_review_page.py" in answer.text
-    assert "a text of the data" not in answer.text
+    response = page.get()
+    assert response.status_code == 500
+    assert "ZeroDivisionError at test_review_page.py" in response.text
+    assert "a text of the data" not in response.text
     assert "ZeroDivisionError at" in capfd.readouterr().err
 
 

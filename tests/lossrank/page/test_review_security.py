@@ -1,4 +1,4 @@
-"""The review page's guard: nobody without its address reads it, and no other page writes to it."""
+"""The review page's guard: nobody without its address can read it, and no other page can write to it."""
 
 import http.client
 import shutil
@@ -42,10 +42,10 @@ def decisions(own: Path) -> int:
     "path", ["", "/", "/wrong/", "/{short}/", "/{token}x/", "/wrong/static/page.js", "/static/page.js"]
 )
 def test_without_the_token_there_is_nothing(page: Client, path: str) -> None:
-    answer = httpx.get(page.origin + path.format(token=page.token, short=page.token[:-1]))
-    assert answer.status_code == 403
-    assert "data-row" not in answer.text
-    assert page.token not in answer.text
+    response = httpx.get(page.origin + path.format(token=page.token, short=page.token[:-1]))
+    assert response.status_code == 403
+    assert "data-row" not in response.text
+    assert page.token not in response.text
 
 
 def test_a_token_is_long_and_another_one_each_time(own: Path, page: Client) -> None:
@@ -62,18 +62,18 @@ def test_a_name_that_points_here_is_not_this_machine(page: Client, host: str) ->
     connection.putrequest("GET", f"/{page.token}/", skip_host=True)
     connection.putheader("Host", host.format(port=page.port))
     connection.endheaders()
-    answer = connection.getresponse()
-    assert answer.status == 400
-    assert b"data-row" not in answer.read()
+    response = connection.getresponse()
+    assert response.status == 400
+    assert b"data-row" not in response.read()
     connection.close()
 
 
 @pytest.mark.parametrize("port", ["{port}", "9000"])
 def test_a_tunnels_end_may_have_another_name_and_port(page: Client, own: Path, port: str) -> None:
     host = f"localhost:{port.format(port=page.port)}"
-    answer = httpx.get(f"{page.address}?at={worst(own)[0]}", headers={"Host": host})
-    assert answer.status_code == 200
-    assert len(shown(answer)) == 1
+    response = httpx.get(f"{page.address}?at={worst(own)[0]}", headers={"Host": host})
+    assert response.status_code == 200
+    assert len(shown(response)) == 1
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_a_tunnels_end_may_have_another_name_and_port(page: Client, own: Path, p
     ],
 )
 def test_another_origin_cannot_write_even_with_the_address(page: Client, own: Path, headers: dict[str, str]) -> None:
-    answer = decide(page, own, {name: value.format(port=page.port) for name, value in headers.items()})
-    assert answer.status_code == 403
+    response = decide(page, own, {name: value.format(port=page.port) for name, value in headers.items()})
+    assert response.status_code == 403
     for path in ("undo", "decide", ""):
         sent = httpx.post(f"{page.origin}/{page.token}/{path}", headers={"Origin": "http://evil.example"})
         assert sent.status_code == 403
@@ -99,7 +99,7 @@ def test_another_origin_cannot_write_even_with_the_address(page: Client, own: Pa
 
 def test_no_answer_may_be_read_framed_or_kept_by_anyone_else(page: Client) -> None:
     asked = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
-    answers = [
+    responses = [
         httpx.get(page.address, headers=asked),
         httpx.get(page.address, headers=asked, follow_redirects=True),
         httpx.get(f"{page.origin}/{page.token}/static/page.js", headers=asked),
@@ -108,8 +108,8 @@ def test_no_answer_may_be_read_framed_or_kept_by_anyone_else(page: Client) -> No
         httpx.get(f"{page.origin}/"),
         httpx.get(f"{page.origin}/", headers={"Host": "evil.example"}),
     ]
-    for answer in answers:
-        found = answer.headers
+    for response in responses:
+        found = response.headers
         assert not [name for name in found if name.startswith("access-control")]
         assert found["cache-control"] == "no-store"
         assert found["x-content-type-options"] == "nosniff"

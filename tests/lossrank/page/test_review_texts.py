@@ -35,21 +35,20 @@ def test_a_date_of_a_year_that_the_time_zone_does_not_have_is_shown_as_it_is_sto
 ) -> None:
     row = worst(own)[0]
     decision = Decision(row, DISCARDED, None, "ben", "argilla", utc_text(moment))
-    monkeypatch.setattr(
-        "lossrank.review.store.now_text", lambda: decision.decided_at
-    )  # else a later date than now is now
+    # A date in the future would be replaced by the time of storing.
+    monkeypatch.setattr("lossrank.review.store.now_text", lambda: decision.decided_at)
     with DecisionStore(RunDirectory.open(own)) as store:
         store.add([decision])
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:
         with page_of(own) as page:
-            answer = page.get(f"./?at={row}")
+            response = page.get(f"./?at={row}")
     finally:
         monkeypatch.undo()
         time.tzset()
-    assert answer.status_code == 200
-    assert f"by ben in argilla, {decision.decided_at}" in words(answer)
+    assert response.status_code == 200
+    assert f"by ben in argilla, {decision.decided_at}" in words(response)
 
 
 def test_a_text_is_never_read_as_html(tiny_bundle: ModelBundle, tmp_path: Path) -> None:
@@ -63,12 +62,12 @@ def test_a_text_is_never_read_as_html(tiny_bundle: ModelBundle, tmp_path: Path) 
     with page_of(run) as page:
         for row in range(3):
             for path in (f"./?at={row}", "./?view=list", f"./?at={row}&search=<script>", "./?view=list&search=alert"):
-                answer = page.get(path)
-                assert answer.status_code == 200
-                assert "<script>" not in answer.text
-                assert "<img src=x" not in answer.text
-                assert "<b on" not in answer.text
-                assert "<i>a" not in answer.text
+                response = page.get(path)
+                assert response.status_code == 200
+                assert "<script>" not in response.text
+                assert "<img src=x" not in response.text
+                assert "<b on" not in response.text
+                assert "<i>a" not in response.text
             assert texts[row] in words(page.get(f"./?at={row}"))
 
 
@@ -81,13 +80,13 @@ def test_a_label_of_the_data_that_is_no_class_of_the_model_is_shown_and_can_be_k
     with page_of(run, top=60, by="entropy") as page:
         assert "Given label <Weather>" in words(page.get("./?at=58"))
         assert page.post("decide", row=58, seen=0, verdict=KEPT).status_code == 200
-        answer = page.get("./?at=59")
-        assert "Given label none" in words(answer)
-        assert 'value="kept"' not in answer.text
+        response = page.get("./?at=59")
+        assert "Given label none" in words(response)
+        assert 'value="kept"' not in response.text
         assert page.post("decide", row=59, seen=0, verdict=KEPT).status_code == 400
         assert page.post("decide", row=59, seen=0, label=1).status_code == 200
         assert shown(page.get("./?given=none&view=list")) in ([58, 59], [59, 58])
-    assert {row: one.verdict for row, one in held(run).items()} == {58: KEPT, 59: RELABELLED}
+    assert {row: decision.verdict for row, decision in held(run).items()} == {58: KEPT, 59: RELABELLED}
 
 
 @pytest.mark.parametrize("blank", [(float("nan"), -1.0), ("", " ", "NaN", "-1")])
@@ -98,9 +97,9 @@ def test_a_blank_where_a_label_would_be_is_no_label_and_can_not_be_kept(
     run = scored(tmp_path, tiny_bundle, text=make_texts(40 + len(blank)), label=[*known, *blank])
     with page_of(run, top=60, by="entropy") as page:
         for row in range(40, 40 + len(blank)):
-            answer = page.get(f"./?at={row}")
-            assert "Given label none" in words(answer)
-            assert 'value="kept"' not in answer.text
+            response = page.get(f"./?at={row}")
+            assert "Given label none" in words(response)
+            assert 'value="kept"' not in response.text
             assert page.post("decide", row=row, seen=0, verdict=KEPT).status_code == 400
     assert held(run) == {}
 
@@ -113,13 +112,13 @@ def test_of_many_classes_the_nine_most_probable_have_keys_and_all_can_be_chosen(
     first = rank(run, 1)[0]
     order = sorted(range(30), key=lambda index: -first.probs[index])
     with page_of(run) as page:
-        answer = page.get()
+        response = page.get()
         for key, index in enumerate(order[:9], start=1):
-            assert f'value="{index}" data-keys="{key}"' in answer.text
-        assert answer.text.count("<option") >= 30
-        said = words(answer)
+            assert f'value="{index}" data-keys="{key}"' in response.text
+        assert response.text.count("<option") >= 30
+        page_text = words(response)
         for index in order:
-            assert f"{names[index]}" in said
+            assert f"{names[index]}" in page_text
         last = next(index for index in reversed(order) if index != first.label)
         page.post("decide", row=first.row, seen=0, label=last)
     assert held(run)[first.row].label == names[last]
@@ -135,10 +134,10 @@ def test_a_long_text_is_shown_in_part_until_it_is_asked_for(tiny_bundle: ModelBu
     text = "w1 " * TEXT_LIMIT + "the end"
     run = scored(tmp_path, tiny_bundle, text=[text, "w3"], label=[0, 1])
     with page_of(run) as page:
-        answer = page.get("./?at=0")
-        assert "the end" not in answer.text
-        assert "truncated text" in words(answer)
-        assert f"Show all {len(text):,} characters" in words(answer)
+        response = page.get("./?at=0")
+        assert "the end" not in response.text
+        assert "truncated text" in words(response)
+        assert f"Show all {len(text):,} characters" in words(response)
         assert "the end" in page.get("./?at=0&full=1").text
         assert page.post("decide?at=0&full=1", row=0, seen=0, verdict=KEPT).url.query == b"at=1"
         assert len(page.get("./?view=list").text) < TEXT_LIMIT

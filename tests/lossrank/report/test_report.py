@@ -1,4 +1,4 @@
-"""`lossrank report`: the same numbers as `rank` and the summary."""
+"""`lossrank report` shows the same numbers as `rank` and the summary."""
 
 import html
 import json
@@ -90,7 +90,7 @@ def test_decisions_are_counted_and_shown_with_their_rows(own: Path, lossrank: Lo
     opened = RunDirectory.open(own)
     assert read_report(lossrank, own, "--top", 3)["review"] is None
     worst = [row["row"] for row in read_report(lossrank, own, "--top", 3)["worst"]["rows"]]
-    DecisionStore(opened).close()  # as `log` leaves it
+    DecisionStore(opened).close()  # an empty store, as `log` creates it
     assert read_report(lossrank, own, "--top", 3)["review"] is None
     assert "## Review" not in lossrank("report", own, "--top", 3, "--format", "md").stdout
     with DecisionStore(opened) as store:

@@ -1,4 +1,4 @@
-"""The report in a real headless Chromium without a network: it sorts, searches, and runs nothing of the data."""
+"""The report in a real headless Chromium without a network: it sorts, searches, and runs no script from the data."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,27 +32,27 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = [bundle.class_names[i % 4] for i in range(len(TEXTS))]
     pq.write_table(pa.table({"text": TEXTS, "label": labels}), folder / "news.parquet")
     score_dataset(bundle, folder / "news.parquet", folder / "run", ScoreOptions(threads=1))
-    asked = ["report", str(folder / "run"), "-o", str(folder / "report.html")]
-    assert CliRunner().invoke(lossrank, asked, catch_exceptions=False).exit_code == 0
+    command = ["report", str(folder / "run"), "-o", str(folder / "report.html")]
+    assert CliRunner().invoke(lossrank, command, catch_exceptions=False).exit_code == 0
     return folder / "report.html"
 
 
 @pytest.fixture
 def page(browser: Any, report: Path) -> Iterator[Any]:
-    """The report, opened where every request but that for the file itself fails; no request and no error may come."""
+    """The report in a browser that is offline; any request but for the file itself, message or error fails the test."""
     context = browser.new_context(viewport={"width": 1100, "height": 900})
     context.set_offline(True)
     opened = context.new_page()
-    asked: list[str] = []
-    said: list[str] = []
-    opened.on("request", lambda request: asked.append(request.url))
-    opened.on("console", lambda message: said.append(message.text))
-    opened.on("pageerror", lambda error: said.append(str(error)))
-    opened.on("dialog", lambda dialog: said.append(dialog.message))
+    requests: list[str] = []
+    messages: list[str] = []
+    opened.on("request", lambda request: requests.append(request.url))
+    opened.on("console", lambda message: messages.append(message.text))
+    opened.on("pageerror", lambda error: messages.append(str(error)))
+    opened.on("dialog", lambda dialog: messages.append(dialog.message))
     opened.goto(report.as_uri())
     yield opened
-    assert asked == [report.as_uri()]
-    assert said == []
+    assert requests == [report.as_uri()]
+    assert messages == []
     context.close()
 
 
@@ -105,9 +105,7 @@ def test_nothing_hangs_over_the_page_and_the_colours_follow(page: Any, colours: 
     page.emulate_media(color_scheme=colours)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator(".chart:visible svg").count() == 3
-    for text in page.locator(
-        "#rows td.text"
-    ).all():  # none is beside the screen, as a table scrolls in a box of its own
+    for text in page.locator("#rows td.text").all():
         box = text.bounding_box()
         assert box["x"] + box["width"] <= width
     red = int(page.evaluate("getComputedStyle(document.body).backgroundColor").split("(")[1].split(",")[0])

@@ -1,4 +1,4 @@
-"""`lossrank report`: its formats and its mistakes, and that it replaces nothing unasked."""
+"""`lossrank report`: its formats and errors, and that it overwrites files only with --force."""
 
 import json
 from pathlib import Path
@@ -75,9 +75,9 @@ def test_a_place_that_cannot_be_written_is_one_line(own: Path, lossrank: Lossran
 
 def test_json_prints_a_summary_of_what_was_written(own: Path, lossrank: Lossrank, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
-    said = json.loads(lossrank("report", own, "-o", file, "--top", 5, "--json").stdout)
+    printed = json.loads(lossrank("report", own, "-o", file, "--top", 5, "--json").stdout)
     summary = RunDirectory.open(own).manifest.as_dict()["summary"]
-    assert said == {
+    assert printed == {
         "run": str(own),
         "output": str(file),
         "format": "html",

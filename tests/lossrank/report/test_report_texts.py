@@ -1,4 +1,4 @@
-"""A report's texts stay texts, and nothing in it comes from elsewhere."""
+"""A report escapes every text, and loads nothing from outside."""
 
 import html
 import json
@@ -24,7 +24,7 @@ HOSTILE = (
 
 
 class Page(HTMLParser):
-    """A page's tags, its attributes that can name an address, and its text by the tag it is in."""
+    """A page's tags, the values of its attributes that can hold a URL, and its texts by the tag around them."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run whose texts, class names, column names, ids and file name are all markup."""
+    """A run whose texts, class names, column names, ids and file name contain HTML."""
     folder = tmp_path_factory.mktemp("hostile")
     bundle = make_bundle(folder / "bundle", (EVIL, "</script>", "a|b", '"quoted" & more'))
     rows = {f"{EVIL}text": [HOSTILE] * 40, "label": [EVIL, "a|b"] * 20, "id": [f"<b>{i}</b>" for i in range(40)]}

@@ -43,7 +43,7 @@ def test_the_table_has_what_a_person_needs_and_no_formula(case: Case, lossrank: 
     assert [row["rank"] for row in rows] == ["1", "2", "3", "4", "5"]
     assert [row["record_id"] for row in rows] == [record_id(case.run.data_fingerprint, row) for row in case.rows]
     assert [float(row["loss"]) for row in rows] == [row.loss for row in rank(case.run, 5)]
-    assert all(float(row["margin"]) < 0 for row in rows)  # a number stays one
+    assert all(float(row["margin"]) < 0 for row in rows)  # numbers are not guarded
     assert all(row["text"].startswith("'=cmd|' /C calc'!A0 ") for row in rows)
     assert all(row["text"].endswith("\r\nsecond; line") for row in rows)
     assert {(row["decision"], row["annotator"]) for row in rows} == {("", "")}
@@ -168,11 +168,11 @@ def test_a_class_is_found_in_any_case_unless_two_are_alike(tmp_path: Path) -> No
     run = RunDirectory.open(tmp_path / "run")
     file = tmp_path / "a.csv"
 
-    def said(word: str) -> str | None:
+    def label_of(word: str) -> str | None:
         file.write_text(f"record_id,decision\n{record_id(run.data_fingerprint, 2)},{word}\n")
         (answer,) = FILES["csv"].read(file, run, "ana").answers
         return answer.label
 
-    assert [said(word) for word in ("sports", "Sports", "wORLD", "keep")] == ["sports", "Sports", "World", "KEEP"]
+    assert [label_of(word) for word in ("sports", "Sports", "wORLD", "keep")] == ["sports", "Sports", "World", "KEEP"]
     with pytest.raises(RunError, match=facts("line 2", "'SPORTS'")):
-        said("SPORTS")
+        label_of("SPORTS")

@@ -1,4 +1,4 @@
-"""Source columns of every type go into every file that a command writes, or one line says which can't."""
+"""Source columns of every type can be written in every format, or an error names the column that can't."""
 
 import datetime
 import json
@@ -45,7 +45,7 @@ def extension(kind: pa.DataType, storage: list[Any]) -> pa.Array:
 
 
 ns = pa.timestamp("ns")
-# Two rows of each: a column, what JSON has of its first row, and what CSV has where that is not the same text.
+# For each type: a column of two rows, its first value in JSON, and its first value in CSV if that is different.
 COLUMNS: dict[str, tuple[pa.Array, Any, str | None]] = {
     "nanoseconds": (pa.array([1_234_567_891, None], ns), "1970-01-01T00:00:01.234567891", None),
     "zone": (pa.array([0, None], pa.timestamp("s", "Europe/Berlin")), "1970-01-01T00:00:00Z", None),
@@ -76,7 +76,7 @@ COLUMNS: dict[str, tuple[pa.Array, Any, str | None]] = {
 
 
 def scored(bundle: ModelBundle, folder: Path, columns: dict[str, pa.Array]) -> Path:
-    """Score rows with these columns beside text and label; return the run."""
+    """Score rows that have these columns in addition to text and label; return the run."""
     n = len(next(iter(columns.values())))
     table = pa.table({"text": make_texts(n), "label": [i % 2 for i in range(n)], **columns})
     with pa.OSFile(str(folder / "data.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
@@ -138,8 +138,8 @@ def test_a_column_that_a_format_can_not_hold_is_named_and_nothing_is_left(
 ) -> None:
     run = scored(tiny_bundle, tmp_path, {"odd": array})
     before = sorted(tmp_path.iterdir())
-    said = error_line(lossrank("rank", run, "-o", tmp_path / f"out.{ending}"))
-    assert tells(said, "'odd'", array.type, tmp_path / f"out.{ending}")
+    printed = error_line(lossrank("rank", run, "-o", tmp_path / f"out.{ending}"))
+    assert tells(printed, "'odd'", array.type, tmp_path / f"out.{ending}")
     assert sorted(tmp_path.iterdir()) == before
     if ending == "jsonl":
         assert tells(error_line(lossrank("rank", run, "--json")), "'odd'", "JSON")
@@ -156,7 +156,7 @@ def test_bytes_that_are_not_utf8_in_categories_and_lists_end_no_command(
     run = RunDirectory.open(scored(tiny_bundle, tmp_path, columns))
     ranked = rank(run, by="entropy")
     shown, refused = page_rows(run, ranked, join_source(run, ranked))
-    assert ({each.row: each.given for each in shown}[29], refused) == ("caf\ufffd", [])
+    assert ({row.row: row.given for row in shown}[29], refused) == ("caf\ufffd", [])
     for command in ("rank --json", "rank -o x.csv", "rank -o x.jsonl", "report -o x.html", "log --to jsonl -o y.jsonl"):
         name, *options = command.replace("-o ", f"-o {tmp_path}/").split()
         result = lossrank(name, run.path, *options, "--by", "entropy")
