@@ -87,7 +87,7 @@ class Html:
         }
         if selection.view == LIST:
             return self._templates.get_template("list.html").render(**common, **_list_page(shown, current))
-        return self._templates.get_template("one.html").render(**common, **_neighbours(shown, current))
+        return self._templates.get_template("row.html").render(**common, **_neighbours(shown, current))
 
     def broken(self, reason: str) -> str:
         """Return the page that is shown if the decisions can't be read."""

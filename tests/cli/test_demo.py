@@ -111,7 +111,7 @@ def test_the_wheel_carries_the_demo_and_its_terms_and_no_tests(tmp_path: Path) -
     assert {top for top in tops if not top.endswith(".dist-info")} == {"cli", "exporter", "lossrank", "scorer"}
     page = {str(file.relative_to(ROOT)) for file in (ROOT / "lossrank" / "page").rglob("*.*") if file.suffix != ".pyc"}
     assert (
-        {"lossrank/page/templates/one.html", "lossrank/page/static/page.css", "lossrank/page/static/page.js"}
+        {"lossrank/page/templates/row.html", "lossrank/page/static/page.css", "lossrank/page/static/page.js"}
         <= page
         <= set(names)
     )
