@@ -1,4 +1,4 @@
-"""Gates: conditions on a run's summary, such as ``mean_loss > 0.5``, that a nightly job fails on."""
+"""Gates: conditions on a run's summary, such as ``mean_loss > 0.5``; a run that meets one fails."""
 
 import math
 import operator
@@ -40,7 +40,7 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 @dataclass(frozen=True)
 class Gate:
-    """A condition that must not hold: ``NAME OP NUMBER``."""
+    """A condition, ``NAME OP NUMBER``, that a good run does not meet."""
 
     name: str
     op: str
@@ -51,14 +51,16 @@ class Gate:
         """Read a gate.
 
         Raises:
-            RunError: it is not ``NAME OP NUMBER``, or one of the three is not known.
+            RunError: the text is not ``NAME OP NUMBER``.
+            RunError: the name or the operator is not known.
+            RunError: the number is not finite.
         """
         parts = _GATE.fullmatch(text)
         if parts is None:
             raise RunError(f"the gate {text!r} must be NAME OP NUMBER, such as 'mean_loss > 0.5'; {_names()}")
         name, op, written = parts.groups()
         if name not in NAMES:
-            raise RunError(f"the gate {text!r} has no known name{nearest(name, list(NAMES))}; {_names()}")
+            raise RunError(f"the gate {text!r} has the unknown name {name!r}{nearest(name, list(NAMES))}; {_names()}")
         if op not in _OPERATORS:
             raise RunError(f"the gate {text!r} has the operator {op!r}; it must be one of: {' '.join(_OPERATORS)}")
         # float() alone would also take 1_0 and the digits of every script.
@@ -71,7 +73,7 @@ class Gate:
         return f"{self.name} {self.op} {_plain(self.number)}"
 
     def failure(self, summary: RunStats) -> str | None:
-        """Return why a run of such a summary fails, None if it passes; a number that there is none of fails."""
+        """Return why a run with this summary fails the gate, None if it passes; a run without that number fails."""
         value = _value(self.name, summary)
         if value is None:
             return f"{self}: {_why_none(self.name, summary)}"
@@ -79,7 +81,7 @@ class Gate:
 
 
 def failures(gates: Iterable[Gate], summary: RunStats) -> list[str]:
-    """Return why a run of such a summary fails its gates, in their order; empty if it passes all."""
+    """Return why a run with this summary fails, one line per failed gate, in the gates' order."""
     return [why for gate in gates if (why := gate.failure(summary))]
 
 
@@ -96,9 +98,9 @@ def _value(name: str, summary: RunStats) -> float | None:
 
 def _why_none(name: str, summary: RunStats) -> str:
     if name == "rows_per_second":
-        return f"{name} was not measured, as every row had been scored before this process began"
+        return f"{name} was not measured, because earlier processes had scored every row"
     statuses = ", ".join(f"{status} {count:,}" for status, count in summary.by_status.items())
-    return f"the run has no {name}, as no row has a loss (rows by status: {statuses})"
+    return f"the run has no {name}, because no row has a loss (rows by status: {statuses})"
 
 
 def _names() -> str:
@@ -106,5 +108,5 @@ def _names() -> str:
 
 
 def _plain(number: float) -> str:
-    """Write a number as a person would, losing nothing of it."""
+    """Return a number in full, without a trailing ``.0``."""
     return repr(number).removesuffix(".0")

@@ -1,4 +1,4 @@
-"""matched(): the rows of two runs side by side, by their numbers or by their ids, in bounded memory."""
+"""matched(): pair the rows of two runs by row number or by id, in bounded memory."""
 
 import contextlib
 import sqlite3
@@ -19,7 +19,7 @@ Losses = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Pairs:
-    """Rows that both runs have: their numbers in each [n] and their losses [n], NaN where a row has none."""
+    """Rows that both runs have: their row numbers [n] and losses [n] in each run; NaN for a row without a loss."""
 
     row_a: NDArray[np.int64]
     row_b: NDArray[np.int64]
@@ -28,10 +28,10 @@ class Pairs:
 
 
 def how_to_match(a: RunDirectory, b: RunDirectory) -> str:
-    """Return whether two runs' rows are matched by row number, or by id because their row numbers can't correspond.
+    """Return ``BY_ROW`` if rows with the same number are the same row in both runs, otherwise ``BY_ID``.
 
     Raises:
-        RunError: the runs have different numbers of rows, and not both have an id column.
+        RunError: the runs have different numbers of rows, and a run has no id column.
     """
     if a.num_rows == b.num_rows and not (have_ids(a, b) and _ids_differ(a, b)):
         return BY_ROW
@@ -50,7 +50,7 @@ def have_ids(a: RunDirectory, b: RunDirectory) -> bool:
 
 
 def matched(a: RunDirectory, b: RunDirectory, by: str) -> Iterator[Pairs]:
-    """Yield the rows that both runs have, in the order of ``b``.
+    """Yield the rows that both runs have, in the row order of ``b``.
 
     Raises:
         RunError: two rows of a run have the same id.
@@ -72,28 +72,29 @@ def _by_row(a: RunDirectory, b: RunDirectory) -> Iterator[Pairs]:
 
 
 def _by_id(a: RunDirectory, b: RunDirectory) -> Iterator[Pairs]:
-    """Look the ids of ``b`` up in a table of those of ``a``, which SQLite keeps on disk when it gets large."""
+    """Look up the ids of ``b`` in a table of the ids of ``a``; SQLite keeps a large table on disk."""
     with contextlib.closing(sqlite3.connect("")) as database:
         database.execute("CREATE TABLE a (id TEXT PRIMARY KEY, row INTEGER, loss REAL, seen INTEGER) WITHOUT ROWID")
         for batch in a.batches(["row", "id", "loss"]):
-            found = zip(*(batch[name].to_pylist() for name in ("id", "row", "loss")), strict=True)
+            values = zip(*(batch[name].to_pylist() for name in ("id", "row", "loss")), strict=True)
             try:
                 database.executemany(
-                    "INSERT INTO a VALUES (?, ?, ?, 0)", ((i, row, loss) for i, row, loss in found if i is not None)
+                    "INSERT INTO a VALUES (?, ?, ?, 0)", (record for record in values if record[0] is not None)
                 )
             except sqlite3.IntegrityError:
                 raise _twice(a) from None
         for batch in b.batches(["row", "id", "loss"]):
             rows_a, losses_a, keep = [], [], []
             for place, key in enumerate(batch["id"].to_pylist()):
-                one = database.execute("SELECT row, loss, seen FROM a WHERE id = ?", (key,)).fetchone()
-                if one is None:
+                found = database.execute("SELECT row, loss, seen FROM a WHERE id = ?", (key,)).fetchone()
+                if found is None:
                     continue
-                if one[2]:
+                row, loss, seen = found
+                if seen:
                     raise _twice(b)
                 database.execute("UPDATE a SET seen = 1 WHERE id = ?", (key,))
-                rows_a.append(one[0])
-                losses_a.append(np.nan if one[1] is None else one[1])
+                rows_a.append(row)
+                losses_a.append(np.nan if loss is None else loss)
                 keep.append(place)
             kept = batch.take(pa.array(keep, pa.int64()))
             yield Pairs(

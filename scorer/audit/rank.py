@@ -1,7 +1,7 @@
-"""rank(): the worst rows of a run, in bounded memory, and their source columns joined back by row.
+"""rank(): the worst rows of a run, in bounded memory; join_source(): their source columns.
 
-Only the columns that the order needs are read, a shard or a part of a large one at a time, and only the worst so far
-are kept; the rest of the chosen rows' scores are read at the end from the shards that hold them.
+The first pass reads only the columns that the order needs, batch by batch, and keeps the worst rows so far. Then the
+remaining columns of the chosen rows are read from the shards that hold them.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ Keys = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Measure:
-    """What rows are ranked by: a ``column`` of the scores, its ``title``, and whether high or low values are bad."""
+    """A measure to rank rows by: the ``column`` of the scores, a ``title``, and whether high or low values are bad."""
 
     column: str
     title: str
@@ -35,7 +35,7 @@ class Measure:
 
     @property
     def order(self) -> str:
-        """The title with the direction, the worst first."""
+        """The title, and which values come first."""
         return f"{self.title}, the {'highest' if self.high_is_bad else 'lowest'} first"
 
 
@@ -49,10 +49,11 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class RankedRow:
-    """One row of a ranking: ``rank`` counts from 1, the worst; ``row`` from 0, its place in the data.
+    """One row of a ranking: ``rank`` 1 is the worst row, ``row`` is the row's number in the data, from 0.
 
-    ``label`` and ``predicted`` are class indices, ``probs`` [C] the softmax; loss and entropy are in nats.
-    ``precision`` is that of the numbers, ``fp32`` or ``int8``. What needs a label is None where the row has none.
+    ``label`` and ``predicted`` are class indices, ``probs`` [C] is the softmax, ``loss`` and ``entropy`` are in nats.
+    ``precision`` (``fp32`` or ``int8``) is the precision that these numbers were computed in. If the row has no label,
+    the values that depend on a label are None.
     """
 
     rank: int
@@ -114,14 +115,14 @@ def rank(
 def join_source(
     run: RunDirectory, ranked: list[RankedRow], data: Data | None = None, *, scored_only: bool = False
 ) -> pa.Table:
-    """Return every source column of ranked rows, in their order, a table of ``len(ranked)`` rows.
+    """Return the source columns of ranked rows as a table, row for row.
 
-    ``data`` is where the data lies now, if it has moved. With ``scored_only`` no column is read but those that were
-    scored: text, the other text of a pair, label and id.
+    ``data`` is where the data lies now, if it has moved. With ``scored_only`` only the columns that the run used are
+    read: text, second text, label and id.
 
     Raises:
         SourceError: the data is gone, or its content is not what was scored.
-        RunError: the run names a column that the data, which is what was scored, does not have.
+        RunError: the data lacks a column that the run's manifest names.
     """
     source = reopen_source(run.manifest.data.spec, run.data_fingerprint, data)
     refuse_columns(run, source)
@@ -132,8 +133,8 @@ def join_source(
 def _worst(
     run: RunDirectory, by: str, top: int, per_class: int | None, pair: tuple[int, int] | None
 ) -> NDArray[np.int64]:
-    """Return the rows [<= k] in order, holding no more than the worst so far and one batch."""
-    column, sign = MEASURES[by].column, -1.0 if MEASURES[by].high_is_bad else 1.0  # keys ascend from the worst row
+    """Return the worst rows [<= k], worst first; memory holds the worst rows so far and one batch."""
+    column, sign = MEASURES[by].column, -1.0 if MEASURES[by].high_is_bad else 1.0  # the worst row has the smallest key
     keys: Keys = np.zeros(0)
     rows = np.zeros(0, dtype=np.int64)
     labels = np.zeros(0, dtype=np.int64)
@@ -146,20 +147,20 @@ def _worst(
             keep &= label >= 0
         values = sign * floats(batch[column])
         if per_class is None and len(keys) == top:
-            keep &= values < keys[-1]  # as bad as the last of them is not bad enough: it comes later
+            keep &= values < keys[-1]  # of equally bad rows, the earlier one is kept
             if not keep.any():
                 continue
         keys = np.concatenate([keys, values[keep]])
         rows = np.concatenate([rows, integers(batch["row"])[keep]])
         labels = np.concatenate([labels, label[keep]])
         order = np.lexsort((rows, keys))
-        order = order[_first_of_each(labels[order], per_class)] if per_class is not None else order[:top]
+        order = order[_first_per_label(labels[order], per_class)] if per_class is not None else order[:top]
         keys, rows, labels = keys[order], rows[order], labels[order]
     return rows
 
 
-def _first_of_each(labels: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
-    """Mark the first ``count`` places of every label [n]."""
+def _first_per_label(labels: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+    """Return a mask [n] of the first ``count`` occurrences of each label in ``labels`` [n]."""
     mark = np.zeros(len(labels), dtype=np.bool_)
     for label in np.unique(labels):
         mark[np.flatnonzero(labels == label)[:count]] = True
@@ -167,7 +168,7 @@ def _first_of_each(labels: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
 
 
 def _read_rows(run: RunDirectory, rows: NDArray[np.int64]) -> list[RankedRow]:
-    """Read the scores of rows, in the given order, from the shards that hold them."""
+    """Return the scores of rows, in the given order."""
     table = run.take(np.sort(rows)).drop_columns(["status", "int8_loss"])
     found: dict[int, dict[str, Any]] = {int(record["row"]): record for record in table.to_pylist()}
     ranked = []
@@ -182,7 +183,7 @@ def _read_rows(run: RunDirectory, rows: NDArray[np.int64]) -> list[RankedRow]:
 
 
 def _parse_pair(pair: tuple[str, str] | str, class_names: tuple[str, ...]) -> tuple[int, int]:
-    """Return the indices of a given and a predicted class; a class name may hold a colon itself."""
+    """Return the indices of the given and the predicted class; a class name may contain a colon."""
     folded = {fold(name): i for i, name in enumerate(class_names)}
     if isinstance(pair, str):
         cuts = [i for i, character in enumerate(pair) if character == ":"]

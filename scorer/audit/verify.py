@@ -1,4 +1,4 @@
-"""verify(): check that a run agrees with its manifest, and that its bundle and data are still those that were scored.
+"""verify(): check that a run agrees with its manifest, and that its bundle and data have not changed since scoring.
 
 Memory holds one batch of a shard, however many rows the run has.
 """
@@ -36,7 +36,7 @@ from scorer.run.shard_file import RESCORE
 
 @dataclass(frozen=True)
 class Verification:
-    """The findings of ``verify``; ``summary`` is the manifest's, None if the run is not finished."""
+    """The findings of ``verify``, and the run's summary from its manifest, None if the run is not finished."""
 
     run: str
     findings: tuple[Finding, ...]
@@ -44,12 +44,12 @@ class Verification:
 
     @property
     def sound(self) -> bool:
-        """Nothing is wrong with what is there, though it may not be all."""
+        """Whether no finding is wrong; the run may be unfinished."""
         return all(finding.state != WRONG for finding in self.findings)
 
     @property
     def complete(self) -> bool:
-        """Nothing is wrong and every row is there."""
+        """Whether no finding is wrong and every row is scored."""
         return all(finding.state in (OK, ABSENT) for finding in self.findings)
 
     def as_dict(self) -> dict[str, Any]:
@@ -62,14 +62,16 @@ def verify(
 ) -> Verification:
     """Compare a run, finished or not, with its manifest, its bundle and its data; nothing is written.
 
-    ``bundle`` and ``data`` are where these lie now, if they have moved: there they must be. Where the manifest says,
-    they may be gone or out of reach. The manifest is read anew, whatever ``run`` holds of it.
+    ``bundle`` and ``data`` are where the two lie now, if they have moved; if nothing lies there, that is ``wrong``. A
+    recorded place that is gone or out of reach is only ``absent``. The manifest is read from disk again.
 
     Raises:
-        RunError: it is not a run directory, or it is being written.
+        RunError: the folder is not a run directory.
+        RunError: the manifest is damaged or of another format.
+        RunError: a process is writing the run.
     """
     path = run.path if isinstance(run, RunDirectory) else Path(run)
-    # The lock first: what a process that has ended wrote is whole by the time that it is read.
+    # The lock is checked before the manifest is read: a writer that has ended since has finished writing it.
     refuse_writer(path)
     run = RunDirectory.read(path)
     of_bundle, run = _bundle(run, bundle)
@@ -83,21 +85,21 @@ def verify(
 
 
 def _summary(run: RunDirectory, whole: bool) -> Iterable[Finding]:
-    """Count the summary's numbers again, where the shards are whole, but for those of the process that wrote it."""
+    """Compare the summary with the shards, if they are whole, except for the numbers of the process that wrote it."""
     if run.manifest.summary is None:
         yield Finding("summary", UNFINISHED, "is not written yet; score again with the same arguments to write it")
     elif whole and (stats := recount(run)) is not None:
         recorded, found = run.manifest.summary.as_dict(), stats.as_dict()
         wrong = [name for name in found if name not in OF_THE_PROCESS and not _same(recorded[name], found[name])]
         if wrong:
-            says = "; ".join(_apart(name, recorded[name], found[name]) for name in wrong)
+            says = "; ".join(_difference(name, recorded[name], found[name]) for name in wrong)
             yield Finding("summary", WRONG, f"{says}; score again with the same arguments to count it again")
         else:
             yield Finding("summary", OK, f"agrees with the shards: {counts_in_words(stats.by_status)}")
 
 
 def _screen(run: RunDirectory, whole: bool) -> Iterable[Finding]:
-    """Look whether a screen is finished, and whether its report is what the shards, if they are whole, give again."""
+    """Check that a screen is finished, and compare its report with the shards, if they are whole."""
     if not run.is_screen:
         return
     if run.manifest.screen is None:
@@ -108,49 +110,49 @@ def _screen(run: RunDirectory, whole: bool) -> Iterable[Finding]:
         if _same(recorded, found):
             yield Finding("screen", OK, f"finished: {run.manifest.screen.rescored:,} rows were rescored in fp32")
         else:
-            says = f"{_apart('screen', recorded, found)}; remove 'screen' from {MANIFEST}, then {RESCORE}"
+            says = f"{_difference('screen', recorded, found)}; remove 'screen' from {MANIFEST}, then {RESCORE}"
             yield Finding("screen", WRONG, says)
 
 
-def _apart(name: str, said: Any, found: Any) -> str:
-    """Say how a value of the manifest differs from what the shards give: of an object, in which of its values."""
-    if isinstance(said, dict) and isinstance(found, dict):
-        differing = [key for key in {**said, **found} if not _same(said.get(key), found.get(key))]
-        return "; ".join(_apart(f"{name} {key}", said.get(key), found.get(key)) for key in differing)
-    return f"{name} is {_or_none(said)}, the shards say {_or_none(found)}"
+def _difference(name: str, recorded: Any, found: Any) -> str:
+    """Return a clause on each value, in objects too, whose recorded value is not the one that the shards give."""
+    if isinstance(recorded, dict) and isinstance(found, dict):
+        differing = [key for key in {**recorded, **found} if not _same(recorded.get(key), found.get(key))]
+        return "; ".join(_difference(f"{name} {key}", recorded.get(key), found.get(key)) for key in differing)
+    return f"{name} is {_or_none(recorded)}, but the shards give {_or_none(found)}"
 
 
 def _or_none(value: Any) -> Any:
     return "none" if value is None else value
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Say whether two JSON values are the same, numbers but for the last digits, which differ between machines."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
-    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+def _same(recorded: Any, found: Any) -> bool:
+    """Return whether two JSON values are equal; floats may differ in the last digits, as they do between machines."""
+    if isinstance(recorded, dict) and isinstance(found, dict):
+        return recorded.keys() == found.keys() and all(_same(recorded[key], found[key]) for key in recorded)
+    if isinstance(recorded, float) and isinstance(found, float):
+        return math.isclose(recorded, found, rel_tol=1e-6, abs_tol=1e-9)
+    return bool(recorded == found) and isinstance(recorded, bool) == isinstance(found, bool)
 
 
 def _bundle(run: RunDirectory, moved: str | Path | None) -> tuple[list[Finding], RunDirectory]:
-    """Compare the bundle with the one that scored; return the run with the class names of that bundle too."""
+    """Return findings about the bundle, and the run with that bundle's class names if it is the one that was used."""
     recorded = run.manifest.bundle
     place = Path(recorded.path if moved is None else moved)
     if moved is None and not place.exists():
-        says = f"{place} is not there any more; name its new place with `bundle` to compare it"
+        says = f"{place} does not exist any more; if the bundle has moved, say where it lies now with `bundle`"
         return [Finding("bundle", ABSENT, says)], run
     try:
         found = ModelBundle.load(place)
     except BundleError as error:
         return [Finding("bundle", WRONG, str(error))], run
     if found.sha256 != recorded.sha256:
-        says = f"{place} is another one: SHA-256 {found.sha256[:12]}..., the run has {recorded.sha256[:12]}..."
+        says = f"{place} is another bundle: its SHA-256 is {found.sha256[:12]}..., not {recorded.sha256[:12]}..."
         return [Finding("bundle", WRONG, says)], run
-    findings = [Finding("bundle", OK, f"{place} is the one that was used")]
+    findings = [Finding("bundle", OK, f"{place} is the bundle that was used")]
     if found.class_names != run.class_names:
         named, right = (", ".join(names) for names in (run.class_names, found.class_names))
-        says = f"{MANIFEST} names {named}; the bundle that was used has {right}; {RESCORE}"
+        says = f"{MANIFEST} names the classes {named}, but the bundle has {right}; {RESCORE}"
         findings.append(Finding("classes", WRONG, says))
         run = run.with_class_names(found.class_names)
     return findings, run
@@ -176,7 +178,7 @@ def _data(run: RunDirectory, moved: Data | None) -> Iterable[Finding]:
 
 
 def _unseen(spec: Spec, error: SourceError) -> Finding:
-    """Say that data is gone or out of reach, unless a part of it that can be looked at is not what was scored."""
+    """Return that the data is gone or out of reach, or that a file of it within reach has changed."""
     try:
         refuse_edited(spec)
     except SourceError as edited:

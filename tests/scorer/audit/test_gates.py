@@ -13,6 +13,7 @@ from scorer import ModelBundle, RunError
 from scorer.audit.gates import NAMES, NUMBERS, Gate, failures
 from scorer.run.manifest import RunStats
 from tests.support import ROOT
+from tests.support.facts import facts, tells
 
 Lossrank = Callable[..., click.testing.Result]
 SUMMARY = RunStats(
@@ -74,14 +75,10 @@ def test_a_failure_says_the_number() -> None:
 @pytest.mark.parametrize("op", ["<", "<=", ">", ">=", "==", "!="])
 def test_a_number_that_there_is_none_of_fails(op: str) -> None:
     unknown = replace(SUMMARY, mean_loss=None, by_status={"unknown_label": 190, "no_text": 10})
-    assert failures([Gate.parse(f"mean_loss {op} 1")], unknown) == [
-        f"mean_loss {op} 1: the run has no mean_loss, as no row has a loss (rows by status: unknown_label 190, no_text "
-        "10)"
-    ]
-    assert failures([Gate.parse(f"rows_per_second {op} 1")], replace(SUMMARY, kept_rows=200)) == [
-        f"rows_per_second {op} 1: rows_per_second was not measured, as every row had been scored before this process "
-        "began"
-    ]
+    (failed,) = failures([Gate.parse(f"mean_loss {op} 1")], unknown)
+    assert tells(failed, f"mean_loss {op} 1", "unknown_label 190", "no_text 10")
+    (failed,) = failures([Gate.parse(f"rows_per_second {op} 1")], replace(SUMMARY, kept_rows=200))
+    assert tells(failed, f"rows_per_second {op} 1", "not measured")
 
 
 def test_a_rate_is_of_the_process_that_scored(
@@ -91,36 +88,33 @@ def test_a_rate_is_of_the_process_that_scored(
     assert lossrank(*command).exit_code == 0
     again = lossrank(*command)
     assert again.exit_code == 3
-    assert "gate failed: rows_per_second < 1e-09: rows_per_second was not measured" in again.stderr
+    assert tells(again.stderr, "gate", "rows_per_second < 1e-09", "not measured")
     assert json.loads(lossrank(*command, "--json").stdout)["rows_per_second"] is None
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "named"),
     [
-        (
-            "mean_los > 1",
-            r"no known name \(did you mean 'mean_loss'\?\); names: rows, mean_loss, .*bad_logits, no_memory$",
-        ),
-        ("mean_loss", "must be NAME OP NUMBER, such as 'mean_loss > 0.5'; names: rows"),
-        ("", "must be NAME OP NUMBER"),
-        ("0.5 < mean_loss", "must be NAME OP NUMBER"),
-        ("mean_loss > 1 or 1", "must be NAME OP NUMBER"),
-        ("mean_loss => 1", "has the operator '=>'; it must be one of: <= >= == != < >"),
-        ("mean_loss = 1", "has the operator '='"),
-        ("rows < 1_000", "compares with '1_000'; it must be a number such as 0.5"),
-        ("rows < \u0661\u0660", "compares with '\u0661\u0660'"),
-        ("mean_loss > 1e999", "compares with '1e999'"),
-        ("mean_loss > .", "compares with '.'"),
-        ("mean_loss > 0x10", "compares with '0x10'"),
-        ("mean_loss > much", "compares with 'much'; it must be a number such as 0.5"),
-        ("mean_loss > nan", "compares with 'nan'"),
-        ("mean_loss > inf", "compares with 'inf'"),
-        ("mean_loss > __import__('os')", "compares with"),
+        ("mean_los > 1", ["'mean_los'", "did you mean 'mean_loss'?", *NAMES]),
+        ("mean_loss", ["NAME OP NUMBER", *NAMES]),
+        ("", ["NAME OP NUMBER"]),
+        ("0.5 < mean_loss", ["NAME OP NUMBER"]),
+        ("mean_loss > 1 or 1", ["NAME OP NUMBER"]),
+        ("mean_loss => 1", ["'=>'", "<= >= == != < >"]),
+        ("mean_loss = 1", ["'='", "<= >= == != < >"]),
+        ("rows < 1_000", ["'1_000'", "number"]),
+        ("rows < \u0661\u0660", ["'\u0661\u0660'", "number"]),
+        ("mean_loss > 1e999", ["'1e999'", "number"]),
+        ("mean_loss > .", ["'.'", "number"]),
+        ("mean_loss > 0x10", ["'0x10'", "number"]),
+        ("mean_loss > much", ["'much'", "number"]),
+        ("mean_loss > nan", ["'nan'", "number"]),
+        ("mean_loss > inf", ["'inf'", "number"]),
+        ("mean_loss > __import__('os')", ["number"]),
     ],
 )
-def test_what_is_no_gate_is_named(text: str, message: str) -> None:
-    with pytest.raises(RunError, match=message):
+def test_what_is_no_gate_is_named(text: str, named: list[str]) -> None:
+    with pytest.raises(RunError, match=facts(repr(text), *named)):
         Gate.parse(text)
 
 

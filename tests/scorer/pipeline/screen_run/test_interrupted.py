@@ -32,8 +32,7 @@ def test_a_screen_is_verified(bundle: ModelBundle, news: pa.Table, tmp_path: Pat
         (run / "run.json").write_text(json.dumps(manifest | {"screen": altered}))
         (wrong,) = [finding for finding in verify(run).findings if finding.what == "screen"]
         assert wrong.state == "wrong"
-        assert wrong.says.startswith(f"screen {name} is {altered[name]}, the shards say {manifest['screen'][name]}")
-        assert "remove 'screen' from run.json" in wrong.says
+        assert tells(wrong.says, name, altered[name], manifest["screen"][name], "remove", "'screen'", "run.json")
     del manifest["screen"]
     (run / "run.json").write_text(json.dumps(manifest))
     score(bundle, news, run, OPTIONS)
