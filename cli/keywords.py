@@ -4,6 +4,8 @@ import re
 
 import click
 
+from cli.commands import load_command
+
 _KEYWORD = re.compile(r"`([a-z]\w*)(?:=([^`]*))?`")
 
 
@@ -33,9 +35,7 @@ def in_options(message: str) -> str:
 
 
 def _of_score() -> dict[str, click.Parameter]:
-    from cli.commands.score import score  # imported late: few messages name an option of score
-
-    return _parameters(score)
+    return _parameters(load_command("score"))
 
 
 def _parameters(command: click.Command) -> dict[str, click.Parameter]:

@@ -4,32 +4,15 @@ The exit codes are in ``cli.exit_codes``.
 """
 
 import errno
-import importlib
 from typing import IO, Any
 
 import click
 
+from cli.commands import COMMANDS, load_command
 from cli.keywords import with_options
 from cli.signals import exit_code, ignore_signals
 from cli.text import one_line
 from scorer.errors import LossrankError, shortage
-
-# Each command's name and short help, in order of use; `lossrank --help` imports no command's module.
-COMMANDS = {
-    "demo": "Find wrong labels in a real news data set, right now.",
-    "export": "Turn a Hugging Face classifier into a bundle that scores without torch.",
-    "score": "Compute the loss of every row of a data set.",
-    "rank": "Show the rows with the worst loss, or write them to a file.",
-    "review": "Look at the worst rows in the browser; keep, relabel or discard each.",
-    "report": "Write the findings of a run to one file: HTML, Markdown or JSON.",
-    "log": "Send the worst rows to a review tool, or write them to a file for one.",
-    "pull": "Bring people's decisions back from a review tool or its exported files.",
-    "apply": "Write the whole data set with the labels that people decided on.",
-    "diff": "Compare two runs: which rows entered, left or stayed among the worst.",
-    "status": "Show a run's progress and speed, and which process works on it.",
-    "verify": "Check that a run holds every row once and has not changed since scoring.",
-    "bench": "Measure how fast this machine scores your rows, and what limits the speed.",
-}
 
 
 class OneLineError(click.ClickException):
@@ -42,12 +25,6 @@ class OneLineError(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(f"Error: {self.message}", file=file, err=file is None)
-
-
-def load_command(name: str) -> click.Command:
-    """Return the command called ``name``, one of ``COMMANDS``; its module is imported now."""
-    command: click.Command = getattr(importlib.import_module(f"cli.commands.{name}"), name)
-    return command
 
 
 class Commands(click.Group):

@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
+from cli.commands import COMMANDS, load_command
 from cli.exit_codes import EXIT_CODES
-from cli.main import COMMANDS, load_command, run
+from cli.main import run
 from scorer.audit.gates import NUMBERS
 from scorer.run.schema import STATUSES
 

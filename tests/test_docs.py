@@ -14,7 +14,7 @@ from pathlib import Path
 import click.testing
 import pytest
 
-from cli.main import COMMANDS
+from cli.commands import COMMANDS
 from lossrank.page.serve import listen
 from lossrank.review.servers.rubrix.api import RubrixApi
 from tests.support import ROOT

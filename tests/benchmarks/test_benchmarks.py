@@ -19,8 +19,7 @@ from benchmarks.protocol import Info, Job, cross_entropy
 from benchmarks.rows import make_rows
 from benchmarks.sweeps import _BATCH_TOKENS
 from benchmarks.workloads import QUICK, WORKLOADS, Workload
-from tests.support import ROOT
-from tests.support.soak import SOAK
+from tests.support import ROOT, SOAK
 
 made = functools.cache(make_rows)
 FP32, INT8 = Info("fp32", (), sorts=True), Info("int8", (), sorts=True, precision="int8", tolerance=None)

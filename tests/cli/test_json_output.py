@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from cli.commands import COMMANDS
 from cli.exit_codes import EXIT_CODES
-from cli.main import COMMANDS
 from scorer import ModelBundle, RankedRow, RunStats, rank
 from tests.support import ROOT
 from tests.support.commands import Lossrank, document, error_line, json_lines

@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from cli import main
+from cli.commands import load_command
 from cli.keywords import with_options
-from cli.main import load_command, run
+from cli.main import run
 from scorer import RunError, ScoreOptions
 
 

@@ -9,7 +9,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from cli.main import COMMANDS
+from cli.commands import COMMANDS
 from scorer import ModelBundle, rank
 from tests.support.commands import Lossrank, error_line
 from tests.support.facts import tells

@@ -18,7 +18,7 @@ from scorer import ModelBundle
 from scorer.model.buckets import make_buckets
 from scorer.model.session import OrtSession
 from scorer.model.tokenizer import BundleTokenizer
-from tests.support.soak import SOAK
+from tests.support import SOAK
 from tests.support.tiny_models import CLASSES, KINDS, POSITIONS, build, edit, quiet
 
 ARCHITECTURES = sorted(set(KINDS) - {"bart"})

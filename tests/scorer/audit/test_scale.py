@@ -12,9 +12,8 @@ import pytest
 from benchmarks.synthetic.make_run import make_run
 from scorer import RunError, rank
 from scorer.pipeline.summary import summarise
-from tests.support import ROOT
+from tests.support import ROOT, short_and_long
 from tests.support.facts import facts
-from tests.support.soak import short_and_long
 
 MEASURE = """
 import json, sys, time

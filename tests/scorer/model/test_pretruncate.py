@@ -16,8 +16,7 @@ from tokenizers.trainers import BpeTrainer, UnigramTrainer, WordPieceTrainer
 
 from scorer.model import pretruncate as shorten
 from scorer.model.pretruncate import Shortener, chunks
-from tests.support import ROOT
-from tests.support.soak import short_and_long
+from tests.support import ROOT, short_and_long
 
 CORPUS = [
     "The central bank raised its rate by a quarter point on Tuesday while shares in Tokyo fell.",

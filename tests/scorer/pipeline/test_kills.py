@@ -16,8 +16,7 @@ from benchmarks.synthetic.make_rows import make_rows
 from cli.commands.demo import DATA
 from scorer import ModelBundle, ScoreOptions, score_dataset
 from scorer.audit.verify import verify
-from tests.support import ROOT
-from tests.support.soak import short_and_long
+from tests.support import ROOT, short_and_long
 
 SHARD_ROWS = 150
 

@@ -22,8 +22,8 @@ from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, SourceErro
 from scorer.data import hf_datasets as hub
 from scorer.run.manifest import Manifest, RunStats
 from scorer.run.manifest_file import read_manifest
+from tests.support import short_and_long
 from tests.support.facts import facts
-from tests.support.soak import short_and_long
 from tests.support.tiny import make_bundle, weights
 
 Lossrank = Callable[..., click.testing.Result]

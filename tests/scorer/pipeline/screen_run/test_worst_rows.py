@@ -19,8 +19,8 @@ from scorer import BundleError, DeviceError, ModelBundle, RunError, ScoreOptions
 from scorer import score_dataset as score
 from scorer.run.status import run_status
 from tests.scorer.pipeline.screen_run.helpers import OPTIONS, ROWS
+from tests.support import short_and_long
 from tests.support.facts import facts, tells
-from tests.support.soak import short_and_long
 
 Lossrank = Callable[..., Result]
 

@@ -18,7 +18,7 @@ from scorer.data.parts import TablePart
 from scorer.pipeline.window import Window, join_windows, read_windows
 from scorer.run.schema import NO_TEXT, OK, UNREADABLE
 from tests.scorer.pipeline.window.helpers import CLASSES, NAMES, windows
-from tests.support.soak import short_and_long
+from tests.support import short_and_long
 
 N = 100
 
