@@ -23,29 +23,29 @@ def refuse_output(out: Path, split: str, *, force: bool) -> None:
         RunError: the card in ``out`` can't be read.
     """
     if out.suffix.lower() in (".csv", ".tsv", ".jsonl", ".json", ".arrow", ".gz", ".zst", ".xlsx", ".sqlite"):
-        raise RunError(f"-o {out} must end in .parquet, for one file, or be a folder, for the hub's layout")
+        raise RunError(f"`output` {out} must be a .parquet file, or a folder for the hub's layout")
     if out.name in ("", ".."):
-        raise RunError(f"-o {out} has no name of its own; give the name of a folder, or of a .parquet file")
+        raise RunError(f"`output` {out} has no name; give the name of a folder or of a .parquet file")
     if out.is_symlink():
-        raise RunError(f"{out} is a link to {out.readlink()}; give that place itself with -o")
+        raise RunError(f"{out} is a link to {out.readlink()}; give that path as `output`")
     if not out.parent.is_dir():
         raise RunError(f"{out.parent} is not a folder; make it first")
     if not out.exists():
         return
     if is_file_output(out) != out.is_file():
         what = "a folder, and a name that ends in .parquet is a file's" if out.is_dir() else "a file"
-        raise RunError(f"{out} is {what}; choose another place with -o")
+        raise RunError(f"{out} is {what}; choose another `output`")
     if not force:
-        raise RunError(f"{out} exists; choose another place with -o, or replace it with --force")
+        raise RunError(f"{out} exists; choose another `output`, or replace it with `force=True`")
     if not out.is_dir() or not any(out.iterdir()):
         return
     if not _is_ours(out):
-        raise RunError(f"{out} is no folder that `lossrank apply` wrote, so it is not replaced; choose another place")
+        raise RunError(f"{out} was not written by `lossrank apply`, so it is not replaced; choose another `output`")
     if others := _others(out, split):
         more = f" and {len(others) - 1:,} more" if len(others) > 1 else ""
         raise RunError(
             f"{out} holds {others[0]}{more}, which `lossrank apply` does not write for the split {split}, so it is not "
-            "replaced; move that away, or choose another place"
+            "replaced; move that away, or choose another `output`"
         )
     card_there(out)
 

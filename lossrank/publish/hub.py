@@ -32,20 +32,18 @@ def refuse_push(name: str, *, private: bool, force: bool) -> None:
         RunError: the data set is public and ``private`` is set.
         RunError: the data set's card can't be read.
     """
-    require_datasets("--push-to-hub")
+    require_datasets("`push_to_hub`")
     if not _NAME.fullmatch(name):
-        raise RunError(f"--push-to-hub {name}: a data set on the hub is named OWNER/NAME")
+        raise RunError(f"`push_to_hub` is {name!r}; a data set on the hub is named OWNER/NAME")
     if not os.environ.get(TOKEN):
-        raise RunError(f"--push-to-hub needs a token that may write, in the variable {TOKEN}")
+        raise RunError(f"`push_to_hub` needs a token that may write, in the variable {TOKEN}")
     found = _existing(name)
     if found is None:
         return
     if not force:
-        raise RunError(f"{name} is on the hub already; choose another name, or replace its split with --force")
+        raise RunError(f"{name} exists on the hub; choose another name, or replace its split with `force=True`")
     if private and not found.private:
-        raise RunError(
-            f"{name} is on the hub for everybody to see, and --private was given; make it private there first"
-        )
+        raise RunError(f"{name} is public on the hub, but `private=True` was given; make it private there first")
     with _reporting(f"the card of {name} can't be read", f"check the network and {TOKEN}"):
         _card_on_hub(name, found.sha)
 
@@ -66,7 +64,7 @@ def push(out: Path, name: str, split: str, *, private: bool) -> str:
     from huggingface_hub.errors import HfHubHTTPError
 
     api = _client()
-    again = f"{out} is written; the same command with --force pushes it again"
+    again = f"{out} is written; apply again with `force=True` to push it"
     with _reporting(f"{name} could not be pushed", again), quiet_datasets():
         if _existing(name) is None:
             api.create_repo(name, repo_type="dataset", private=private)
@@ -83,7 +81,7 @@ def push(out: Path, name: str, split: str, *, private: bool) -> str:
             )
         except HfHubHTTPError as error:
             if error.response is not None and error.response.status_code == _CHANGED:
-                raise RunError(f"{name} was changed on the hub meanwhile, so it was left as it is; {again}") from error
+                raise RunError(f"{name} was changed on the hub meanwhile, so it was not pushed; {again}") from error
             raise
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as cache:
             is_saved = (out / "state.json").is_file()
@@ -131,12 +129,12 @@ def _existing(name: str) -> Any:
     """
     from huggingface_hub.errors import RepositoryNotFoundError
 
-    with _reporting(f"the hub can't be asked for {name}", f"check the network and {TOKEN}"):
+    with _reporting(f"the hub can't be asked about {name}", f"check the network and {TOKEN}"):
         try:
             return _client().repo_info(name, repo_type="dataset")
         except RepositoryNotFoundError as error:
             if error.response is not None and error.response.status_code == 401:
-                raise RunError(f"the hub does not take the token in {TOKEN}; it must be one that may write") from error
+                raise RunError(f"the hub refuses the token in {TOKEN}; give one that may write") from error
             return None
 
 

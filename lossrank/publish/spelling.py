@@ -90,8 +90,8 @@ class _Speller:
         number = self._number(index)
         if number is None or (pa.types.is_boolean(self._kind) and number not in _TRUTH):
             raise RunError(
-                f"rows were relabelled to {name!r}, which no row of the data has, and no value of column "
-                f"{self._column!r} ({self._kind}) is known to mean it: score with a --label-map that names one"
+                f"rows were relabelled to {name!r}, which no row of the data has, so its value in column "
+                f"{self._column!r} ({self._kind}) is unknown; score again with a `label_map` that has one"
             )
         return _TRUTH[number] if pa.types.is_boolean(self._kind) else number
 
@@ -102,8 +102,8 @@ class _Speller:
                 return place
         if name in self.names:
             raise RunError(
-                f"rows were relabelled to {name!r}, and the label map gives the data's own class of that name to "
-                "another one: score with a --label-map that names a label for it"
+                f"rows were relabelled to {name!r}, but the run's label map gives the data's class of that name to "
+                "another class; score again with a `label_map` that has a label for it"
             )
         self.names.append(name)
         self.notes.append(f"{name!r} is no class of the data: added to the names of {self._column!r}, as the last")

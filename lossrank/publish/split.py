@@ -36,9 +36,8 @@ def refuse_test_split(*specs: Spec) -> None:
         for name in _names(spec):
             if joined or TEST in _splits(name):
                 raise RunError(
-                    f"{name} {'may hold' if joined else 'is'} a test split: correcting it changes what every score on "
-                    "it means, and scores on the corrected one can't be compared with those published; if that is what "
-                    "you want, give --allow-test-split"
+                    f"{name} {'may hold' if joined else 'is'} a test split: scores on a corrected test split can't be "
+                    "compared with published ones; to correct it anyway, give `allow_test_split=True`"
                 )
 
 

@@ -125,7 +125,7 @@ def test_a_link_and_a_place_without_a_name_are_refused_and_nothing_is_written(
     monkeypatch.chdir(tmp_path / "empty" / "below")
     for place in (".", ".."):
         said = error_line(lossrank("apply", scored, "-o", place, "--force"))
-        assert tells(said, f"-o {place} ", "name")
+        assert tells(said, "`-o`", f" {place} ", "name")
     assert list((tmp_path / "empty").rglob("*")) == [tmp_path / "empty" / "below"]
 
 
