@@ -1,1 +1,1 @@
-"""Throughput of lossrank and of its peers, side by side: ``python -m benchmarks``."""
+"""Compare the throughput of lossrank and its peers: ``python -m benchmarks``."""

@@ -22,11 +22,11 @@ from benchmarks.workloads import QUICK, WORKLOADS, Workload
 from scorer.bench.peak import matrix_peak
 
 _SWEEP_SHARE = 1.6
-_LEAST_SECONDS = 15  # below which a workload is not begun
+_LEAST_SECONDS = 15  # a workload with less time is not started
 
 
 def main() -> None:
-    """Measure, write the JSON, then the page."""
+    """Measure all workloads, then write the JSON and the page."""
     options = _options()
     cpus = [int(cpu) for cpu in options.cpus.split(",")] if options.cpus else sorted(os.sched_getaffinity(0))[:2]
     os.sched_setaffinity(0, cpus)
@@ -36,7 +36,7 @@ def main() -> None:
     if options.only:
         wanted, known = options.only.split(","), [workload.name for workload in workloads]
         if unknown := sorted(set(wanted) - set(known)):
-            sys.exit(f"Error: no workload {', '.join(unknown)}; there are: {', '.join(known)}")
+            sys.exit(f"Error: no workload {', '.join(unknown)}; it must be one of: {', '.join(known)}")
         workloads = tuple(workload for workload in workloads if workload.name in wanted)
     result: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -47,7 +47,7 @@ def main() -> None:
         "workloads": {},
         "not_measured": {},
     }
-    # Made before the clock is divided: the first time, exporting takes minutes.
+    # The models are prepared before the time is divided, because the first export takes minutes.
     prepared = {name: _prepare(name, options.cache, len(cpus)) for name in dict.fromkeys(w.model for w in workloads)}
     result["models"] = {name: {key: model[key] for key in _KEPT} for name, model in prepared.items()}
     result["prepare_seconds"] = time.monotonic() - started
@@ -61,7 +61,7 @@ def main() -> None:
             shares -= workload.share
             print(f"{workload.title}: {seconds:.0f} s", flush=True)
             if seconds < _LEAST_SECONDS and not options.quick:
-                result["not_measured"][workload.name] = f"{seconds:.0f} s were left for it; give more with --minutes"
+                result["not_measured"][workload.name] = f"only {seconds:.0f} s were left; give more time with --minutes"
                 continue
             try:
                 found = measure(workload, rows, job, seconds, options.repeats)
@@ -87,16 +87,24 @@ _KEPT = ("token_parameters", "variants", "limit")
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="the demo's model and what needs no peer's package")
-    parser.add_argument("--minutes", type=float, help="time for everything (default: 13.5; quick: 0.6)")
-    parser.add_argument("--repeats", type=int, default=3, help="timed repeats of each candidate (default: 3)")
-    parser.add_argument("--cpus", help="cores to stay on, such as 2,3 (default: the first two that may be used)")
-    parser.add_argument("--only", help="workloads, such as minilm,demo (default: all)")
-    parser.add_argument("--cache", type=Path, default=ROOT / ".bench", help="where models are kept")
     parser.add_argument(
-        "--output", type=Path, help="default: benchmarks/results/cpu.json; of --quick and --only, a file in the cache"
+        "--quick",
+        action="store_true",
+        help="measure only the demo's model and the candidates that need no other package",
     )
-    parser.add_argument("--docs", type=Path, help="folder to write benchmarks.md and its chart to (default: none)")
+    parser.add_argument("--minutes", type=float, help="time for all measurements (default: 13.5; with --quick: 0.6)")
+    parser.add_argument("--repeats", type=int, default=3, help="timed repeats per candidate (default: 3)")
+    parser.add_argument("--cpus", help="cores to use, such as 2,3 (default: the first two available)")
+    parser.add_argument("--only", help="workloads to measure, such as minilm,demo (default: all)")
+    parser.add_argument(
+        "--cache", type=Path, default=ROOT / ".bench", help="folder for the prepared models (default: .bench)"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="JSON file (default: benchmarks/results/cpu.json; with --quick or --only: part.json in the cache)",
+    )
+    parser.add_argument("--docs", type=Path, help="folder for benchmarks.md and its charts (default: none)")
     options = parser.parse_args()
     whole = not (options.quick or options.only)
     results = ROOT / "benchmarks" / "results" if whole else options.cache
@@ -110,7 +118,7 @@ def _prepare(name: str, cache: Path, cores: int) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.prepare", name, str(cache.absolute()), str(cores)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
-        sys.exit(f"Error: the model {name} could not be made:\n{done.stderr}")
+        sys.exit(f"Error: the model {name} could not be prepared:\n{done.stderr}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 

@@ -1,4 +1,4 @@
-"""Do the candidates compute the same losses? Compared with torch's, and int8 ones with lossrank's fp32 ones too."""
+"""Check that the candidates compute the same losses as torch; int8 losses are also compared with lossrank's fp32."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,14 +13,15 @@ _WORST = 0.01
 
 
 class DisagreementError(Exception):
-    """A candidate in single precision computes something else than torch."""
+    """Raised when the losses of an fp32 candidate differ from torch's."""
 
 
 def compare(losses: Mapping[str, Losses], infos: Mapping[str, Info]) -> dict[str, dict[str, Any]]:
-    """Return, for every candidate, its difference (nats) to torch's loop and, in int8, to lossrank's fp32.
+    """Return each candidate's difference (nats) from torch's loop and, unless it is fp32, from lossrank's fp32.
 
     Raises:
-        DisagreementError: a candidate has a loss that is not finite or is off by more than its tolerance.
+        DisagreementError: a candidate has a loss that is not finite.
+        DisagreementError: a candidate's loss differs from torch's by more than its tolerance.
     """
     found: dict[str, dict[str, Any]] = {}
     for name, mine in losses.items():
@@ -31,7 +32,9 @@ def compare(losses: Mapping[str, Losses], infos: Mapping[str, Info]) -> dict[str
             found[name]["to_torch"] = difference(mine, losses["tutorial"])
             tolerance, largest = infos[name].tolerance, found[name]["to_torch"]["max"]
             if tolerance is not None and not largest <= tolerance:
-                raise DisagreementError(f"{name}: a loss is off by {largest:.2g} nats; allowed are {tolerance:g}")
+                raise DisagreementError(
+                    f"{name}: a loss is off by {largest:.2g} nats; at most {tolerance:g} is allowed"
+                )
             found[name]["tolerance"] = tolerance
         if "lossrank_fp32" in losses and infos[name].precision != "fp32":
             found[name]["to_lossrank_fp32"] = difference(mine, losses["lossrank_fp32"])
@@ -39,7 +42,7 @@ def compare(losses: Mapping[str, Losses], infos: Mapping[str, Info]) -> dict[str
 
 
 def difference(mine: Losses, theirs: Losses) -> dict[str, float]:
-    """Return how far apart the losses of the rows that both have are, and how many of the worst 1% both agree on."""
+    """Return the differences (nats) on the rows that both have, and the share of the worst 1% in common."""
     count = min(len(mine), len(theirs))
     apart = np.abs(mine[:count] - theirs[:count])
     worst = max(1, round(_WORST * count))

@@ -1,4 +1,4 @@
-"""Texts to padded batches, for the candidates whose library leaves that to the user."""
+"""Turn texts into padded batches, for candidates whose library leaves that to the user."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ Ids = list[list[int]]
 
 
 def load_tokenizer(folder: Path, limit: int) -> Tokenizer:
-    """Return a folder's fast tokenizer, cutting at the limit and not padding."""
+    """Return a folder's fast tokenizer, which cuts texts at ``limit`` tokens and does not pad."""
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.enable_truncation(limit)
     tokenizer.no_padding()
@@ -19,19 +19,19 @@ def load_tokenizer(folder: Path, limit: int) -> Tokenizer:
 
 
 def tokenise(tokenizer: Tokenizer, texts: Sequence[str]) -> Ids:
-    """Return every text's token ids."""
+    """Return the token ids of every text."""
     return [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
 
 
 def in_order(count: int, rows: int) -> Iterator[NDArray[np.int64]]:
-    """Yield the row numbers of batches of so many rows, as they come."""
+    """Yield the row numbers of batches of ``rows`` rows, in the data's order."""
     for start in range(0, count, rows):
         yield np.arange(start, min(start + rows, count))
 
 
 def by_length(ids: Ids, batch_tokens: int) -> Iterator[NDArray[np.int64]]:
-    """Yield the row numbers of batches of at most so many tokens with padding, longest rows first."""
-    lengths = np.array([len(each) for each in ids])
+    """Yield the row numbers of batches of at most ``batch_tokens`` tokens with padding, longest rows first."""
+    lengths = np.array([len(row) for row in ids])
     order = np.argsort(-lengths, kind="stable")
     start = 0
     while start < len(order):
@@ -41,7 +41,7 @@ def by_length(ids: Ids, batch_tokens: int) -> Iterator[NDArray[np.int64]]:
 
 
 def pad(ids: Ids, rows: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
-    """Return the model's inputs [b, t] for the chosen rows; the padding's id is 0 in all models here."""
+    """Return the model's inputs [b, t] for the given rows; the padding id is 0 in all models here."""
     width = max(len(ids[row]) for row in rows)
     input_ids = np.zeros((len(rows), width), dtype=np.int64)
     mask = np.zeros_like(input_ids)

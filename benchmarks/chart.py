@@ -1,4 +1,4 @@
-"""The charts of docs/benchmarks.md, drawn from the JSON."""
+"""Draw the charts of docs/benchmarks.md from the JSON."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ _OURS, _PEER = "#1b6ca8", "#b8bcc2"
 
 
 def draw(result: dict[str, Any], file: Path) -> Path:
-    """Draw every workload's rows per second as bars, one panel each."""
+    """Draw the rows per second as bars, with one panel per workload."""
     plt = _pyplot()
     workloads = list(result["workloads"].values())
     most = max(len(workload["candidates"]) for workload in workloads)
@@ -17,16 +17,16 @@ def draw(result: dict[str, Any], file: Path) -> Path:
     for axis in axes.flat[len(workloads) :]:
         axis.set_visible(False)
     for axis, workload in zip(axes.flat, workloads, strict=False):
-        found = sorted(workload["candidates"].values(), key=lambda each: each["rows_per_second"])
+        found = sorted(workload["candidates"].values(), key=lambda figures: figures["rows_per_second"])
         mean = workload["rows"]["mean"]
-        rates = [each["rows_per_second"] for each in found]
-        ranges = [[rate / mean for rate in each["tokens_per_second_range"]] for each in found]
+        rates = [figures["rows_per_second"] for figures in found]
+        ranges = [[rate / mean for rate in figures["tokens_per_second_range"]] for figures in found]
         errors = [
             [max(0.0, rate - low) for rate, (low, _) in zip(rates, ranges, strict=True)],
             [max(0.0, high - rate) for rate, (_, high) in zip(rates, ranges, strict=True)],
         ]
-        colours = [_OURS if each["lossrank"] else _PEER for each in found]
-        titles = [each["title"].replace(" (int8, worst 1% again in fp32)", "") for each in found]
+        colours = [_OURS if figures["lossrank"] else _PEER for figures in found]
+        titles = [figures["title"].replace(" (int8, worst 1% again in fp32)", "") for figures in found]
         axis.barh(titles, rates, color=colours, xerr=errors, error_kw={"lw": 0.8, "ecolor": "#555555"})
         for at, (rate, (_, high)) in enumerate(zip(rates, ranges, strict=True)):
             axis.text(max(rate, high), at, f" {rate:,.0f}", va="center", fontsize=8)
@@ -36,7 +36,7 @@ def draw(result: dict[str, Any], file: Path) -> Path:
 
 
 def draw_sweeps(sweeps: dict[str, Any], file: Path) -> Path:
-    """Draw lossrank's tokens per second by cores, by batch size and by length."""
+    """Draw lossrank's tokens per second by number of cores, batch size and text length."""
     plt = _pyplot()
     titles = {"cores": "cores", "batch_tokens": "tokens of a batch", "length": "tokens of a text"}
     figure, axes = plt.subplots(1, len(titles), figsize=(11, 2.8), squeeze=False)
@@ -53,7 +53,7 @@ def _pyplot() -> Any:
     import matplotlib
 
     matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "lossrank"  # the same figures give the same file
+    matplotlib.rcParams["svg.hashsalt"] = "lossrank"  # so that the same figures give the same file
     import matplotlib.pyplot as plt
 
     return plt

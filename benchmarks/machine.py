@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""Describe the machine that the figures are measured on."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def describe() -> dict[str, Any]:
-    """Return the processor, the cores that may be used, memory and system."""
+    """Return the processor, available cores, memory and system."""
     info = _fields(Path("/proc/cpuinfo"), ":")
     flags = info.get("flags", "").split()
     memory = _fields(Path("/proc/meminfo"), ":").get("MemTotal", "0 kB").split()
@@ -26,7 +26,7 @@ def describe() -> dict[str, Any]:
 
 
 def busy_seconds() -> float:
-    """Return how long the cores that may be used have worked since the machine started, for anybody."""
+    """Return how long (s) the available cores have been busy since the machine started, with all processes."""
     cpus = {f"cpu{cpu}" for cpu in os.sched_getaffinity(0)}
     ticks = 0
     for line in Path("/proc/stat").read_text().splitlines():
@@ -37,7 +37,7 @@ def busy_seconds() -> float:
 
 
 def _fields(path: Path, separator: str) -> dict[str, str]:
-    """Return the first value of every name in a file of `name: value` lines."""
+    """Return the first value of each name in a file of `name: value` lines."""
     found: dict[str, str] = {}
     if path.exists():
         for line in path.read_text().splitlines():

@@ -1,4 +1,4 @@
-"""Time the candidates of one workload, in turns, and compare their losses."""
+"""Time the candidates of one workload in turns, and compare their losses."""
 
 import statistics
 import time
@@ -17,20 +17,20 @@ from benchmarks.rows import Rows, quantiles
 from benchmarks.runner import DISTURBED, TRIES, Worker, WorkerError, python_of, watched
 from benchmarks.workloads import Workload
 
-_AT_ONCE = 3  # workers that load at a time: more would take more memory than the models do
-_IN_ORDER_SECONDS, _PEER_SECONDS, _LOSSRANK_SECONDS = 3.0, 3.0, 18.0  # of a repeat, at the most
-_LOSSRANK_SHARE = 0.75  # of the time, at the least
+_AT_ONCE = 3  # workers that load at the same time; more would need more memory than the models themselves
+_IN_ORDER_SECONDS, _PEER_SECONDS, _LOSSRANK_SECONDS = 3.0, 3.0, 18.0  # longest repeat
+_LOSSRANK_SHARE = 0.75  # least share of the time
 _SCREEN_ROWS = 1000
-_TWICE = 0.25  # of so many rows, about the share that a screen scores twice: the control sample is at least 200
-_LEFT_OUT = "left out here, for the time it takes"
-_SORTED_FIRST = 3  # times as many rows for the second warm-up of those that sort: of few, batches are uneven
+_TWICE = 0.25  # about the share of 1,000 rows that a screen scores twice: the control sample has at least 200
+_LEFT_OUT = "left out to save time"
+_SORTED_FIRST = 3  # times the rows, for a sorting candidate's second warm-up: few rows make uneven batches
 _LEAST_ROWS = 2 * BATCH
-_REST_SECONDS = 0.25  # after each repeat: thread pools spin for a while before they sleep
+_REST_SECONDS = 0.25  # after a repeat, because thread pools spin for a while before they sleep
 
 
 @dataclass
 class Timed:
-    """A candidate's worker and what was found of it."""
+    """A candidate with its worker and measurements."""
 
     name: str
     info: Info
@@ -46,7 +46,7 @@ class Timed:
 
 
 def measure(workload: Workload, rows: Rows, job: Job, seconds: float, repeats: int) -> dict[str, Any]:
-    """Return every candidate's figures or the reason why it has none, within about so many seconds."""
+    """Return every candidate's figures, or the reason why it has none, in about ``seconds`` seconds."""
     deadline = time.monotonic() + seconds
     data = rows.save(job.scratch / "rows.json")
     failed: dict[str, str] = {name: _LEFT_OUT for name in NAMES if name not in workload.candidates}
@@ -65,20 +65,20 @@ def measure(workload: Workload, rows: Rows, job: Job, seconds: float, repeats: i
         timed = _warm_up(timed, workload.first, len(rows.texts), failed)
         left = (deadline - time.monotonic()) / repeats
         _share(timed, rows, left)
-        if any(each.info.precision == "screen" and each.rows < _SCREEN_ROWS for each in timed):
+        if any(candidate.info.precision == "screen" and candidate.rows < _SCREEN_ROWS for candidate in timed):
             timed = _enough_or_without_screen(timed, min(_SCREEN_ROWS, len(rows.texts)), failed)
-            if all(each.info.precision != "screen" for each in timed):
+            if all(candidate.info.precision != "screen" for candidate in timed):
                 _share(timed, rows, left)
         started = time.monotonic()
         for number in range(repeats):
-            # Retries may make a round half as long again, no more: the next workload needs its time too.
+            # Retries may lengthen a round by at most half: the next workload needs its time too.
             timed = _round(timed, number, started + (number + 1.5) * left, failed)
-        losses = {each.name: np.load(each.losses) for each in timed}
+        losses = {candidate.name: np.load(candidate.losses) for candidate in timed}
     finally:
-        for each in timed:
-            each.worker.close()
-    found = {each.name: _figures(each, rows) for each in timed}
-    for name, agreement in compare(losses, {each.name: each.info for each in timed}).items():
+        for candidate in timed:
+            candidate.worker.close()
+    found = {candidate.name: _figures(candidate, rows) for candidate in timed}
+    for name, agreement in compare(losses, {candidate.name: candidate.info for candidate in timed}).items():
         found[name]["agreement"] = agreement
     _ratios(found)
     return {
@@ -91,103 +91,101 @@ def measure(workload: Workload, rows: Rows, job: Job, seconds: float, repeats: i
 
 
 def _load(timed: list[Timed], job: Job, data: Path, failed: dict[str, str]) -> list[Timed]:
-    """Let the workers load, a few at a time."""
+    """Let the workers load their models, a few at a time."""
     for start in range(0, len(timed), _AT_ONCE):
-        for each in timed[start : start + _AT_ONCE]:
-            _try(each, failed, "load", job=job.as_json())
-        for each in timed[start : start + _AT_ONCE]:
-            if each.name not in failed:
-                each.loaded = _answer(each, failed) or {}
-            if each.name not in failed and _try(each, failed, "read", rows=str(data)):
-                _answer(each, failed)
-    return [each for each in timed if each.name not in failed]
+        for candidate in timed[start : start + _AT_ONCE]:
+            _try(candidate, failed, "load", job=job.as_json())
+        for candidate in timed[start : start + _AT_ONCE]:
+            if candidate.name not in failed:
+                candidate.loaded = _reply(candidate, failed) or {}
+            if candidate.name not in failed and _try(candidate, failed, "read", rows=str(data)):
+                _reply(candidate, failed)
+    return [candidate for candidate in timed if candidate.name not in failed]
 
 
 def _warm_up(timed: list[Timed], first: int, available: int, failed: dict[str, str]) -> list[Timed]:
-    """Run every candidate on a few rows, then on as many or, if it sorts, more, to learn about how fast it is."""
-    for each in timed:
-        for count in (first, min(available, first * _SORTED_FIRST) if each.info.sorts else first):
-            answer = _call(each, failed, count=count)
-            if answer is None:
+    """Run every candidate twice on a few rows to estimate its speed; one that sorts gets more the second time."""
+    for candidate in timed:
+        for count in (first, min(available, first * _SORTED_FIRST) if candidate.info.sorts else first):
+            reply = _call(candidate, failed, count=count)
+            if reply is None:
                 break
-            each.rate = count / answer["seconds"]
-    return [each for each in timed if each.name not in failed]
+            candidate.rate = count / reply["seconds"]
+    return [candidate for candidate in timed if candidate.name not in failed]
 
 
 def _share(timed: list[Timed], rows: Rows, seconds: float) -> None:
-    """Choose every candidate's rows so that a round takes about so many seconds.
+    """Choose each candidate's number of rows so that a round takes about ``seconds`` seconds.
 
-    All of lossrank's get the same rows, so that int8 and screen can be compared with fp32.
+    lossrank's candidates all get the same rows, so that int8 and screen can be compared with fp32.
     """
     seconds -= _REST_SECONDS * len(timed)
-    wanted = {each.name: _PEER_SECONDS if each.info.sorts else _IN_ORDER_SECONDS for each in timed}
-    peers = [each for each in timed if not each.info.lossrank]
-    ours = [each for each in timed if each.info.lossrank]
-    rates = {each.info.precision: each.rate for each in ours}
-    for each in ours:
-        if each.info.precision == "screen":  # of few rows it scores most twice
-            each.rate = 1 / (1 / rates.get("int8", each.rate) + _TWICE / rates.get("fp32", each.rate))
-    asked = sum(wanted[each.name] for each in peers)
-    # The larger part may go to lossrank: it needs more rows, for 1% of them to mean something.
+    wanted = {candidate.name: _PEER_SECONDS if candidate.info.sorts else _IN_ORDER_SECONDS for candidate in timed}
+    peers = [candidate for candidate in timed if not candidate.info.lossrank]
+    ours = [candidate for candidate in timed if candidate.info.lossrank]
+    rates = {candidate.info.precision: candidate.rate for candidate in ours}
+    for candidate in ours:
+        if candidate.info.precision == "screen":  # a screen of few rows scores most of them twice
+            candidate.rate = 1 / (1 / rates.get("int8", candidate.rate) + _TWICE / rates.get("fp32", candidate.rate))
+    asked = sum(wanted[candidate.name] for candidate in peers)
+    # lossrank may get the larger part of the time: it needs enough rows for a meaningful worst 1%.
     shrink = min(1.0, max(seconds, 1.0) * (1 - _LOSSRANK_SHARE if ours else 1.0) / asked) if peers else 1.0
-    for each in peers:
-        count = int(each.rate * wanted[each.name] * shrink)
-        each.rows = min(len(rows.texts), max(_LEAST_ROWS, count // BATCH * BATCH))
+    for candidate in peers:
+        count = int(candidate.rate * wanted[candidate.name] * shrink)
+        candidate.rows = min(len(rows.texts), max(_LEAST_ROWS, count // BATCH * BATCH))
     if ours:
-        left = max(1.0, seconds - sum(each.rows / each.rate for each in peers))
+        left = max(1.0, seconds - sum(candidate.rows / candidate.rate for candidate in peers))
         left = min(left, _LOSSRANK_SECONDS * len(ours))
-        count = int(left / sum(1 / each.rate for each in ours))
-        for each in ours:
-            each.rows = min(len(rows.texts), max(_LEAST_ROWS, count // 100 * 100))
+        count = int(left / sum(1 / candidate.rate for candidate in ours))
+        for candidate in ours:
+            candidate.rows = min(len(rows.texts), max(_LEAST_ROWS, count // 100 * 100))
 
 
 def _enough_or_without_screen(timed: list[Timed], enough: int, failed: dict[str, str]) -> list[Timed]:
-    """Give lossrank's all the rows that a screen needs if that is not twice the time, else leave the screen out."""
-    ours = [each for each in timed if each.info.lossrank]
-    if 2 * min(each.rows for each in ours) >= enough:
-        for each in ours:
-            each.rows = enough
+    """Give lossrank's candidates the rows that a screen needs, or leave the screen out if that doubles the time."""
+    ours = [candidate for candidate in timed if candidate.info.lossrank]
+    if 2 * min(candidate.rows for candidate in ours) >= enough:
+        for candidate in ours:
+            candidate.rows = enough
         return timed
-    for each in timed:
-        if each.info.precision == "screen":
-            reason = (
-                f"the time is enough for {each.rows} rows, and of fewer than {_SCREEN_ROWS:,} the worst 1% say little"
-            )
-            _give_up(each, failed, WorkerError(f"{reason}; give it more with --minutes"))
-    return [each for each in timed if each.name not in failed]
+    for candidate in timed:
+        if candidate.info.precision == "screen":
+            reason = f"there is time for {candidate.rows} rows; below {_SCREEN_ROWS:,} the worst 1% mean little"
+            _give_up(candidate, failed, WorkerError(f"{reason}; give more time with --minutes"))
+    return [candidate for candidate in timed if candidate.name not in failed]
 
 
 def _round(timed: list[Timed], number: int, deadline: float, failed: dict[str, str]) -> list[Timed]:
-    """Let every candidate do one repeat, again if something else ran on its cores meanwhile."""
-    for each in timed:
+    """Let each candidate do one repeat; repeat it if other processes took its cores meanwhile."""
+    for candidate in timed:
         for _ in range(TRIES):
-            answer = _undivided(each, [other for other in timed if other is not each], failed)
-            if answer is None or answer["others"] < DISTURBED or time.monotonic() > deadline:
+            reply = _undivided(candidate, [other for other in timed if other is not candidate], failed)
+            if reply is None or reply["others"] < DISTURBED or time.monotonic() > deadline:
                 break
-            each.disturbed.append(answer)
-        if answer is None:
+            candidate.disturbed.append(reply)
+        if reply is None:
             continue
-        each.repeats.append(answer)
-        speed = f"{each.rows:6} rows {answer['seconds']:6.2f} s {each.rows / answer['seconds']:8.1f} rows/s"
-        print(f"  {number + 1}  {each.info.title:50} {speed}, {answer['others']:.1%} taken by others", flush=True)
-    return [each for each in timed if each.name not in failed]
+        candidate.repeats.append(reply)
+        speed = f"{candidate.rows:6} rows {reply['seconds']:6.2f} s {candidate.rows / reply['seconds']:8.1f} rows/s"
+        print(f"  {number + 1}  {candidate.info.title:50} {speed}, {reply['others']:.1%} taken by others", flush=True)
+    return [candidate for candidate in timed if candidate.name not in failed]
 
 
-def _undivided(each: Timed, others: list[Timed], failed: dict[str, str]) -> dict[str, Any] | None:
-    """Do one repeat, and count how much of the cores' time was not this candidate's."""
+def _undivided(candidate: Timed, others: list[Timed], failed: dict[str, str]) -> dict[str, Any] | None:
+    """Do one repeat, and measure the share of the cores' time that this candidate did not have."""
     others = [other for other in others if other.name not in failed]
     idle = [other.worker.cpu_seconds() for other in others]
     try:
-        arguments = {"count": each.rows, "save": str(each.losses)}
-        answer = watched(each.worker, lambda: each.worker.call("run", **arguments))
+        arguments = {"count": candidate.rows, "save": str(candidate.losses)}
+        reply = watched(candidate.worker, lambda: candidate.worker.call("run", **arguments))
     except WorkerError as error:
-        _give_up(each, failed, error)
+        _give_up(candidate, failed, error)
         return None
     for other, cpu in zip(others, idle, strict=True):
         other.idle_cpu += other.worker.cpu_seconds() - cpu
-        other.idle_wall += answer["wall"]
+        other.idle_wall += reply["wall"]
     time.sleep(_REST_SECONDS)
-    return answer
+    return reply
 
 
 def _figures(timed: Timed, rows: Rows) -> dict[str, Any]:
@@ -217,25 +215,25 @@ def _figures(timed: Timed, rows: Rows) -> dict[str, Any]:
 
 
 def _ratios(found: dict[str, dict[str, Any]]) -> None:
-    """Add how many times as fast as the tutorial's loop, and as the fastest peer of each precision, each one is."""
+    """Add each candidate's speed relative to the tutorial's loop and to the fastest peer of each precision."""
     for precision in ("fp32", "int8"):
         peers = {
-            name: each["rows_per_second"]
-            for name, each in found.items()
-            if not each["lossrank"] and each["precision"] == precision
+            name: figures["rows_per_second"]
+            for name, figures in found.items()
+            if not figures["lossrank"] and figures["precision"] == precision
         }
         if peers:
             best = max(peers, key=peers.__getitem__)
-            for each in found.values():
-                each[f"best_{precision}_peer"] = best
-                each[f"ratio_to_best_{precision}_peer"] = each["rows_per_second"] / peers[best]
+            for figures in found.values():
+                figures[f"best_{precision}_peer"] = best
+                figures[f"ratio_to_best_{precision}_peer"] = figures["rows_per_second"] / peers[best]
     if "tutorial" in found:
-        for each in found.values():
-            each["ratio_to_tutorial"] = each["rows_per_second"] / found["tutorial"]["rows_per_second"]
+        for figures in found.values():
+            figures["ratio_to_tutorial"] = figures["rows_per_second"] / found["tutorial"]["rows_per_second"]
 
 
 def _spread(losses: Mapping[str, Any]) -> dict[str, float]:
-    """Return how the losses of the rows that most candidates share lie, in nats, from a single-precision candidate."""
+    """Return percentiles of the losses in nats, as computed by an fp32 candidate."""
     reference = next((losses[name] for name in ("lossrank_fp32", "tutorial") if name in losses), None)
     if reference is None:
         return {}
@@ -243,7 +241,7 @@ def _spread(losses: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _call(timed: Timed, failed: dict[str, str], **arguments: Any) -> dict[str, Any] | None:
-    return _answer(timed, failed) if _try(timed, failed, "run", **arguments) else None
+    return _reply(timed, failed) if _try(timed, failed, "run", **arguments) else None
 
 
 def _try(timed: Timed, failed: dict[str, str], do: str, **arguments: Any) -> bool:
@@ -254,9 +252,9 @@ def _try(timed: Timed, failed: dict[str, str], do: str, **arguments: Any) -> boo
     return timed.name not in failed
 
 
-def _answer(timed: Timed, failed: dict[str, str]) -> dict[str, Any] | None:
+def _reply(timed: Timed, failed: dict[str, str]) -> dict[str, Any] | None:
     try:
-        return timed.worker.answer()
+        return timed.worker.reply()
     except WorkerError as error:
         _give_up(timed, failed, error)
     return None

@@ -1,8 +1,8 @@
-"""The classifiers that are timed, as Hugging Face folders made offline: seeded random weights, and the demo's own.
+"""Make the classifiers that are timed, offline, as Hugging Face folders: with seeded random weights, or the demo's.
 
-A random classifier of the usual initialisation gives every text nearly the same logits. Here the weights are larger,
-attention looks at few tokens and counts for more, and the head is scaled, so that losses differ between texts as a
-trained model's do, by what the texts hold more than by how the numbers are rounded.
+A randomly initialised classifier gives every text nearly the same logits. Here the weights are larger, attention looks
+at fewer tokens and has more influence, and the head is scaled. So losses differ between texts as in a trained model:
+by the content of the texts, more than by rounding.
 """
 
 import shutil
@@ -17,13 +17,13 @@ from scorer import ModelBundle
 DEMO = Path(__file__).parents[1] / "cli" / "demo_files"
 CLASSES = ("World", "Sports", "Business", "Sci/Tech")
 POSITIONS = 512
-_ATTENTION = 4.0  # times the usual weights of a random model's queries and of what its attention adds
-_SPREAD = 2.0  # standard deviation of a random classifier's logits, over texts
+_ATTENTION = 4.0  # factor on a random model's query weights and attention output weights
+_SPREAD = 2.0  # standard deviation of a random classifier's logits over texts
 
 
 @dataclass(frozen=True)
 class Model:
-    """A classifier's name in the tables, its transformers classes and what its configuration has of its own."""
+    """A classifier: its name and title, the prefix of its transformers classes, and its configuration."""
 
     name: str
     title: str
@@ -63,7 +63,7 @@ MODELS = {
 
 
 def build(name: str, folder: Path, sample: Sequence[str]) -> Path:
-    """Write a classifier and its tokenizer to a folder, unless it is there; ``sample`` texts scale a random head."""
+    """Write a classifier and its tokenizer to a folder unless it exists; ``sample`` texts scale a random head."""
     if (folder / "done").exists():
         return folder
     import torch
@@ -90,7 +90,7 @@ def build(name: str, folder: Path, sample: Sequence[str]) -> Path:
 
 
 def export_plain(folder: Path, graph: Path) -> Path:
-    """Write optimum's ONNX export as it is, without lossrank's rewrites, unless it is there."""
+    """Write optimum's unchanged ONNX export, without lossrank's rewrites, unless it exists."""
     if not graph.exists():
         from transformers import AutoModelForSequenceClassification
 
@@ -131,7 +131,7 @@ def _words() -> int:
 
 
 def _spread(network: Any, sample: Any) -> None:
-    """Scale and shift the last linear layer so that the sample's logits have mean 0 and the wanted deviation."""
+    """Scale and shift the last linear layer so that the sample's logits have mean 0 and deviation ``_SPREAD``."""
     import torch
 
     sample = {name: value for name, value in sample.items() if name in network.forward.__code__.co_varnames}

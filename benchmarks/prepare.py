@@ -1,4 +1,4 @@
-"""Make what the candidates load of one model, in a process that ends: so the runner's own stays small.
+"""Make one model's files for the candidates, in a process of its own, so that the runner's memory stays small.
 
 python -m benchmarks.prepare MODEL CACHE CORES
 """
@@ -15,11 +15,11 @@ from benchmarks.rows import make_rows
 from benchmarks.runner import ROOT
 from scorer import ModelBundle
 
-_CALIBRATION = 100  # the last of the news rows
+_CALIBRATION = 100  # number of news rows, taken from the end
 
 
 def main() -> None:
-    """Print, as JSON, where the model's folder, plain graph and bundle are."""
+    """Print the paths of the model's folder, plain graph and bundle as JSON, with facts about them."""
     warnings.simplefilter("ignore")
     name, cache, cores = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     import torch
@@ -30,7 +30,7 @@ def main() -> None:
     sample = make_rows("news").texts[-_CALIBRATION:]
     folder = build(name, cache / f"{name}-{_digest('benchmarks/models.py', 'benchmarks/demo/demo_weights.py')}", sample)
     graph = export_plain(folder, folder / "onnx" / "model.onnx")
-    # A bundle is as good as the exporter that made it.
+    # A bundle is made again when the exporter changes.
     bundle = folder / f"bundle-{_digest('exporter/*.py', 'scorer/model/bundle*.py')}"
     if not bundle.exists():
         export_model(folder, bundle)
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _digest(*patterns: str) -> str:
-    """Return a short hash of the sources and library versions that something is made with."""
+    """Return a short hash of source files and of the versions of the libraries that make a model."""
     found = hashlib.sha256()
     for pattern in patterns:
         for file in sorted(ROOT.glob(pattern)):

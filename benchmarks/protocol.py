@@ -1,4 +1,4 @@
-"""What a candidate is given, and what it gives back."""
+"""The input and output of a candidate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,16 +8,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-BATCH = 32  # rows of a batch where a candidate walks the data in its order
+BATCH = 32  # rows per batch of a candidate that keeps the data's order
 
 
 @dataclass(frozen=True)
 class Info:
-    """What is known of a candidate before it runs.
+    """The description of a candidate.
 
-    ``distributions`` are the packages whose versions matter; ``sorts`` says that rows are batched by length, so that
-    the speed doesn't depend on how many there are; ``tolerance`` (nats) is how far a loss may be from torch's, None
-    where the arithmetic is not the same and the difference is reported instead.
+    ``distributions`` are the packages whose versions are reported. ``sorts`` is true if rows are batched by length, so
+    that the speed hardly depends on their number. ``tolerance`` (nats) is the largest allowed difference from torch's
+    losses; None if the arithmetic differs, so that the difference is only reported.
     """
 
     title: str
@@ -30,7 +30,7 @@ class Info:
 
 @dataclass(frozen=True)
 class Job:
-    """A model to load: its Hugging Face folder, optimum's plain graph of it, lossrank's bundle, where to write."""
+    """A model to load: its Hugging Face folder, optimum's plain graph, lossrank's bundle, and a folder for files."""
 
     folder: Path
     graph: Path
@@ -43,7 +43,7 @@ class Job:
     """Texts for quantisation; none of them is timed."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return the job as JSON can hold it."""
+        """Return the job as values for JSON."""
         return {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items()}
 
     @classmethod
@@ -57,7 +57,7 @@ class Job:
 
 @dataclass
 class Scored:
-    """The losses [n] of one timed repeat; ``seconds`` where the candidate has measured itself."""
+    """The losses [n] of one timed repeat, and its ``seconds`` if the candidate measures its own time."""
 
     losses: NDArray[np.float64]
     seconds: float | None = None
@@ -68,7 +68,7 @@ class Scorer(Protocol):
     """A loaded candidate."""
 
     def __call__(self, texts: Sequence[str], labels: NDArray[np.int64]) -> Scored:
-        """Return every row's softmax cross-entropy, in the order of the rows."""
+        """Return the softmax cross-entropy of every row, in row order."""
         ...
 
 

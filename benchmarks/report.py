@@ -1,4 +1,4 @@
-"""docs/benchmarks.md from the JSON: tables, chart, and how it was measured."""
+"""Write docs/benchmarks.md from the JSON: tables, charts, and how it was measured."""
 
 import argparse
 import json
@@ -27,7 +27,7 @@ def write_page(result: dict[str, Any], docs: Path) -> Path:
 
 
 def page_text(result: dict[str, Any]) -> str:
-    """Return the page, which shows the two charts by their names."""
+    """Return the page, with links to the two charts."""
     parts = ["# Benchmarks", _machine(result), f"![rows per second of every candidate]({CHART})"]
     for workload in result["workloads"].values():
         model = result["models"][workload["model"]]
@@ -53,7 +53,8 @@ def _machine(result: dict[str, Any]) -> str:
         f"{machine['cpu']} ({machine['family']}; {', '.join(machine['instructions'])}), "
         f"{len(machine['cores'])} of {machine['cores_of_machine']} cores, "
         f"{machine['memory_bytes'] / 2**30:.0f} GiB, {machine['system']}, Python {machine['python']}. "
-        f"The best rate at which these cores multiply fp32 matrices: {result['matrix_peak_flops'] / 1e9:.0f} GFLOP/s.",
+        f"The matrix peak, the best rate at which these cores multiply fp32 matrices, is "
+        f"{result['matrix_peak_flops'] / 1e9:.0f} GFLOP/s.",
         width=120,
         break_long_words=False,
         break_on_hyphens=False,
@@ -78,32 +79,36 @@ def _workload(workload: dict[str, Any], model: dict[str, Any], peak: float) -> s
     lines = []
     for name in NAMES:
         if name in candidates:
-            each = candidates[name]
-            low, high = (rate / rows["mean"] for rate in each["tokens_per_second_range"])
-            cells = [f"**{each['title']}**" if each["lossrank"] else each["title"]]
-            cells += [f"{each['rows_per_second']:,.1f}", f"{low:,.0f}-{high:,.0f}", f"{each['tokens_per_second']:,.0f}"]
+            figures = candidates[name]
+            low, high = (rate / rows["mean"] for rate in figures["tokens_per_second_range"])
+            cells = [f"**{figures['title']}**" if figures["lossrank"] else figures["title"]]
             cells += [
-                f"{each[key]:.2f}" if key in each and (key != _INT8 or each["precision"] != "fp32") else ""
+                f"{figures['rows_per_second']:,.1f}",
+                f"{low:,.0f}-{high:,.0f}",
+                f"{figures['tokens_per_second']:,.0f}",
+            ]
+            cells += [
+                f"{figures[key]:.2f}" if key in figures and (key != _INT8 or figures["precision"] != "fp32") else ""
                 for key in ("ratio_to_tutorial", "ratio_to_best_fp32_peer", _INT8)
             ]
             if parameters:
-                cells.append(f"{2 * parameters * each['tokens_per_second'] / peak:.0%}")
-            lines.append([*cells, f"{each['rows']:,}", f"{each['peak_memory_bytes'] / 1e6:,.0f}"])
+                cells.append(f"{2 * parameters * figures['tokens_per_second'] / peak:.0%}")
+            lines.append([*cells, f"{figures['rows']:,}", f"{figures['peak_memory_bytes'] / 1e6:,.0f}"])
     spread = (
-        f" Losses from {losses['p1']:.2f} (1st percentile) over {losses['p50']:.2f} to {losses['p99']:.2f} (99th)."
+        f" Losses: 1st percentile {losses['p1']:.2f}, median {losses['p50']:.2f}, 99th percentile {losses['p99']:.2f}."
         if losses
         else ""
     )
     text = (
         f"## {workload['title']}\n\n"
-        f"{rows['mean']:.1f} tokens a row (median {rows['p50']:.0f}, 99th percentile {rows['p99']:.0f}, "
+        f"{rows['mean']:.1f} tokens per row (median {rows['p50']:.0f}, 99th percentile {rows['p99']:.0f}, "
         f"longest {rows['p100']:.0f}).{spread}\n\n{table(head, lines)}"
     )
     screen = candidates.get("lossrank_screen", {}).get("notes", {}).get("screen") or {}
     if "rescored" in screen:
         rows_timed = candidates["lossrank_screen"]["rows"]
-        text += f"\n\nscreen scored {screen['rescored']:,} of the {rows_timed:,} rows again in fp32."
-    busy = [share for each in candidates.values() for share in each.get("taken_by_others", [])]
+        text += f"\n\nScreen scored {screen['rescored']:,} of the {rows_timed:,} rows again in fp32."
+    busy = [share for figures in candidates.values() for share in figures.get("taken_by_others", [])]
     if disturbed := sum(share >= DISTURBED for share in busy):
         text += (
             f"\n\n**Disturbed**: in {disturbed} of {len(busy)} repeats other processes took {DISTURBED:.0%} or more of "
@@ -115,13 +120,14 @@ def _workload(workload: dict[str, Any], model: dict[str, Any], peak: float) -> s
 
 def _sweeps(sweeps: dict[str, Any]) -> str:
     lines = []
-    for name, title in (("cores", "cores"), ("batch_tokens", "tokens of a batch"), ("length", "tokens of a text")):
+    for name, title in (("cores", "cores"), ("batch_tokens", "tokens per batch"), ("length", "tokens per text")):
         rates = ", ".join(f"{point}: {rate:,.0f}" for point, rate in sweeps[name].items())
         lines.append([title, rates])
     return (
         "## lossrank fp32 by cores, batch size and length\n\n"
-        f"MiniLM-L6 size; news for the first two, {sweeps['rows']:,} rows; texts of one length for the third. Median "
-        f"of three.\n\n![tokens per second]({SWEEPS})\n\n{table(['by', 'tokens per second'], lines)}"
+        f"The model is MiniLM-L6 size. The first two lines use {sweeps['rows']:,} news rows, the third uses texts of "
+        "one length. Figures are medians of three.\n\n"
+        f"![tokens per second]({SWEEPS})\n\n{table(['by', 'tokens per second'], lines)}"
     )
 
 
@@ -138,21 +144,21 @@ def _agreement(result: dict[str, Any]) -> str:
                         + [f"{found['worst_rows_shared']:.0%} of {found['worst_rows']}"]
                     )
     head = ["workload", "candidate", "compared with", "rows", "mean", "99.9th percentile", "largest", "worst 1% shared"]
-    return f"## Differences of the losses, in nats\n\n{table(head, lines)}"
+    return f"## Differences of losses, in nats\n\n{table(head, lines)}"
 
 
 def _versions(result: dict[str, Any]) -> str:
     found: dict[str, set[str]] = {}
     for workload in result["workloads"].values():
-        for each in workload["candidates"].values():
-            for name, version in each["versions"].items():
+        for figures in workload["candidates"].values():
+            for name, version in figures["versions"].items():
                 found.setdefault(name, set()).add(version)
     listed = ", ".join(f"{name} {' and '.join(sorted(found[name]))}" for name in sorted(found))
     return "## Versions\n\n" + fill(f"{listed}.", width=120, break_long_words=False, break_on_hyphens=False)
 
 
 def main() -> None:
-    """Write the page anew from a JSON file."""
+    """Write the page and its charts from a JSON file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=main.__doc__)
     parser.add_argument("result", type=Path)
     parser.add_argument("docs", type=Path)

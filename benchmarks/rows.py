@@ -1,4 +1,4 @@
-"""The rows that are scored: the demo's news texts, and a mix with a long tail made of them. Seeded, no row twice."""
+"""Make the rows that are scored: the demo's news texts, or longer texts made of them; seeded, without duplicates."""
 
 import json
 from collections.abc import Collection
@@ -16,12 +16,12 @@ from benchmarks.protocol import BATCH
 _SEED = 20
 _TAIL_ROWS = 6000
 _PREFIXES = (1, 2, 4, 8, 16)  # batches
-_MEDIAN, _SIGMA, _SHORTEST, _LONGEST = 60.0, 1.0, 5, 512  # tokens; sigma is of the lengths' logarithm
+_MEDIAN, _SIGMA, _SHORTEST, _LONGEST = 60.0, 1.0, 5, 512  # tokens; sigma is the standard deviation of the logarithm
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Texts, the class index of each and its number of tokens, [n], special tokens counted and cut to the limit."""
+    """Texts with class indices [n] and token counts [n]; counts include special tokens and are cut at the limit."""
 
     name: str
     texts: list[str]
@@ -29,7 +29,7 @@ class Rows:
     tokens: NDArray[np.int64]
 
     def without(self, texts: Collection[str]) -> "Rows":
-        """Return the rows but for some texts."""
+        """Return the rows without those of the given texts."""
         kept = np.array([text not in texts for text in self.texts])
         return Rows(
             self.name,
@@ -39,7 +39,7 @@ class Rows:
         )
 
     def save(self, path: Path) -> Path:
-        """Write texts and labels where a worker can read them."""
+        """Write texts and labels to a file that a worker can read."""
         path.write_text(json.dumps({"texts": self.texts, "labels": self.labels.tolist()}), encoding="utf-8")
         return path
 
@@ -59,7 +59,7 @@ def make_rows(name: str, limit: int = 512) -> Rows:
         texts = _joined(texts, np.full(count, int(name[4:])), rng)
         labels = rng.integers(0, len(CLASSES), len(texts))
     elif name != "news":
-        raise ValueError(f"no rows are called {name!r}")
+        raise ValueError(f"{name!r} is not a data set; it must be news, tail or len-N")
     tokenizer = _tokenizer()
     tokenizer.enable_truncation(limit)
     tokens = np.array([len(encoding.ids) for encoding in tokenizer.encode_batch_fast(texts)], dtype=np.int64)
@@ -69,7 +69,7 @@ def make_rows(name: str, limit: int = 512) -> Rows:
 
 
 def _typical_start(tokens: NDArray[np.int64]) -> int:
-    """Return where to start so that the first few batches in data order have about the padding of all of them.
+    """Return the row to start at so that the first few batches have about the same padding as all batches.
 
     Slow candidates see only those few, and a batch is as long as its longest row.
     """
@@ -84,7 +84,7 @@ def _typical_start(tokens: NDArray[np.int64]) -> int:
 
 
 def _joined(texts: list[str], lengths: NDArray[np.int64], rng: np.random.Generator) -> list[str]:
-    """Return different texts of so many tokens: spans that start at a random word of all texts in a row."""
+    """Return distinct texts with the given token counts: spans that start at a random word of all texts joined."""
     words = [word for text in texts for word in text.split()]
     encodings = _tokenizer().encode_batch_fast(words, add_special_tokens=False)
     ends = np.concatenate([[0], np.cumsum([len(encoding.ids) for encoding in encodings])])
@@ -107,7 +107,7 @@ def _tokenizer() -> Tokenizer:
 
 
 def quantiles(tokens: NDArray[np.int64]) -> dict[str, float]:
-    """Return how long rows are, in tokens."""
+    """Return the mean and percentiles of row lengths, in tokens."""
     points = (0, 50, 90, 99, 100)
     values = {f"p{point}": float(value) for point, value in zip(points, np.percentile(tokens, points), strict=True)}
     return {"mean": float(tokens.mean()), **values}

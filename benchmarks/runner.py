@@ -1,4 +1,4 @@
-"""Worker processes, told one at a time what to do."""
+"""Start worker processes and give them orders."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from benchmarks.machine import busy_seconds
 
 ROOT = Path(__file__).parents[1]
 _QUIET = {
-    # Nothing is looked for on the network, and nobody is told what runs here.
+    # No candidate uses the network or sends telemetry.
     "HF_HUB_OFFLINE": "1",
     "HF_DATASETS_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
@@ -24,28 +24,27 @@ _QUIET = {
     "TQDM_DISABLE": "1",
 }
 
-
-Answer = dict[str, Any]
-DISTURBED = 0.05  # share of the cores that others take during a repeat from which on it is done again
+Reply = dict[str, Any]
+DISTURBED = 0.05  # a repeat is done again if other processes take at least this share of the cores
 TRIES = 3
 
 
 class WorkerError(Exception):
-    """A candidate could not do what it was told; the message says why."""
+    """Raised when a candidate fails; the message says why."""
 
 
 class Worker:
-    """A candidate's process. It has the parent's cores, and its own log of what it prints."""
+    """A candidate's process, on the parent's cores, with its own log file."""
 
     def __init__(self, name: str, python: str | Path, cores: int, log: Path) -> None:
         """Start the process.
 
         Raises:
-            WorkerError: the interpreter is not there.
+            WorkerError: the interpreter does not exist.
         """
         self.name = name
         if not Path(python).exists():
-            raise WorkerError(f"its environment is not there: {name} was not installed")
+            raise WorkerError(f"its environment does not exist: {name} was not installed")
         self._log = log
         threads = {"OMP_NUM_THREADS": str(cores), "MKL_NUM_THREADS": str(cores), "RAYON_NUM_THREADS": str(cores)}
         with log.open("w") as stream:
@@ -60,10 +59,10 @@ class Worker:
             )
 
     def send(self, do: str, **arguments: Any) -> None:
-        """Tell the worker what to do, without waiting for it.
+        """Send the worker an order without waiting for its reply.
 
         Raises:
-            WorkerError: the process is gone.
+            WorkerError: the process has ended.
         """
         assert self._process.stdin is not None
         try:
@@ -72,28 +71,32 @@ class Worker:
         except OSError:
             raise WorkerError(self._end()) from None
 
-    def answer(self) -> dict[str, Any]:
-        """Wait for what the worker says.
+    def reply(self) -> dict[str, Any]:
+        """Wait for the worker's reply.
 
         Raises:
-            WorkerError: it failed, or its process is gone.
+            WorkerError: the worker failed, or its process has ended.
         """
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             raise WorkerError(self._end())
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise WorkerError(answer["error"])
-        return answer
+        reply: dict[str, Any] = json.loads(line)
+        if "error" in reply:
+            raise WorkerError(reply["error"])
+        return reply
 
     def call(self, do: str, **arguments: Any) -> dict[str, Any]:
-        """Tell the worker what to do and wait for it."""
+        """Send the worker an order and return its reply.
+
+        Raises:
+            WorkerError: the worker failed, or its process has ended.
+        """
         self.send(do, **arguments)
-        return self.answer()
+        return self.reply()
 
     def cpu_seconds(self) -> float:
-        """Return the processor time that the process has used so far."""
+        """Return the processor time (s) that the process has used."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -113,18 +116,18 @@ class Worker:
     def _end(self) -> str:
         self._process.wait()
         lines = [line for line in self._log.read_text(errors="replace").splitlines() if line.strip()]
-        return f"its process ended with {self._process.returncode}: {(lines or ['no word'])[-1][:300]}"
+        return f"its process ended with {self._process.returncode}: {(lines or ['no output'])[-1][:300]}"
 
 
-def watched(worker: Worker, order: Callable[[], Answer]) -> Answer:
-    """Return an answer of a worker with ``others``: the share of the cores' time that was not this worker's."""
+def watched(worker: Worker, order: Callable[[], Reply]) -> Reply:
+    """Return a worker's reply with ``others``: the share of the cores' time that other processes took."""
     busy, own, started = busy_seconds(), worker.cpu_seconds(), time.perf_counter()
-    answer = order()
+    reply = order()
     wall = time.perf_counter() - started
     taken = busy_seconds() - busy - (worker.cpu_seconds() - own)
-    return answer | {"wall": wall, "others": max(0.0, taken) / wall / len(os.sched_getaffinity(0))}
+    return reply | {"wall": wall, "others": max(0.0, taken) / wall / len(os.sched_getaffinity(0))}
 
 
 def python_of(name: str) -> str:
-    """Return the interpreter of a candidate: this one, unless the environment names another for it."""
+    """Return a candidate's interpreter: that of ``BENCH_PYTHON_<NAME>`` in the environment, else this one."""
     return os.environ.get(f"BENCH_PYTHON_{name.upper()}", sys.executable)

@@ -1,4 +1,4 @@
-"""lossrank in fp32 from one core to more, against the batch's size and against the texts' length."""
+"""Measure lossrank in fp32 by number of cores, batch size and text length."""
 
 import functools
 import statistics
@@ -16,7 +16,7 @@ _REPEATS = 3
 
 
 def sweep(job: Job, news: Rows, cpus: Sequence[int], seconds: float) -> dict[str, Any]:
-    """Return tokens per second over each of the three, in about so many seconds."""
+    """Return tokens per second by cores, batch size and text length, in about ``seconds`` seconds."""
     steps = len(_BATCH_TOKENS) + len(_LENGTHS) + 2 * len(cpus)
     workers = {}
     try:
@@ -46,14 +46,14 @@ def sweep(job: Job, news: Rows, cpus: Sequence[int], seconds: float) -> dict[str
 
 
 def _of_length(job: Job, length: int, tokens_wanted: float) -> tuple[dict[str, Any], int]:
-    """Return what tells a worker to score texts of one length, and how many tokens they are."""
+    """Return the order that lets a worker score texts of one length, and the number of their tokens."""
     rows = make_rows(f"len-{length}", job.limit)
     count = int(min(len(rows.texts), max(8, tokens_wanted / length)))
     return {"count": count, "rows": str(rows.save(job.scratch / f"{rows.name}.json"))}, int(rows.tokens[:count].sum())
 
 
 def _in_turns(points: Mapping[int, tuple[Worker, dict[str, Any], int]]) -> dict[int, float]:
-    """Return the median rate at each point; every point has its turn before the first has its second."""
+    """Return the median tokens per second at each point; each round measures every point once."""
     seconds: dict[int, list[float]] = {point: [] for point in points}
     for _ in range(_REPEATS):
         for point, (worker, order, _tokens) in points.items():
@@ -61,8 +61,8 @@ def _in_turns(points: Mapping[int, tuple[Worker, dict[str, Any], int]]) -> dict[
             if "rows" in order:
                 worker.call("read", rows=order.pop("rows"))
             for _ in range(TRIES):
-                answer = watched(worker, functools.partial(worker.call, "run", **order))
-                if answer["others"] < DISTURBED:
+                reply = watched(worker, functools.partial(worker.call, "run", **order))
+                if reply["others"] < DISTURBED:
                     break
-            seconds[point].append(answer["seconds"])
+            seconds[point].append(reply["seconds"])
     return {point: tokens / statistics.median(seconds[point]) for point, (_, _, tokens) in points.items()}

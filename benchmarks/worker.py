@@ -1,8 +1,9 @@
-"""One candidate in a process of its own: loads once, then does one repeat whenever a line on its standard input asks.
+"""Run one candidate in its own process: load it once, then do one repeat per order on standard input.
 
     python -m benchmarks.worker CANDIDATE
 
-Lines in and out are JSON objects. Between them the process waits in a read, so that it costs no time of the others'.
+Orders and replies are lines with a JSON object. Between orders the process waits in a read, which takes no processor
+time.
 """
 
 import importlib
@@ -23,20 +24,20 @@ from benchmarks.protocol import Job
 
 
 def main() -> None:
-    """Serve one candidate until standard input ends."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # libraries that print do not break the protocol
+    """Carry out orders until standard input ends."""
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # libraries that print must not break the protocol
     warnings.simplefilter("ignore")
     logging.disable(logging.INFO)
     candidate = _Candidate(sys.argv[1])
     for line in sys.stdin:
         order = json.loads(line)
         try:
-            answer = getattr(candidate, order.pop("do"))(**order)
+            reply = getattr(candidate, order.pop("do"))(**order)
         except Exception as error:
             traceback.print_exc()
-            answer = {"error": _one_line(error)}
-        _send(answers, answer)
+            reply = {"error": _one_line(error)}
+        _send(replies, reply)
 
 
 class _Candidate:
@@ -54,18 +55,18 @@ class _Candidate:
         return {"seconds": time.perf_counter() - started, "versions": versions, "python": sys.version.split()[0]}
 
     def read(self, rows: str) -> dict[str, Any]:
-        """Read the rows that later orders take the first of."""
+        """Read the rows; later orders score the first of them."""
         content = json.loads(Path(rows).read_text(encoding="utf-8"))
         self._data = content["texts"], np.array(content["labels"], dtype=np.int64)
         return {}
 
     def pin(self, cpus: list[int]) -> dict[str, Any]:
-        """Stay on these cores; to be told before loading."""
+        """Run on these cores only; send this before ``load``."""
         os.sched_setaffinity(0, cpus)
         return {}
 
     def run(self, count: int, save: str | None = None, **options: Any) -> dict[str, Any]:
-        """Score the first rows, and save their losses; ``seconds`` is of the scoring alone."""
+        """Score the first ``count`` rows and save their losses; ``seconds`` covers the scoring only."""
         texts, labels = self._data[0][:count], self._data[1][:count]
         started = time.perf_counter()
         scored = self._scorer(texts, labels, **options)
@@ -78,7 +79,7 @@ class _Candidate:
 
 
 def _peak_memory() -> int:
-    """Return the most memory this process has had; getrusage would count the parent's until the fork, too."""
+    """Return this process's peak memory; getrusage would include the parent's memory before the fork."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
@@ -88,8 +89,8 @@ def _one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {text[:300]}"
 
 
-def _send(stream: TextIO, answer: dict[str, Any]) -> None:
-    stream.write(json.dumps(answer) + "\n")
+def _send(stream: TextIO, reply: dict[str, Any]) -> None:
+    stream.write(json.dumps(reply) + "\n")
     stream.flush()
 
 

@@ -1,4 +1,4 @@
-"""What is timed: which model, on which rows, by which candidates, for which part of the time."""
+"""The workloads: a model, its rows, the candidates, and their share of the time."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ _FEW = tuple(name for name in _WITHOUT_SLOW if name not in ("optimum_pipeline", 
 
 @dataclass(frozen=True)
 class Workload:
-    """A model and rows; ``share`` is its part of the time, ``first`` the rows that warm a candidate up."""
+    """A model and rows; ``share`` is the workload's share of the time, ``first`` the rows of a warm-up."""
 
     name: str
     title: str

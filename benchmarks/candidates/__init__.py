@@ -1,7 +1,7 @@
-"""The candidates, one file each: what a user of that library would write, from texts to losses.
+"""The candidates, one file each: the code from texts to losses that a user of the library would write.
 
-A candidate's module holds ``INFO`` and ``load(job)``, which returns a scorer: a callable from texts and labels to
-losses. It runs in a process of its own (`benchmarks/worker.py`), which may have an environment of its own.
+A candidate's module has ``INFO`` and ``load(job)``, which returns a scorer: a callable from texts and labels to losses.
+It runs in its own process (`benchmarks/worker.py`), which may have its own environment.
 """
 
 # In the order of the tables.

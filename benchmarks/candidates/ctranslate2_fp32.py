@@ -1,6 +1,6 @@
-"""CTranslate2's encoder on length-sorted batches, the classifier's head in numpy.
+"""CTranslate2's encoder on length-sorted batches, with the classifier's head in numpy.
 
-CTranslate2 knows BERT's and DistilBERT's encoders, and no classifiers: the head is the user's to write.
+CTranslate2 has the encoders of BERT and DistilBERT but no classifiers, so the user must write the head.
 """
 
 import time
@@ -22,7 +22,7 @@ Head = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 def load(job: Job) -> Scorer:
-    """Convert the folder once, and open an encoder that runs a batch on each core or one on all: the faster."""
+    """Convert the folder once; the warm-up chooses the faster of one batch per core and one batch on all cores."""
     import ctranslate2
 
     folder = job.graph.with_name("ctranslate2")
@@ -30,7 +30,7 @@ def load(job: Job) -> Scorer:
         part = folder.with_name("ctranslate2.part")
         ctranslate2.converters.TransformersConverter(str(job.folder)).convert(str(part), force=True)
         part.rename(folder)
-    ways = {"a batch a core": (job.cores, 1), "a batch on all cores": (1, job.cores)}
+    ways = {"a batch per core": (job.cores, 1), "a batch on all cores": (1, job.cores)}
     encoders = {
         way: ctranslate2.Encoder(str(folder), "cpu", compute_type="float32", inter_threads=inter, intra_threads=intra)
         for way, (inter, intra) in ways.items()
@@ -67,7 +67,7 @@ def load(job: Job) -> Scorer:
 
 
 def _head(folder: Path) -> Head:
-    """Return what BERT's or DistilBERT's classifier does with the first token's hidden states."""
+    """Return the head of BERT or DistilBERT: a function from the first token's hidden states to logits."""
     from safetensors.numpy import load_file
 
     weights: dict[str, Any] = load_file(folder / "model.safetensors")

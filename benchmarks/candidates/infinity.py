@@ -1,6 +1,6 @@
-"""infinity_emb's engine, its `classify` on torch; it sorts by length itself.
+"""infinity_emb's `classify` on torch; its engine sorts by length.
 
-It needs a numpy older than lossrank's pins, so it lives in an environment of its own; see the Makefile.
+It needs an older numpy than lossrank, so it has its own environment; see the Makefile.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ INFO = Info("infinity_emb classify, torch", ("infinity_emb", "torch", "transform
 
 
 def load(job: Job) -> Scorer:
-    """Start the engine; it stays up between repeats, as its server does."""
+    """Start the engine, which keeps running between repeats, as in infinity's server."""
     import torch
     from infinity_emb import AsyncEmbeddingEngine, EngineArgs
 
@@ -37,9 +37,9 @@ def load(job: Job) -> Scorer:
     loop.run_until_complete(engine.astart())
 
     def score(texts: Sequence[str], labels: NDArray[np.int64]) -> Scored:
-        found, _ = loop.run_until_complete(engine.classify(sentences=list(texts), raw_scores=False))
+        rows, _ = loop.run_until_complete(engine.classify(sentences=list(texts), raw_scores=False))
         names = [job.classes[label] for label in labels]
-        probs = [{each["label"]: each["score"] for each in row}[name] for row, name in zip(found, names, strict=True)]
+        probs = [{found["label"]: found["score"] for found in row}[name] for row, name in zip(rows, names, strict=True)]
         return Scored(-np.log(np.maximum(np.array(probs, dtype=np.float64), 1e-38)))
 
     return score

@@ -1,4 +1,4 @@
-"""What the candidates that are lossrank share: `score_dataset` as a whole, on an Arrow table."""
+"""The code that lossrank's candidates share: all of `score_dataset`, on an Arrow table."""
 
 import shutil
 import time
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from benchmarks.protocol import Info, Job, Scored
 from scorer import ModelBundle, RunDirectory, ScoreOptions, score_dataset
 
-SCREEN_SHARE = 0.01  # of the rows: the worst, which screen scores again in fp32
+SCREEN_SHARE = 0.01  # share of worst rows that screen scores again in fp32
 _TITLES = {"fp32": "lossrank fp32", "int8": "lossrank int8", "screen": "lossrank screen (int8, worst 1% again in fp32)"}
 
 
 def lossrank_info(precision: str) -> Info:
-    """Return what is known of lossrank with a precision."""
+    """Return the description of lossrank in one precision."""
     return Info(
         _TITLES[precision],
         ("lossrank", "onnxruntime", "tokenizers", "numpy", "pyarrow"),
@@ -29,7 +29,7 @@ def lossrank_info(precision: str) -> Info:
 
 
 def score_by_lossrank(job: Job, precision: str) -> Callable[..., Scored]:
-    """Return a scorer that times everything but opening the session: reading, tokenising, the model, writing."""
+    """Return a scorer that times reading, tokenising, the model and writing, but not opening the session."""
     bundle = ModelBundle.load(job.bundle)
 
     def score(texts: Sequence[str], labels: NDArray[np.int64], **others: Any) -> Scored:
@@ -45,7 +45,7 @@ def score_by_lossrank(job: Job, precision: str) -> Callable[..., Scored]:
 
 
 def run(bundle: ModelBundle, table: pa.Table, job: Job, options: ScoreOptions) -> Scored:
-    """Score a table into a run directory; the clock starts when the sessions are open, as lossrank's own does."""
+    """Score a table into a run directory; like lossrank's own clock, the time starts when the sessions are open."""
     output = job.scratch / "run"
     shutil.rmtree(output, ignore_errors=True)
     opened: list[float] = []

@@ -7,7 +7,7 @@ INFO = Info("OpenVINO, sorted", ("openvino", "tokenizers", "numpy"), sorts=True,
 
 
 def load(job: Job) -> Scorer:
-    """Read the plain graph; by itself OpenVINO would compute in bfloat16 where the processor can."""
+    """Read the plain graph; without the hint, OpenVINO would use bfloat16 if the processor has it."""
     import openvino
 
     return OpenVinoScorer(openvino.Core().read_model(job.graph), job, INFERENCE_PRECISION_HINT="f32")

@@ -1,4 +1,4 @@
-"""OpenVINO with weights and activations in int8, by nncf's post-training quantisation: OpenVINO's documented way."""
+"""OpenVINO with int8 weights and activations, by nncf's post-training quantisation, as OpenVINO documents it."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ INFO = Info(
 
 
 def load(job: Job) -> Scorer:
-    """Quantise the plain graph, once, and read what came out."""
+    """Quantise the plain graph once, and read the result."""
     import openvino
 
     file = job.graph.with_name("openvino-int8.xml")
@@ -36,5 +36,5 @@ def _quantised(job: Job) -> Any:
     names = [port.get_any_name() for port in model.inputs]
     ids = tokenise(load_tokenizer(job.folder, job.limit), job.calibration)
     inputs = [pad(ids, np.array([row])) for row in range(len(ids))]
-    data = nncf.Dataset([{name: each[name] for name in names} for each in inputs])
+    data = nncf.Dataset([{name: batch[name] for name in names} for batch in inputs])
     return nncf.quantize(model, data, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(ids))

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from benchmarks.batches import by_length, load_tokenizer, pad, tokenise
 from benchmarks.protocol import Job, Scored, cross_entropy
 
-# Tokens of a batch with padding, by hint: one batch at a time on all cores, or one on each.
+# Tokens per batch with padding, by hint: LATENCY runs one batch on all cores, THROUGHPUT one on each core.
 _BATCH_TOKENS = {"LATENCY": 2048, "THROUGHPUT": 1024}
 
 
 class OpenVinoScorer:
-    """A compiled model; which hint is faster on this machine is found on the first rows it is given (the warm-up)."""
+    """A compiled model; the warm-up finds which hint is faster on this machine."""
 
     def __init__(self, model: Any, job: Job, **properties: Any) -> None:
         import openvino
@@ -31,7 +31,7 @@ class OpenVinoScorer:
         self._seconds: dict[str, float] = {}
 
     def __call__(self, texts: Sequence[str], labels: NDArray[np.int64]) -> Scored:
-        """Return the losses of the rows; the first call tries every hint, twice, and keeps the faster."""
+        """Return the losses of the rows; the first call tries each hint twice and keeps the faster one."""
         if len(self._compiled) > 1:
             for hint in [*self._compiled] * 2:
                 started = time.perf_counter()

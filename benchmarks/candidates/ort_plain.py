@@ -1,4 +1,4 @@
-"""onnxruntime on optimum's graph as it is, in batches of 32 in the order of the data."""
+"""onnxruntime on optimum's unchanged graph, in batches of 32 in the data's order."""
 
 from collections.abc import Sequence
 

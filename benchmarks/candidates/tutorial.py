@@ -1,6 +1,6 @@
 """The loop of the Rubrix tutorial "Clean labels using your model loss": datasets.map, a collator and torch.
 
-Its softmax is over the classes here, not over the batch, so that its losses can be compared.
+The softmax is over the classes here, not over the batch, so that the losses can be compared.
 """
 
 from collections.abc import Sequence

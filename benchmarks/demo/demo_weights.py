@@ -1,7 +1,7 @@
-"""The demo classifier's torch weights, taken back out of the graph that ships in its bundle.
+"""Recover the demo classifier's torch weights from the graph in its bundle.
 
-The bundle's graph is optimum's export with lossrank's rewrites: weights of linear layers lie there transposed and
-without names, and the last layer's keys and values are folded. What comes out is compared with the graph itself.
+The graph is optimum's export with lossrank's rewrites: it holds the weights of linear layers transposed and without
+names, and the last layer's keys and values folded. The recovered model is compared with the graph.
 """
 
 import re
@@ -20,7 +20,8 @@ def demo_model(bundle: ModelBundle) -> Any:
     """Return the demo's ``BertForSequenceClassification``.
 
     Raises:
-        ValueError: the graph is not laid out as this file expects, or the weights do not compute what it computes.
+        ValueError: the graph is not laid out as this file expects.
+        ValueError: the logits of the recovered model differ from the graph's.
     """
     import onnx
     import torch
@@ -57,7 +58,7 @@ def demo_model(bundle: ModelBundle) -> Any:
     try:
         model.load_state_dict({name: torch.tensor(array) for name, array in state.items()})
     except RuntimeError as error:
-        raise ValueError(f"the demo's graph is laid out in another way: {error}") from error
+        raise ValueError(f"the demo's graph has an unexpected layout: {error}") from error
     _compare(model, bundle.model_file(), words)
     return model
 
@@ -80,4 +81,4 @@ def _compare(model: Any, graph: Path, words: int) -> None:
     session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
     difference = float(np.abs(session.run(None, feeds)[0] - expected).max())
     if not difference < 1e-4:
-        raise ValueError(f"the weights taken out of the demo's graph give logits that are off by {difference}")
+        raise ValueError(f"the weights from the demo's graph give logits that are off by {difference}")

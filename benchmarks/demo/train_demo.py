@@ -1,17 +1,18 @@
 """Train the small AG News classifier that lossrank ships as its demo: a BERT of 3 layers, 128 wide.
 
-It is distilled from a larger BERT classifier (the teacher: a MiniLM-L6 fine-tuned on the same rows) on the train sample
-and on texts cut from it, and is measured on the test split, which training never sees.
+It is distilled from a larger BERT classifier (the teacher, a MiniLM-L6 fine-tuned on the same rows), on the train
+sample and on texts cut from it. It is measured on the test split, which training never sees.
 
-Data: AG's corpus of news articles, gathered by ComeToMyHead; the classification data set by Xiang Zhang, Junbo Zhao and
-Yann LeCun (Character-level Convolutional Networks for Text Classification, NIPS 2015). Provided by the academic
-community for research purposes and other non-commercial activity; that holds for the rows and for what ships with them.
+The data is AG's corpus of news articles, gathered by ComeToMyHead. Xiang Zhang, Junbo Zhao and Yann LeCun made the
+classification data set (Character-level Convolutional Networks for Text Classification, NIPS 2015). It is provided by
+the academic community for research purposes and other non-commercial activity; this also holds for the rows and the
+model that ship with lossrank.
 
     python benchmarks/demo/train_demo.py --data ../shared/data --teacher ../shared/models/minilm-agnews \\
         --out demo --bf16
 
-DIR of --data holds ag_news_train_sample.parquet and ag_news_test.parquet (columns text, label). The result is a Hugging
-Face folder that AutoModelForSequenceClassification and AutoTokenizer load.
+The folder of --data holds ag_news_train_sample.parquet and ag_news_test.parquet (columns text, label). The result is a
+Hugging Face folder that AutoModelForSequenceClassification and AutoTokenizer load.
 """
 
 # transformers annotates only part of its code.
@@ -41,7 +42,7 @@ PAD, UNK = 0, 1  # student ids: SPECIAL_TOKENS come first in its vocabulary
 VOCAB_SIZE, MAX_TOKENS = 9_000, 256
 HIDDEN_SIZE, NUM_LAYERS, NUM_HEADS = 128, 3, 4
 EPOCHS, BATCH_ROWS, LEARNING_RATE = 4, 32, 1e-3
-LABEL_WEIGHT = 0.3  # of the cross-entropy against the data set's label; the rest is the teacher's
+LABEL_WEIGHT = 0.3  # weight of the cross-entropy with the data set's label; the teacher has the rest
 FEATURE_WEIGHT, TEMPERATURE = 0.3, 2.0
 UNK_RATE, EMBEDDING_STD = 0.05, 0.05
 
@@ -52,7 +53,7 @@ Ids = Sequence[Sequence[int]]
 
 @dataclass(frozen=True)
 class Targets:
-    """What the student learns from, per text: a label (-1 where the text is made up) and the teacher's outputs."""
+    """The targets of the student: each text's label (-1 if the text is synthetic) and the teacher's outputs."""
 
     labels: Tensor  # [n]
     logits: Tensor  # [n, C]
@@ -60,13 +61,13 @@ class Targets:
 
 
 def read_split(path: Path) -> tuple[list[str], NDArray[np.int64]]:
-    """Texts and labels [n] of one Parquet file."""
+    """Return the texts and labels [n] of one Parquet file."""
     table = pq.read_table(path, columns=["text", "label"])
     return table["text"].to_pylist(), np.asarray(table["label"].to_numpy(), dtype=np.int64)
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """The teacher's tokenizer; published files carry a truncation and padding of their own, which would cut texts."""
+    """Return the teacher's tokenizer, without the truncation and padding that published files contain."""
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.enable_truncation(MAX_TOKENS)
@@ -78,7 +79,7 @@ def encode(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
 
 
 def shrink_vocabulary(tokenizer: Tokenizer, teacher_ids: Ids) -> tuple[Tokenizer, list[int]]:
-    """A tokenizer on the pieces most frequent in teacher_ids, and the teacher's id of each piece it keeps."""
+    """Return a tokenizer with the most frequent pieces of ``teacher_ids``, and the teacher's id of each kept piece."""
     counts = Counter(piece for row in teacher_ids for piece in row)
     special = [tokenizer.token_to_id(token) for token in SPECIAL_TOKENS]
     frequent = [piece for piece, _ in counts.most_common() if piece not in special]
@@ -94,10 +95,10 @@ def shrink_vocabulary(tokenizer: Tokenizer, teacher_ids: Ids) -> tuple[Tokenizer
 
 
 def augment(texts: list[str], rng: np.random.Generator) -> list[str]:
-    """For each text one crop of it and one splice of a span of it to a span of another text.
+    """Return, for each text, a crop of it and a splice of one of its spans with a span of another text.
 
-    The teacher was fine-tuned on the texts themselves and is too sure of them; on these it is not, so its logits there
-    say more about what lies between the classes.
+    The teacher was fine-tuned on the original texts and is too certain of them. On these texts it is less certain, so
+    its logits tell more about the similarity of classes.
     """
     words = [text.split() for text in texts]
 
@@ -113,21 +114,21 @@ def augment(texts: list[str], rng: np.random.Generator) -> list[str]:
 
 
 def pad(ids: Ids, rows: Sequence[int] | NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-    """input_ids and attention_mask [b, t] of the chosen rows; both tokenizers' [PAD] is id 0."""
+    """Return input_ids and attention_mask [b, t] of the given rows; [PAD] has id 0 in both tokenizers."""
     batch = [torch.tensor(ids[row]) for row in rows]
     input_ids = torch.nn.utils.rnn.pad_sequence(batch, batch_first=True, padding_value=PAD)
     return input_ids, (input_ids != PAD).long()
 
 
 def sorted_batches(ids: Ids, batch_rows: int = 64) -> Iterator[NDArray[np.int64]]:
-    """Every row once, rows of like length together."""
+    """Yield batches that hold every row once, with rows of similar length together."""
     order = np.argsort([len(row) for row in ids], kind="stable")
     for start in range(0, len(order), batch_rows):
         yield order[start : start + batch_rows]
 
 
 def shuffled_batches(ids: Ids, rng: np.random.Generator) -> list[list[int]]:
-    """Every row once, in random batches whose rows have like lengths: sorted only within random windows."""
+    """Return random batches that hold every row once; rows are sorted by length within random windows."""
     rows = rng.permutation(len(ids))
     batches: list[list[int]] = []
     for start in range(0, len(rows), BATCH_ROWS * 50):
@@ -137,7 +138,7 @@ def shuffled_batches(ids: Ids, rng: np.random.Generator) -> list[list[int]]:
 
 
 def teach(teacher: BertForSequenceClassification, ids: Ids, labels: NDArray[np.int64], bf16: bool) -> Targets:
-    """The teacher's outputs for every text; features are its last hidden states, first token and mean over tokens."""
+    """Return the teacher's outputs for every text; features are its last hidden states: first token and mean."""
     width = teacher.config.hidden_size
     logits = torch.zeros(len(ids), len(CLASS_NAMES))
     features = torch.zeros(len(ids), 2 * width)
@@ -156,7 +157,7 @@ def teach(teacher: BertForSequenceClassification, ids: Ids, labels: NDArray[np.i
 
 
 def build_student(teacher: BertForSequenceClassification, kept: list[int]) -> BertForSequenceClassification:
-    """A random BERT whose word embeddings are the teacher's, projected on their first principal components."""
+    """Return a random BERT with the teacher's word embeddings, projected on their first principal components."""
     config = BertConfig(
         vocab_size=len(kept),
         hidden_size=HIDDEN_SIZE,
@@ -176,7 +177,7 @@ def build_student(teacher: BertForSequenceClassification, kept: list[int]) -> Be
 
 
 def distillation_loss(logits: Tensor, targets: Targets, rows: list[int]) -> Tensor:
-    """Mean KL divergence to the teacher (Hinton et al. 2015), mixed with cross-entropy where there is a label."""
+    """Return the mean KL divergence to the teacher (Hinton et al. 2015), mixed with cross-entropy for labelled rows."""
     log_probs = (logits / TEMPERATURE).log_softmax(1)
     teacher_probs = (targets.logits[rows] / TEMPERATURE).softmax(1)
     divergence = functional.kl_div(log_probs, teacher_probs, reduction="none").sum(1) * TEMPERATURE**2
@@ -190,7 +191,7 @@ def train_epochs(
     student: BertForSequenceClassification, ids: Ids, targets: Targets, rng: np.random.Generator, bf16: bool
 ) -> Iterator[tuple[int, float, float]]:
     """Train, and yield (epoch, mean loss, seconds) after each epoch."""
-    # Regressing the teacher's hidden states says more than four logits do; the layer is thrown away afterwards.
+    # The teacher's hidden states tell more than four logits. The layer that predicts them is discarded afterwards.
     feature_head = torch.nn.Linear(HIDDEN_SIZE, targets.features.shape[1])
     parameters = [*student.parameters(), *feature_head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=0.01, fused=True)
@@ -218,7 +219,7 @@ def train_epochs(
 
 
 def predict(model: BertForSequenceClassification, ids: Ids) -> NDArray[np.float64]:
-    """Log-probabilities [n, C] in nats, in float64."""
+    """Return log-probabilities [n, C] in nats, as float64."""
     log_probs = np.zeros((len(ids), len(CLASS_NAMES)))
     model.eval()
     with torch.inference_mode():
@@ -230,7 +231,7 @@ def predict(model: BertForSequenceClassification, ids: Ids) -> NDArray[np.float6
 
 
 def flip_recall(log_probs: NDArray[np.float64], labels: NDArray[np.int64], seed: int) -> float:
-    """Share of randomly flipped labels among as many rows of the highest cross-entropy; higher is better."""
+    """Return the share of randomly flipped labels among the rows of highest cross-entropy; higher is better."""
     rng = np.random.default_rng(seed)
     count = round(FLIP_RATE * len(labels))
     flipped = rng.choice(len(labels), count, replace=False)
@@ -244,20 +245,24 @@ def report(title: str, log_probs: NDArray[np.float64], labels: NDArray[np.int64]
     accuracy = (log_probs.argmax(1) == labels).mean()
     loss = -log_probs[np.arange(len(labels)), labels].mean()
     recalls = [flip_recall(log_probs, labels, seed) for seed in FLIP_SEEDS]
-    each = " ".join(f"{recall:.1%}" for recall in recalls)
-    figures = f"accuracy {accuracy:.2%}, mean loss {loss:.3f}, flip recall {np.mean(recalls):.1%} ({each})"
+    by_seed = " ".join(f"{recall:.1%}" for recall in recalls)
+    figures = f"accuracy {accuracy:.2%}, mean loss {loss:.3f}, flip recall {np.mean(recalls):.1%} ({by_seed})"
     print(f"{title}: {len(labels)} rows, {figures}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train the small AG News classifier that lossrank ships as its demo.")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the two AG News files")
-    parser.add_argument("--teacher", type=Path, required=True, metavar="DIR", help="folder of the BERT to distil from")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder the model is written to")
-    parser.add_argument("--seed", type=int, default=0, help="of every random draw (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=2, help="of torch (default: %(default)s)")
-    parser.add_argument("--holdout", type=int, default=0, help="train rows kept back to measure epochs on (default: 0)")
-    parser.add_argument("--bf16", action="store_true", help="train in bfloat16: faster on CPUs that have it")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the two AG News files")
+    parser.add_argument("--teacher", type=Path, required=True, metavar="DIR", help="folder of the BERT to distil")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write the model to")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="threads of torch (default: %(default)s)")
+    parser.add_argument(
+        "--holdout", type=int, default=0, help="train rows to hold out for measuring each epoch (default: 0)"
+    )
+    parser.add_argument(
+        "--bf16", action="store_true", help="train in bfloat16, which is faster on CPUs that support it"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
@@ -289,7 +294,7 @@ def main() -> None:
     report("test", test_log_probs, test_labels)
     report("test, first rows", test_log_probs[:2000], test_labels[:2000])
 
-    tokenizer.no_truncation()  # the file leaves truncation to whoever loads it
+    tokenizer.no_truncation()  # whoever loads the file sets the truncation
     BertTokenizerFast(tokenizer_object=tokenizer, model_max_length=MAX_TOKENS).save_pretrained(arguments.out)
     student.save_pretrained(arguments.out)
     size = (arguments.out / "model.safetensors").stat().st_size

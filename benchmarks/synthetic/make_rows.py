@@ -2,8 +2,8 @@
 
     python -m benchmarks.synthetic.make_rows FOLDER
 
-A row is the first half of one text of the demo and the second half of another one of the same class, so that lengths
-and classes are the demo's and hardly a row is there twice. The same seed gives the same files.
+A row is the first half of one demo text and the second half of another demo text of the same class. So lengths and
+classes are those of the demo, and hardly any row is a duplicate. The same seed gives the same files.
 """
 
 import argparse
@@ -20,10 +20,10 @@ ROWS, FILES, SEED = 1_000_000, 20, 0
 
 
 def make_rows(folder: Path, rows: int = ROWS, files: int = FILES, seed: int = SEED) -> None:
-    """Write ``files`` Parquet files of about as many rows each, with the demo's schema.
+    """Write ``rows`` rows to ``files`` Parquet files of nearly equal length, with the demo's schema.
 
     Raises:
-        FileExistsError: the folder is there.
+        FileExistsError: the folder exists.
     """
     demo = pq.read_table(DATA)
     halves = [(words[: len(words) // 2], words[len(words) // 2 :]) for words in map(str.split, _column(demo, "text"))]
@@ -49,7 +49,7 @@ def _column(table: pa.Table, name: str) -> list[Any]:
 
 
 def main() -> None:
-    """Read the command line."""
+    """Make the rows that the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.synthetic.make_rows", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rows", type=int, default=ROWS)

@@ -1,9 +1,9 @@
-"""Synthesise a finished run of any size, to measure what reads one.
+"""Make a synthetic finished run of any size, to measure the commands that read a run.
 
     python -m benchmarks.synthetic.make_run RUN --rows 10000000
 
-The shards have the real schema, every row the status ``ok`` and numbers drawn from a seed; there is no model and no
-data, so only commands that read scores work on it (``rank`` in Python, ``verify``, ``status``).
+The shards have the real schema; every row has the status ``ok`` and random numbers from a seed. There is no model and
+no data, so only commands that read nothing but the scores work on it (``rank`` in Python, ``verify``, ``status``).
 """
 
 import argparse
@@ -37,7 +37,7 @@ CLASSES = ("World", "Sports", "Business", "Sci/Tech")
 
 
 def make_run(path: Path, rows: int, shard_rows: int, seed: int = 0) -> RunDirectory:
-    """Write a run of so many rows in shards of so many; the folder must not be there."""
+    """Write a run of ``rows`` rows in shards of ``shard_rows``; the folder must not exist."""
     (path / SCORES).mkdir(parents=True)
     run = RunDirectory(path, _manifest(rows, shard_rows))
     for index in range(run.num_shards):
