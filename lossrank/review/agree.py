@@ -24,7 +24,7 @@ def check_policy(policy: str) -> str:
     """Return the policy if it is valid.
 
     Raises:
-        RunError: the policy is none of the four.
+        RunError: the policy is neither one of ``POLICIES`` nor ``user=NAME``.
     """
     if policy not in POLICIES and not (policy.startswith(_USER) and len(policy) > len(_USER)):
         raise RunError(f"`policy` is {policy!r}; it must be one of: {', '.join(POLICIES)}, {_USER}NAME")

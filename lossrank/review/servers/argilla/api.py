@@ -13,7 +13,7 @@ import httpx
 from lossrank.review.servers.argilla.form import check, lacking, settings_of
 from lossrank.review.servers.argilla.sdk import import_sdk, quiet, response_of
 from lossrank.review.servers.http import FIRST_WAIT, Fault, Refused, ReviewClient, Unavailable, broken, storing
-from lossrank.review.servers.rubrix.responses import Product, raise_for_bulk, raise_for_response
+from lossrank.review.servers.rubrix.http_errors import Product, raise_for_bulk, raise_for_response
 from lossrank.review.servers.server import Form, ReviewError
 
 MAX_BULK = 500  # records that the server accepts in one request

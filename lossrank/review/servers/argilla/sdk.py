@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from lossrank.review.servers.rubrix.responses import Product
+from lossrank.review.servers.rubrix.http_errors import Product
 from lossrank.review.servers.server import ReviewError
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from lossrank.review.servers.http import FIRST_WAIT, Fault, Refused, ReviewClient, Unavailable, broken, storing
-from lossrank.review.servers.rubrix.responses import (
+from lossrank.review.servers.rubrix.http_errors import (
     Product,
     detail_in,
     object_in,

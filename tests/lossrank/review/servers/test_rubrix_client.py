@@ -8,8 +8,8 @@ import pytest
 
 from lossrank.review.servers.bulk import ChunkedLog
 from lossrank.review.servers.rubrix.api import check_name
+from lossrank.review.servers.rubrix.http_errors import reason_in
 from lossrank.review.servers.rubrix.record import encode
-from lossrank.review.servers.rubrix.responses import reason_in
 from lossrank.review.servers.server import ReviewError
 from tests.support.facts import facts
 from tests.support.fake_rubrix import KEY, URL, FakeRubrix, connect, error, index_message, make_record
