@@ -1,1 +1,1 @@
-"""Ranked rows to the tools a person reviews them in: one file per tool."""
+"""People's decisions on rows: their store, and the review tools and files that carry rows out and decisions back."""

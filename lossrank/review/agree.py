@@ -34,17 +34,18 @@ def check_policy(policy: str) -> str:
 def agree(
     answers: Iterable[Answer], policy: str, given: Mapping[int, str | None], class_names: Collection[str], source: str
 ) -> tuple[list[Decision], list[Disagreement]]:
-    """Return the decisions on rows that the answers settle under the policy, and the disagreements, both by row.
+    """Return the decisions on rows that the answers settle under the policy, and the other rows; both in row order.
 
     Only each person's latest answer to a row counts. ``majority`` needs the same answer from more than half of them,
     ``unanimous`` from all. ``latest`` takes the last answer, unless a different one was given at the same moment.
-    ``user=NAME`` takes that person's answer. If the winning answer is no class of the model, the row is not decided.
+    ``user=NAME`` takes that person's answer. If the winning answer is not a class of the model, the row is not decided.
 
     ``given`` maps rows to their label in the data, as a class name; an answer equal to it keeps the row. A decision's
-    ``annotator`` lists the people who gave the winning answer, by name, and it is dated by the latest of their answers.
+    ``annotator`` lists the people who gave the winning answer, by name; its date is that of their latest answer.
 
     Raises:
-        RunError: the policy is not valid, or names a person who answered nothing.
+        RunError: the policy is not valid.
+        RunError: the policy names a person who gave no answer.
     """
     check_policy(policy)
     answers = list(answers)
@@ -75,7 +76,7 @@ def _refuse_nobody(policy: str, answers: list[Answer]) -> None:
 
 
 def _winners(latest: list[Answer], policy: str) -> list[Answer]:
-    """Return the answers that agree on the decision, the latest last; none if the row is not decided."""
+    """Return the answers that give the decision, the latest last; an empty list if the row is not decided."""
     if policy.startswith(_USER):
         return [answer for answer in latest if answer.annotator == policy.removeprefix(_USER)]
     if policy == "latest":

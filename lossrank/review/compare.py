@@ -18,7 +18,7 @@ _ROUNDING = 1e-4  # nats: a different batch changes a loss by no more
 
 @dataclass(frozen=True)
 class Group:
-    """The rows with one review status that have a loss in both runs; losses in nats, None without rows.
+    """The rows with one review status and a loss in both runs; mean losses in nats, None without rows.
 
     ``fell`` counts the rows whose loss is lower in the second run.
     """
@@ -31,7 +31,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Moved:
-    """One row in both runs; row, loss and rank are None where the row is missing from a run or has none there.
+    """A row in both runs; row number, loss and rank are None for a run that lacks the row or that value.
 
     ``what`` is ``entered``, ``left`` or ``stayed`` for a row among the worst. Rank 1 is the worst.
     """
@@ -49,10 +49,10 @@ class Moved:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs compared.
+    """The differences between two runs.
 
-    ``groups`` are keyed by the review status of the first run's rows. ``worst`` holds the rows among the worst ``top``
-    of either run, ``moved`` the rows whose loss changed most.
+    ``groups`` is keyed by the rows' review status in the first run. ``worst`` holds the rows among the worst ``top`` of
+    either run, ``moved`` the rows whose loss changed most. ``only_a`` and ``only_b`` count rows that only one run has.
     """
 
     run_a: str
@@ -76,7 +76,9 @@ def compare(a: RunDirectory, b: RunDirectory, top: int, by: str = "loss") -> Com
     """Compare two finished runs over the same rows, such as before and after ``apply``.
 
     Raises:
-        RunError: their rows can't be matched, a run has no row with the measure ``by``, or a run can't be read.
+        RunError: the rows of the runs can't be matched.
+        RunError: a run has no row with the measure ``by``.
+        RunError: a run can't be read.
     """
     how = how_to_match(a, b)
     decided = decided_rows(a, required=False)
@@ -231,11 +233,11 @@ def _notes(a: RunDirectory, b: RunDirectory, how: str) -> tuple[str, ...]:
         if how != BY_ROW:
             by = "id"
         elif have_ids(a, b):
-            by = "number, since the ids at each number are the same"
+            by = "number, because each row has the same id in both"
         else:
             by = (
-                "number, and only their equal count suggests that they are the same rows; to match them by id, score "
-                "both with `id_column`"
+                "number, and only the equal number of rows suggests that they are the same; to match them by id, "
+                "score both with `id_column`"
             )
         notes.append(f"the runs are over different data; rows are matched by their {by}")
     elif how == BY_ROW:

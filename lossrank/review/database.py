@@ -57,8 +57,9 @@ def open_to_write(run: RunDirectory) -> sqlite3.Connection:
     """Open a run's database for writing; create it if it is missing or empty.
 
     Raises:
-        RunError: the database is damaged, belongs to another program or a newer lossrank, or can't be written; or its
-            decisions are about other data, columns or labels, or name classes that the run's model doesn't have.
+        RunError: the database is damaged or can't be written.
+        RunError: the database belongs to another program or a newer lossrank.
+        RunError: the decisions are about other data, columns or labels, or name classes that the model lacks.
     """
     path = run.path / FILE
     with reporting(path), _closed_at_fault(_connected(path)) as db:
@@ -71,7 +72,7 @@ def open_to_write(run: RunDirectory) -> sqlite3.Connection:
                     db.execute(statement)
                 about = [("data", run.data_fingerprint), ("judged", json.dumps(_judged(run)))]
                 db.executemany("INSERT INTO about VALUES (?, ?)", about)
-            db.execute("DELETE FROM about WHERE FALSE")  # fails now if it can only be read; BEGIN alone would not
+            db.execute("DELETE FROM about WHERE FALSE")  # fails now if the database is read-only; BEGIN alone would not
         _refuse_foreign(run, db)
         return db
 
@@ -80,7 +81,8 @@ def open_to_read(run: RunDirectory) -> sqlite3.Connection | None:
     """Open a run's database for reading, also from a read-only folder; return None if it is missing or empty.
 
     Raises:
-        RunError: as for ``open_to_write``, or the latest decisions can't be read without writing.
+        RunError: as for ``open_to_write``.
+        RunError: the folder is read-only, and the latest decisions can't be read without writing.
     """
     path = run.path / FILE
     if not path.is_file():
@@ -95,13 +97,13 @@ def open_to_read(run: RunDirectory) -> sqlite3.Connection | None:
 
 @contextlib.contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """Run a block as one transaction, as the only writer: all of it is stored or nothing."""
+    """Run a block as one transaction of the only writer: all of it is stored, or nothing."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
         db.execute("COMMIT")
     except BaseException:
-        db.rollback()  # also after a failed COMMIT, or the connection would show what is on no disk
+        db.rollback()  # also after a failed COMMIT, or the connection would show rows that are not on disk
         raise
 
 
@@ -198,11 +200,12 @@ def _is_made(path: Path, db: sqlite3.Connection) -> bool:
 
 
 def _refuse_foreign(run: RunDirectory, db: sqlite3.Connection) -> None:
+    """Raise RunError if the decisions in a database are about other data, classes, labels or columns than the run's."""
     path = run.path / FILE
     aside = f"move {path} away to start a new review"
     about = dict(db.execute("SELECT key, value FROM about"))
     if about.get("data") != run.data_fingerprint:
-        raise RunError(f"the decisions in {path} are about other data than the run's; {aside}")
+        raise RunError(f"the decisions in {path} are about data other than the run's; {aside}")
     labels = {label for (label,) in db.execute("SELECT DISTINCT label FROM decisions WHERE label NOT NULL")}
     if strange := sorted(labels - set(run.class_names)):
         raise RunError(
@@ -211,7 +214,7 @@ def _refuse_foreign(run: RunDirectory, db: sqlite3.Connection) -> None:
         )
     if "judged" in about and (other := _other(json.loads(about["judged"]), _judged(run))):
         raise RunError(
-            f"the decisions in {path} are about other labels or columns than the run's: {other}; {aside}",
+            f"the decisions in {path} are about labels or columns other than the run's: {other}; {aside}",
             quotes_data=True,
         )
 
@@ -219,7 +222,7 @@ def _refuse_foreign(run: RunDirectory, db: sqlite3.Connection) -> None:
 def _judged(run: RunDirectory) -> dict[str, Any]:
     """Return what decisions depend on besides the data: the columns, and the class that each label stands for.
 
-    "Kept" means kept with the given label, so another label column or label map would change what it says.
+    "Kept" means kept with the given label, so another label column or label map would change its meaning.
     """
     names = dict(enumerate(run.class_names))
     meant = run.manifest.labels.map if run.manifest.labels else {}
@@ -232,7 +235,7 @@ def _judged(run: RunDirectory) -> dict[str, Any]:
 def _other(then: dict[str, Any], now: dict[str, Any]) -> str | None:
     """Return the first difference between two results of ``_judged``, None if there is none.
 
-    A label that only one of them knows is no difference.
+    A label that occurs in only one of them is not a difference.
     """
     for what, sentence in (
         ("columns", "the {0} column was {1!r} and is {2!r}"),

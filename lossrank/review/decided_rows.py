@@ -1,4 +1,4 @@
-"""Decided: the rows of a run that people decided, with their decisions, given labels and scores."""
+"""Decided: the rows of a run that people have decided, with their decisions, given labels and scores."""
 
 import shlex
 from collections import Counter
@@ -19,10 +19,10 @@ _SCORES = ["row", "id", "label", "predicted", "loss"]
 
 @dataclass(frozen=True)
 class Decided:
-    """The ``rows`` [d] that have a decision, ascending, and the decision, given class and scores of each.
+    """The ``rows`` [d] that have a decision, ascending, each with its decision, given class and scores.
 
     ``given`` [d] holds class names, None where the data has no label that the model knows. ``scores`` [d] has the run's
-    columns row, id, label, predicted and loss. A row relabelled to the class that it has already counts as kept.
+    columns row, id, label, predicted and loss. A row that was relabelled to its given class counts as kept.
     """
 
     rows: NDArray[np.int64]
@@ -60,10 +60,11 @@ class Decided:
 
 
 def decided_rows(run: RunDirectory, *, required: bool = True) -> Decided:
-    """Return the rows of a run that people decided.
+    """Return the rows of a run that people have decided.
 
     Raises:
-        RunError: there is no decision and ``required`` is true, or the decisions or a shard can't be read.
+        RunError: there is no decision and ``required`` is true.
+        RunError: the decisions or a shard can't be read.
     """
     decisions = list((read_decisions(run) or {}).values())
     if not decisions and required:

@@ -47,7 +47,7 @@ class Answer:
 
     @property
     def choice(self) -> tuple[str | None, bool]:
-        """Return what is compared: two answers agree if their choices are equal."""
+        """Return the value that is compared: two answers agree if their choices are equal."""
         return self.label, self.several
 
 
@@ -62,7 +62,7 @@ class ServerDataset:
 
 
 class ConflictError(RunError):
-    """The row's decision has changed since the person saw it; ``current`` is the decision now, None for none."""
+    """Raised if a row's decision has changed since the person saw it; ``current`` is the decision now, or None."""
 
     def __init__(self, message: str, current: Decision | None) -> None:
         super().__init__(message)
@@ -90,10 +90,10 @@ def now_text() -> str:
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read from a file or a server: answers, and the number of ``foreign`` records, which are of other data.
+    """The answers in a file or on a server, and the number of ``foreign`` records, which are of other data.
 
-    ``undecided`` maps (row, annotator) of records without an answer to the moment when that was so; for a file, this is
-    when the file was last written.
+    ``undecided`` maps (row, annotator) of records without an answer to the time at which they had none; for a file,
+    this is the time of its last save.
     """
 
     answers: list[Answer]

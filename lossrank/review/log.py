@@ -1,4 +1,4 @@
-"""log(): send the worst rows to a review tool, or write them as one of its files."""
+"""log(): send the worst rows to a review tool, or write them to a file for one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,11 +18,11 @@ from scorer.run.protect import refuse_existing, refuse_own_data
 
 @dataclass(frozen=True)
 class Logged:
-    """What became of the ranked ``rows``.
+    """The result of ``log``: ``rows`` is the number of ranked rows.
 
-    ``written`` went to the file ``output``, or to the data set at ``url``, which had ``already_there`` of them and
-    left those as they were. ``refused`` were left out, each with the reason. ``sort`` says how a person sees the worst
-    first at ``url``; ``advice`` what to do with the file.
+    ``written`` of them were written to the file ``output`` or to the data set at ``url``. ``already_there`` were on the
+    server before and stay as they are. ``refused`` lists the rows that were left out, with reasons. ``sort`` says how
+    to see the worst rows first at ``url``, and ``advice`` how to use the file.
     """
 
     run: str
@@ -55,27 +55,30 @@ def log(
     force: bool = False,
     progress: OnStep = unwatched,
 ) -> Logged:
-    """Send the worst rows of a run to a review tool, or write them as its records.
+    """Send the worst rows of a run to a review tool, or write them to a file for one.
 
-    Rows that the server has already are left as they are, so that logging again adds what is missing.
+    Records that are already on the server stay as they are; logging again adds the missing ones.
 
     Args:
         run: a finished run, or its directory.
         to: the review tool (``rubrix``, ``argilla``, ``label-studio``) or the kind of file.
-        name: the data set on the server, which is made if it is missing; of Label Studio, the project's title.
-        output: the file to write, instead of ``name``.
+        name: the data set on the server, created if it is missing; for Label Studio, the project's title.
+        output: the file to write; give this or ``name``.
         top, by, per_class, pair: which rows, as ``scorer.rank`` takes them; ``top`` is 500 by default.
         data: where the scored data is now, if it has moved.
         url, api_key, workspace: the server; by default the tool's environment variables, then its own defaults.
-        chunk_size: records in one request.
+        chunk_size: records per request.
         force: replace ``output`` if it exists.
-        progress: called with the rows that are settled, and with notes: refused rows, waiting for the server.
+        progress: called with the number of rows that are stored or refused, and with notes, such as refused rows.
 
     Raises:
-        ArgumentError: not just one of ``name`` and ``output`` was given, or ``to`` has no such kind.
-        RunError: the run is not finished, ``output`` can't be written, there are no such rows, or there is no key.
-        SourceError: the data is gone or has changed.
-        ReviewError: the server can't be used as asked; what was logged stays logged.
+        ArgumentError: ``name`` and ``output`` are both given, or neither is.
+        ArgumentError: ``to`` is unknown, or takes the other one of ``name`` and ``output``.
+        RunError: the run is not finished, or has no such rows.
+        RunError: ``output`` can't be written.
+        RunError: there is no API key.
+        SourceError: the data is missing or has changed.
+        ReviewError: the server can't be used for this; stored records stay stored.
     """
     _refuse_mixture(to, name, output)
     sink: Path | Server
@@ -102,7 +105,7 @@ def log(
         FILES[to].write(sink, records, force=force)
         return replace(done, written=len(records), output=str(sink), advice=advice)
     with sink:
-        with DecisionStore(run) as store:  # first, so that nothing is logged that the run can't remember
+        with DecisionStore(run) as store:  # opened first, so that nothing is logged if the run can't remember where
             dataset = sink.open(str(name), _form(run, records))
             store.add_dataset(dataset)
         sending = sink.sending(dataset, chunk_size, refused)
@@ -112,10 +115,10 @@ def log(
 
 
 def _refuse_mixture(to: str, name: str | None, output: str | Path | None) -> None:
-    """Check that a server has the name of a data set, and a kind of file has a file to write.
+    """Check that a server gets the name of a data set, and a kind of file gets a file to write.
 
     Raises:
-        ArgumentError: it is not so.
+        ArgumentError: ``to`` is unknown, or takes the other one of ``name`` and ``output``, or only one of them.
     """
     if (output is None) == (name is None) or to not in (FILES if name is None else TOOLS):
         ways = [("`name` and no `output`", to in TOOLS), ("`output` and no `name`", to in FILES)]
@@ -125,7 +128,7 @@ def _refuse_mixture(to: str, name: str | None, output: str | Path | None) -> Non
 
 
 def _send(sending: Sending, records: list[ReviewRecord], progress: OnStep) -> None:
-    """Log records, and report each chunk, what the server refused, and the counts if it stops before the end."""
+    """Log records; report each chunk, the refused records, and the counts if logging stops before the end."""
     reported, done = len(sending.refused), 0
     progress(Step(0, len(records)))
     try:
@@ -136,8 +139,8 @@ def _send(sending: Sending, records: list[ReviewRecord], progress: OnStep) -> No
             reported = len(sending.refused)
     except BaseException:
         _report_refused(sending.refused[reported:], progress)
-        counts = f"{sending.logged:,} logged, {sending.already_there:,} there already, {len(sending.refused):,} refused"
-        progress(Step(note=f"{counts} before it stopped; log again with the same arguments to go on"))
+        counts = f"{sending.logged:,} logged, {sending.already_there:,} already there, {len(sending.refused):,} refused"
+        progress(Step(note=f"{counts} before it stopped; to continue, log again with the same arguments"))
         raise
 
 

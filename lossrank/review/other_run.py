@@ -23,11 +23,12 @@ def read_run(path: Path, run: RunDirectory, data: Data | None = None) -> Reading
 
     A kept row becomes an answer with its given label. Rows are matched by number if both runs have the same data, or if
     this run's data is what ``lossrank apply`` wrote with these decisions and every row; otherwise by id. ``foreign``
-    counts decisions on rows that this run lacks, other than discarded rows, and kept labels that are no class here.
+    counts decisions on rows that this run lacks, except discards, and kept labels that are not a class here.
 
     Raises:
-        RunError: ``path`` is no finished run, has no decisions, is ``run`` itself, or its rows can't be matched.
-        SourceError: this run's data, which is compared, is missing or has changed.
+        RunError: ``path`` is not a finished run, or is ``run`` itself.
+        RunError: the run at ``path`` has no decisions, or its rows can't be matched.
+        SourceError: the data of ``run`` is missing or has changed.
     """
     other = RunDirectory.open(path)
     if other.path.resolve() == run.path.resolve():
@@ -47,7 +48,7 @@ def read_run(path: Path, run: RunDirectory, data: Data | None = None) -> Reading
 
 
 def _same_rows(other: RunDirectory, run: RunDirectory, decided: Decided, data: Data | None) -> dict[int, int]:
-    """Return the row of this run for each decided row of the other run that it has."""
+    """Return, for each decided row of the other run, its row in this run; rows that this run lacks are left out."""
     by_number = {row: row for row in decided.rows.tolist()}
     if other.data_fingerprint == run.data_fingerprint or _is_applied(other, run, decided, data):
         return by_number
@@ -68,7 +69,7 @@ def _by_id(other: RunDirectory, run: RunDirectory, rows: NDArray[np.int64]) -> d
 
 
 def _is_applied(other: RunDirectory, run: RunDirectory, decided: Decided, data: Data | None) -> bool:
-    """Return whether a run's data has the labels and the status column that the other run's decisions produce."""
+    """Return whether a run's data has the labels and status column that ``apply`` makes of the other's decisions."""
     if run.num_rows != other.num_rows:
         return False
     labels = given_labels(run, decided.rows.tolist())

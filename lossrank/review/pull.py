@@ -25,19 +25,19 @@ from scorer.run.protect import refuse_existing, refuse_own_data
 
 @dataclass(frozen=True)
 class Pulled:
-    """What a pull brought.
+    """The result of ``pull``.
 
-    ``kept``, ``relabelled`` and ``discarded`` count the rows that the ``answers`` decide; ``added`` of these decisions
-    are new, and ``older`` of those are not in force, because a later decision of the row is. ``outdated`` counts
-    answers in an old copy of a file: a later answer of the same person is known, and counts instead.
+    ``kept``, ``relabelled`` and ``discarded`` count the rows that the ``answers`` decide. ``added`` counts the new
+    decisions among these; ``older`` of the new ones are not in force, because their row has a later decision.
+    ``outdated`` counts answers in an old copy of a file; the same person's later answer counts instead.
 
     ``disagreements`` are the rows that the answers don't decide. Of these, ``open_rows`` have no decision, the others
     keep an earlier one, and ``taken_back`` lost the decision that the same people had made before.
 
-    ``unknown_labels`` counts, by label, the answers whose label is no class of the model; they decide nothing.
+    ``unknown_labels`` counts, by label, the answers whose label is not a class of the model; they decide nothing.
     ``foreign`` counts records that were left out: they name no row of the run's data, or come from another run and
-    keep a label that is no class. ``withdrawn`` counts rows that an earlier pull decided and that have no decision at
-    the source now; the earlier decision stays in force. ``ahead`` counts new decisions dated in the future, which
+    keep a label that is not a class. ``withdrawn`` counts rows that an earlier pull decided and that have no decision
+    at the source now; the earlier decision stays in force. ``ahead`` counts new decisions dated in the future, which
     count as made now.
     """
 
@@ -78,20 +78,21 @@ def pull(
 
     Args:
         run: a finished run, or its directory.
-        files: exported files of one kind, or one other run over the same data; a review server is asked without them.
+        files: exported files of one kind, or one other run over the same data; without files, a server is asked.
         source: the review tool, or the kind of file; by default where ``log`` sent rows last, or by the file's ending.
         name, url, api_key, workspace: the data set on the server; by default where ``log`` sent rows last.
-        policy: what decides where several people answered: ``majority``, ``unanimous``, ``latest`` or ``user=NAME``.
-        disagreements: a file of JSON lines to write, with the rows that were not decided and each answer.
+        policy: how several people's answers are combined: ``majority``, ``unanimous``, ``latest`` or ``user=NAME``.
+        disagreements: a file of JSON lines to write, with the undecided rows and all answers to them.
         force: replace ``disagreements`` if it exists.
         data: where the data of the run is now, if it has moved and ``files`` is another run.
         progress: called with the number of answers read, and with notes.
 
     Raises:
-        RunError: the run is not finished, a file can't be read, it is not known where to pull from, there is no key,
-            or ``disagreements`` can't be written.
-        SourceError: the data of the run, which has to be compared with another run's, is gone or has changed.
-        ReviewError: the server can't be used as asked.
+        RunError: the run is not finished, or a file can't be read.
+        RunError: the source is unknown, or there is no API key.
+        RunError: ``disagreements`` can't be written.
+        SourceError: the data must be compared with another run's, but is missing or has changed.
+        ReviewError: the server can't be used for this.
     """
     paths = [Path(file) for file in files]
     check_policy(policy)
@@ -99,10 +100,10 @@ def pull(
     if target is not None:
         refuse_existing(target, force)
         if target.resolve() in [file.resolve() for file in paths]:
-            raise RunError(f"`disagreements` {target} is a file that is pulled; choose another name")
+            raise RunError(f"`disagreements` {target} is one of the pulled files; choose another name")
     if data and not any(map(is_run, paths)):
         moved = data if isinstance(data, str) else data[0]
-        raise RunError(f"`data` {moved} is of use only where another run is pulled; leave it out")
+        raise RunError(f"`data` {moved} is used only to pull from another run; leave it out")
     run = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
     if target is not None:
         refuse_own_data(target, run)
@@ -162,7 +163,7 @@ def _decide(run: RunDirectory, store: DecisionStore, reading: Reading, source: s
 def _read_server(
     run: RunDirectory, dataset: ServerDataset, account: Account, decided: Iterable[int], progress: OnStep
 ) -> Reading:
-    """Read a server's answers; the rows ``decided`` before that it has without an answer are ``undecided``."""
+    """Read a server's answers; rows ``decided`` earlier that are there without an answer become ``undecided``."""
     tool = TOOLS[dataset.tool]
     inside = f", workspace {dataset.workspace!r}" if dataset.workspace else ""
     progress(Step(note=f"pulling {dataset.name!r} from {tool.title} at {dataset.url}{inside}"))
@@ -179,10 +180,11 @@ def _read_server(
 
 
 def _kind(files: Sequence[Path], source: str | None) -> str:
-    """Return the kind of files to pull: as given, or by their endings.
+    """Return the kind of the files to pull: ``source`` if given, else by their endings.
 
     Raises:
-        RunError: ``source`` has no files, or the files are of no known kind or of several.
+        RunError: ``source`` is not a kind of file.
+        RunError: the files are of an unknown kind, or of several kinds.
     """
     if source is not None:
         if source not in FILES:
@@ -192,7 +194,7 @@ def _kind(files: Sequence[Path], source: str | None) -> str:
         return source
     if runs := [file for file in files if file.is_dir() and is_run(file)]:
         if len(files) > 1:
-            raise RunError(f"{runs[0]} is a run; pull one run at a time, with no file beside it")
+            raise RunError(f"{runs[0]} is a run; pull one run at a time, without other files")
         return RUN
     kinds: dict[str, Path] = {}
     for file in files:
@@ -214,10 +216,11 @@ def _where(
     api_key: str | None,
     workspace: str | None,
 ) -> tuple[ServerDataset, Account]:
-    """Return where to pull from, and as whom: as given, completed with where rows were last sent.
+    """Return the data set to pull from, and the account; what is not given is taken from where rows were last sent.
 
     Raises:
-        RunError: it is not known where to pull from, or there is no key.
+        RunError: it is not known where to pull from.
+        RunError: there is no API key, or the address is ambiguous.
     """
     fitting = [dataset for dataset in datasets if source in (None, dataset.tool) and name in (None, dataset.name)]
     known = next((dataset for dataset in fitting if url is None or _same(url, dataset)), None)
@@ -226,9 +229,9 @@ def _where(
     name = name or (latest.name if latest else None)
     if tool is None or name is None:
         raise RunError(
-            "nothing of this run was logged"
+            "no rows of this run were logged"
             + (f" to {source}" if source else "")
-            + "; give `source` and `name`, which say where the decisions are, or `files`"
+            + "; give `source` and `name` to say where the decisions are, or give `files`"
         )
     if tool not in TOOLS:
         raise RunError(f"`source={tool}` is a kind of file; give `files` too")
@@ -236,11 +239,11 @@ def _where(
     variable = f"{TOOLS[tool].variables}_API_URL"
     if known is not None and url is None and variable in os.environ and not _same(account.url, known):
         raise RunError(
-            f"the rows were logged to {known.url}, and {variable} is {without_secrets(account.url)}; give `url`, the "
-            "one of the two that gets the key"
+            f"the rows were logged to {known.url}, but {variable} is {without_secrets(account.url)}; give `url`, "
+            "the one of the two that may get the key"
         )
     if known is not None:
-        if not _same(account.url, known):  # else it is kept, for it may have the password, which no dataset has
+        if not _same(account.url, known):  # the same address stays, because it may have the password
             account = replace(account, url=known.url)
         account = replace(account, workspace=workspace or known.workspace)
     return ServerDataset(tool, without_secrets(account.url), account.workspace, name), account
@@ -251,7 +254,7 @@ def _same(url: str, dataset: ServerDataset) -> bool:
 
 
 def _decided(store: DecisionStore, source: str) -> frozenset[int]:
-    """Return the rows whose decision was pulled from a source."""
+    """Return the rows whose decision in force was pulled from a source."""
     return frozenset(row for row, decision in store.current().items() if decision.source == source)
 
 
@@ -260,5 +263,5 @@ def _choice(answer: Answer) -> tuple[int, str, str | None]:
 
 
 def _unknown_labels(run: RunDirectory, answers: Iterable[Answer]) -> dict[str, int]:
-    """Count the answers whose label is no class, by label."""
+    """Count the answers whose label is not a class, by label."""
     return dict(Counter(str(answer.label) for answer in answers if not is_verdict(answer, run.class_names)))

@@ -1,4 +1,4 @@
-"""ReviewRecord: what a person needs to judge one ranked row, the same for every review tool."""
+"""ReviewRecord: the content that a person needs to judge one ranked row, the same for every review tool."""
 
 import math
 import re
@@ -46,7 +46,7 @@ def record_id(fingerprint: str, row: int) -> str:
 
 
 def row_of(record_id: object, fingerprint: str) -> int | None:
-    """Return the row of a record id, None if the id is not of the data with this fingerprint."""
+    """Return the row of a record id, or None if the id does not belong to the data with this fingerprint."""
     found = re.fullmatch(r"([^-]+)-([0-9]{9,18})", record_id) if isinstance(record_id, str) else None
     return int(found[2]) if found and found[1] == fingerprint[:12] else None
 

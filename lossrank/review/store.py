@@ -65,8 +65,9 @@ class DecisionStore:
         """Open a run's store; create it if it is missing.
 
         Raises:
-            RunError: the database is damaged, belongs to another program or a newer lossrank, or can't be written; or
-                its decisions are about other data, columns or labels, or name classes that the model doesn't have.
+            RunError: the database is damaged or can't be written.
+            RunError: the database belongs to another program or a newer lossrank.
+            RunError: the decisions are about other data, columns or labels, or name classes that the model lacks.
         """
         self.path = run.path / FILE
         self._run = run
@@ -100,7 +101,8 @@ class DecisionStore:
 
         Raises:
             ConflictError: the row's decision has changed since; nothing is written.
-            RunError: there is no such row, verdict or class, or the store can't be written.
+            RunError: the row, verdict or class does not exist.
+            RunError: the store can't be written.
         """
         self._refuse(row, verdict, label)
         with self._writing():
@@ -120,7 +122,7 @@ class DecisionStore:
         return found[0] if found else None
 
     def undo(self, annotator: str, *, seen: int | None = None) -> Decision | None:
-        """Undo the person's ``last`` decision and return it, None if there is none; the one before is in force again.
+        """Undo and return the person's ``last`` decision, or return None; the row's decision before is in force again.
 
         ``seen`` is the ``number`` of the decision that the person wants to undo, 0 for none; None skips the check.
 
@@ -143,9 +145,9 @@ class DecisionStore:
     ) -> list[Answer]:
         """Return each annotator's latest answer per row, dated by when it was first seen, for a source without dates.
 
-        A file that is saved again thus doesn't make its old answers newer than decisions made since. ``emptied`` maps
-        (row, annotator) of cleared answers to when they were cleared: an answer from before is forgotten, so that the
-        same answer given again counts as new.
+        So saving a file again does not make its old answers newer than decisions made since. ``emptied`` maps
+        (row, annotator) of cleared answers to when they were cleared: an earlier answer is forgotten, so that the same
+        answer given again counts as new.
 
         Raises:
             RunError: the store can't be written, or an annotator's name can't be stored.
@@ -159,15 +161,16 @@ class DecisionStore:
         answers: Mapping[int, Sequence[Answer]] | None = None,
         source: str = "",
     ) -> Added:
-        """Store decisions from elsewhere, all or none; those that are stored already stay as they are.
+        """Store decisions from another source, all or none; decisions that are already stored stay as they are.
 
         ``answers`` are people's answers in ``source``, by row. Earlier decisions there that came from these people
-        alone are undone, since their answers now lead to the new decision, or to none. A decision dated in the future
-        counts as made now, or a wrong clock would beat all later decisions; its own date is kept too, so that the same
-        decision is recognised next time.
+        alone are undone, because their answers now lead to the new decision, or to none. A decision dated in the
+        future counts as made now, or a wrong clock would beat all later decisions; its original date is kept too, so
+        that the same decision is recognised next time.
 
         Raises:
-            RunError: there is no such row, verdict or class, or the store can't be written.
+            RunError: the row, verdict or class does not exist.
+            RunError: the store can't be written.
         """
         by_row = {decision.row: decision for decision in decisions}
         added, ahead, taken_back = [], 0, 0
@@ -190,7 +193,7 @@ class DecisionStore:
     def _take_back(self, answers: Sequence[Answer], source: str, but: Decision | None) -> bool:
         """Undo earlier decisions on a row that came only from people who have answered since; return whether any did.
 
-        The decision ``but``, if it is stored already, stays.
+        The decision ``but`` stays if it is already stored.
         """
         answered_at: dict[str, str] = {}  # each person's latest answer
         for answer in answers:
@@ -270,13 +273,13 @@ class DecisionStore:
 
 
 def _identity(decision: Decision) -> tuple[object, ...]:
-    """Return the values for the query ``_THE_SAME``, which finds a decision that is stored already."""
+    """Return the values for the query ``_THE_SAME``, which finds a decision that is already stored."""
     whose = (decision.annotator, decision.source, decision.decided_at)
     return decision.row, decision.verdict, decision.label, *whose
 
 
 def _is_before(decision: Decision, answered_at: Mapping[str, str]) -> bool:
-    """Return whether all people behind a decision have answered, at least one of them not before it."""
+    """Return whether everyone behind a decision has answered, at least one of them since the decision."""
     people = decision.annotator.split(TOGETHER)
     return answered_at.keys() >= set(people) and decision.decided_at <= max(answered_at[name] for name in people)
 
@@ -287,7 +290,8 @@ def read_decisions(run: RunDirectory) -> dict[int, Decision] | None:
     The store may be read-only, and none is created.
 
     Raises:
-        RunError: as for ``DecisionStore``, or the latest decisions can't be read without writing.
+        RunError: as for ``DecisionStore``.
+        RunError: the folder is read-only, and the latest decisions can't be read without writing.
     """
     db = open_to_read(run)
     if db is None:

@@ -1,7 +1,8 @@
-"""Answers without a date of their own, such as those in a CSV file: they are dated by when they were first seen.
+"""Date answers that have no date of their own, such as those in a CSV file, by when they were first seen.
 
-A file dates all its answers by its last save. Without the table ``said``, saving a file again would make its old
-answers newer than decisions made since, and pulling an older copy would bring back answers that a person has changed.
+A file gives all its answers the date of its last save. Without the table ``said``, which holds the first dates, saving
+a file again would make its old answers newer than decisions made since, and pulling an older copy would bring back
+answers that a person has changed.
 """
 
 import sqlite3
@@ -18,8 +19,8 @@ def dated(
     """Return each annotator's latest answer per row, dated by when it was first seen, and remember the new ones.
 
     If the answer is older than the remembered one, as in an older copy of a file, the remembered one is returned,
-    unless a wrong clock dated that in the future. Answers from before a person ``emptied`` them, at the moment given,
-    are forgotten.
+    unless a wrong clock dated the remembered one in the future. ``emptied`` maps (row, annotator) to the time at which
+    the person cleared the answer; a remembered answer from before is forgotten.
 
     Raises:
         RunError: an annotator's name can't be stored.
@@ -52,10 +53,10 @@ def dated(
 
 
 def refuse_name(annotator: str) -> None:
-    """Check that a name can be stored: JSON text can hold half a surrogate pair, which UTF-8 can't.
+    """Check that a name can be stored: JSON can hold half a surrogate pair, but UTF-8 can't.
 
     Raises:
-        RunError: the name holds one.
+        RunError: the name holds half a surrogate pair.
     """
     try:
         annotator.encode()

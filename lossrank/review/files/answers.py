@@ -14,14 +14,14 @@ _LONGEST = 60  # characters of a wrong word in an error message
 
 
 class FileError(RunError):
-    """A file of decisions can't be read; the message may quote it."""
+    """Raised if a file of decisions can't be read; the message may quote it."""
 
     quotes_data = True
 
 
 @dataclass(frozen=True)
 class FileAnswer:
-    """What one person wrote for one row, and where in the file, such as ``line 7``.
+    """The word that one person wrote for one row, and where in the file, such as ``line 7``.
 
     ``given`` is the row's given label in the file, None if it has none; ``several`` is as in ``Answer``.
     """
@@ -50,9 +50,10 @@ def to_answers(path: Path, written: Iterable[FileAnswer], run: RunDirectory, *, 
     Without ``strict``, a word that is not allowed becomes the answer's label.
 
     Raises:
-        FileError: (if ``strict``) a word is not allowed; it is ``keep`` but the row has no label, or another label than
-            the file shows; or one person wrote two different answers for a row. The message says where.
-        RunError: there is no such row.
+        FileError: (if ``strict``) a word is not allowed.
+        FileError: (if ``strict``) a word is ``keep``, but the row has no label or not the label that the file shows.
+        FileError: (if ``strict``) one person wrote two different answers for a row.
+        RunError: a row does not exist.
     """
     moment = written_at(path)
     entries = list(written)

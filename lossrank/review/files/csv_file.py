@@ -1,7 +1,7 @@
 """Records as a table for a spreadsheet, with a column ``decision`` to fill in.
 
 A spreadsheet runs a cell that begins with = + - @ as a formula. Writing puts an apostrophe before such a cell, and
-before one that has an apostrophe there already, so that reading can take exactly one off.
+before a cell that already has apostrophes there, so that reading can remove exactly one.
 """
 
 import csv
@@ -57,8 +57,8 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
     optional.
 
     Raises:
-        FileError: the file is no such table, a decision is not allowed, or one person gave a row two different ones;
-            the message has the line.
+        FileError: the file is not such a table; the message has the line.
+        FileError: a decision is not allowed, or one person gave a row two different ones; the message has the line.
     """
     written, undecided, foreign = [], set(), 0
     for number, cells in _rows(path, run):
@@ -92,8 +92,8 @@ def _rows(path: Path, run: RunDirectory) -> Iterator[tuple[int, dict[str, str]]]
         missing = [name for name in (RECORD_ID, "decision") if name not in header]
         if missing:
             raise FileError(
-                f"{path}, line {line}: the column {missing[0]!r} is missing; keep those of `lossrank log --to csv`, "
-                f"and write in decision one of: {words(run)}"
+                f"{path}, line {line}: the column {missing[0]!r} is missing; keep the columns that `lossrank log` "
+                f"wrote, and write in decision one of: {words(run)}"
             )
         for name in (RECORD_ID, *_FILL_IN):
             if header.count(name) > 1:
@@ -111,7 +111,7 @@ def _rows(path: Path, run: RunDirectory) -> Iterator[tuple[int, dict[str, str]]]
                 yield line, dict(zip(header, [*cells, *[""] * (len(header) - len(cells))], strict=True))
             line = above + rows.line_num + 1
     except csv.Error as error:
-        raise FileError(f"{path}, line {line}: this is no CSV ({error}); correct or remove the line") from None
+        raise FileError(f"{path}, line {line}: this is not CSV ({error}); correct or remove the line") from None
 
 
 def _cut(text: str) -> str:

@@ -62,7 +62,7 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
                 labels = line.get("label")
                 if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
                     raise FileError(
-                        f"{path}, {where}line {number}: there is no list 'label'; export from doccano as JSONL"
+                        f"{path}, {where}line {number}: the list 'label' is missing; export from doccano as JSONL"
                     )
                 if row is None:
                     foreign += 1

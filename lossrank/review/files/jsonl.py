@@ -41,7 +41,7 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
         for number, line in read_lines(str(path), stream):
             if "decision" not in line:
                 hint = "; if the file is from doccano, pull it with `source=doccano`" if "label" in line else ""
-                raise FileError(f"{path}, line {number}: there is no key 'decision'{hint}")
+                raise FileError(f"{path}, line {number}: the key 'decision' is missing{hint}")
             row = row_of(line.get(RECORD_ID), run.data_fingerprint)
             word, who = ("" if line.get(key) is None else line[key] for key in ("decision", "annotator"))
             if not isinstance(word, str) or not isinstance(who, str):
@@ -76,7 +76,7 @@ def read_lines(name: str, stream: IO[bytes]) -> Iterator[tuple[int, dict[str, An
     """Yield each line's number, from 1, and its object; blank lines are skipped.
 
     Raises:
-        FileError: a line is no JSON object; the message has ``name`` and the line's number.
+        FileError: a line is not a JSON object; the message has ``name`` and the line's number.
     """
     for number, line in enumerate(stream, 1):
         if not (text := line.removeprefix(b"\xef\xbb\xbf").strip()):
@@ -85,7 +85,7 @@ def read_lines(name: str, stream: IO[bytes]) -> Iterator[tuple[int, dict[str, An
             value = json.loads(text)
         except (ValueError, RecursionError) as error:  # bytes that are not UTF-8 raise ValueError too
             reason = error.msg if isinstance(error, json.JSONDecodeError) else "not UTF-8"
-            raise FileError(f"{name}, line {number}: this is no JSON ({reason}); correct or remove the line") from None
+            raise FileError(f"{name}, line {number}: this is not JSON ({reason}); correct or remove the line") from None
         if not isinstance(value, dict):
-            raise FileError(f"{name}, line {number}: this is no JSON object; correct or remove the line")
+            raise FileError(f"{name}, line {number}: this is not a JSON object; correct or remove the line")
         yield number, value

@@ -43,13 +43,14 @@ class FileKind:
         """Write the records in order; the file is written whole or not at all.
 
         Raises:
-            RunError: the file exists (without ``force``), the disk is full or the folder can't be written.
+            RunError: the file exists and ``force`` is false.
+            RunError: the disk is full or the folder can't be written.
         """
         refuse_existing(path, force)
         self.format.write(path, records)
 
     def advice(self, form: Form) -> str | None:
-        """Return one line on what to do with the written file, None if there is nothing to say.
+        """Return one line on how to use the written file, or None if it needs no advice.
 
         Raises:
             ReviewError: the tool can't show the name of a class.
@@ -57,13 +58,13 @@ class FileKind:
         return self.format.advice(form)
 
     def read(self, path: Path, run: RunDirectory, annotator: str) -> Reading:
-        """Read people's answers to the run's rows; ``annotator`` is the name where the file has none.
+        """Read people's answers to the run's rows; ``annotator`` is used if the file names nobody.
 
         Raises:
             RunError: the file can't be read as this kind; the message says where.
         """
         if not path.is_file():
-            raise FileError(f"there is no file {path}")
+            raise FileError(f"the file {path} does not exist")
         return self.format.read(path, run, annotator)
 
 
@@ -76,17 +77,18 @@ FILES = {
 
 
 def read_files(paths: Sequence[Path], kind: str, run: RunDirectory) -> Reading:
-    """Read several files of one kind together; where a file names no annotator, its own name is used.
+    """Read several files of one kind together; if a file names no annotator, the file's name is used.
 
     Raises:
-        RunError: two files have the same name, or a file can't be read as this kind; the message says where.
+        RunError: two files have the same name.
+        RunError: a file can't be read as this kind; the message says where.
     """
     names: dict[str, Path] = {}
     for path in paths:
         if path.stem in names:
             raise RunError(
-                f"{names[path.stem]} and {path} have the same name, which stands for the annotator where a file names "
-                "none; rename one of them"
+                f"{names[path.stem]} and {path} have the same name, which is used as the annotator's name; "
+                "rename one of them"
             )
         names[path.stem] = path
     readings = [FILES[kind].read(path, run, name) for name, path in names.items()]

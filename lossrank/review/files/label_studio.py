@@ -31,10 +31,10 @@ def advice(form: Form) -> str:
 
 
 def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
-    """Read a JSON export, which names the annotators itself; ``annotator`` only stands in for unanswered tasks.
+    """Read a JSON export, which names its annotators; ``annotator`` is used only for tasks without an answer.
 
     Raises:
-        FileError: the file is no such export; the message has the task's number.
+        FileError: the file is not such an export; the message has the task's number.
     """
     try:
         tasks: Any = json.loads(path.read_bytes())

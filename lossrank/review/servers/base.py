@@ -1,4 +1,4 @@
-"""BaseServer: what the servers of all review tools share."""
+"""BaseServer: the code that the servers of all review tools share."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -10,16 +10,16 @@ from lossrank.review.servers.http import ReviewClient
 from scorer.audit.rank import MEASURES, Measure
 
 Api = TypeVar("Api", bound=ReviewClient)
-_ASKED = 1000  # record ids in one request
+_IDS = 1000  # record ids per request
 
 
 def _sort(measure: Measure) -> str:
-    if measure.column == "label_prob":  # which records don't have; the loss has the same order
+    if measure.column == "label_prob":  # not in the records; the loss gives the same order
         return "loss, descending"
     return f"{measure.column}, {'descending' if measure.high_is_bad else 'ascending'}"
 
 
-# For each measure, what to sort by on the tool's page.
+# How to sort by each measure on a tool's page.
 SORT = {name: _sort(measure) for name, measure in MEASURES.items()}
 
 
@@ -40,8 +40,8 @@ class BaseServer(Generic[Api]):
 
     def listed(self, dataset: ServerDataset, ids: Sequence[str]) -> set[str]:
         found: set[str] = set()
-        for start in range(0, len(ids), _ASKED):
-            step = partial(self._api.existing_ids, self._client_name(dataset), list(ids[start : start + _ASKED]))
+        for start in range(0, len(ids), _IDS):
+            step = partial(self._api.existing_ids, self._client_name(dataset), list(ids[start : start + _IDS]))
             found |= self._api.persist(step)
         return found
 

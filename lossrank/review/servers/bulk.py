@@ -1,8 +1,8 @@
-"""ChunkedLog: send review records to a server without losing anybody's work; one bad record costs only itself.
+"""ChunkedLog: send review records to a server without losing anybody's work or more than the bad records.
 
-A record that is sent twice replaces the first one and a person's answer with it (Rubrix), or is there twice (Label
+A record that is sent twice replaces the first one and the person's answer to it (Rubrix), or is stored twice (Label
 Studio). So each send first asks which of its ids the server has. A send after a failed one asks again, because part of
-the failed one may be stored and already answered. For the same reason, logging again goes on where it stopped.
+the failed one may be stored and already answered. So logging again continues where it stopped.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,17 +11,17 @@ from lossrank.review.records import Refusal, ReviewRecord
 from lossrank.review.servers.http import Fault, Refused, ReviewClient
 from lossrank.review.servers.server import ReviewError
 
-_MAX_BYTES = 8 << 20  # in one bulk request: OpenSearch takes 100 MB, proxies often less
-_SENDS = 5  # tries of a bulk request, or of one record, that fails for no known reason
-_SICK = 5  # consecutive records that fail so: then the server is at fault
+_MAX_BYTES = 8 << 20  # per bulk request: OpenSearch accepts 100 MB, proxies often less
+_SENDS = 5  # tries of a bulk request, or of one record, that fails for an unknown reason
+_SICK = 5  # after this many consecutive records that fail so, the server is at fault
 _Line = tuple[ReviewRecord, bytes]
 
 
 class ChunkedLog:
-    """Sends records to one data set in chunks, and counts.
+    """Sends records to one data set in chunks, and counts them.
 
-    ``logged`` counts records that it stored, ``already_there`` those that it found and left as they are. ``refused``
-    lists those left out, including those refused before any request.
+    ``logged`` counts the stored records, ``already_there`` those that the data set had before and keeps. ``refused``
+    lists the records left out, including those refused before any request.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ChunkedLog:
     def _settle(self, chunk: list[_Line], sends: int, sent: bool) -> None:
         """Store or refuse each record of a chunk; ``sent`` means that an earlier, failed send may have stored some.
 
-        Records that the server then has count as logged, since no server tells who stored them.
+        Records that the server then has count as logged, because no server tells who stored them.
         """
         waiting = chunk
 

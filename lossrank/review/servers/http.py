@@ -1,4 +1,4 @@
-"""ReviewClient: what the HTTP clients of review servers share: the address, the key, and retries by tenacity.
+"""ReviewClient: the base of the HTTP clients of review servers: the address, the key, and retries by tenacity.
 
 The key and a password in the URL stay inside the httpx client: no message, repr or exception chain shows them.
 """
@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 
 
 class Unavailable(Exception):
-    """The request may succeed later: no connection, 429 or 5xx; the server asked to wait ``after`` seconds."""
+    """Raised if a request may succeed later (no connection, 429 or 5xx); the server asks to wait ``after`` seconds."""
 
     def __init__(self, reason: str, after: float = 0.0) -> None:
         super().__init__(reason)
@@ -33,9 +33,9 @@ class Unavailable(Exception):
 
 
 class Refused(Exception):
-    """The server read the records and refused at least one of them.
+    """Raised if the server read the records and refused at least one of them.
 
-    ``positions`` are the refused ones' indices in the request, as far as the response names them. If ``stored`` is
+    ``positions`` are the indices of refused records in the request, as far as the response names them. If ``stored`` is
     true, other records of the request may be stored; otherwise none is.
     """
 
@@ -46,7 +46,7 @@ class Refused(Exception):
 
 
 class Fault(Exception):
-    """A request failed for no known reason; any part of it may be stored unless ``stored`` is false."""
+    """Raised if a request fails for an unknown reason; any part of it may be stored unless ``stored`` is false."""
 
     positions: frozenset[int] = frozenset()
 
@@ -62,13 +62,14 @@ class ReviewClient(abc.ABC):
     the seconds to the next try.
 
     Raises:
-        ReviewError: the URL is no http(s) address, or the key can't be sent in a header.
+        ReviewError: the URL is not an http(s) address.
+        ReviewError: the key can't be sent in a header.
     """
 
     title: str
     variables: str  # prefix of the environment variables
-    example: ClassVar[str]  # of an address
-    _product: object  # the title, and the version where it is known
+    example: ClassVar[str]  # an address for messages
+    _product: object  # the title, and the version if it is known
 
     def __init__(self, url: str, api_key: str, max_wait: float, on_wait: Callable[[str, float], None]) -> None:
         self._address, self._auth = self._parted(url)
@@ -92,7 +93,7 @@ class ReviewClient(abc.ABC):
         """Run a step; repeat it after growing pauses while it raises ``Unavailable``.
 
         Raises:
-            ReviewError: it still raises after ``max_wait`` seconds.
+            ReviewError: the step still raises it after ``max_wait`` seconds.
         """
         limit = self._max_wait if max_wait is None else min(max_wait, self._max_wait)
         retrying = tenacity.Retrying(
@@ -129,10 +130,10 @@ class ReviewClient(abc.ABC):
 
     @abc.abstractmethod
     def existing_ids(self, name: str, ids: list[str]) -> set[str]:
-        """Return which of at most 1,000 record ids the data set has.
+        """Return those of ``ids`` (at most 1,000) that the data set has.
 
         Raises:
-            Unavailable: ask again later.
+            Unavailable: try again later.
             ReviewError: the data set can't be read.
         """
 
@@ -142,8 +143,8 @@ class ReviewClient(abc.ABC):
 
         Raises:
             Refused: the server refused at least one record.
-            Fault: the request failed for no known reason; any part may be stored.
-            Unavailable: ask again later; any part may be stored.
+            Fault: the request failed for an unknown reason; any part may be stored.
+            Unavailable: try again later; any part may be stored.
             ReviewError: the key is no longer valid, or the data set is gone.
         """
 
@@ -187,7 +188,7 @@ class ReviewClient(abc.ABC):
 
 @contextlib.contextmanager
 def storing() -> Iterator[None]:
-    """Tell apart requests that reached no server and requests whose response got lost, which may have stored records.
+    """Raise different errors for requests that reached no server and for lost responses, which may have stored records.
 
     Raises:
         Unavailable: there was no connection.
@@ -202,7 +203,7 @@ def storing() -> Iterator[None]:
 
 
 def broken(error: httpx.RequestError) -> str:
-    """Return in words why there is no complete response."""
+    """Return the reason why there is no complete response."""
     if isinstance(error, httpx.TimeoutException):
         return "no response in time"
     if isinstance(error, httpx.LocalProtocolError):  # its text may quote a header

@@ -1,4 +1,4 @@
-"""Server: what `log` and `pull` need of a review server; TOOLS: the review tools."""
+"""Server: the methods of a review server that `log` and `pull` need; TOOLS: the review tools."""
 
 import importlib
 import os
@@ -20,7 +20,7 @@ def waiting(reason: str, seconds: float) -> str:
 
 
 class ReviewError(LossrankError):
-    """The server can't be used as asked; the message may quote its response, and so a record's text."""
+    """Raised if a server can't be used; the message may quote the server's response, and so a record's text."""
 
     quotes_data = True
 
@@ -36,7 +36,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Form:
-    """What a data set on a server shows: the classes to choose from, in order, and the names of the text fields."""
+    """The form of a data set on a server: the classes to choose from, in order, and the names of the text fields."""
 
     class_names: tuple[str, ...]
     fields: tuple[str, ...]
@@ -80,7 +80,7 @@ class Server(Protocol):
         ...
 
     def sending(self, dataset: ServerDataset, chunk_size: int, refused: Iterable[Refusal]) -> Sending:
-        """Return what sends records; ``refused`` are those that were refused before any request."""
+        """Return a ``Sending`` for the data set; ``refused`` are records that were refused before any request."""
         ...
 
     def page(self, dataset: ServerDataset) -> str:
@@ -88,7 +88,7 @@ class Server(Protocol):
         ...
 
     def sort_hint(self, by: str) -> str:
-        """Return one line on how to see the worst rows by a measure first."""
+        """Return one line on how to sort the page so that the worst rows by a measure come first."""
         ...
 
     def answers(self, dataset: ServerDataset, run: RunDirectory) -> Iterator[Answer]:
@@ -133,10 +133,10 @@ class Tool:
         )
 
     def connect(self, account: Account, on_wait: OnWait) -> Server:
-        """Return the tool's client; a tool with several versions asks the server first which one it is.
+        """Return the tool's client; a tool with several versions first asks the server for its version.
 
         Raises:
-            ReviewError: the address or the key can't be used, or another server answers.
+            ReviewError: the address or the key can't be used, or another server responds.
         """
         server: Server = importlib.import_module(self.module).connect(account, on_wait)
         return server

@@ -1,6 +1,6 @@
 """ArgillaApi: the requests to an Argilla 2.x server that `log` and `pull` need, through its SDK.
 
-The SDK omits the time of a response, so records are read with its HTTP client.
+The SDK omits the time of a person's response, so records are read with its HTTP client.
 """
 
 import json
@@ -26,7 +26,9 @@ class ArgillaApi(ReviewClient):
     """An Argilla 2.x server, used with one key in one workspace.
 
     Raises:
-        ReviewError: the URL is no http(s) address, the key can't be sent in a header, or the SDK is not installed.
+        ReviewError: the URL is not an http(s) address.
+        ReviewError: the key can't be sent in a header.
+        ReviewError: the SDK is not installed.
     """
 
     title = "Argilla"
@@ -49,7 +51,7 @@ class ArgillaApi(ReviewClient):
         self._product: Product = product
         self._timeout = timeout
         self._sdk = import_sdk(product)
-        self._argilla: Any = None  # created later, since the SDK's client sends requests at once
+        self._argilla: Any = None  # created later, because the SDK's client sends requests at once
         self._dataset: Any = None
         self._lacked: int | None = None  # how many parts a draft lacked when last seen
         self._there: set[str] = set()
@@ -68,8 +70,9 @@ class ArgillaApi(ReviewClient):
         """Check the key, the workspace and the data set, and return the workspace; ``form`` creates a missing data set.
 
         Raises:
-            ReviewError: no server responds, it refuses the key, there is no such workspace or data set, or the data set
-                has another form.
+            ReviewError: no server responds, or it refuses the key.
+            ReviewError: the workspace or the data set does not exist.
+            ReviewError: the data set has another form.
         """
         return self.persist(lambda: self._ask(lambda: self._open_dataset(name, form)), FIRST_WAIT)
 
@@ -80,7 +83,7 @@ class ArgillaApi(ReviewClient):
         return self._there & set(ids)
 
     def bulk(self, name: str, records: list[bytes]) -> None:
-        """Store encoded records; if the server has one of them already, it refuses all."""
+        """Store encoded records; if the server already has one of them, it refuses all."""
         made = [self._record(json.loads(record)).api_model() for record in records]
         try:
             with storing(), quiet():
@@ -91,11 +94,9 @@ class ArgillaApi(ReviewClient):
             response = response_of(error)
             if response is None:
                 raise
-            if (
-                "found records with same external ids" in response.text
-            ):  # list them again, since another process logs too
-                self._read = 0
-                raise Fault("the server has some of them already", stored=False) from None
+            if "found records with same external ids" in response.text:  # another process logs too
+                self._read = 0  # list the records again
+                raise Fault("the server already has some of them", stored=False) from None
             try:
                 raise_for_bulk(response)
             except Refused as refused:
@@ -120,7 +121,7 @@ class ArgillaApi(ReviewClient):
             raise ReviewError(f"{self.title} at {self.url}: the records changed while they were read; pull again")
 
     def users(self) -> dict[str, str]:
-        """Return the users' names by id, of those that the key may see.
+        """Return the names of the users that the key may see, by id.
 
         Raises:
             ReviewError: they can't be read.

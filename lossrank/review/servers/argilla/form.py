@@ -38,7 +38,7 @@ def check(sdk: Any, dataset: Any, form: Form) -> None:
     """Check that a published data set has the form's question, classes and text fields.
 
     Raises:
-        ReviewError: it lacks one of them.
+        ReviewError: the data set lacks one of them.
     """
     settings = dataset.settings
     question = next((found for found in settings.questions if found.name == QUESTION), None)
@@ -57,7 +57,7 @@ def lacking(dataset: Any, ours: Any) -> list[Any]:
     """Return the parts of our settings that a draft still lacks, in order.
 
     Raises:
-        ReviewError: the draft has a part that is not in them.
+        ReviewError: the draft has a part that is not in our settings.
     """
     present, wanted = _parts(dataset.settings), _parts(ours)
     if any(wanted.get(name, (None,))[0] != kind for name, (kind, _) in present.items()):

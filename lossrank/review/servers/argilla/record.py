@@ -17,7 +17,7 @@ FLOATS, INTEGERS, TERMS = ("loss", "margin", "entropy"), ("rank", "row"), ("give
 def record_body(record: ReviewRecord) -> dict[str, Any]:
     """Return the arguments of the SDK's ``Record``.
 
-    The given label is metadata; as a response, the row would count as reviewed.
+    The given label is metadata, because with a response the row would count as reviewed.
     """
     label, probability = record.predicted
     return {
@@ -49,7 +49,7 @@ def accept(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusa
 
 
 def answers(record: Mapping[str, Any], fingerprint: str, names: Mapping[str, str]) -> list[Answer]:
-    """Return people's answers to a record; none if the record is of other data.
+    """Return people's answers to a record; an empty list if the record is of other data.
 
     Drafts and responses without a label don't count. ``names`` maps users' ids to their names.
 

@@ -19,7 +19,7 @@ def import_sdk(product: Product) -> Any:
     """Import and return the SDK.
 
     Raises:
-        ReviewError: it is not installed.
+        ReviewError: the SDK is not installed.
     """
     try:
         with quiet():

@@ -25,14 +25,15 @@ from lossrank.review.servers.label_studio.record import CONTROL, label_config
 from lossrank.review.servers.server import Form, ReviewError
 
 _PAGE = 500
-_LONGEST_IMPORT = 300.0  # seconds: after a timeout that is too short, the tasks would be imported twice
+_LONGEST_IMPORT = 300.0  # seconds; after too short a timeout, the tasks would be imported twice
 
 
 class LabelStudioApi(ReviewClient):
     """A Label Studio server, used with one token.
 
     Raises:
-        ReviewError: the URL is no http(s) address or has a password, or the token can't be sent in a header.
+        ReviewError: the URL is not an http(s) address, or has a password.
+        ReviewError: the token can't be sent in a header.
     """
 
     title = _product = "Label Studio"
@@ -68,8 +69,9 @@ class LabelStudioApi(ReviewClient):
         """Check the token and return the id of the project with this title; ``form`` creates a missing project.
 
         Raises:
-            ReviewError: no Label Studio responds, it refuses the token, there is no such project or several, or the
-                project has another labelling interface.
+            ReviewError: no Label Studio responds, or it refuses the token.
+            ReviewError: there is no such project, or several.
+            ReviewError: the project has another labelling interface.
         """
         return self.persist(lambda: self._open_project(name, form), FIRST_WAIT)
 
@@ -96,7 +98,7 @@ class LabelStudioApi(ReviewClient):
         if "import" in imported:
             raise self._broken_off(
                 "it imports in the background, as the Enterprise edition does, which lossrank does not support; "
-                "import the file of `lossrank log --to label-studio -o FILE` there"
+                "log to a file with `to=label-studio` and `output`, and import that there"
             )
         stored = imported.get("task_count")
         if stored != len(records):
@@ -140,7 +142,7 @@ class LabelStudioApi(ReviewClient):
         if asked.get("type") != "Choices" or missing:
             lacks = f"choice {missing[0]!r}" if asked.get("type") == "Choices" else f"choices named {CONTROL!r}"
             raise ReviewError(
-                f"the project {name!r} has no {lacks} in its labelling interface; add it, or choose another --name"
+                f"the project {name!r} has no {lacks} in its labelling interface; add it, or give another `name`"
             )
         return int(project["id"])
 
@@ -154,7 +156,7 @@ class LabelStudioApi(ReviewClient):
         return made
 
     def _tasks(self, project: int, fields: dict[str, str], after: int, *filters: object) -> Iterator[dict[str, Any]]:
-        """Return an iterator of a project's tasks by ascending id, which goes on after ``Unavailable``."""
+        """Return an iterator of a project's tasks by ascending id, which continues after ``Unavailable``."""
         return _Tasks(lambda last: self._page(project, fields, last, *filters), after)
 
     def _page(self, project: int, fields: dict[str, str], after: int, *filters: object) -> list[dict[str, Any]]:

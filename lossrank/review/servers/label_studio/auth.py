@@ -16,7 +16,7 @@ class TokenAuth(httpx.Auth):
 
     Raises:
         ReviewError: (from a request) the server refuses the token.
-        Unavailable: (from a request) the server can't exchange it now.
+        Unavailable: (from a request) the server can't exchange the token now.
     """
 
     requires_response_body = True

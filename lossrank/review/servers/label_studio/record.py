@@ -21,7 +21,7 @@ def label_config(form: Form) -> str:
     The first nine classes have the keys 1 to 9; Label Studio gives keys to the others.
 
     Raises:
-        ReviewError: XML can't hold a name.
+        ReviewError: XML can't hold the name of a class or field.
     """
     view = ElementTree.Element("View")
     ElementTree.SubElement(view, "Header", value="given label: $given", size="5")
@@ -66,7 +66,7 @@ def accept(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusa
 def answers(task: Mapping[str, Any], fingerprint: str, names: Mapping[int, str]) -> list[Answer] | None:
     """Return people's answers to a task, None if the task is of other data.
 
-    Skipping a task discards the row; an empty annotation is no answer. ``names`` maps users' ids to names, for tasks
+    A skipped task discards the row; an empty annotation is not an answer. ``names`` maps users' ids to names, for tasks
     that have only ids.
 
     Raises:

@@ -1,7 +1,7 @@
 """RubrixApi: the HTTP requests to Rubrix 0.18 and Argilla 1.x that `log` and `pull` need.
 
-Argilla 1.x is Rubrix under its later name, with other headers, named workspaces and another way to read records. The
-client asks the server which of the two it is.
+Argilla 1.x is the later name of Rubrix; it has other headers, named workspaces and another way to read records. The
+client asks the server which one it is.
 """
 
 import re
@@ -27,7 +27,7 @@ _DATASET_NAME = re.compile(r"(?![-_])[a-z0-9_-]{1,200}")  # the name of the inde
 _WORKSPACE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]*")
 _PAGE = 1000  # records
 _ANSWERED = {"status": ["Validated", "Discarded"]}
-_OF_AN_ANSWER = ("id", "status", "annotation", "last_updated")
+_ANSWER_FIELDS = ("id", "status", "annotation", "last_updated")
 _Record = dict[str, Any]
 
 
@@ -35,8 +35,9 @@ class RubrixApi(ReviewClient):
     """A Rubrix or Argilla 1.x server, used with one key in one workspace; ``tool`` is the name that the user gave.
 
     Raises:
-        ReviewError: the URL is no http(s) address, the key can't be sent in a header, or the workspace's name is
-            invalid.
+        ReviewError: the URL is not an http(s) address.
+        ReviewError: the key can't be sent in a header.
+        ReviewError: the workspace's name is invalid.
     """
 
     example = "http://localhost:6900"
@@ -56,9 +57,8 @@ class RubrixApi(ReviewClient):
         self.title, self.variables = TOOLS[tool].title, TOOLS[tool].variables
         super().__init__(url, api_key, max_wait, on_wait)
         self.workspace = workspace
-        self._product: Product = Product(
-            self.title, "", self.variables
-        )  # the version is unknown until the server is asked
+        # The version is unknown until the server is asked.
+        self._product: Product = Product(self.title, "", self.variables)
         headers = {"X-Rubrix-Api-Key": self._key, "X-Argilla-Api-Key": self._key}
         if workspace is not None:
             if not _WORKSPACE_NAME.fullmatch(workspace):
@@ -77,10 +77,11 @@ class RubrixApi(ReviewClient):
         self._client.close()
 
     def product(self) -> Product:
-        """Return which server it is; it is asked once.
+        """Return the server's product and version; the server is asked only once.
 
         Raises:
-            ReviewError: no server responds, or it is neither Rubrix nor Argilla.
+            ReviewError: no server responds.
+            ReviewError: the server is neither Rubrix nor Argilla.
         """
         if not self._product.version:
             self._product = self.persist(self._ask_product, FIRST_WAIT)
@@ -90,11 +91,13 @@ class RubrixApi(ReviewClient):
     def open_dataset(self, name: str, *, make: bool = True) -> str:
         """Check the key, the workspace and the data set, and return the workspace; ``make`` creates a missing data set.
 
-        The data set must exist before the first bulk request: one that creates it, cut off and repeated, can empty it.
+        The data set must exist before the first bulk request: if a bulk request creates the data set, is cut off and is
+        repeated, it can empty the data set.
 
         Raises:
-            ReviewError: no such server responds, it refuses the key, there is no such workspace or data set, or the
-                data set has another task.
+            ReviewError: no such server responds, or it refuses the key.
+            ReviewError: the workspace or the data set does not exist.
+            ReviewError: the data set has another task.
         """
         check_name(name)
         product = self.product()
@@ -117,12 +120,12 @@ class RubrixApi(ReviewClient):
             after = str(records[-1]["id"])
 
     def bulk(self, name: str, records: list[bytes]) -> None:
-        """Store encoded records; a record replaces an earlier one with its id, and a person's answer to that.
+        """Store encoded records; a record replaces an earlier one with its id, and people's answers to it.
 
         Raises:
             Refused: the server refused at least one record.
-            Fault: the request failed for no known reason; any part may be stored.
-            Unavailable: ask again later; any part may be stored.
+            Fault: the request failed for an unknown reason; any part may be stored.
+            Unavailable: try again later; any part may be stored.
             ReviewError: the key is no longer valid, or the workspace or data set is gone.
         """
         body = b'{"tags":{},"metadata":{},"records":[' + b",".join(records) + b"]}"
@@ -191,11 +194,11 @@ class RubrixApi(ReviewClient):
         )
 
     def _reviewed_page(self, name: str, after: str | None) -> list[_Record]:
-        records = self._records(name, _ANSWERED, _OF_AN_ANSWER, after)
-        return [{key: record.get(key) for key in _OF_AN_ANSWER} for record in records]
+        records = self._records(name, _ANSWERED, _ANSWER_FIELDS, after)
+        return [{key: record.get(key) for key in _ANSWER_FIELDS} for record in records]
 
     def _records(self, name: str, query: _Record, fields: tuple[str, ...], after: str | None) -> Iterator[_Record]:
-        """Yield one page of the records that a query finds, by id, those after the id ``after``."""
+        """Yield one page of the records that a query finds, in order of id, starting after the id ``after``."""
         if self._product.title == "Argilla":
             body = {"query": query, "fields": fields, "next_idx": after}
             response = self._send("POST", f"/api/datasets/{name}/records/:search?limit={_PAGE}", body)
@@ -222,7 +225,7 @@ class RubrixApi(ReviewClient):
             raise Unavailable(broken(error)) from None
 
     def _lines(self, path: str, body: dict[str, Any]) -> Iterator[bytes]:
-        """Yield the lines of a response; only a line feed ends one, since texts may have other line ends."""
+        """Yield the lines of a response; only a line feed ends a line, because texts may contain other line ends."""
         rest = b""
         try:
             with self._client.stream("POST", path, json=body) as response:
@@ -259,7 +262,7 @@ def check_name(name: str) -> None:
     """Check that Rubrix accepts a data set name.
 
     Raises:
-        ReviewError: it doesn't; the message suggests a name.
+        ReviewError: Rubrix doesn't accept it; the message suggests a name.
     """
     if not _DATASET_NAME.fullmatch(name):
         fixed = re.sub(r"[^a-z0-9_-]+", "_", name.lower()).strip("-_")[:200]

@@ -34,7 +34,7 @@ def object_in(content: bytes) -> dict[str, Any]:
     """Return a JSON object.
 
     Raises:
-        ValueError: the content is none.
+        ValueError: the content is not a JSON object.
     """
     value = json.loads(content)
     if not isinstance(value, dict):
@@ -73,11 +73,11 @@ def reason_in(content: bytes) -> str:
 
 
 def raise_for_response(response: httpx.Response, product: Product) -> None:
-    """Check that a response is a success; the caller handles statuses with a special meaning before.
+    """Check that a response is a success; the caller has already handled statuses with a special meaning.
 
     Raises:
         Unavailable: the status is 429 or 5xx.
-        ReviewError: it is another status that is no success.
+        ReviewError: the status is another error or a redirect.
     """
     status = response.status_code
     if response.is_success:
@@ -101,7 +101,7 @@ def raise_for_bulk(response: httpx.Response) -> None:
 
     Raises:
         Refused: the server refused at least one record; after a 500 the others are stored.
-        Fault: the status is 500 for no known reason.
+        Fault: the status is 500 for an unknown reason.
     """
     if response.status_code in (400, 413, 422):
         reason = reason_in(response.content) or f"status {response.status_code}"

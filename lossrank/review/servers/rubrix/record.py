@@ -18,7 +18,7 @@ def record_body(record: ReviewRecord) -> dict[str, Any]:
     """Return the JSON body of one record.
 
     The given label is an annotation with ``status`` Default; with Validated, the row would count as reviewed. All
-    numbers of a metadata field have the same JSON type, since the first one sets the field's type.
+    numbers of a metadata field have the same JSON type, because the first one sets the field's type.
     """
     label, probability = record.predicted
     return {
@@ -49,9 +49,9 @@ def accept(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusa
 
 
 def answer(record: Mapping[str, Any], fingerprint: str, given_by: str) -> Answer | None:
-    """Return a person's answer to a record, None if there is none or the record is of other data.
+    """Return a person's answer to a record, or None if there is none or the record is of other data.
 
-    An annotation by ``given_by`` is the one that the record was logged with; it doesn't tell who discarded the record.
+    An annotation by ``given_by`` is the given label, which the record was logged with; it is not a person's.
 
     Raises:
         ValueError: the record is not in the server's format.
