@@ -233,7 +233,7 @@ def _notes(a: RunDirectory, b: RunDirectory, how: str) -> tuple[str, ...]:
         if how != BY_ROW:
             by = "id"
         elif have_ids(a, b):
-            by = "number, because each row has the same id in both"
+            by = "number, because the ids are the same at each number"
         else:
             by = (
                 "number, and only the equal number of rows suggests that they are the same; to match them by id, "

@@ -205,7 +205,7 @@ def _refuse_foreign(run: RunDirectory, db: sqlite3.Connection) -> None:
     aside = f"move {path} away to start a new review"
     about = dict(db.execute("SELECT key, value FROM about"))
     if about.get("data") != run.data_fingerprint:
-        raise RunError(f"the decisions in {path} are about data other than the run's; {aside}")
+        raise RunError(f"the decisions in {path} are about other data, not the run's; {aside}")
     labels = {label for (label,) in db.execute("SELECT DISTINCT label FROM decisions WHERE label NOT NULL")}
     if strange := sorted(labels - set(run.class_names)):
         raise RunError(
@@ -214,7 +214,7 @@ def _refuse_foreign(run: RunDirectory, db: sqlite3.Connection) -> None:
         )
     if "judged" in about and (other := _other(json.loads(about["judged"]), _judged(run))):
         raise RunError(
-            f"the decisions in {path} are about labels or columns other than the run's: {other}; {aside}",
+            f"the decisions in {path} are about other labels or columns, not the run's: {other}; {aside}",
             quotes_data=True,
         )
 

@@ -130,7 +130,7 @@ def test_a_server_is_asked_of_many_rows_in_parts(
     lossrank: Lossrank,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("lossrank.review.servers.base._ASKED", 4)
+    monkeypatch.setattr("lossrank.review.servers.base._IDS", 4)
     for row in logged:
         server.answer(row.id, None)
     lossrank("pull", fresh.path)
