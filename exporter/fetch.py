@@ -1,7 +1,7 @@
-"""Find a model's local folder: the folder that the user gave, or the files of a hub model, downloaded or cached.
+"""Find a model's local folder: the given folder, or the downloaded or cached files of a hub model.
 
-All later steps read local files only. Otherwise transformers would ask the hub, without the user's knowledge, to
-convert weights that are not safetensors.
+All later steps read local files only: transformers would otherwise ask the hub to convert weights that are not
+safetensors, without telling the user.
 """
 
 import re

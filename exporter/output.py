@@ -62,17 +62,17 @@ def _check(output: Path, force: bool) -> None:
     if not output.exists():
         return
     if not output.is_dir():
-        raise OutputError(f"{output} is a file; name a folder that is not there yet")
+        raise OutputError(f"{output} is a file; name a folder that does not exist yet")
     if not any(output.iterdir()):
         return
     strangers = _strangers(output)
     if strangers is None:
         raise OutputError(
-            f"{output} is there already and is not a bundle, so not even `force=True` replaces it; "
-            "name a folder that is not there yet"
+            f"{output} exists and is not a bundle, so not even `force=True` replaces it; name a folder that does not "
+            "exist yet"
         )
     if not force:
-        raise OutputError(f"{output} is there already; replace it with `force=True` or name another folder")
+        raise OutputError(f"{output} exists; replace it with `force=True` or name another folder")
     if strangers:
         raise OutputError(
             f"{output} holds files that are not the bundle's ({', '.join(strangers[:3])}); "

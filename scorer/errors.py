@@ -3,7 +3,7 @@
     LossrankError
     ├── SourceError     the data: missing, empty, unreadable, a missing column
     │   ├── NotThereError      nothing lies at the given path or address
-    │   └── UnreachableError   the store or the hub does not answer, or refuses: nothing is known of the data
+    │   └── UnreachableError   the store or the hub fails, so that nothing is known about the data
     ├── LabelError      the labels: names that don't match the model's, numbers in another order
     ├── BundleError     the bundle: missing, changed, newer than this version
     ├── DeviceError     onnxruntime: not installed, installed twice, a missing device
@@ -11,13 +11,13 @@
     └── (exporter.errors.ExportError)
 
 The message is one line: what was received, what was allowed, what to do. The command line prints it and exits
-with ``exit_code``; no traceback is shown. The constructor takes the secrets of addresses out of
-every message, also out of messages quoted from a library.
+with ``exit_code``; no traceback is shown. The constructor removes the secrets of addresses from every message, also
+from a library's message that it quotes.
 """
 
 from scorer.address import scrubbed
 
-WITHHELD = "the message was only shown on the screen, as it may quote the data"
+WITHHELD = "the message was only shown on the terminal, because it may quote the data"
 _NO_THREAD = ("can't start new thread", "Unknown error: Failed to launch worker thread")  # Python's, pyarrow's
 _UNMAPPED = "failed to map segment from shared object"  # the loader's, of a library
 
@@ -47,7 +47,7 @@ class NotThereError(SourceError):
 
 
 class UnreachableError(SourceError):
-    """The store or the hub of the data failed, so that nothing is known of the data."""
+    """The store or the hub of the data failed, so that nothing is known about the data."""
 
 
 class LabelError(LossrankError):
@@ -69,7 +69,7 @@ class RunError(LossrankError):
 
 
 def shortage(error: BaseException) -> str | None:
-    """Return in one line what the machine has too little of, if that is an error's cause, from whichever library."""
+    """Return in one line what the machine has too little of, memory or threads, if that caused the error; else None."""
     message = " ".join(str(error).split())
     if isinstance(error, MemoryError) or (isinstance(error, ImportError) and _UNMAPPED in message):
         return f"not enough memory{f' ({message})' if message else ''}"
@@ -79,7 +79,7 @@ def shortage(error: BaseException) -> str | None:
 def recordable(error: BaseException) -> str:
     """Return an error's message in one line, to be written to a file; ``WITHHELD`` if it may quote the data.
 
-    Of foreign errors only those of the system (OSError) and of a shortage are known not to quote the data.
+    Of other libraries' errors, only OSErrors and those of a shortage are known not to quote the data.
     """
     if getattr(error, "quotes_data", not isinstance(error, OSError) and shortage(error) is None):
         return WITHHELD if str(error) else ""

@@ -1,4 +1,4 @@
-"""Whole files or none: written beside their place, flushed to disk and renamed."""
+"""Write files and folders whole or not at all: under a temporary name, flushed to disk, then renamed."""
 
 import contextlib
 import errno
@@ -13,11 +13,11 @@ from typing import IO, Any
 
 from scorer.errors import RunError
 
-_UNFINISHED, _OLD = ".tmp", ".old"  # endings: of what may be deleted, and of an output until another is in its place
+_UNFINISHED, _OLD = ".tmp", ".old"  # endings: of leftovers, and of an output that is being replaced
 
 
 def write_atomically(file: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """Write a file so that it is there whole or not at all, also after a crash.
+    """Write a file so that, even after a crash, it is complete or unchanged.
 
     Raises:
         RunError: the disk is full or the folder can't be written; nothing is left behind.
@@ -43,20 +43,21 @@ def write_atomically(file: Path, write: Callable[[IO[bytes]], Any]) -> None:
 
 @contextlib.contextmanager
 def reporting(path: Path) -> Iterator[None]:
-    """Turn the system's refusals to write below ``path`` into one line that says what to do.
+    """Turn OSErrors of writing at or below ``path`` into RunErrors of one line that says what to do.
 
     Raises:
-        RunError: the disk is full or takes no file of that size, the folder is not there or can't be written.
+        RunError: the disk is full.
+        RunError: the disk or a limit allows no file of that size.
+        RunError: the folder is missing or can't be written.
     """
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise RunError(
-                f"no space left on the disk of {path}; nothing half-written is left there; free some space and try "
-                "again"
+                f"no space left on the disk of {path}; no partial file is left there; free some space and try again"
             ) from error
-        if error.errno == errno.EFBIG:  # of a write, so the system names no file
+        if error.errno == errno.EFBIG:  # a failed write() does not name its file
             raise RunError(
                 f"{path} can't be written ({error.strerror}): the disk or `ulimit -f` allows no file of that size; "
                 "raise the limit, or choose another place"
@@ -67,9 +68,9 @@ def reporting(path: Path) -> Iterator[None]:
 
 
 def put_back(out: Path) -> Path | None:
-    """Put back a folder that ``folder_written`` was replacing when its process was killed.
+    """Put back the old folder ``out`` if ``folder_written`` was killed while it replaced it.
 
-    Return the hidden folder that it was renamed to meanwhile; None if there is none, or if ``out`` exists.
+    Returns the hidden path that the old folder was renamed from; None if nothing had to be put back.
 
     Raises:
         RunError: the folder can't be renamed.
@@ -96,14 +97,13 @@ def folder_written(out: Path, check: Callable[[], None] = lambda: None) -> Itera
     """Yield an empty folder, which takes the place of ``out`` when the block succeeds and is removed otherwise.
 
     Every file is flushed to disk first. ``check`` is called last, right before the renames: it raises if ``out`` must
-    not be replaced. A folder at ``out`` is renamed aside, and removed after that. If a kill comes between, ``put_back``
-    puts it back.
+    not be replaced. An old folder at ``out`` is renamed aside and removed afterwards; if the process is
+    killed in between, ``put_back`` puts it back. An error of the block passes through.
 
     Raises:
-        RunError: the disk is full or the place can't be written; ``out`` is as it was. The block's own errors pass
-            through.
+        RunError: the disk is full, or the folder can't be written; ``out`` is unchanged.
     """
-    out = out.parent.resolve() / out.name  # which may lead through the folder that is renamed
+    out = out.parent.resolve() / out.name  # resolved, because the path may lead through the folder that is renamed
     beside = _beside(out, _UNFINISHED)
     try:
         with reporting(out):
@@ -131,13 +131,13 @@ def _take_place(beside: Path, out: Path) -> None:
     try:
         out.rename(old)
         beside.rename(out)
-        old.rename(leftover)  # before it is removed, so that a folder called old is whole
-    except BaseException:  # Ctrl-C too
+        old.rename(leftover)  # renamed before it is removed, so that put_back never finds a partly removed folder
+    except BaseException:  # Ctrl-C included
         if old.exists():
             old.rename(leftover if out.exists() else out)
         raise
     finally:
-        shutil.rmtree(leftover, ignore_errors=True)  # the new folder is in place, whatever becomes of the old one
+        shutil.rmtree(leftover, ignore_errors=True)  # the new folder is in place; a leftover does no harm
 
 
 def _beside(out: Path, ending: str) -> Path:

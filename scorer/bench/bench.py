@@ -88,14 +88,14 @@ def bench(
     rows: int = ROWS,
     progress: Callable[[str], None] | None = None,
 ) -> BenchResult:
-    """Score a random sample of the data, the same one every time, and return its speed.
+    """Score a random sample of the data, the same sample on every call, and return the speed.
 
-    The sample is held in memory, so ``seconds["read"]`` is not the time of reading files. The scores are deleted, also
-    after Ctrl-C. A short run warms up first; both runs are made by ``score_dataset`` with ``options``.
+    The sample is held in memory, so ``seconds["read"]`` leaves out the reading of files. A short run warms up first;
+    both runs call ``score_dataset`` with ``options``. Their scores are deleted, also after Ctrl-C.
 
     Args:
         bundle: an exported model, or its directory.
-        data: what ``open_source`` takes, with ``config``, ``split`` and ``streaming``.
+        data: anything ``open_source`` accepts, with ``config``, ``split`` and ``streaming``.
         rows: the size of the sample; all rows if the data has fewer.
         progress: called with a description of each step.
 
@@ -123,7 +123,7 @@ def bench(
         say(f"warming up with {len(warm_up):,} rows")
         score_dataset(bundle, warm_up, Path(folder) / "warm-up", options, on_plan=plans.append)
         plan = plans[0]
-        # Measured twice: a core busy with another process would make the peak too low, and lossrank look too good.
+        # Measured before and after: another process on a core would make the peak too low, and lossrank look too good.
         if plan.device == "cpu":
             say("measuring the fp32 matrix product")
             peaks.append(matrix_peak(plan.threads, _PEAK_SECONDS))

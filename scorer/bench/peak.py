@@ -24,9 +24,9 @@ Product = Callable[[], object]
 def matrix_peak(threads: int, seconds: float = 1.0) -> float:
     """Return the largest measured rate, in floating-point operations per second; a multiply-add counts as two.
 
-    It is the best of many short repeats of a few shapes with two libraries, each warm: the most the machine can do, not
-    its average, since a roofline that is too low flatters the engine compared with it. Measuring takes about
-    ``seconds`` seconds, more on a slow machine.
+    It is the best of many short repeats, over a few shapes and two libraries, after a warm-up. The best is taken, not
+    the average, because a peak that is too low makes scoring look too fast. Measuring takes about ``seconds`` seconds,
+    more on a slow machine.
 
     Raises:
         ValueError: ``threads`` is not positive.
@@ -37,8 +37,8 @@ def matrix_peak(threads: int, seconds: float = 1.0) -> float:
     ort = import_onnxruntime()
     random = np.random.default_rng(0)
     # onnxruntime 1.32 gets 445 GFLOP/s of two Zen 5 cores (240 of one), numpy 2.4's OpenBLAS 0.3.31 gets 229 (121):
-    # it has no AVX-512 kernel for that CPU. Elsewhere it may be the better one, so it is tried too, but only where it
-    # can't use more cores than asked for: it has its own threads, one for each core of the affinity mask.
+    # it has no AVX-512 kernel for that CPU. On other CPUs numpy may be faster, so it is tried too, but only if it
+    # can't use more than ``threads`` cores: it starts a thread for each core of the affinity mask.
     with_numpy = threads >= len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else False
     best = 0.0
     for m, k, n in SHAPES:
@@ -76,7 +76,7 @@ def best_rate(product: Product, threads: int, seconds: float) -> float:
 
 
 def _by_onnxruntime(ort: ModuleType, left: NDArray[np.float32], right: NDArray[np.float32]) -> Product:
-    """Return a product as `OrtSession` does its own: on one core, the session shared, the weights packed before."""
+    """Return a product that onnxruntime computes as in ``OrtSession``: on one core, with weights packed beforehand."""
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1

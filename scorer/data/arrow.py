@@ -1,4 +1,4 @@
-"""Arrow arrays and types of any kind made plain: readable text, numpy values, no dictionaries, no views."""
+"""Turn Arrow arrays and types into plain ones: valid text, numpy values, no dictionaries, no views."""
 
 import math
 from collections.abc import Iterator
@@ -108,9 +108,9 @@ def hash_rows(digest: Any, rows: pa.Table | pa.RecordBatch) -> None:
     """Add rows to a hash, independent of how they are chunked or sliced."""
     bare = rows.replace_schema_metadata(None)
     for start in range(0, len(bare), _HASHED_ROWS):
-        # A serialised batch lacks the values of dictionaries.
+        # Dictionaries are decoded because a serialised batch leaves out their values.
         part = bare.slice(start, _HASHED_ROWS).cast(decoded(bare.schema))
-        # Taken rows have buffers of their own.
+        # take() copies the rows: a slice would be serialised with offsets into its parent's buffers.
         taken = part.take(pa.array(np.arange(len(part))))
         for batch in taken.combine_chunks().to_batches() if isinstance(taken, pa.Table) else [taken]:
             digest.update(batch.serialize())
@@ -134,7 +134,7 @@ def without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def readable(schema: pa.Schema) -> pa.Schema:
-    """Return a schema without the types that few pyarrow functions take: views, which polars writes, and run-ends."""
+    """Return a schema without views (which polars writes) and run-end encoding: few pyarrow functions take them."""
     for i, field in enumerate(schema):
         kind = field.type.value_type if pa.types.is_run_end_encoded(field.type) else field.type
         schema = schema.set(i, field.with_type(_without_views(kind)))

@@ -21,10 +21,10 @@ from scorer.errors import SourceError, UnreachableError, first_line
 from scorer.text import nearest
 
 COMPRESSION = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
-READ_AHEAD = 1 << 20  # bytes: of a column or a text file, at a time
+READ_AHEAD = 1 << 20  # bytes of a column or a text file read at a time
 _EXTRA = ("hf", "http", "https")  # what lossrank[remote] brings
 _GCS_RETRIES = "?retry_limit_seconds=30"  # pyarrow's own limit is a quarter of an hour
-# What a store may call the state of a file, the surest first. "created" is none: it may outlive an overwrite.
+# The names that stores have for a file's version, the most reliable first. "created" may stay after an overwrite.
 _VERSIONS = (
     "ETag", "etag", "blob_id", "Content-MD5", "md5Hash", "generation", "mtime", "LastModified", "last_modified",
     "Last-Modified",
@@ -56,7 +56,7 @@ class DataFile:
         return self.address if self.is_remote else str(Path(self.path).absolute())
 
     def open(self) -> pa.NativeFile:
-        """Open the file for random access; never memory-mapped, as a mapped file that shrinks kills the process."""
+        """Open the file for random access, not memory-mapped: a mapped file that shrinks would kill the process."""
         if self.is_remote:
             return pa.PythonFile(Asked(self.fs.open_input_file, self.path), "r")
         return self.fs.open_input_file(self.path)
@@ -70,7 +70,7 @@ class DataFile:
         return self.fs.open_input_stream(self.path, compression=codec, buffer_size=READ_AHEAD)
 
     def version(self) -> dict[str, Any]:
-        """Return the file's size, and its modification time or a store's ETag or the like, without reading it.
+        """Return the file's size and modification time, or its version in a store (an ETag), without reading it.
 
         The answer may come from a cached listing; call ``forget_listings`` first to see changes.
 
@@ -155,8 +155,8 @@ class Place:
         first = next(i for i, part in enumerate(parts) if any(mark in part for mark in "*?["))
         if is_web(self.path) and ("?" in self.path or first < len(parts) - 1 or parts[first] == "**"):
             raise SourceError(
-                f"{self.file(self.path)} is a glob of the web, which can only be of names on one page, and "
-                "without a query, such as https://HOST/FOLDER/*.parquet; name each file"
+                f"{self.file(self.path)} is not a valid web glob; only the last part may have wildcards, without a "
+                "query, such as https://HOST/FOLDER/*.parquet; or name each file"
             )
         pattern, folder = parts[first:], "/".join(parts[:first])
         found = self.below(folder, recursive=len(pattern) > 1 or "**" in pattern)
@@ -210,8 +210,8 @@ def _by_fsspec(address: Address) -> Place:
 
         if scheme not in fsspec.available_protocols():
             raise SourceError(
-                f"{shown} is of no known protocol{nearest(scheme, fsspec.available_protocols())}; s3://, gs://, hf://, "
-                "https:// and those of fsspec are"
+                f"{shown} has an unknown protocol{nearest(scheme, fsspec.available_protocols())}; known are s3://, "
+                "gs://, hf://, https:// and those of fsspec"
             )
         fs, path = fsspec.core.url_to_fs(address.given)
     except ImportError as error:
@@ -219,7 +219,7 @@ def _by_fsspec(address: Address) -> Place:
         if scheme not in _EXTRA and error.name != "fsspec":
             raise UnreachableError(f"{shown} needs a package that is not installed: {first_line(error)}") from error
         raise UnreachableError(f"{shown} needs packages that are not installed; run {line}") from error
-    fs.invalidate_cache()  # fsspec keeps its file systems, with their cached listings
+    fs.invalidate_cache()  # fsspec reuses a file system with its cached listings
     whole = fs.unstrip_protocol(path)
     return Place(pafs.PyFileSystem(pafs.FSSpecHandler(fs)), path, whole.removesuffix(path))
 
@@ -228,7 +228,7 @@ def _linked(web: Any, page: str) -> list[str]:
     """Return the addresses of the files that a web page links to."""
     if "?" in page:
         raise SourceError(
-            f"{without_secrets(page)} is no file of a known kind, and as a page of links it must have no query; name "
+            f"{without_secrets(page)} is neither a file of a known kind nor a page of links, which has no query; name "
             "the files"
         )
     try:

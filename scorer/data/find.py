@@ -1,4 +1,4 @@
-"""find_files(): from a data argument (file, folder, glob, ``datasets.save_to_disk`` folder) to its list of files."""
+"""find_files(): list the files of a data argument: a file, folder, glob or ``datasets.save_to_disk`` folder."""
 
 import json
 from collections.abc import Iterable
@@ -62,7 +62,7 @@ def find_several(addresses: list[Address], split: str | None) -> list[DataFile]:
         found = find_files(address, None, split)
         if not found:
             raise SourceError(
-                f"{address.shown} does not exist; of several paths each must be a file, a folder or a glob"
+                f"{address.shown} does not exist; each of several paths must be a file, a folder or a glob"
             )
         # The query of a web address may choose the file; on this machine many names may lead to one file.
         by_place = {
@@ -225,7 +225,7 @@ def _data(files: list[_File]) -> list[_File]:
     for file in files:
         if is_packed(file.name) and str(file).rpartition(".")[0] not in names:
             raise SourceError(
-                f"{file} is compressed in a way that can't be read; decompress it, take it out, or name the files; "
+                f"{file} has a compression that can't be read; decompress it, take it out, or name the files; "
                 f"known: {known_suffixes()}"
             )
     return [file for file in files if format_of(file.name)]

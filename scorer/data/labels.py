@@ -1,8 +1,8 @@
-"""LabelMap: the data's labels to the model's class indices, by name.
+"""LabelMap: map the data's labels to the model's class indices, by name.
 
 A model and a data set may number the same classes in different orders; mapping by number would then make whole
-classes look wrong (cleanlab #375, #997; optimum #197). So numbers are used as indices only when there are no
-names to go by, and then the predictions are checked for signs of a permutation.
+classes look wrong (cleanlab #375, #997; optimum #197). So numbers are used as indices only if there are no
+names, and then the predictions are checked for signs of another order.
 """
 
 import json
@@ -24,7 +24,7 @@ from scorer.text import fold, nearest, short
 NO_LABEL = -1
 UNKNOWN = -2
 _GENERIC = re.compile(r"label_(\d+)")
-_NUMBER = re.compile(r"(-?\d{1,18})(\.0)?")  # pandas makes numbers with gaps floats
+_NUMBER = re.compile(r"(-?\d{1,18})(\.0)?")  # pandas turns integers with missing values into floats
 _BOOLEANS = {"false": "0", "true": "1"}
 _COMMON = 0.05  # a label with at least this share of a window's rows is a class name, not a typo
 _WRONG_WAY = 0.6  # share of a class's rows predicted as one other class that looks like a permutation
@@ -66,11 +66,7 @@ class LabelMap:
         key = self._key(str(value))
         if value is not None and key in self.by_value:
             return self.by_value[key]
-        if value is None or key in (
-            "",
-            "nan",
-            "-1",
-        ):  # the hub's hidden test splits have -1
+        if value is None or key in ("", "nan", "-1"):  # the hub's hidden test splits have -1
             return NO_LABEL
         is_index = self.by_number and _NUMBER.fullmatch(key) and 0 <= int(key) < len(self.class_names)
         return int(key) if is_index else UNKNOWN
@@ -132,14 +128,14 @@ def make_label_map(
             labels = {fold(label) for label in (*data_names, *map(str, range(-1, len(data_names))))}
             if strange := [value for value in mapping if fold(str(value)) not in labels]:
                 raise LabelError(
-                    f"the label map has {_names(strange)}, and the data's labels are {_names(data_names)}, or "
+                    f"the label map has {_names(strange)}, but the data's labels are {_names(data_names)}, or "
                     f"their numbers 0 to {len(data_names) - 1}"
                 )
             behind = {str(i): known[fold(n)] for i, n in enumerate(data_names) if fold(n) in known}
         by_value = by_name | behind | by_value
         return LabelMap(class_names, by_value, by_number=False, how="by the given label map", check_order=False)
     if is_generic(class_names):
-        # LABEL_0, LABEL_1 ... are numbers in disguise: no names to go by.
+        # LABEL_0, LABEL_1 ... name nothing but the class indices.
         if data_names is not None and len(data_names) != len(class_names):
             raise LabelError(
                 f"the data has {len(data_names)} classes ({_names(data_names)}), the model {len(class_names)} without "

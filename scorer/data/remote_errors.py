@@ -1,4 +1,4 @@
-"""Failures of remote stores, told apart from damage in the data, each as one line."""
+"""Tell failures of remote stores from damage in the data, and describe each in one line."""
 
 import contextlib
 import re
@@ -82,7 +82,7 @@ def at_fault(error: Exception) -> type[SourceError]:
 
 
 def why(error: BaseException, path: str) -> str:
-    """Return in one line why a path or address in a store failed, led by one of the usual reasons if one applies.
+    """Return in one line why a path or address in a store failed; a common reason, if one applies, comes first.
 
     The words of the address itself are not searched for reasons, and its secrets are not repeated.
     """

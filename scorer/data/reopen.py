@@ -1,4 +1,4 @@
-"""reopen_source(): the data of a finished run again, and only if it is what was scored."""
+"""reopen_source(): open the data of a finished run again, if its content is what was scored."""
 
 from scorer.address import Address
 from scorer.data.filesystem import local_place
@@ -8,13 +8,13 @@ from scorer.errors import NotThereError, SourceError, UnreachableError, first_li
 
 
 def reopen_source(spec: Spec, fingerprint: str, data: Data | None = None) -> Source:
-    """Open the data of a finished run again, from its spec or from ``data``, where it lies now.
+    """Open the data of a finished run again, where it was recorded, or at ``data`` if it has moved.
 
     Raises:
         SourceError: the content is not what was scored, or can't be compared.
         NotThereError: the data is not there any more.
-        UnreachableError: its store or the hub failed, or its address had something that may be a secret, which no run
-            keeps.
+        UnreachableError: its store or the hub failed.
+        UnreachableError: its address had a part that may be secret, which no run keeps.
     """
     if data is None and isinstance(spec, FilesSpec) and spec.left_out:
         return _reopen_without(spec, fingerprint)
@@ -28,8 +28,8 @@ def reopen_source(spec: Spec, fingerprint: str, data: Data | None = None) -> Sou
     if source.fingerprint != fingerprint:
         if not _is_hashed(spec) and _is_hashed(source.spec):
             raise SourceError(
-                f"{source.name} can't be compared with what was scored: of remote files the run knows the version, not "
-                "the content; give their address"
+                f"{source.name} can't be compared with what was scored: the run recorded the versions of remote files, "
+                "not their content; give their remote addresses"
             )
         raise SourceError(
             f"{source.name} has changed since it was scored (fingerprint {source.fingerprint[:12]}..., the run has "
@@ -49,7 +49,7 @@ def refuse_edited(spec: Spec) -> None:
             continue
         try:
             found = local_place(record.file).file(record.file).sha256()
-        except (FileNotFoundError, NotADirectoryError):  # gone is not edited
+        except (FileNotFoundError, NotADirectoryError):  # a missing file is not an edited one
             continue
         except OSError as error:
             raise SourceError(f"{record.file} can't be read ({first_line(error)})") from error
@@ -79,7 +79,7 @@ def _is_hashed(spec: Spec) -> bool:
 
 
 def _reopen_without(spec: FilesSpec, fingerprint: str) -> Source:
-    """Open an address without the part that was left out as a possible secret; the part may not be needed."""
+    """Open an address without its possible secret, which was left out and may not be needed."""
     try:
         return reopen_source(spec, fingerprint, _recorded(spec))
     except SourceError as error:

@@ -55,8 +55,8 @@ class RecordBytes(io.BufferedIOBase):
             raise unclosed(self._file, self.line, f"is not closed for {MOST_LINES:,} lines")
         if self._bytes > MOST_BYTES:
             raise SourceError(
-                f"{self._file} line {self.line}: what begins here has no end for {MOST_BYTES:,} bytes; see that its "
-                "quotes are closed and that each row has a line, or save the file as Parquet"
+                f"{self._file} line {self.line}: the row that begins here has more than {MOST_BYTES:,} bytes; "
+                "check that its quotes are closed and that each row has its own line, or save the file as Parquet"
             )
         block: bytes = self._stream.read(BLOCK)
         self._bytes += len(block)
@@ -95,8 +95,8 @@ def csv_rows(file: DataFile) -> Iterator[tuple[list[str], str | None]]:
         SourceError: a quote is never closed, so that all lines after it would become one text. As the rows are counted
             before a run starts, this is raised before the run.
     """
-    # The limit is the process's. It is only ever raised, as a lower one would break a record that another thread is
-    # reading. It is larger than a record may be, so no header is past it.
+    # The csv module has one limit for the process. It is only raised, because a lower one would break a record that
+    # another thread is reading. It is larger than MOST_BYTES, so RecordBytes refuses a long record first.
     if csv.field_size_limit() < MOST_BYTES + BLOCK:
         csv.field_size_limit(MOST_BYTES + BLOCK)
     raw = RecordBytes(file)

@@ -1,4 +1,4 @@
-"""Engine: takes the tokens of a window and returns logits; batches run in parallel, identical texts run once."""
+"""Engine: compute the logits of a window's tokens; batches run in parallel, identical texts run once."""
 
 import threading
 import time
@@ -147,7 +147,7 @@ class Running:
 
     @property
     def no_memory(self) -> NDArray[np.bool_]:
-        """Wait and return for which texts [s], or any of their pieces, memory was too small."""
+        """Wait, and return which texts [s] have a piece that memory was too small for."""
         failed = np.zeros(len(self.pieces.lengths), dtype=np.bool_)
         for rows, future in zip(self.batches, self.futures, strict=True):
             failed[rows] = future.result().no_memory

@@ -19,7 +19,7 @@ DEVICES = ("auto", "cpu", "cuda")
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 # The words of onnxruntime, the C++ library and CUDA.
 _OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "out of memory")
-_SLOWER = ["BiasGeluFusion"]  # Add and Gelu one after the other take three quarters of the fused one's time on CPUs
+_SLOWER = ["BiasGeluFusion"]  # on CPUs, separate Add and Gelu take three quarters of the fused time
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
@@ -47,7 +47,7 @@ class OrtSession:
             BundleError: onnxruntime can't load the graph, or the graph needs inputs that a bucket lacks.
         """
         if device not in DEVICES:
-            raise DeviceError(f"device is {device!r}; it must be one of: {', '.join(DEVICES)}")
+            raise DeviceError(f"`device` is {device!r}; it must be one of: {', '.join(DEVICES)}")
         ort = import_onnxruntime()
         options = ort.SessionOptions()
         options.log_severity_level = 4  # failures come as exceptions
@@ -71,8 +71,8 @@ class OrtSession:
         }
         if unknown := sorted(self._types.keys() - _INPUTS):
             raise BundleError(
-                f"{model_file} needs the inputs {', '.join(unknown)}, which are not among those that scoring feeds: "
-                f"{', '.join(_INPUTS)}; export the model again"
+                f"{model_file} needs the inputs {', '.join(unknown)}; scoring feeds only {', '.join(_INPUTS)}; export "
+                "the model again"
             )
         self._output = self._session.get_outputs()[0].name
 
@@ -154,7 +154,7 @@ def _open(ort: ModuleType, model_file: Path, options: Any, device: str) -> Any:
     if device == "cuda":
         if _PROVIDERS["cuda"] not in ort.get_available_providers():
             raise DeviceError(
-                "device cuda was asked for, but the installed onnxruntime has no CUDA "
+                "device cuda was requested, but the installed onnxruntime has no CUDA "
                 f"(it has: {', '.join(ort.get_available_providers())}); run `pip uninstall -y onnxruntime` and "
                 "`pip install 'lossrank[gpu]'`, or use `device='cpu'`"
             )
@@ -172,11 +172,11 @@ def _open(ort: ModuleType, model_file: Path, options: Any, device: str) -> Any:
         if _of_memory(error):
             raise MemoryError(reason) from error
         if device == "cuda":
-            raise DeviceError(f"device cuda could not be started ({reason}); use `device='cpu'`") from error
+            raise DeviceError(f"the device cuda could not be started ({reason}); use `device='cpu'`") from error
         raise BundleError(f"{model_file} can't be loaded by onnxruntime ({reason})") from error
     if session.get_providers()[0] != _PROVIDERS[device]:
         raise DeviceError(
-            f"device {device} was asked for but onnxruntime runs on {', '.join(session.get_providers())}; "
-            "use `device='cpu'`, or see that the CUDA and cuDNN libraries are installed"
+            f"device {device} was requested, but onnxruntime runs on {', '.join(session.get_providers())}; "
+            "use `device='cpu'`, or install the CUDA and cuDNN libraries"
         )
     return session

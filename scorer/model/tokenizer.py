@@ -1,4 +1,4 @@
-"""BundleTokenizer: texts to token ids, ragged and unpadded, in one flat int32 buffer.
+"""BundleTokenizer: turn texts into token ids, unpadded, in one flat int32 buffer.
 
 A published ``tokenizer.json`` may carry a truncation length and padding of its own; both are replaced here, as
 transformers does when it is called.
@@ -78,7 +78,7 @@ class BundleTokenizer:
         limit = bundle.max_tokens if max_tokens is None else max_tokens
         special = self._tokenizer.num_special_tokens_to_add(is_pair=True)
         if not special < limit <= bundle.max_tokens:
-            raise BundleError(f"max_tokens is {limit}; this model takes {special + 1} to {bundle.max_tokens} tokens")
+            raise BundleError(f"`max_tokens` is {limit}; this model takes {special + 1} to {bundle.max_tokens} tokens")
         self.max_tokens = limit
         self._long_text = long_text
         self._stride = (limit - special) // _OVERLAP if long_text == "mean" else 0

@@ -1,7 +1,7 @@
 """score_dataset(): score a data set into a run directory: source -> tokens -> batches -> model -> losses -> shards.
 
-Windows and shards are fixed ranges of rows. So every batch holds the same rows, no matter where a run was interrupted
-and resumed, and the shards are the same byte for byte.
+Windows and shards are fixed ranges of rows. So every batch holds the same rows, wherever a run was interrupted,
+and the shards are the same byte for byte.
 """
 
 import time
@@ -181,11 +181,9 @@ def _plan(bundle: ModelBundle, source: Source, options: ScoreOptions) -> tuple[P
     if columns.label is not None:
         labels = make_label_map(bundle.class_names, source.label_names.get(columns.label), options.label_map)
     elif options.precision == "screen":
-        raise RunError(
-            "`precision=screen` looks for the worst losses, and there is no label; use `precision` int8 or fp32"
-        )
+        raise RunError("`precision='screen'` ranks by loss, but the data has no label; use `precision` int8 or fp32")
     if columns.text_pair is not None and options.long_text == "mean":
-        raise RunError("`long_text=mean` is for single texts, not for pairs; use head or tail")
+        raise RunError("`long_text='mean'` is for single texts, not for pairs; use head or tail")
     tokenizer = BundleTokenizer(bundle, options.max_tokens, options.long_text)
     precision = "fp32" if options.precision == "fp32" else "int8"
     session = OrtSession(bundle.model_file(precision), options.device, options.threads, precision)

@@ -117,7 +117,7 @@ def screen_again(run: RunDirectory) -> ScreenReport:
     """
     top_k = run.manifest.options.screen_top
     if top_k is None:
-        raise RunError(f"{run.path} was not scored with precision screen")
+        raise RunError(f"{run.path} was not scored with `precision='screen'`")
     return screen(run, top_k, control_rows(run, control_seed(run)), lambda wanted: None)
 
 

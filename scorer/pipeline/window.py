@@ -18,12 +18,12 @@ from scorer.run.schema import INVALID_TEXT, NO_TEXT, OK, UNREADABLE
 
 Shorten = Callable[[list[str]], list[str]]
 _FIRST_ROWS = 512
-_WHOLE = 1 << 26  # characters of texts held in memory before the texts are shortened
+_WHOLE = 1 << 26  # characters of texts held in memory until they are shortened
 
 
 @dataclass(frozen=True)
 class Window:
-    """Rows of the data, ascending; a window that was read holds a whole range of rows.
+    """Rows of the data, ascending; ``read_windows`` yields windows of consecutive rows.
 
     ``rows`` [n] are the rows' numbers in the data, from 0. ``status`` [n] is OK or why the row has no usable text.
     ``scored`` [s] are the positions in the window of the rows with a usable text; ``texts`` and ``text_pairs`` [s] are
@@ -69,7 +69,7 @@ class Window:
 
 
 def window_ranges(start: int, stop: int, size: int) -> list[tuple[int, int]]:
-    """Return a range of rows cut into windows ``(start, stop)`` of ``size`` rows.
+    """Return the windows, each ``(start, stop)`` of ``size`` rows, that a range of rows is cut into.
 
     The first window of the data is short, so that a run starts soon. The windows depend on the arguments alone, not on
     where a run was interrupted.
@@ -104,8 +104,8 @@ def read_windows(
 ) -> Iterator[Window]:
     """Yield one window for each range of rows; ranges ascend and don't overlap.
 
-    ``shorten`` is given texts while they are read and returns the part of each to keep, because a window's texts may be
-    larger than memory.
+    ``shorten`` takes texts as they are read and returns the part of each to keep, because a window's whole texts may
+    not fit in memory.
 
     Raises:
         SourceError: the data can't be read.
@@ -139,13 +139,13 @@ def refuse_bad(source: Source, window: Window) -> None:
     row = int(bad[0])
     what = window.problems.get(row, "bytes that are not UTF-8")
     raise SourceError(
-        f"{source.place_of(row)}, from 0, can't be read ({what}); mend it, or count such rows and go on with "
+        f"{source.place_of(row)}, counted from 0, can't be read ({what}); correct it, or skip and count such rows with "
         "`on_error='skip'`"
     )
 
 
 def _runs(ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int, list[int]]]:
-    """Yield ``(start, stop, [the end of each range])`` for ranges that touch, so that they are read in one go."""
+    """Yield ``(start, stop, [the end of each range])`` for each run of adjacent ranges, which are read in one pass."""
     cuts: list[int] = []
     start = 0
     for low, high in ranges:

@@ -140,7 +140,7 @@ class RunDirectory:
         return self.path / SCORES / shard_name(index)
 
     def sound_shard(self, index: int) -> Path:
-        """Return a finished shard's file; the first call for a shard compares the file's bytes with its SHA-256.
+        """Return a finished shard's file, after comparing its bytes with its SHA-256 on the first call.
 
         Raises:
             RunError: the shard is missing or can't be read.
@@ -294,7 +294,7 @@ def given_labels(run: RunDirectory, rows: Sequence[int]) -> dict[int, str | None
         RunError: the run has no such row, or a shard can't be read.
     """
     if strange := [row for row in rows if not 0 <= row < run.num_rows]:
-        raise RunError(f"there is no row {strange[0]}; the data has the rows 0 to {run.num_rows - 1}")
+        raise RunError(f"row {strange[0]} does not exist; the data has rows 0 to {run.num_rows - 1}")
     wanted = np.unique(np.array(rows, dtype=np.int64))
     labels = run.take(wanted)["label"].to_pylist()
     names = [None if label is None else run.class_names[label] for label in labels]

@@ -23,10 +23,10 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ClassHealth:
-    """One class: among the rows with a loss, how many have it as ``given`` label and how many as ``predicted`` class.
+    """One class: how many rows with a loss have it as ``given`` label, and how many as ``predicted`` class.
 
-    ``mean_loss`` (nats, high is bad) and ``accuracy`` (0..1, the share for which the model predicts the class too, low
-    is bad) are over the rows with this given label; None if there are none.
+    ``mean_loss`` (nats, high is bad) and ``accuracy`` (0..1, low is bad: the share that the model predicts as this
+    class) are over the rows with this given label; None if there are none.
     """
 
     name: str
@@ -38,9 +38,9 @@ class ClassHealth:
 
 @dataclass(frozen=True)
 class ConfusedPair:
-    """Two different classes, one ``given`` and one ``predicted``, and the rows that have both.
+    """A given class, another predicted class, and the number of rows that have both.
 
-    ``share`` (0..1) is the share of all rows with that given label.
+    ``share`` (0..1) is ``rows`` as a share of all rows with that given label.
     """
 
     given: str

@@ -40,10 +40,11 @@ class Finding:
 
 
 def require_whole(run: RunDirectory) -> None:
-    """Raise RunError unless the shards of a run that was just scored hold every row once, as it was written.
+    """Raise RunError unless the shards of a run that was just scored hold every row once, as written.
 
-    The files are hashed once more, which takes a thousandth of the scoring time and finds what a disk has lost. The
-    bundle and the data are not checked here: both were hashed at the start, and the data's files before every shard.
+    The files are hashed again, which takes a thousandth of the scoring time and finds bytes that the disk lost. The
+    bundle and the data are not checked here: both were hashed at the start, and the data's files are compared with
+    that state before every shard.
 
     Raises:
         RunError: a shard is not whole; the whole shards are kept.
@@ -61,7 +62,7 @@ def refuse_writer(path: Path) -> None:
 
 
 def check_shards(run: RunDirectory) -> list[Finding]:
-    """Return findings about the shards: files missing or not the run's, SHA-256, rows and status counts."""
+    """Return findings about the shards: missing files, files of no shard, SHA-256, rows and status counts."""
     findings = list(_strays(run))
     missing = run.missing_shards()
     damaged = len(findings)
@@ -82,9 +83,9 @@ def check_shards(run: RunDirectory) -> list[Finding]:
 
 
 def _strays(run: RunDirectory) -> Iterable[Finding]:
-    """Yield findings about files and listed names that are no shards of the run.
+    """Yield findings about files in the scores folder, and names in the manifest, that are no shards of the run.
 
-    Programs that read the whole folder would read such files too.
+    A program that reads the whole folder would read such a file as scores.
     """
     own = {shard_name(index) for index in range(run.num_shards)}
     for name in sorted(set(run.shards) - own):

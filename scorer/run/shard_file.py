@@ -1,4 +1,4 @@
-"""Read a shard's rows batch by batch, so that a large shard takes no more memory than a small one."""
+"""Read a shard's rows batch by batch, so that memory does not grow with the shard."""
 
 import contextlib
 from collections import Counter
@@ -19,7 +19,7 @@ RESCORE = "score again with the same arguments to make it again"
 
 @contextlib.contextmanager
 def open_shard(file: Path) -> Iterator[pq.ParquetFile]:
-    """Open a shard from a stream: pyarrow would take a path with a colon for an address."""
+    """Open a shard as a stream, because pyarrow takes a path with a colon for an address."""
     with pa.OSFile(str(file)) as stream, pq.ParquetFile(stream) as shard:
         yield shard
 
@@ -79,7 +79,8 @@ def take_rows(file: Path, places: NDArray[np.int64]) -> pa.Table:
 
 def count_words(column: pa.Array | pa.ChunkedArray) -> Counter[str]:
     """Return how many rows of a column [n] hold each word; nulls are left out."""
-    return Counter({str(each["values"]): int(each["counts"]) for each in column.drop_null().value_counts().to_pylist()})
+    found = column.drop_null().value_counts()
+    return Counter(dict(zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)))
 
 
 def unreadable(file: Path, error: Exception | str) -> RunError:

@@ -68,7 +68,7 @@ def locked_run(
         RunError: the run differs in bundle, data, columns, labels or options (without ``overwrite``).
     """
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
-        raise RunError(f"{path} is an address; give a folder of this machine as `output`")
+        raise RunError(f"{path} is an address; give a folder on this machine as `output`")
     if not is_utf8(str(path.absolute())):
         raise RunError(f"{str(path.absolute())!r} is not UTF-8; give another folder as `output`")
     with reporting(path):
@@ -98,8 +98,8 @@ def _start(path: Path, plan: Manifest, overwrite: bool, same_batches: bool) -> R
         plan = replace(plan, options=replace(plan.options, batch_tokens=old.options.batch_tokens))
     if old is not None and (different := differences(old, plan)):
         raise RunError(
-            f"{path} holds a run that differs: {'; '.join(different)}; give the same to go on, another folder as "
-            "`output`, or `overwrite=True` to start again",
+            f"{path} holds another run: {'; '.join(different)}; give the same arguments to resume it, another "
+            "folder as `output`, or `overwrite=True` to start again",
             quotes_data=any(difference.startswith(("columns", "labels")) for difference in different),
         )
     run = RunDirectory(path, plan if old is None else _continued(path, old, plan), begun=old is not None)

@@ -18,6 +18,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from scorer import BundleError, ModelBundle
 from scorer.model.tokenizer import BundleTokenizer, TokenWindow
+from tests.support.facts import facts
 from tests.support.tiny import MAX_TOKENS, VOCABULARY, make_bundle
 
 CLS, SEP, UNK = VOCABULARY["[CLS]"], VOCABULARY["[SEP]"], VOCABULARY["[UNK]"]
@@ -260,7 +261,7 @@ def test_a_missing_file(tiny_bundle: ModelBundle, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("limit", [-1, 0, 3, MAX_TOKENS + 1, 10**9])
 def test_max_tokens_out_of_range(tiny_bundle: ModelBundle, limit: int) -> None:
-    with pytest.raises(BundleError, match=f"max_tokens is {limit}; this model takes 4 to {MAX_TOKENS} tokens"):
+    with pytest.raises(BundleError, match=facts("`max_tokens`", limit, 4, MAX_TOKENS)):
         BundleTokenizer(tiny_bundle, limit)
 
 

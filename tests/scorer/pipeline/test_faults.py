@@ -92,9 +92,7 @@ class TestFilesInMidRun:
             score_dataset(tiny_bundle, data, tmp_path / "run", OPTIONS, on_progress=stop)
         before = shards(tmp_path / "run")
         pq.write_table(rows.slice(1, 250), data / "3.parquet")
-        with pytest.raises(
-            RunError, match=r"holds a run that differs: data fingerprint is .* there, .* here; give the"
-        ):
+        with pytest.raises(RunError, match=facts(tmp_path / "run", "data fingerprint", "`overwrite=True`")):
             score_dataset(tiny_bundle, data, tmp_path / "run", OPTIONS)
         assert shards(tmp_path / "run") == before
 
@@ -168,7 +166,7 @@ class TestSeveralPaths:
         folder = parts(tmp_path / "data", rows)
         with pytest.raises(SourceError, match=r"0\.parquet is given twice, so that its rows would be scored twice"):
             open_source([folder, folder / "0.parquet"])
-        with pytest.raises(SourceError, match=r"ag_news does not exist; of several paths each must be a file"):
+        with pytest.raises(SourceError, match=facts("ag_news", "does not exist")):
             open_source([folder, "ag_news"])
         (folder / "a.csv").write_text("text,label,note\n")
         with pytest.raises(SourceError, match=r"0\.parquet and 1 more holds files of several kinds"):

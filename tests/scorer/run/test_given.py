@@ -7,6 +7,7 @@ import pytest
 
 from scorer import RunDirectory, RunError
 from scorer.run.directory import given_labels
+from tests.support.facts import facts
 from tests.support.tiny import CLASSES
 
 
@@ -18,5 +19,5 @@ def test_given_labels_are_the_rows_class_names_whatever_shard_they_are_in(run: P
 
 
 def test_a_row_that_is_not_there_is_refused(run: Path) -> None:
-    with pytest.raises(RunError, match="there is no row 1000; the data has the rows 0 to 999"):
+    with pytest.raises(RunError, match=facts("1000", "0 to 999")):
         given_labels(RunDirectory.open(run), [1, 1000])

@@ -111,7 +111,7 @@ def test_faults_of_the_decisions_are_told_where_nothing_can_be_written_too(copy:
     decide(copy.path, {3: "World"})
     freeze(copy.path)
     other = altered(copy, data={"fingerprint": "0" * 64})
-    with pytest.raises(RunError, match="other data than the run's"):
+    with pytest.raises(RunError, match=facts("review.sqlite", "other data")):
         read_decisions(other)
     with pytest.raises(RunError, match=r"review\.sqlite can't be used: "):
         DecisionStore(copy)

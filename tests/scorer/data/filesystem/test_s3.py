@@ -119,7 +119,7 @@ class TestS3:
         root = bucket("a.parquet", parquet())
         assert reopen_source(here.spec, here.fingerprint, f"{root}/a.parquet").num_rows == N
         there = open_source(f"{root}/a.parquet")
-        with pytest.raises(SourceError, match=r"can't be compared .*: of remote files the run knows the version"):
+        with pytest.raises(SourceError, match=facts("can't be compared", "remote")):
             reopen_source(there.spec, there.fingerprint, tmp_path / "a.parquet")
 
     def test_a_run_its_resume_and_its_ranking(
@@ -155,7 +155,7 @@ class TestS3:
         data = f"{bucket('a.parquet', parquet(rows))}/a.parquet"
         score_dataset(tiny_bundle, data, tmp_path / "run")
         bucket("a.parquet", parquet(rows.take(list(range(1000))[::-1])))
-        with pytest.raises(Exception, match=r"holds a run that differs: data fingerprint is"):
+        with pytest.raises(Exception, match=facts(tmp_path / "run", "data fingerprint")):
             score_dataset(tiny_bundle, data, tmp_path / "run")
 
 

@@ -14,6 +14,7 @@ from scorer.data.filesystem import DataFile
 from scorer.data.text_files import BLOCK, MOST_BYTES, MOST_LINES, csv_rows
 from scorer.run.schema import INVALID_TEXT, OK, UNREADABLE
 from tests.scorer.data.formats.helpers import TEXTS, column, count_reads, problems, window_of, write
+from tests.support.facts import facts
 
 
 class TestCsv:
@@ -103,11 +104,11 @@ class TestCsv:
             (
                 b'text,label\nx,0\n"open',
                 b",1\n",
-                r"line 3: a quote that opens in this record is not closed for 10,000 l",
+                facts("line 3", "quote", "10,000 lines"),
             ),
-            (b'text,label\nx,0\n"open\n', b"much ", r"line 3: what begins here has no end for 2,000,000 bytes; see th"),
-            (b"text,label\nx,0\n", b"much ", r"line 3: what begins here has no end for 2,000,000 bytes; see that"),
-            (b'"text', b"\n", r"line 1: a quote that opens in this record is not closed for 10,000 lines"),
+            (b'text,label\nx,0\n"open\n', b"much ", facts("line 3", "2,000,000 bytes", "quotes")),
+            (b"text,label\nx,0\n", b"much ", facts("line 3", "2,000,000 bytes", "quotes")),
+            (b'"text', b"\n", facts("line 1", "quote", "10,000 lines")),
         ],
     )
     def test_a_record_is_refused_before_all_of_it_is_read(

@@ -72,7 +72,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeOrt]:
 class TestDevice:
     @pytest.mark.parametrize("device", ["gpu", "CUDA", "", "cuda:1"])
     def test_an_unknown_device(self, tiny_bundle: ModelBundle, device: str) -> None:
-        with pytest.raises(DeviceError, match=f"device is '{device}'; it must be one of: auto, cpu, cuda"):
+        with pytest.raises(DeviceError, match=facts("`device`", f"'{device}'", "auto", "cpu", "cuda")):
             OrtSession(tiny_bundle.model_file(), device)
 
     def test_cpu(self, tiny_bundle: ModelBundle) -> None:

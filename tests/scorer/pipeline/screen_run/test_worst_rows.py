@@ -139,7 +139,7 @@ def test_texts_with_the_same_tokens_are_run_once_and_have_the_same_numbers(
 
 
 def test_what_a_screen_needs_is_said(bundle: ModelBundle, news: pa.Table, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"there is no label.*precision"):
+    with pytest.raises(RunError, match=facts("label", "`precision='screen'`")):
         score(bundle, news.select(["text"]), tmp_path / "run", OPTIONS)
     with pytest.raises(BundleError, match=r"has no 'int8' variant; it has: fp32; choose one.*export the model again"):
         score(BUNDLE, news, tmp_path / "run", OPTIONS)
