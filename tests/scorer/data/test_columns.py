@@ -98,17 +98,15 @@ class TestNamed:
 
     @pytest.mark.parametrize("option", ["text", "text_pair", "label", "id"])
     def test_a_mistyped_name(self, option: str) -> None:
-        with pytest.raises(
-            SourceError, match=r"no column 'Hedline' \(did you mean 'headline'\?\); the columns are: headline, label"
-        ):
+        with pytest.raises(SourceError, match=facts("'Hedline'", "did you mean 'headline'?", "headline, label")):
             choose_columns(schema(headline=TEXT, label=INT), **{option: "Hedline"})
 
     def test_another_case_of_the_name(self) -> None:
-        with pytest.raises(SourceError, match=r"no column 'text' \(did you mean 'TEXT'\?\)"):
+        with pytest.raises(SourceError, match=facts("'text'", "did you mean 'TEXT'?")):
             choose_columns(schema(TEXT=TEXT), text="text")
 
     def test_a_name_that_is_like_no_other(self) -> None:
-        with pytest.raises(SourceError, match="no column 'xyzzy'; the columns are: headline, label"):
+        with pytest.raises(SourceError, match=facts("'xyzzy'", "headline, label")):
             choose_columns(schema(headline=TEXT, label=INT), text="xyzzy")
 
 
@@ -138,7 +136,7 @@ class TestTypes:
         assert f"holds {kind}," in str(caught.value)
 
     def test_that_is_not_text_where_nothing_is(self) -> None:
-        with pytest.raises(SourceError, match="column 'a' holds int64, not text; columns of text: none"):
+        with pytest.raises(SourceError, match=facts("'a'", "int64", "none", "_column`")):
             choose_columns(schema(a=INT), text="a")
 
     @pytest.mark.parametrize("name", ["sentence1", "sentence2"])
@@ -182,18 +180,14 @@ class TestTypes:
         "kind", [pa.list_(INT), pa.struct([("a", INT)]), pa.map_(TEXT, INT), pa.binary(), pa.binary(16)]
     )
     def test_that_are_no_ids(self, kind: pa.DataType) -> None:
-        with pytest.raises(
-            SourceError, match=r"column 'key' holds .*; an id is text, a number or a date \(`id_column`\)"
-        ):
+        with pytest.raises(SourceError, match=facts("'key'", "`id_column`")):
             choose_columns(schema(text=TEXT, key=kind), id="key")
 
     @pytest.mark.parametrize(
         "kind", [pa.timestamp("us", "Foo/Bar"), pa.dictionary(pa.int8(), pa.timestamp("s", "X/Y"))]
     )
     def test_times_of_a_zone_that_is_not_known_here(self, kind: pa.DataType) -> None:
-        with pytest.raises(
-            SourceError, match=r"column 'key' holds .*, which can't be written as text \(.*timezone .*\(`id_column`\)"
-        ):
+        with pytest.raises(SourceError, match=facts("'key'", "timezone", "`id_column`")):
             choose_columns(schema(text=TEXT, key=kind), id="key")
         assert choose_columns(schema(text=TEXT, key=kind)).id is None
 

@@ -35,7 +35,7 @@ def test_a_file_is_given_once_however_it_is_written(
     (tmp_path / "link").symlink_to(folder)
     (tmp_path / "other").symlink_to(folder)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SourceError, match=r"d/0\.parquet is given twice, so that its rows would be scored twice") as e:
+    with pytest.raises(SourceError, match=facts("d/0.parquet", "twice")) as e:
         open_source(["d/0.parquet", again])
     assert str(e.value).startswith(str(folder.resolve()))
     assert open_source(["d/0.parquet", "other/1.parquet"]).num_rows == 1000
@@ -57,7 +57,7 @@ def test_a_file_that_is_added_in_mid_run_is_named_at_the_end_and_nothing_is_lost
         if progress.rows >= 300 and not new.exists():
             pq.write_table(rows.slice(0, 10), new)
 
-    with pytest.raises(SourceError, match=r"2\.parquet was added to the data while it was being read; every row") as e:
+    with pytest.raises(SourceError, match=facts("2.parquet was added")) as e:
         score_dataset(tiny_bundle, given, run, OPTIONS, on_progress=add)
     manifest = json.loads((run / "run.json").read_text())
     assert len(manifest["shards"]) == 5
@@ -80,7 +80,7 @@ def test_several_files_that_are_added_are_counted(folder: Path, rows: pa.Table) 
     source.refuse_added()
     for i in range(2, 5):
         pq.write_table(rows, folder / f"{i}.parquet")
-    with pytest.raises(SourceError, match=r"d/2\.parquet and 2 more were added to the data"):
+    with pytest.raises(SourceError, match=facts("d/2.parquet and 2 more were added")):
         source.refuse_added()
 
 
@@ -134,5 +134,5 @@ def test_files_are_asked_for_their_versions_several_at_a_time(folder: Path, monk
     monkeypatch.setattr(DataFile, "version", slow)
     source.refuse_change()
     (folder / "1.parquet").touch()
-    with pytest.raises(SourceError, match=r"1\.parquet has changed while it was being read"):
+    with pytest.raises(SourceError, match=facts("1.parquet", "has changed while")):
         source.refuse_change()

@@ -77,7 +77,7 @@ class TestFsspec:
             source.refuse_change(0, 25)
             assert asked == {"dropped": 2, "files": 32}
             memory.pipe("/looks/07.parquet", parquet(TABLE.slice(0, 20)))
-            with pytest.raises(SourceError, match=r"looks/07\.parquet has changed while it was being read"):
+            with pytest.raises(SourceError, match=facts("looks/07.parquet", "has changed while")):
                 source.refuse_change()
             with pytest.raises(SourceError, match=r"looks has changed since it was scored"):
                 reopen_source(source.spec, source.fingerprint)
@@ -97,11 +97,11 @@ class TestFsspec:
             open_source("htps://x/a.csv")
 
     def test_without_the_packages(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        with pytest.raises(SourceError, match=r"abfs://x/a\.csv needs a package that is not installed: Install adlfs"):
+        with pytest.raises(SourceError, match=facts("abfs://x/a.csv", "Install adlfs")):
             open_source("abfs://x/a.csv")
         monkeypatch.setitem(sys.modules, "fsspec", None)
         for data in ("https://x/a.csv", "hf://datasets/x/y/a.parquet", "memory://a.csv"):
-            with pytest.raises(SourceError, match=r"not installed; run `pip install 'lossrank\[remote\]'`"):
+            with pytest.raises(SourceError, match=facts("`pip install 'lossrank[remote]'`")):
                 open_source(data)
 
     def test_a_cloud_without_a_network_is_one_line(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,12 +103,12 @@ class TestS3:
         bucket("copy.parquet", parquet())
         assert reopen_source(source.spec, source.fingerprint, f"{root}/copy.parquet").num_rows == N
         bucket("a.parquet", parquet(TABLE.take(list(range(N))[::-1])))
-        with pytest.raises(SourceError, match=r"a\.parquet has changed since it was scored"):
+        with pytest.raises(SourceError, match=facts("a.parquet", "has changed since")):
             reopen_source(source.spec, source.fingerprint)
-        with pytest.raises(SourceError, match=r"a\.parquet has changed while it was being read; restore it"):
+        with pytest.raises(SourceError, match=facts("a.parquet", "has changed while")):
             source.refuse_change()
         bucket("a.parquet")
-        with pytest.raises(SourceError, match=r"a\.parquet is gone, while it was being read"):
+        with pytest.raises(SourceError, match=facts("a.parquet", "gone")):
             source.refuse_change()
 
     def test_what_was_scored_here_and_lies_there_now_is_compared_by_its_content(
@@ -136,7 +136,7 @@ class TestS3:
                 gone["done"] = True
                 bucket("d/3.parquet")
 
-        with pytest.raises(SourceError, match=r"s3://.*/d/3\.parquet is gone, while it was being read; restore"):
+        with pytest.raises(SourceError, match=facts("s3://", "/d/3.parquet", "gone")):
             score_dataset(tiny_bundle, data, run, options, on_progress=remove)
         kept = json.loads((run / "run.json").read_text())["shards"]
         assert kept
@@ -162,13 +162,13 @@ class TestS3:
 class TestS3Errors:
     def test_no_such_key_and_no_such_bucket(self, bucket: Bucket) -> None:
         root = bucket("d/reviews.csv", csv())
-        with pytest.raises(SourceError, match=r"/d/reveiws\.csv does not exist \(did you mean 'reviews"):
+        with pytest.raises(SourceError, match=facts("/d/reveiws.csv", "did you mean 'reviews.csv'?")):
             open_source(f"{root}/d/reveiws.csv")
         with pytest.raises(SourceError, match=r"no file matches s3://.*/d/\*\.parquet"):
             open_source(f"{root}/d/*.parquet")
-        with pytest.raises(SourceError, match=r"x\.csv does not exist: there is no bucket nowhere-at-all, or you may"):
+        with pytest.raises(SourceError, match=facts("x.csv", "no bucket nowhere-at-all")):
             open_source("s3://nowhere-at-all/x.csv")
-        with pytest.raises(SourceError, match=r"no file matches s3://nowhere-at-all/\*\.csv: there is no bucket"):
+        with pytest.raises(SourceError, match=facts("s3://nowhere-at-all/*.csv", "no bucket nowhere-at-all")):
             open_source("s3://nowhere-at-all/*.csv")
 
     def test_no_permission(self, monkeypatch: pytest.MonkeyPatch, web: tuple[str, type[WebHandler], Path]) -> None:
@@ -181,18 +181,14 @@ class TestS3Errors:
         }.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        with pytest.raises(
-            SourceError, match=r"s3://mine/a\.csv can't be opened: no permission; check your cred.*DENIED"
-        ):
+        with pytest.raises(SourceError, match=facts("s3://mine/a.csv", "no permission", "DENIED")):
             open_source("s3://mine/a.csv")
 
     @pytest.mark.parametrize(
         "url", ["s3://key:secret@bucket/a.csv", "s3://key:se/secret@bucket/a.csv", "https://me:word@example.org/a.csv"]
     )
     def test_passwords_in_an_address_are_refused_and_not_repeated(self, url: str) -> None:
-        with pytest.raises(
-            SourceError, match=r"holds a password, which every list of processes shows; leave it out"
-        ) as caught:
+        with pytest.raises(SourceError, match=facts("password")) as caught:
             open_source(url)
         assert "secret" not in str(caught.value)
         assert "word@" not in str(caught.value)

@@ -45,7 +45,7 @@ class TestWeb:
         source = open_source(f"{address}/a.csv")
         assert set(source.spec.files[0].version) == {"size", "ETag"}
         (folder / "a.csv").write_bytes(csv())
-        with pytest.raises(SourceError, match=r"a\.csv has changed while it was being read"):
+        with pytest.raises(SourceError, match=facts("a.csv", "has changed while")):
             source.refuse_change()
         handler.versions = False  # nothing tells one state from another: its content is read
         source = open_source(f"{address}/a.csv")
@@ -61,7 +61,7 @@ class TestWeb:
         (folder / "a.parquet").write_bytes(
             parquet(pa.table({"text": [noise[i : i + 8000] for i in range(0, 8 * 10**6, 8000)]}))
         )
-        with pytest.raises(SourceError, match=r"its server gives no parts of a file; download it first"):
+        with pytest.raises(SourceError, match=facts("download it first")):
             open_source(f"{address}/a.parquet")
 
     def test_errors(self, web: tuple[str, type[WebHandler], Path]) -> None:
@@ -71,11 +71,11 @@ class TestWeb:
             open_source(f"{address}/nothing.csv")
         source = open_source(f"{address}/a.csv")
         handler.status = 403
-        with pytest.raises(SourceError, match=r"a\.csv can't be opened: no permission; check your credentials"):
+        with pytest.raises(SourceError, match=facts("a.csv", "no permission")):
             open_source(f"{address}/a.csv")
         with pytest.raises(SourceError, match=r"can't be inspected: no permission"):
             source.refuse_change()
-        with pytest.raises(SourceError, match=r"x\.csv can't be opened: no connection; check the network"):
+        with pytest.raises(SourceError, match=facts("x.csv", "no connection")):
             open_source("http://127.0.0.1:9/x.csv")
 
     def test_links_are_not_followed(self, web: tuple[str, type[WebHandler], Path]) -> None:
@@ -98,9 +98,7 @@ class TestWeb:
         address, _, folder = web
         (folder / "reconnect resolve").mkdir()
         (folder / "reconnect resolve" / "Forbidden timeout.parquet").write_bytes(b"none")
-        with pytest.raises(
-            SourceError, match=r"Forbidden timeout\.parquet can't be read as Parquet \(Parquet file size"
-        ):
+        with pytest.raises(SourceError, match=facts("Forbidden timeout.parquet", "can't be read as Parquet")):
             open_source(f"{address}/reconnect resolve/Forbidden timeout.parquet")
 
 

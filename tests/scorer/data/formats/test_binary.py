@@ -16,6 +16,7 @@ from scorer.data.arrow import text_array, valid_text
 from scorer.data.formats import format_of, is_text_format
 from scorer.run.schema import INVALID_TEXT, NO_TEXT, OK
 from tests.scorer.data.formats.helpers import column, window_of, write
+from tests.support.facts import facts
 
 
 class TestBinary:
@@ -62,7 +63,7 @@ class TestBinary:
         pq.write_table(
             pa.table({"text": pa.array([], pa.string()), "label": pa.array([], pa.int64())}), tmp_path / "a.pq"
         )
-        with pytest.raises(SourceError, match=r"a\.pq is empty: it has columns text, label and no rows"):
+        with pytest.raises(SourceError, match=facts("a.pq", "empty", "text, label")):
             open_source(tmp_path / "a.pq")
 
 
@@ -84,7 +85,7 @@ class TestCompression:
 
     def test_cut_off(self, tmp_path: Path) -> None:
         packed = gzip.compress("".join(f'{{"text": "{i * 7919}"}}\n' for i in range(20_000)).encode())
-        with pytest.raises(SourceError, match=r"a\.jsonl\.gz can't be read as JSON lines \(.+\)"):
+        with pytest.raises(SourceError, match=facts("a.jsonl.gz", "can't be read as JSON lines")):
             open_source(write(tmp_path / "a.jsonl.gz", packed[: len(packed) // 2]))
 
     def test_not_compressed_at_all(self, tmp_path: Path) -> None:

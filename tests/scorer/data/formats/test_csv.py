@@ -90,7 +90,7 @@ class TestCsv:
     def test_a_quote_that_is_never_closed_stops_before_the_run(self, tmp_path: Path, columns: str, last: str) -> None:
         second = '"two,1' if columns.startswith("text") else '1,"two'
         file = write(tmp_path / "a.csv", f"{columns}\none,0\n{second}\n" + "a,b\n" * 50 + last.replace('"', ""))
-        with pytest.raises(SourceError, match=r"a\.csv line 3: a quote that opens in this record is never closed"):
+        with pytest.raises(SourceError, match=facts("a.csv line 3", "quote", "never closed")):
             open_source(file)
 
     def test_a_quote_that_is_closed_after_thousands_of_lines_stops_before_the_run(self, tmp_path: Path) -> None:
@@ -139,9 +139,7 @@ class TestCsv:
         source = open_source(write(tmp_path / "a.csv", head + '"' + "\n" * MOST_LINES + '"\n' + behind))
         assert source.num_rows == (before > 0) + 1 + 100_000
         one_more = write(tmp_path / "b.csv", head + '"' + "\n" * (MOST_LINES + 1) + '"\n' + behind)
-        with pytest.raises(
-            SourceError, match=rf"b\.csv line {2 + (before > 0)}: a quote .* not closed for 10,000 lines"
-        ):
+        with pytest.raises(SourceError, match=facts(f"b.csv line {2 + (before > 0)}", "quote", "10,000 lines")):
             open_source(one_more)
 
     @pytest.mark.parametrize("before", [0, 10_000, 40_000])
@@ -186,27 +184,25 @@ class TestCsv:
         assert window.texts == ["good", "fine"]
 
     def test_two_columns_of_the_same_name(self, tmp_path: Path) -> None:
-        with pytest.raises(SourceError, match=r"a\.csv has two columns of the same name: text, label, text"):
+        with pytest.raises(SourceError, match=facts("a.csv", "two columns", "text, label, text")):
             open_source(write(tmp_path / "a.csv", "text,label,text\na,0,b\n"))
 
     def test_column_names_in_another_encoding(self, tmp_path: Path) -> None:
         content = "texte,étiquette\na,0\n".encode("latin-1")
-        with pytest.raises(
-            SourceError, match=r"a\.csv has column names that aren't UTF-8: .*tiquette.*save the file as"
-        ):
+        with pytest.raises(SourceError, match=facts("a.csv", "UTF-8", "udce9tiquette")):
             open_source(write(tmp_path / "a.csv", content))
 
     def test_utf16_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(SourceError, match=r"a\.csv has column names that aren't UTF-8"):
+        with pytest.raises(SourceError, match=facts("a.csv", "UTF-8")):
             open_source(write(tmp_path / "a.csv", "text,label\na,0\n".encode("utf-16")))
 
     def test_a_header_only(self, tmp_path: Path) -> None:
-        with pytest.raises(SourceError, match=r"a\.csv is empty: it has columns text, label and no rows"):
+        with pytest.raises(SourceError, match=facts("a.csv", "empty", "text, label")):
             open_source(write(tmp_path / "a.csv", "text,label\n"))
 
     @pytest.mark.parametrize("content", ["\n", "\r\n\r\n", "\ufeff"])
     def test_no_header(self, tmp_path: Path, content: str) -> None:
-        with pytest.raises(SourceError, match=r"a\.csv is empty: a CSV file needs a line of column names"):
+        with pytest.raises(SourceError, match=facts("a.csv", "empty", "column names")):
             open_source(write(tmp_path / "a.csv", content))
 
     @settings(max_examples=60, deadline=None)

@@ -64,7 +64,7 @@ class TestLabelMapFile:
 
     @pytest.mark.parametrize("target", [4, -1, True, 1.0, ["World"], {}, ""])
     def test_a_target_that_is_no_class(self, target: object) -> None:
-        with pytest.raises(LabelError, match=r"the label map sends 'a' to .*, which is no class of the model"):
+        with pytest.raises(LabelError, match=facts("'a'", "no class of the model")):
             make_label_map(CLASSES, None, {"a": target})
 
     def test_read(self, tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ class TestLabelMapFile:
     def test_that_is_no_json(self, tmp_path: Path, content: bytes) -> None:
         file = tmp_path / "map.json"
         file.write_bytes(content)
-        with pytest.raises(LabelError, match=r"the label map .*map\.json can't be read \(.+\)"):
+        with pytest.raises(LabelError, match=facts("map.json", "can't be read")):
             read_label_map(file)
 
     @pytest.mark.parametrize("content", ["[]", '["World"]', "{}", "null", '"World"', "1"])
@@ -89,7 +89,7 @@ class TestLabelMapFile:
             read_label_map(file)
 
     def test_that_is_not_there(self, tmp_path: Path) -> None:
-        with pytest.raises(LabelError, match=r"nowhere\.json can't be read \(.*No such file"):
+        with pytest.raises(LabelError, match=facts("nowhere.json", "No such file")):
             read_label_map(tmp_path / "nowhere.json")
 
 
@@ -103,9 +103,7 @@ class TestRequireMatch:
     def test_a_name_that_a_twentieth_of_the_rows_has_is_refused(self, strays: int, refused: bool) -> None:
         labels = ["World"] * (100 - strays) + ["Wordl"] * strays + [None] * 1000
         if refused:
-            with pytest.raises(
-                LabelError, match="the data has 'Wordl' which the model does not; the model has 'World'"
-            ):
+            with pytest.raises(LabelError, match=facts("'Wordl'", "'World'")):
                 self.check(labels)
         else:
             self.check(labels)
@@ -114,7 +112,7 @@ class TestRequireMatch:
         self.check(["World"] * 60 + [f"stray {i}" for i in range(40)])
 
     def test_nothing_but_rare_names_is_refused(self) -> None:
-        with pytest.raises(LabelError, match=r"the data's labels don't match the model's classes.*`label_map`"):
+        with pytest.raises(LabelError, match=facts("labels", "classes", "`label_map`")):
             self.check([f"stray {i}" for i in range(100)])
 
     def test_rows_without_labels_pass(self) -> None:
@@ -125,7 +123,7 @@ class TestRequireMatch:
         label_map = make_label_map(CLASSES, None, {"Misc": None, "3": None})
         self.check(["World"] + ["Misc"] * 9, label_map)
         self.check(["Misc", "misc ", "3.0"], label_map)  # also a first window that has nothing else
-        with pytest.raises(LabelError, match="the data has 'Other' which the model does not"):
+        with pytest.raises(LabelError, match=facts("'Other'", "'World'")):
             self.check(["Misc"] * 10 + ["Other"] * 2, label_map)
 
     def test_a_text_column_taken_for_the_labels_makes_no_endless_message(self) -> None:
@@ -237,7 +235,7 @@ def test_numbers_that_count_from_1_are_told_with_the_map_that_fits() -> None:
     ):
         label_map.require_match(index, unknown)
     index, unknown = label_map.indices(pa.array([0, 1, 2, 3] * 10))
-    with pytest.raises(LabelError, match="the data has '3' which the model does not"):
+    with pytest.raises(LabelError, match=facts("'3'")):
         label_map.require_match(index, unknown)
 
 

@@ -21,6 +21,7 @@ from tests.scorer.data.source.helpers import (
     write_jsonl,
     write_parquet,
 )
+from tests.support.facts import facts
 
 
 class TestFilesTogether:
@@ -28,9 +29,7 @@ class TestFilesTogether:
         write_csv(tmp_path / "a.csv")
         write_parquet(tmp_path / "b.parquet")
         for data in (tmp_path, str(tmp_path / "*")):
-            with pytest.raises(
-                SourceError, match=r"files of several kinds \(CSV, Parquet\); name one kind with a glob"
-            ):
+            with pytest.raises(SourceError, match=facts("CSV, Parquet", "glob")):
                 open_source(data)
         assert open_source(str(tmp_path / "*.csv")).num_rows == N
 
@@ -76,7 +75,7 @@ class TestFilesTogether:
     def test_types_that_no_type_holds(self, tmp_path: Path) -> None:
         write_parquet(tmp_path / "a.parquet", pa.table({"text": ["a"], "label": ["World"]}))
         write_parquet(tmp_path / "b.parquet", pa.table({"text": ["b"], "label": [0]}))
-        with pytest.raises(SourceError, match=r"b\.parquet holds int64 in 'label'; a\.parquet holds string"):
+        with pytest.raises(SourceError, match=facts("b.parquet", "int64", "'label'", "a.parquet", "string")):
             open_source(tmp_path)
 
     def test_a_value_that_does_not_fit_the_other_files_type(self, tmp_path: Path) -> None:
@@ -84,9 +83,7 @@ class TestFilesTogether:
         write_parquet(tmp_path / "b.parquet", pa.table({"text": ["b"], "n": [2**60 + 1]}))
         source = open_source(tmp_path)
         assert rows_of(source, columns=["text"]) == [{"text": "a"}, {"text": "b"}]
-        with pytest.raises(
-            SourceError, match=r"has files whose columns don't go together \(.*1152921504606846977.*\); give"
-        ):
+        with pytest.raises(SourceError, match=facts("columns", "1152921504606846977")):
             rows_of(source)
 
     def test_json_lines_of_different_types(self, tmp_path: Path) -> None:
@@ -135,7 +132,7 @@ class TestFilesTogether:
     def test_a_dictionary_of_numbers_beside_text_is_refused(self, tmp_path: Path) -> None:
         write_arrow(tmp_path / "a.arrow", pa.table({"text": ["a"]}))
         write_arrow(tmp_path / "b.arrow", pa.table({"text": pa.array([1]).dictionary_encode()}))
-        with pytest.raises(SourceError, match=r"b\.arrow holds dictionary<.*int64.*> in 'text'; a\.arrow holds string"):
+        with pytest.raises(SourceError, match=facts("b.arrow", "dictionary<", "int64", "'text'", "a.arrow", "string")):
             open_source(tmp_path)
 
     def test_class_names_that_differ(self, tmp_path: Path) -> None:
@@ -149,7 +146,7 @@ class TestFilesTogether:
     @pytest.mark.parametrize("make", [lambda table, path: table, lambda table, path: write_parquet(path, table)])
     def test_columns_that_cannot_be_told_apart(self, tmp_path: Path, make: Callable[[pa.Table, Path], Any]) -> None:
         twins = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])
-        with pytest.raises(SourceError, match="has two columns of the same name: text, text"):
+        with pytest.raises(SourceError, match=facts("two columns", "text, text")):
             open_source(make(twins, tmp_path / "a.parquet"))
 
 

@@ -116,7 +116,7 @@ class TestReopen:
         assert rows_of(reopen_source(spec, source.fingerprint)) == TABLE.to_pylist()
         moved = tmp_path / "b.csv"
         (tmp_path / "a.csv").rename(moved)
-        with pytest.raises(SourceError, match=r"a\.csv does not exist \(did you mean 'b\.csv'\?\)"):
+        with pytest.raises(SourceError, match=facts("a.csv", "did you mean 'b.csv'?")):
             reopen_source(spec, source.fingerprint)
         assert rows_of(reopen_source(spec, source.fingerprint, moved)) == TABLE.to_pylist()
 
@@ -153,7 +153,7 @@ class TestReopen:
 class TestNotThere:
     def test_a_mistyped_name(self, tmp_path: Path) -> None:
         write_csv(tmp_path / "reviews.csv")
-        with pytest.raises(SourceError, match=r"reveiws\.csv does not exist \(did you mean 'reviews\.csv'\?\)"):
+        with pytest.raises(SourceError, match=facts("reveiws.csv", "did you mean 'reviews.csv'?")):
             open_source(tmp_path / "reveiws.csv")
 
     @pytest.mark.parametrize(
@@ -170,9 +170,7 @@ class TestNotThere:
     def test_an_unknown_ending(self, tmp_path: Path) -> None:
         (tmp_path / "a.xlsx").write_bytes(b"PK")
         for data in (tmp_path / "a.xlsx", str(tmp_path / "*.xlsx"), tmp_path):
-            with pytest.raises(
-                SourceError, match=r"known.*\.arrow, \.csv, .*\.jsonl.*\.parquet.*text formats also with \.gz"
-            ):
+            with pytest.raises(SourceError, match=facts(".arrow", ".csv", ".jsonl", ".parquet", ".gz")):
                 open_source(data)
 
     def test_an_empty_folder(self, tmp_path: Path) -> None:
