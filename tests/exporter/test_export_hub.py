@@ -10,7 +10,7 @@ import pytest
 
 from exporter import ModelError, export_model
 from exporter.libraries import require
-from tests.support.facts import tells
+from tests.support.facts import facts, tells
 from tests.support.tiny_models import build, edit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -99,25 +99,23 @@ def test_a_hub_that_can_not_be_reached(cache: Path, tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(ModelError, match=re.escape(f"failed: the hub can't be reached and {cache} has no copy")):
+    with pytest.raises(ModelError, match=facts("can't be reached", cache)):
         export_model("org/other", tmp_path / "bundle")
 
 
 def test_a_mistyped_folder_beside_the_right_one(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my-classifier").mkdir()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        ModelError, match=re.escape("no folder 'my-clasifier' here (did you mean 'my-classifier'?), and")
-    ):
+    with pytest.raises(ModelError, match=facts("'my-clasifier'", "did you mean 'my-classifier'?")):
         export_model("my-clasifier", tmp_path / "bundle")
 
 
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("GatedRepoError", "its owner must grant access first: ask on its page, then run `hf auth login`"),
-        ("RepositoryNotFoundError", "the hub has no such model, or it is private and you are not logged in"),
-        ("RevisionNotFoundError", "the hub has the model but not that revision"),
+        ("GatedRepoError", "`hf auth login`"),
+        ("RepositoryNotFoundError", "no such model"),
+        ("RevisionNotFoundError", "not that revision"),
         ("HFValidationError", "HFValidationError: told so"),
         ("OSError", "OSError: [Errno 5] told so"),
     ],
@@ -135,9 +133,8 @@ def test_what_the_hub_answers(
         raise getattr(errors, kind)("told so\nat length", response=requests.Response())
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    with pytest.raises(ModelError, match=re.escape(message)) as caught:
+    with pytest.raises(ModelError, match=facts("'org/other'", message)) as caught:
         export_model("org/other", tmp_path / "bundle")
-    assert str(caught.value).startswith("no folder 'org/other' here, and fetching org/other from the Hugging Face hub")
     assert "\n" not in str(caught.value)
 
 

@@ -11,12 +11,13 @@ from exporter import ModelError, export_model
 from exporter.load import _misfits
 from exporter.tokenizer import _first_difference
 from scorer.model.tokenizer import BundleTokenizer
+from tests.support.facts import facts
 from tests.support.tiny_models import build, edit, quiet, sentencepiece_model
 
 
-def refused(model: Path, message: str) -> None:
+def refused(model: Path, *named: object) -> None:
     output = model.parent / "bundle"
-    with pytest.raises(ModelError, match=re.escape(message)) as caught:
+    with pytest.raises(ModelError, match=facts(*named)) as caught:
         export_model(model, output)
     assert str(caught.value).startswith("model can't be exported: ")
     assert "\n" not in str(caught.value)
@@ -54,20 +55,20 @@ def test_a_slow_tokenizer_that_can_not_be_converted(tmp_path: Path) -> None:
     (model / "vocab.txt").write_text("".join(f"{word} 1\n" for word in ("the", "bank", "market")))
     (model / "bpe.codes").write_text("t h 1\nth e</w> 1\n")
     edit(model, "tokenizer_config.json", tokenizer_class="BertweetTokenizer")
-    refused(model, "its tokenizer BertweetTokenizer is a slow one that transformers can't convert to a tokenizer.json")
+    refused(model, "BertweetTokenizer", "slow", "tokenizer.json")
 
 
 def test_a_model_without_a_tokenizer(tmp_path: Path) -> None:
     model = build("albert", tmp_path / "model")
     for file in ("tokenizer.json", "tokenizer_config.json", "spiece.model", "special_tokens_map.json"):
         (model / file).unlink()
-    refused(model, "it has no tokenizer (tokenizer.json, vocab.txt, vocab.json, tokenizer_config.json, ...)")
+    refused(model, "no tokenizer", "tokenizer.json, vocab.txt, vocab.json, tokenizer_config.json")
 
 
 def test_a_damaged_tokenizer(tmp_path: Path) -> None:
     model = build("bert", tmp_path / "model")
     (model / "tokenizer.json").write_text("{}")
-    refused(model, "its tokenizer can't be loaded as a fast one (")
+    refused(model, "tokenizer", "can't be loaded")
 
 
 def test_a_tokenizer_with_code_of_its_own(tmp_path: Path) -> None:
@@ -75,7 +76,7 @@ def test_a_tokenizer_with_code_of_its_own(tmp_path: Path) -> None:
     changes: dict[str, Any] = {"tokenizer_class": "Mine", "auto_map": {"AutoTokenizer": ["code.Mine", None]}}
     edit(model, "tokenizer_config.json", **changes)
     (model / "code.py").write_text("raise SystemExit('ran code from the model')")
-    refused(model, "its tokenizer can't be loaded as a fast one (")
+    refused(model, "tokenizer", "can't be loaded")
 
 
 def test_what_transformers_does_beside_tokenizer_json_is_seen(tmp_path: Path) -> None:
@@ -96,9 +97,7 @@ def test_what_transformers_does_beside_tokenizer_json_is_seen(tmp_path: Path) ->
 def test_type_ids_that_transformers_leaves_out_are_seen(tmp_path: Path) -> None:
     model = build("bert", tmp_path / "model")
     edit(model, "tokenizer_config.json", model_input_names=["input_ids", "attention_mask"])
-    with pytest.raises(
-        ModelError, match=r"its tokenizer\.json gives other token type ids than .*: 1 instead of 0 at token "
-    ):
+    with pytest.raises(ModelError, match=facts("tokenizer.json", "token type ids", "1 instead of 0")):
         export_model(model, tmp_path / "bundle")
 
 
@@ -136,7 +135,7 @@ def test_a_text_cut_on_the_left_is_refused_wherever_it_is_said(tmp_path: Path) -
     content["truncation"] = {"direction": "Left", "max_length": 9, "strategy": "LongestFirst", "stride": 0}
     (model / "tokenizer.json").write_text(json.dumps(content))
     edit(model, "tokenizer_config.json", truncation_side=None)
-    refused(model, "its tokenizer keeps the end of a long text (truncation_side 'left'), scoring keeps the beginning")
+    refused(model, "truncation_side 'left'")
 
 
 def test_padding_on_the_left_does_not_matter(tmp_path: Path) -> None:
@@ -151,7 +150,7 @@ def test_a_tokenizer_larger_than_the_model(tmp_path: Path) -> None:
     size = len(content["model"]["vocab"])
     content["model"]["vocab"]["zebra"] = size + 6
     (model / "tokenizer.json").write_text(json.dumps(content))
-    refused(model, f"its tokenizer gives ids up to {size + 6}, the model knows ids up to {size - 1}")
+    refused(model, size + 6, size - 1)
 
 
 def test_a_model_with_another_number_of_outputs(tmp_path: Path) -> None:
