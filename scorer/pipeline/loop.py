@@ -28,7 +28,8 @@ from scorer.pipeline.summary import add_window
 from scorer.pipeline.window import Window, join_windows, read_windows, refuse_bad, window_ranges
 from scorer.run.directory import RunDirectory
 from scorer.run.manifest import ShardNotes
-from scorer.run.schema import INVALID_TEXT, UNREADABLE, replace_rows
+from scorer.run.rescored import replace_rows
+from scorer.run.schema import INVALID_TEXT, UNREADABLE
 from scorer.run.shard_file import count_words
 
 Prepared = tuple[Window, TokenWindow] | None  # None after the last window

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from scorer.errors import RunError
 from scorer.run.directory import RunDirectory
 from scorer.run.manifest import ControlErrors, ScreenReport
-from scorer.run.schema import BAD_LOGITS_STATUS, NO_MEMORY_STATUS, OK, int8_losses
+from scorer.run.rescored import int8_losses
+from scorer.run.schema import BAD_LOGITS_STATUS, NO_MEMORY_STATUS, OK
 
 Rows = NDArray[np.int64]
 Doubts = NDArray[np.float64]

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scorer.pipeline.screen import control_sample, screen
 from scorer.run.directory import RunDirectory
 from scorer.run.manifest import ScreenReport, ShardNotes
-from scorer.run.schema import replace_rows, score_schema
+from scorer.run.rescored import replace_rows
+from scorer.run.schema import score_schema
 from scorer.run.start import locked_run
 from tests.support.manifests import manifest
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorer.run.manifest import ScreenReport
-from scorer.run.schema import replace_rows, score_schema
+from scorer.run.rescored import replace_rows
+from scorer.run.schema import score_schema
 from tests.scorer.pipeline.screen.helpers import CLASSES, Screened, in_fp32, made, normal, scores, worst
 
 
