@@ -35,7 +35,9 @@ def in_options(message: str) -> str:
 
 
 def _of_score() -> dict[str, click.Parameter]:
-    return _parameters(load_command("score"))
+    """Return the options of `score` that no other command can mean; not its data and output."""
+    parameters = _parameters(load_command("score"))
+    return {name: found for name, found in parameters.items() if name not in ("data", "bundle", "output")}
 
 
 def _parameters(command: click.Command) -> dict[str, click.Parameter]:

@@ -43,6 +43,11 @@ def test_other_words_stay(message: str) -> None:
     assert with_options(message, load_command("score")) == message
 
 
+def test_the_data_and_the_output_are_each_commands_own() -> None:
+    message = "`data`, `bundle` and `output`"
+    assert with_options(message, load_command("status")) == message
+
+
 def test_without_a_command_all_stays() -> None:
     assert with_options("`overwrite=True`", None) == "`overwrite=True`"
 
