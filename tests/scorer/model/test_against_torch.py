@@ -13,6 +13,7 @@ import pytest
 
 from exporter import export_model
 from scorer import score_dataset
+from tests.support import SOAK
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,7 @@ def scored(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[pa.T
     return sample, pq.read_table(folder / "run" / "scores")
 
 
+@SOAK
 def test_losses_are_torchs_one_row_at_a_time(shared: Path, scored: tuple[pa.Table, pa.Table]) -> None:
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
