@@ -68,20 +68,7 @@ def export_model(
         reference = reference_logits(network, encodings)
         say("converting to ONNX")
         input_names = convert(network, folder / _GRAPH)
-        draft = ModelBundle(
-            path=folder,
-            class_names=classifier.class_names,
-            problem_type="single_label_classification",
-            model_type=network.config.model_type,
-            max_tokens=classifier.max_tokens,
-            input_names=input_names,
-            pad_id=classifier.pad_id,
-            model=classifier.name,
-            revision=classifier.revision,
-            variants={"fp32": Variant(file=_GRAPH)},
-            versions=libraries.versions(),
-            files={},
-        )
+        draft = _draft(folder, classifier, input_names)
         say(f"running {len(texts)} texts through onnxruntime")
         require_same_ids(draft, texts, encodings)
         token_parameters = _token_parameters(draft)  # counted before a rewrite removes any products
@@ -98,6 +85,24 @@ def export_model(
         )
         bundle.save()
     return msgspec.structs.replace(bundle, path=path)
+
+
+def _draft(folder: Path, classifier: Classifier, input_names: tuple[str, ...]) -> ModelBundle:
+    """Return the bundle of a graph whose parity is not measured and whose files are not hashed yet."""
+    return ModelBundle(
+        path=folder,
+        class_names=classifier.class_names,
+        problem_type="single_label_classification",
+        model_type=classifier.model.config.model_type,
+        max_tokens=classifier.max_tokens,
+        input_names=input_names,
+        pad_id=classifier.pad_id,
+        model=classifier.name,
+        revision=classifier.revision,
+        variants={"fp32": Variant(file=_GRAPH)},
+        versions=libraries.versions(),
+        files={},
+    )
 
 
 def _token_parameters(draft: ModelBundle) -> int | None:
