@@ -1,4 +1,4 @@
-"""Progress reports of functions that take a while."""
+"""Progress reports of slow functions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 class Step:
     """One progress report: either ``done`` of ``total`` rows are finished, or a ``note``, one line for the user.
 
-    ``total`` is None if it isn't known beforehand. A report with a note has no counts.
+    ``total`` is None if the number of rows isn't known beforehand. A report with a note has no row counts.
     """
 
     done: int = 0
@@ -20,4 +20,4 @@ OnStep = Callable[[Step], None]
 
 
 def unwatched(step: Step) -> None:
-    """Ignore a report: the default callback."""
+    """Ignore a progress report; functions use this callback by default."""

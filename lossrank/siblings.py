@@ -9,18 +9,18 @@ _SIBLINGS = ("exporter", "scorer", "cli")
 
 
 def refuse_others() -> None:
-    """Raise if a package next to lossrank isn't the one that Python finds; import none of them.
+    """Raise an error if Python doesn't find lossrank's own exporter, scorer and cli; none of them is imported.
 
     Raises:
-        ImportError: another module or package has the same name; the message names both files.
-        SystemExit: the same, but in the `lossrank` command or `python -m lossrank`.
+        ImportError: another module or package hides one of them (the message names both files), or one is missing.
+        SystemExit: as for ImportError, but in the `lossrank` command or `python -m lossrank`.
     """
     if fault := next(filter(None, map(_fault, _SIBLINGS)), None):
         raise SystemExit(f"Error: {fault}") if _is_command() else ImportError(fault)
 
 
 def _fault(name: str) -> str | None:
-    """Return why Python doesn't find lossrank's own package of a name, None if it does."""
+    """Return why Python doesn't find lossrank's own package ``name``, or None if Python finds it."""
     own = Path(__file__).parents[1] / name / "__init__.py"
     try:
         spec = importlib.util.find_spec(name)
@@ -32,13 +32,13 @@ def _fault(name: str) -> str | None:
     if os.path.realpath(found) == os.path.realpath(own):
         return None
     return (
-        f"{found} hides lossrank's own {own}, as both are named {name!r}; rename it, uninstall it, or run from "
-        "another folder"
+        f"{found} hides lossrank's own {own}, as both are named {name!r}; rename or uninstall the first, or run "
+        "from another folder"
     )
 
 
 def _is_command() -> bool:
-    """Return whether lossrank is imported to run its command, which prints errors on one line."""
+    """Return whether the `lossrank` command imports this module; the command prints errors on one line."""
     program = sys.argv[0] if getattr(sys, "argv", None) else ""
     by_module = program == "-m" and any(word in ("lossrank", "-mlossrank") for word in sys.orig_argv)
     return by_module or Path(program).name == "lossrank"

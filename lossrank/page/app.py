@@ -1,7 +1,7 @@
-"""make_app(): the review page as a web app, with its routes and what each does.
+"""make_app(): the review page as a web app: its routes and their handlers.
 
-There are only plain pages and plain forms. A decision is a POST that stores it and redirects to the next open row, so
-that the reload and back buttons work, and so does a browser without JavaScript.
+The app consists of plain pages and plain forms, so it works without JavaScript. A form sends a decision by POST; the
+app stores the decision and redirects to the next open row, so the browser's reload and back buttons work.
 """
 
 import secrets
@@ -44,9 +44,9 @@ def make_app(
     by: str = "loss",
     data: Sequence[str] = (),
 ) -> ASGIApp:
-    """Return the web app on which ``user`` reviews ``rows``, ranked ``by`` a measure; all paths begin with ``/TOKEN/``.
+    """Return the web app in which ``user`` reviews ``rows``; all its paths begin with ``/TOKEN/``.
 
-    ``data`` is where the run's data is now, if it has moved.
+    ``by`` is the measure that ranked the rows. ``data`` is where the run's data is now, if the data has moved.
     """
     page = _Page(rows, store, user, run.class_names, Html(run, rows, user, by, data))
     routes = [
@@ -91,7 +91,7 @@ class _Page:
             row, seen = self._by_row[int(form["row"])], int(form["seen"])
             verdict, label = self._parse(row, form)
         except (KeyError, ValueError):
-            notice = Notice("Not stored: the form has no valid decision about a row of this page.")
+            notice = Notice("Not stored: the form has no valid decision about a row of this page; reload the page.")
             return self._respond(selection, notice, _BAD_REQUEST)
         here = replace(selection, at=row.row)
         wanted = f"{verdict} as {label}" if label else verdict
@@ -108,7 +108,7 @@ class _Page:
             undone = self._store.undo(self._user, seen=int(form["seen"]))
         except (KeyError, ValueError):
             return self._respond(
-                selection, Notice("Nothing was undone: the form does not say which decision."), _BAD_REQUEST
+                selection, Notice("Nothing was undone: the form names no decision; reload the page."), _BAD_REQUEST
             )
         except ConflictError as conflict:
             at = conflict.current.row if conflict.current else None
@@ -126,10 +126,10 @@ class _Page:
         return _redirect(replace(selection, at=undone.row))
 
     def _parse(self, row: PageRow, form: dict[str, str]) -> tuple[str, str | None]:
-        """Return a form's verdict and label.
+        """Return a form's verdict and label; the label is None unless the row is relabelled.
 
         Raises:
-            KeyError, ValueError: the form has none that the row can have.
+            ValueError: the form lacks both a verdict and a label, or has one that this row does not allow.
         """
         if "label" in form:
             index = int(form["label"])
@@ -153,7 +153,7 @@ class _Page:
 
 
 def _crashed(request: Request, error: Exception) -> Response:
-    """Return a response that says where lossrank failed, without the error's message, which may quote a text."""
+    """Return a response with the class and source line of an error, without its message, which may quote a text."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     what = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
     print(f"The page failed: {what}. No decision is lost; please report this.", file=sys.stderr)
@@ -161,12 +161,12 @@ def _crashed(request: Request, error: Exception) -> Response:
 
 
 def _redirect(selection: Selection) -> Response:
-    """Redirect to a page with GET, so that reloading it doesn't send a form again."""
+    """Return a redirect to the page of a selection; reloading that page doesn't send the form again."""
     return RedirectResponse(f"./?{selection.query()}", status_code=_SEE_OTHER)
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """Return the fields of a URL-encoded form; Starlette's own parser would need another package."""
+    """Return the fields of a URL-encoded form; Starlette's form parser isn't used, since it needs another package."""
     try:
         fields = parse_qs((await request.body()).decode(), keep_blank_values=True)
     except UnicodeDecodeError:

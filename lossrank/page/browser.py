@@ -1,4 +1,4 @@
-"""browser_at(): open the review page in a browser, without its address in a process list."""
+"""browser_at(): open the review page in a browser without showing its address in the process list."""
 
 import contextlib
 import os
@@ -20,11 +20,11 @@ _REDIRECT = """<!doctype html>
 
 @contextlib.contextmanager
 def browser_at(address: str) -> Iterator[None]:
-    """Open an address in a graphical browser, if there is a display; a text browser would take over the terminal.
+    """Open an address in a browser, if there is a display or the variable BROWSER is set.
 
-    The address contains the token, and every user of the machine can read a browser's command line. So the browser gets
-    the name of a file that only its owner can read and that redirects to the address. The file exists until the block
-    ends.
+    Otherwise nothing is opened, because a text browser would take over the terminal. The address contains the token,
+    and every user of the machine can read a browser's command line. So the browser is given a file that only its owner
+    can read and that redirects to the address. The file is deleted when the ``with`` block ends.
     """
     with contextlib.ExitStack() as stack:
         if sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")):

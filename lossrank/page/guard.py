@@ -1,8 +1,9 @@
-"""Protect the review page: only requests with its token are served, and only the page itself may write.
+"""Protect the review page: only requests with the token are served, and only the page's own forms can write.
 
-A request needs a Host of this machine, since a page at a host name that resolves to 127.0.0.1 (DNS rebinding) would
-have the same origin as this one. It needs the token as the first part of its path and, to write, the page's own Origin.
-Every response has headers that keep it out of frames, caches and the Referer headers of other sites.
+The Host header of a request must name this machine. Otherwise a site whose host name resolves to 127.0.0.1 (DNS
+rebinding) would have the same origin as the page. The path of a request must begin with the token, and a request that
+writes must have the page's own Origin. Every response has headers that keep the page out of frames and caches, and the
+page's address out of the Referer headers that other sites receive.
 """
 
 import secrets
@@ -12,7 +13,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-HOSTS = ("127.0.0.1", "localhost")  # on any port, since an ssh tunnel may use another one
+HOSTS = ("127.0.0.1", "localhost")  # on any port, since an ssh tunnel may use another port
 READING = ("GET", "HEAD")
 HEADERS = {
     "Content-Security-Policy": (
@@ -30,7 +31,7 @@ HEADERS = {
 
 
 def guarded(app: ASGIApp, token: str) -> ASGIApp:
-    """Return an app that passes only allowed requests on to ``app``, with the whole path, ``/TOKEN/...``."""
+    """Return an app that refuses forbidden requests and passes all others to ``app`` with their path unchanged."""
     return _WithHeaders(TrustedHostMiddleware(_TokenGuard(app, token), allowed_hosts=HOSTS, www_redirect=False))
 
 
@@ -59,7 +60,7 @@ class _TokenGuard:
             refusal = "This address lacks the page's token; open the address that `lossrank review` printed.\n"
             await PlainTextResponse(refusal, status_code=403)(scope, receive, send)
         elif scope["method"] not in READING and headers.get("origin") != f"http://{headers.get('host')}":
-            refusal = "Only the page itself may decide.\n"
+            refusal = "Only the page itself may decide; open the review page and decide there.\n"
             await PlainTextResponse(refusal, status_code=403)(scope, receive, send)
         else:
             await self._app(scope, receive, send)

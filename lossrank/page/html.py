@@ -27,7 +27,7 @@ class Notice:
 
 
 class Html:
-    """The page of one run's ranked rows."""
+    """Renders the review page of one run's ranked rows."""
 
     def __init__(
         self, run: RunDirectory, rows: Sequence[PageRow], user: str, by: str, data: Sequence[str] = ()
@@ -66,10 +66,10 @@ class Html:
         rate: float,
         notice: Notice | None,
     ) -> str:
-        """Return the page for a selection.
+        """Return the page for a selection, as HTML.
 
-        ``decisions`` are the current ones by row, ``last`` is the one that undo takes back, and ``rate`` is the number
-        of decisions per hour.
+        ``decisions`` has the current decision of each decided row, by row number. ``last`` is the decision that the
+        undo button takes back. ``rate`` is the number of decisions per hour.
         """
         matching = selection.matching(self._rows)
         shown = selection.with_status(matching, decisions)
@@ -90,12 +90,12 @@ class Html:
         return self._templates.get_template("row.html").render(**common, **_neighbours(shown, current))
 
     def broken(self, reason: str) -> str:
-        """Return the page that is shown if the decisions can't be read."""
+        """Return the page that is shown if the decisions can't be read, as HTML."""
         return self._templates.get_template("broken.html").render(reason=reason)
 
 
 def _neighbours(shown: Sequence[PageRow], current: PageRow | None) -> dict[str, PageRow | None]:
-    """Return the rows shown before and after the current row, which the filters may leave out."""
+    """Return the rows of ``shown`` just before and after the current row; that row need not be in ``shown``."""
     rank = current.rank if current else 0
     before = [row for row in shown if row.rank < rank]
     after = [row for row in shown if row.rank > rank]
@@ -103,7 +103,7 @@ def _neighbours(shown: Sequence[PageRow], current: PageRow | None) -> dict[str, 
 
 
 def _list_page(shown: Sequence[PageRow], current: PageRow | None) -> dict[str, Any]:
-    """Return the page of the list that has the current row, and the first rows of the pages before and after it."""
+    """Return the rows of the list page that has the current row, and the first row of the list pages around it."""
     index = sum(row.rank < current.rank for row in shown) if current else 0
     start = min(index, max(len(shown) - 1, 0)) // _PAGE * _PAGE
     return {

@@ -15,8 +15,8 @@ from scorer.run.schema import UNKNOWN_LABEL_STATUS
 class PageRow:
     """One row to review: its scores, its texts by column, and its label in the data.
 
-    ``given`` is the label's class name, the data's own value if that is none of the model's classes, or None if the row
-    has no label.
+    ``given`` is the class name of the label. If the model has no such class, ``given`` is the label as written in the
+    data; if the row has no label, ``given`` is None.
     """
 
     scores: RankedRow
@@ -33,9 +33,9 @@ class PageRow:
 
 
 def page_rows(run: RunDirectory, ranked: Sequence[RankedRow], source: pa.Table) -> tuple[list[PageRow], list[Refusal]]:
-    """Return the ranked rows that can be shown, and the reasons why the others can't.
+    """Return the ranked rows that can be shown, and a refusal with its reason for each of the other rows.
 
-    ``source`` [len(ranked)] has the rows' source columns, in the order of ``ranked``.
+    ``source`` has the source columns of the rows, in the order of ``ranked`` [len(ranked)].
     """
     records, refused = build_records(run, ranked, source)
     shown = {record.row: record for record in records}
@@ -54,7 +54,7 @@ def page_rows(run: RunDirectory, ranked: Sequence[RankedRow], source: pa.Table) 
 
 
 def _with_unknown_label(run: RunDirectory, ranked: Sequence[RankedRow]) -> set[int]:
-    """Return the rows with a label that is none of the model's classes; a blank is no label."""
+    """Return the numbers of the rows whose label is not a class of the model; rows without a label are not included."""
     rows = np.sort(np.array([scores.row for scores in ranked if scores.label is None], dtype=np.int64))
     statuses = run.take(rows)["status"].to_pylist()
     return {row for row, status in zip(rows.tolist(), statuses, strict=True) if status == UNKNOWN_LABEL_STATUS}

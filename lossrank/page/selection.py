@@ -1,4 +1,4 @@
-"""Selection: the filters and the current row of the page, which are the query of its address."""
+"""Selection: the page's filters and current row, which the query of the page's address contains."""
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -9,15 +9,16 @@ from lossrank.page.rows import PageRow
 
 OPEN, DECIDED = "open", "decided"
 LIST = "list"
-_DIGITS = 18  # at most in a row number, so that it fits in 64 bits
+_DIGITS = 18  # most digits of a row number, so that the number fits in 64 bits
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Filters, all of which a row must pass, and the current row.
+    """The page's filters and its current row; a row must pass every filter to be shown.
 
-    ``given`` and ``predicted`` are class indices as text (``none`` for rows without a class), and ``pair`` is two of
-    them, such as ``2:0``; ``""`` is no filter. ``at`` is the current row's number, None for the first open row.
+    ``given`` and ``predicted`` are a class index as text, or ``none`` for rows without a class. ``pair`` is a given and
+    a predicted class index, such as ``2:0``. Every row passes a filter that is ``""``. ``at`` is the number of the
+    current row; None means the first open row.
     """
 
     given: str = ""
@@ -31,14 +32,14 @@ class Selection:
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> Self:
-        """Return the selection of a query, ignoring unknown fields and values."""
+        """Return the selection that a query contains; unknown fields and an invalid row number are ignored."""
         texts = {name: query.get(name, "") for name in ("given", "predicted", "pair", "status", "view", "full")}
         at = query.get("at", "")
         number = int(at) if at.isascii() and at.isdigit() and len(at) <= _DIGITS else None
         return cls(**texts, search=query.get("search", "").strip(), at=number)
 
     def query(self, **changes: str | int | None) -> str:
-        """Return the query of this selection with some fields changed, without the question mark."""
+        """Return the query that contains this selection with ``changes`` applied; it has no leading question mark."""
         fields = {**asdict(self), **changes}
         return urlencode({name: value for name, value in fields.items() if value not in ("", None)})
 
@@ -48,7 +49,7 @@ class Selection:
         return bool(self.given or self.predicted or self.pair or self.status or self.search)
 
     def matching(self, rows: Sequence[PageRow]) -> list[PageRow]:
-        """Return the rows that pass every filter except the status, in the same order."""
+        """Return the rows that pass every filter except the status filter; their order is kept."""
         search = self.search.casefold()
         return [
             row
@@ -60,13 +61,16 @@ class Selection:
         ]
 
     def with_status(self, rows: Sequence[PageRow], decided: Container[int]) -> list[PageRow]:
-        """Return the rows that pass the status filter; ``decided`` has the numbers of decided rows."""
+        """Return the rows that pass the status filter; ``decided`` has the numbers of the decided rows."""
         if self.status not in (OPEN, DECIDED):
             return list(rows)
         return [row for row in rows if (row.row in decided) == (self.status == DECIDED)]
 
     def current(self, rows: Sequence[PageRow], decided: Container[int]) -> PageRow | None:
-        """Return row ``at``, else the first row that passes the filters and is open (or decided), else None."""
+        """Return row ``at``; if there is no such row, the first open row that passes the filters, or None.
+
+        If the status filter is ``decided``, the first decided row is returned instead of the first open row.
+        """
         if self.at is not None:
             for row in rows:
                 if row.row == self.at:
@@ -77,9 +81,10 @@ class Selection:
         return next((row for row in matching if row.row not in decided), None)
 
     def after(self, current: PageRow, rows: Sequence[PageRow], decided: Container[int]) -> "Selection":
-        """Return the selection once ``current`` is decided: at the next open row, wrapping around, if one is left.
+        """Return the selection to show after ``current`` is decided, with the next open row as its current row.
 
-        With the filter for decided rows, it is at the next decided row.
+        After the last row, the search continues at the first row. If no open row is left, ``at`` is None. If the status
+        filter is ``decided``, the next decided row is used instead of the next open row.
         """
         matching = [row for row in self.matching(rows) if row is not current]
         wanted = DECIDED if self.status == DECIDED else OPEN
@@ -90,10 +95,10 @@ class Selection:
 
 
 def class_key(label: int | None) -> str:
-    """Return the value of a class index in a filter."""
+    """Return the filter value of a class: its index as text, or ``none`` if there is no class."""
     return "none" if label is None else str(label)
 
 
 def pair_key(row: PageRow) -> str:
-    """Return the value of a row's given and predicted class in the pair filter."""
+    """Return the filter value of a row's given and predicted class, such as ``2:0``."""
     return f"{class_key(row.scores.label)}:{class_key(row.scores.predicted)}"

@@ -8,15 +8,15 @@ from starlette.types import ASGIApp
 
 from scorer import RunError
 
-HOST = "127.0.0.1"  # no other address, since whoever reaches the page can read the data
-_GRACE = 3  # seconds that open requests get to finish at the end
+HOST = "127.0.0.1"  # only this machine, since whoever opens the page can read the data
+_GRACE = 3  # seconds that open requests have to finish when the server stops
 
 
 def listen(port: int) -> socket.socket:
-    """Return a socket that listens on a loopback port; 0 chooses a free one.
+    """Return a socket that listens on a port of the loopback address; port 0 means any free port.
 
     Raises:
-        RunError: the port is taken or not allowed.
+        RunError: the port is in use, or this user may not listen on it.
     """
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -28,18 +28,20 @@ def listen(port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         reason = (error.strerror or str(error)).lower()
-        raise RunError(f"port {port} of {HOST} can't be used ({reason}); give another `port`, or 0 for any") from error
+        raise RunError(
+            f"port {port} of {HOST} can't be used ({reason}); give another `port`, or `port=0` for any free one"
+        ) from error
     return listening
 
 
 def serve(app: ASGIApp, listening: socket.socket) -> NoReturn:
     """Serve requests until Ctrl-C or SIGTERM, then raise KeyboardInterrupt."""
     make_server(app).run(sockets=[listening])
-    raise KeyboardInterrupt  # uvicorn also stops at a SIGINT that the process ignores, without raising
+    raise KeyboardInterrupt  # if the process ignores SIGINT, uvicorn still stops at it, but does not raise
 
 
 def make_server(app: ASGIApp) -> uvicorn.Server:
-    """Return a server that logs nothing, since addresses contain the token and errors may quote the data."""
+    """Return a server that logs nothing, since requested addresses contain the token and errors may quote the data."""
     config = uvicorn.Config(
         app,
         access_log=False,

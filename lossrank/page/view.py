@@ -13,14 +13,17 @@ from lossrank.review.decision import DISCARDED, KEPT, Decision
 KEYS = 9  # classes that have a key and a button
 TEXT_LIMIT = 20_000  # characters of a text that are shown at first
 _EXCERPT = 320  # characters of a text in the list
-_BEFORE = 80  # characters of an excerpt before the search's match, if that is far from the start
+_BEFORE = 80  # characters of an excerpt before the match, if the match is far from the start
 
 Parts = list[tuple[str, bool]]  # pieces of a text, and whether each matches the search
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A class to choose for a row: ``key`` is its key, "" if it has none; ``share`` is its probability in percent."""
+    """A class that a person can choose for a row.
+
+    ``key`` is the key that chooses the class, or "" if no key does. ``share`` is the class's probability in percent.
+    """
 
     index: int
     name: str
@@ -33,7 +36,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Option:
-    """One value of a filter: its label and the number of rows that have it."""
+    """One value of a filter, the name that is shown for the value, and the number of rows that have it."""
 
     value: str
     name: str
@@ -41,10 +44,10 @@ class Option:
 
 
 def choices(row: PageRow, class_names: Sequence[str], decision: Decision | None) -> list[Choice]:
-    """Return every class, those with a key first.
+    """Return a choice for every class, the classes with a key first.
 
-    Up to nine classes are in the model's order, so that a key always means the same class. Of more classes, the nine
-    that are most probable for the row have keys.
+    If the model has at most nine classes, they are in the model's order, so a key means the same class for every row.
+    If it has more, they are in order of probability, and the nine most probable classes have keys.
     """
     probs = row.scores.probs
     order = list(range(len(class_names)))
@@ -65,7 +68,7 @@ def choices(row: PageRow, class_names: Sequence[str], decision: Decision | None)
 
 
 def class_options(labels: Iterable[int | None], class_names: Sequence[str]) -> list[Option]:
-    """Return the filter values of the labels that occur, in the model's order, "no class of the model" last."""
+    """Return the filter values of the labels that occur, in class order; "no class of the model" is last."""
     counts = Counter(class_key(label) for label in labels)
     keys = [*map(str, range(len(class_names))), "none"]
     names = [*class_names, "no class of the model"]
@@ -73,19 +76,19 @@ def class_options(labels: Iterable[int | None], class_names: Sequence[str]) -> l
 
 
 def pair_options(rows: Iterable[PageRow], class_names: Sequence[str]) -> list[Option]:
-    """Return the filter values of pairs of different given and predicted classes, the most frequent first."""
+    """Return the filter values of pairs of a given and a different predicted class, the most frequent pair first."""
     confused = [row for row in rows if row.scores.label not in (None, row.scores.predicted)]
     names = {pair_key(row): f"{row.given} → {class_names[row.scores.predicted]}" for row in confused}
     return [Option(key, names[key], count) for key, count in Counter(map(pair_key, confused)).most_common()]
 
 
 def verdict(decision: Decision) -> str:
-    """Return a decision as the page shows it."""
+    """Return a decision in the words of the page, such as "kept" or "relabelled to Sports"."""
     return f"relabelled to {decision.label}" if decision.label is not None else decision.verdict
 
 
 def when(decision: Decision) -> str:
-    """Return when a decision was made, in this machine's time zone, or as stored if that can't express it."""
+    """Return when a decision was made, in this machine's time zone, or the time as stored if it can't be converted."""
     try:
         return datetime.fromisoformat(decision.decided_at).astimezone().strftime("%Y-%m-%d %H:%M")
     except OverflowError:  # another tool's decision may be dated in the year 1 or 9999
@@ -93,7 +96,7 @@ def when(decision: Decision) -> str:
 
 
 def parts(text: str, search: str) -> Parts:
-    """Split a text at each match of the search, ignoring case."""
+    """Split a text before and after each match of ``search``, ignoring case."""
     if not search:
         return [(text, False)]
     pieces = re.split(f"({re.escape(search)})", text, flags=re.IGNORECASE)
@@ -101,7 +104,7 @@ def parts(text: str, search: str) -> Parts:
 
 
 def excerpt(text: str, search: str) -> Parts:
-    """Return the start of a text for the list, or the part around the first match of the search."""
+    """Return the part of a text that the list shows: its start, or the text around a match of ``search`` further on."""
     found = re.search(re.escape(search), text, flags=re.IGNORECASE) if search else None
     start = found.start() - _BEFORE if found and found.start() > _EXCERPT // 2 else 0
     piece = " ".join(text[start : start + _EXCERPT].split())
@@ -110,7 +113,7 @@ def excerpt(text: str, search: str) -> Parts:
 
 
 def tally(decisions: Mapping[int, Decision]) -> str:
-    """Return the numbers of decisions as words: "3 decisions (1 kept, 1 relabelled, 1 discarded)"."""
+    """Return how many decisions there are, such as "3 decisions (1 kept, 1 relabelled, 1 discarded)"."""
     kinds = Counter(decision.verdict for decision in decisions.values())
     if not kinds:
         return "no decisions yet"
@@ -121,9 +124,9 @@ def tally(decisions: Mapping[int, Decision]) -> str:
 
 
 def per_hour(made: Sequence[datetime]) -> float:
-    """Return the decisions per hour, from the times of the last hour's decisions, ascending.
+    """Return the number of decisions per hour, from the times of the last hour's decisions in ascending order.
 
-    Less than a minute counts as a minute: two keys in one second are not 3,600 decisions per hour.
+    A period under one minute counts as one minute, because two decisions in a second don't mean 3,600 an hour.
     """
     if len(made) < 2:
         return float(len(made))

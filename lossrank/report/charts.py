@@ -1,6 +1,6 @@
-"""Draw the report's charts with Vega-Lite, as SVG, so that the page needs no JavaScript library.
+"""Draw the report's charts with Vega-Lite as SVG; the report then needs no JavaScript library.
 
-Colours are the page's CSS variables, so the charts follow its light, dark and print styles.
+Colours are CSS variables of the report, so the charts follow the report's light, dark and print styles.
 """
 
 import json
@@ -30,7 +30,7 @@ _CONFIG = {
 
 
 def loss_histogram(histogram: dict[str, Any], width: int) -> Markup:
-    """Return a histogram of the losses on a log scale, split by whether the model agrees with the given label."""
+    """Return a histogram of the losses, with a log scale of rows, split by whether the model agrees with the label."""
     edges = histogram["edges"]
     step = edges[1] - edges[0]
     values = []
@@ -122,7 +122,7 @@ def class_bars(classes: list[dict[str, Any]], width: int) -> Markup:
 
 
 def confusion_matrix(document: dict[str, Any]) -> Markup:
-    """Return the confusion matrix of the most confused classes: given classes down, predicted classes across."""
+    """Return the confusion matrix of the most confused classes; its rows are given classes, its columns predicted."""
     shown = document["most_confused"]
     names = [document["class_names"][k] for k in shown]
     total = [sum(row) for row in document["confusion"]]
@@ -184,12 +184,12 @@ def _text(field: str, size: int, dy: int, ink: dict[str, Any]) -> dict[str, Any]
 
 
 def _names(names: list[str]) -> str:
-    """Return a Vega expression that turns an index on an axis into its class name."""
+    """Return a Vega expression that turns a class index on an axis into the name of the class."""
     return f"{json.dumps(names)}[+datum.value]"
 
 
 def _room(names: list[str]) -> dict[str, int]:
-    """Return the width of an axis of class names, with room for a reader's font that is wider than the one here."""
+    """Return the width (pixels) of an axis of class names; it has room for fonts wider than this machine's."""
     return {"labelLimit": _LABEL, "minExtent": min(8 * max(map(len, names), default=0), _LABEL * 5 // 4)}
 
 

@@ -1,4 +1,4 @@
-"""Build the report as one dictionary of JSON values, which HTML, Markdown and JSON are made from."""
+"""Build the report as one dictionary of JSON values, from which the HTML, Markdown or JSON is made."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -25,7 +25,10 @@ _NO_LABELS = "No row has a label that the model knows, so there are predictions 
 
 @dataclass(frozen=True)
 class Worst:
-    """The worst rows of a report and how they were chosen; ``source`` has their source columns, or is None."""
+    """The worst rows of a report and how they were chosen.
+
+    ``source`` has the source columns of the rows; it is None if the report must not contain texts.
+    """
 
     rows: list[RankedRow]
     source: pa.Table | None
@@ -37,10 +40,10 @@ class Worst:
 def report_document(
     run: RunDirectory, health: RunHealth, worst: Worst, decisions: Mapping[int, Decision]
 ) -> dict[str, Any]:
-    """Return the whole report; ``decisions`` are the current ones by row, empty if nobody has reviewed.
+    """Return the whole report.
 
-    The report has neither the machine's name nor the path of a file. Without ``worst.source`` it has no value of the
-    data but the rows' ids.
+    ``decisions`` has the current decision of each decided row, by row number. The report contains no machine name and
+    no file path. If ``worst.source`` is None, the rows' ids are the only values of the data in the report.
     """
     labelled = health.scored > 0
     history = run.manifest.history
@@ -115,7 +118,7 @@ def _int8_note(health: RunHealth) -> str | None:
 
 
 def _how(run: RunDirectory, texts: bool) -> dict[str, Any]:
-    """Return how a run was made; parts that may quote the data are left out without ``texts``."""
+    """Return how a run was made; parts that may quote the data are left out if ``texts`` is false."""
     manifest = run.manifest
     summary = manifest.summary.as_dict() if manifest.summary else {}
     history = [
@@ -138,11 +141,11 @@ def _how(run: RunDirectory, texts: bool) -> dict[str, Any]:
 
 
 def _ended(why: str | None) -> str:
-    """Return why a process ended; for an error only its class, since its message may contain a path."""
+    """Return why a process ended; an error is reduced to its class, since the message may contain a path."""
     kind = (why or UNKNOWN).partition(": ")[0]
     return kind if kind.isidentifier() else "error"
 
 
 def _known(name: str | None) -> str | None:
-    """Return a column's name, unless it may be a text of the data, as in a CSV file without a header."""
+    """Return a column's name if lossrank knows it; other names may be texts, as in a CSV file without a header."""
     return name if name is None or name in KNOWN else "(its name is left out)"

@@ -21,7 +21,8 @@ _STYLE = "report.css"
 def html_page(document: dict[str, Any]) -> str:
     """Return the document as an HTML page.
 
-    The page's content security policy allows no request and no script but its own, whatever the texts contain.
+    The page's content security policy blocks every request and every script but the page's own, so texts of the data
+    can't start any.
     """
     script = (FILES / _SCRIPT).read_text(encoding="utf-8")
     pages = Environment(loader=FileSystemLoader(FILES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
@@ -37,7 +38,7 @@ def html_page(document: dict[str, Any]) -> str:
 
 
 def _charts(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the charts by name, two of them in a wide and a narrow form; empty if the run has no losses."""
+    """Return the charts by name, none if the run has no losses; two of the charts have a wide and a narrow form."""
     if document["no_labels"]:
         return {}
     return {

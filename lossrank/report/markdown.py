@@ -138,7 +138,7 @@ def _how(document: dict[str, Any]) -> str:
 
 
 def _section(title: str, head: list[str], rows: list[list[str]], intro: str = "") -> str:
-    """Return a heading, a sentence and a table; a column whose heading begins with > is aligned right."""
+    """Return a heading, the ``intro`` and a table; a column whose name in ``head`` begins with > is aligned right."""
     if not rows:
         return f"## {title}\n\nNone.\n"
     names = [name.removeprefix(">") for name in head]

@@ -1,4 +1,4 @@
-"""report(): write what a run found as one file to send to a colleague."""
+"""report(): write the findings of a run to one file."""
 
 import json
 from collections.abc import Sequence
@@ -18,18 +18,19 @@ from scorer.run.directory import RunDirectory
 from scorer.run.health import run_health
 from scorer.run.protect import refuse_existing, refuse_own_data
 
-TOP = 100  # rows, unless given
+TOP = 100  # default number of rows
 FORMATS = ("html", "md", "json")
 _ENDINGS = {".html": "html", ".htm": "html", ".md": "md", ".markdown": "md", ".json": "json"}
 
 
 @dataclass(frozen=True)
 class Report:
-    """A report: its ``content``, which is also in the file ``output`` if that was given, and its main numbers.
+    """A report and its main numbers.
 
-    ``bytes`` is its size in UTF-8. It lists ``count`` of the run's ``rows``: the worst by the measure ``by``.
-    ``mean_loss`` is in nats, ``accuracy`` is the share 0..1 of the given labels that the model predicts; both are None
-    for a run without labels.
+    ``content`` is the whole report as text, which the file ``output`` also contains unless ``output`` is None.
+    ``bytes`` is the size of the content in UTF-8. ``rows`` is the number of rows of the run; the report lists the
+    ``count`` worst of them by the measure ``by``. ``mean_loss`` is in nats; high is bad. ``accuracy`` is the share
+    (0..1) of the given labels that the model predicts. Both are None for a run without labels.
     """
 
     run: str
@@ -44,7 +45,7 @@ class Report:
     content: str
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything but the content."""
+        """Return all fields except ``content``."""
         return {name: value for name, value in asdict(self).items() if name != "content"}
 
 
@@ -62,21 +63,21 @@ def report(
     force: bool = False,
     progress: OnStep = unwatched,
 ) -> Report:
-    """Report a run's losses, confusions, classes, worst rows, decisions, and how it was scored.
+    """Return a report of a run's losses, confusions, classes, worst rows and decisions, and of how it was scored.
 
     Args:
         run: a finished run, or its directory.
         output: the file to write; without it, the report is only returned.
-        format: ``html``, ``md`` or ``json``; by default that of the file extension of ``output``.
-        top, by, per_class, pair: which rows are listed, as ``scorer.rank`` takes them; ``top`` is 100 by default, and
-            ``by`` is loss, or entropy for a run without labels.
-        data: where the scored data is now, if it has moved.
-        no_texts: leave out everything of the data but row numbers and ids.
+        format: ``html``, ``md`` or ``json``; by default, the extension of ``output`` determines it.
+        top, by, per_class, pair: which rows are listed, with the meanings they have in ``scorer.rank``. By default,
+            ``top`` is 100, and ``by`` is ``loss``, or ``entropy`` for a run without labels.
+        data: where the scored data is now, if the data has moved.
+        no_texts: leave out all content of the data except row numbers and ids.
         force: replace ``output`` if it exists.
         progress: called with a note if some of the listed numbers are not exact.
 
     Raises:
-        ArgumentError: ``format`` is missing or unknown.
+        ArgumentError: ``format`` is unknown, or it is missing and the extension of ``output`` doesn't determine it.
         RunError: the run is not finished.
         RunError: ``output`` can't be written.
         RunError: no row has a value of the measure ``by``, or a class of ``pair`` doesn't exist.
@@ -117,23 +118,23 @@ def report(
 
 
 def _format(output: Path | None, format: str | None) -> str:
-    """Return the format to write.
+    """Return ``format``, or by default the format that the extension of ``output`` stands for.
 
     Raises:
-        ArgumentError: it was not given, and the extension of ``output`` is none of the known ones.
-        ArgumentError: it is unknown.
+        ArgumentError: ``format`` is None, and ``output`` is None or has an unknown extension.
+        ArgumentError: ``format`` is unknown.
     """
     if format is None and output is not None:
         format = _ENDINGS.get(output.suffix.lower())
         if format is None:
             endings, formats = ", ".join(_ENDINGS), ", ".join(FORMATS)
-            raise ArgumentError(f"`output` {output} must end in {endings}; or give `format`, one of: {formats}")
+            raise ArgumentError(f"`output` {output} must end in one of {endings}; or give `format`, one of {formats}")
     if format is None:
         raise ArgumentError(
-            f"give `format`, one of: {', '.join(FORMATS)}; or an `output` that ends in {', '.join(_ENDINGS)}"
+            f"give `format`, one of {', '.join(FORMATS)}; or an `output` that ends in one of {', '.join(_ENDINGS)}"
         )
     if format not in FORMATS:
-        raise ArgumentError(f"`format` is {format!r}; it must be one of: {', '.join(FORMATS)}")
+        raise ArgumentError(f"`format` is {format!r}; it must be one of {', '.join(FORMATS)}")
     return format
 
 

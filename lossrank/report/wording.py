@@ -1,4 +1,4 @@
-"""Format the report's numbers and names, for HTML and Markdown alike."""
+"""Format the report's numbers and names for both HTML and Markdown."""
 
 import re
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from scorer.run.schema import STATUSES
 from scorer.text import duration
 
 LONGEST = 5000  # characters of a text that the report shows
-_COLUMNS = {"margin": "margin", "entropy": "entropy"}  # measures that get a column of their own
+_COLUMNS = {"margin": "margin", "entropy": "entropy"}  # measures that need an extra column in the table of worst rows
 
 
 def code(sentence: str) -> Markup:
-    """Return a sentence as HTML in which words in backticks are code."""
+    """Return a sentence as HTML, with words in backticks as ``<code>``."""
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))  # noqa: S704  # escaped just here
 
 
@@ -32,7 +32,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def moment(value: str | None) -> str:
-    """Return an ISO 8601 time (UTC) to the minute."""
+    """Return an ISO 8601 time in UTC, shortened to minutes; None gives an empty text."""
     return "" if value is None else f"{value[:10]} {value[11:16]} UTC"
 
 
@@ -45,7 +45,7 @@ def status(name: str) -> str:
 
 
 def chosen(worst: dict[str, Any]) -> str:
-    """Return how the worst rows were chosen."""
+    """Return a phrase that says how the worst rows were ranked and filtered."""
     parts = [f"Ranked by {MEASURES[worst['by']].order}"]
     if worst["per_class"] is not None:
         parts.append(f"the worst {worst['per_class']:,} of each given class")
@@ -67,19 +67,19 @@ def text(row: dict[str, Any], column: str) -> str:
 
 
 def decided(decision: dict[str, Any] | None) -> str:
-    """Return a row's decision as a few words, "" without one."""
+    """Return a row's decision in a few words, or "" if the row has no decision."""
     if decision is None:
         return ""
     return str(decision["verdict"] if decision["label"] is None else f"{decision['verdict']}: {decision['label']}")
 
 
 def measured(worst: dict[str, Any]) -> str | None:
-    """Return the field of the rows that the order is by, where it is neither the loss nor a probability."""
+    """Return the measure that ranks the rows if the table needs an extra column for that measure, else None."""
     return _COLUMNS.get(worst["by"])
 
 
 def facts(document: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return how the run was made, as names and values."""
+    """Return how the run was made, as pairs of a name and a value."""
     how = document["how"]
     options = {name: value for name, value in how["options"].items() if value is not None}
     columns = ", ".join(f"{role}: {name}" for role, name in how["columns"].items() if name is not None)

@@ -8,12 +8,12 @@ from typing import Any
 
 
 def json_line(value: Any) -> str:
-    """Return a value as one line of strict JSON: NaN and infinity are null, bytes base64, dates ISO 8601."""
+    """Return a value as one line of strict JSON; NaN and infinity become null, bytes base64, dates ISO 8601."""
     return json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
 
 
 def plain(value: Any) -> Any:
-    """Return a value made only of types that JSON has: NaN and infinity are None, bytes base64, dates ISO 8601."""
+    """Return a value converted to JSON's types; NaN and infinity become None, bytes base64, dates ISO 8601."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Ranked rows as a table and as JSON records."""
+"""Convert ranked rows to a table or to JSON records."""
 
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +10,7 @@ from scorer import RankedRow, RunDirectory
 
 
 def ranking_table(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) -> pa.Table:
-    """Return ranked rows [len(ranked)] with their scores and every column of ``source`` [the same rows]."""
+    """Return a table of ranked rows [len(ranked)]: their scores and the columns of ``source``, which has these rows."""
     names = run.class_names
     scores = pa.table(
         {
@@ -32,9 +32,10 @@ def ranking_table(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) 
 
 
 def with_source_columns(table: pa.Table, source: pa.Table) -> pa.Table:
-    """Return a table with every column of ``source`` [the same rows] added to its own columns.
+    """Return ``table`` with every column of ``source`` added; both have the same rows.
 
-    A source column whose name the table already has gets the prefix ``source_``, repeated until the name is unique.
+    If ``table`` already has a column of that name, the added column gets the prefix ``source_``, repeated until the
+    name is unique.
     """
     own = table.column_names
     taken = {*own, *source.column_names}
@@ -49,15 +50,15 @@ def with_source_columns(table: pa.Table, source: pa.Table) -> pa.Table:
 
 
 def precision_note(run: RunDirectory, ranked: list[RankedRow]) -> str | None:
-    """Return a note on how many rows have int8 numbers, and how to score them in fp32; None if no row has any."""
+    """Return how many rows have int8 numbers and how to score them in fp32; None if no row has int8 numbers."""
     in_int8 = sum(row.precision == "int8" for row in ranked)
     if not in_int8:
         return None
     options = run.manifest.options
     if options.is_screen:
         why = (
-            f"only the {options.screen_top:,} worst losses of the run are sure to be exact (fp32); for more, score "
-            "again with a larger `screen_top`; for other measures and filters, with `precision='fp32'`"
+            f"only the {options.screen_top:,} worst losses of the run are sure to be exact (fp32); for more exact "
+            "losses, score again with a larger `screen_top`; for other measures and filters, with `precision='fp32'`"
         )
     else:
         why = "for exact numbers, score again with `precision='screen'` or `precision='fp32'`"
@@ -65,7 +66,7 @@ def precision_note(run: RunDirectory, ranked: list[RankedRow]) -> str | None:
 
 
 def ranking_records(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) -> list[dict[str, Any]]:
-    """Return ranked rows as dictionaries: the fields of ``RankedRow``, its class names and its source columns.
+    """Return ranked rows as dictionaries: the fields of ``RankedRow``, both class names and the source columns.
 
     Raises:
         RunError: a source column has a type that JSON can't hold.

@@ -1,6 +1,6 @@
-"""Convert a table's values to types that JSON and CSV can hold, for any column type and without pandas.
+"""Convert a table's values to types that JSON and CSV can represent, for any column type and without pandas.
 
-Dates and times are formatted by Arrow, since Python has no nanoseconds, no year after 9999 and not every time zone.
+Arrow formats dates and times, because Python lacks nanoseconds, years after 9999 and some time zones.
 """
 
 import re
@@ -17,7 +17,7 @@ _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 
 
 def records(table: pa.Table) -> list[dict[str, Any]]:
-    """Return a table's rows [table.num_rows] as dictionaries, which ``json_values.plain`` converts to JSON.
+    """Return a table's rows as dictionaries [table.num_rows], which ``json_values.plain`` converts to JSON.
 
     Raises:
         RunError: a column has a type that JSON can't hold; the message names the column.
@@ -36,7 +36,7 @@ def raw_records(table: pa.Table) -> list[dict[str, Any]]:
 
 
 def unwritable(table: pa.Table, write: Callable[[pa.Table], Any], where: str, error: Exception) -> RunError:
-    """Return the error for a table that ``write`` failed on; it names the first column that fails on its own."""
+    """Return the error for a table that ``write`` can't write; the message names the first such column."""
     what = "the table"
     for i, column in enumerate(table.schema):
         try:
@@ -46,14 +46,14 @@ def unwritable(table: pa.Table, write: Callable[[pa.Table], Any], where: str, er
             break
     reason = (str(error) or type(error).__name__).splitlines()[0]
     return RunError(
-        f"{what} can't be written {where} ({reason}); choose another format, or cast that column in the data and score "
-        "it again",
+        f"{what} can't be written {where} ({reason}); choose another format, or cast the column in the data to another "
+        "type and score the data again",
         quotes_data=True,
     )
 
 
 def column_values(column: pa.ChunkedArray) -> list[Any]:
-    """Return a column's values, with dates, times, durations and UUIDs as strings, also in nested types."""
+    """Return a column's values, with dates, times, durations and UUIDs as strings, including those in nested types."""
     return [value for chunk in column.chunks for value in _values(chunk)]
 
 
@@ -82,7 +82,7 @@ def _values(array: pa.Array) -> list[Any]:
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    """Return whether Python can represent every value of a type."""
+    """Return whether ``to_pylist`` represents a type well: no part of it is temporal, a dictionary or an extension."""
     if pa.types.is_temporal(kind) or pa.types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType):
         return False
     return all(_is_plain(kind.field(i).type) for i in range(kind.num_fields))
@@ -96,12 +96,15 @@ def _structs(array: pa.StructArray) -> list[dict[str, Any] | None]:
 
 
 def _moments(array: pa.Array) -> list[str | int | None]:
-    """Return dates and times in ISO 8601, in UTC if they have a time zone; the raw integer if out of Arrow's range."""
+    """Return dates and times in ISO 8601, in UTC if the type has a time zone.
+
+    A value that is out of Arrow's range is returned as its raw integer.
+    """
     kind = array.type
     numbers = array.view(pa.int32() if kind.bit_width == 32 else pa.int64()).to_pylist()
     zone = "Z" if pa.types.is_timestamp(kind) and kind.tz else ""
     if zone:
-        array = array.cast(pa.timestamp(kind.unit))  # Arrow stores UTC, so the zone's name need not be known
+        array = array.cast(pa.timestamp(kind.unit))  # Arrow stores UTC, so the zone need not be known
     texts = array.cast(pa.string()).to_pylist()
     return [
         None if text is None else number if text.startswith("<") else _iso(text) + zone

@@ -17,11 +17,11 @@ from scorer.run.protect import refuse_existing
 
 
 def check_output(output: Path, force: bool) -> None:
-    """Raise RunError, before any work is done, if a table can't be written to a file.
+    """Raise RunError if a table can't be written to ``output``; call this before any other work.
 
     Raises:
         RunError: the file's extension is none of .parquet, .csv and .jsonl.
-        RunError: ``refuse_existing`` refuses the file, for example because it exists (without ``force``).
+        RunError: ``refuse_existing`` refuses the file, for example because the file exists and ``force`` is false.
     """
     if output.suffix.lower() not in _WRITERS:
         raise RunError(f"{output} must end in one of {', '.join(_WRITERS)}")
@@ -29,7 +29,7 @@ def check_output(output: Path, force: bool) -> None:
 
 
 def write_table(table: pa.Table, output: Path) -> None:
-    """Write a table in the format of the file's extension, atomically.
+    """Write a table to a file atomically; the file's extension determines the format.
 
     Raises:
         RunError: the disk is full.
@@ -60,7 +60,7 @@ def _write_jsonl(table: pa.Table, stream: IO[bytes]) -> None:
         stream.write(json_line(record).encode() + b"\n")
 
 
-_CSV_TYPES = (  # that Arrow writes to CSV itself
+_CSV_TYPES = (  # types that Arrow can write to CSV
     pa.types.is_boolean,
     pa.types.is_integer,
     pa.types.is_floating,
