@@ -1,1 +1,1 @@
-"""People's decisions on rows: their store, and the review tools and files that carry rows out and decisions back."""
+"""People's decisions on rows: the store, and the review tools and files that rows go to and decisions come from."""

@@ -14,7 +14,7 @@ _USER = "user="
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A row that the answers don't decide, and each annotator's latest answer."""
+    """A row on which the answers give no decision, with each annotator's latest answer to it."""
 
     row: int
     answers: tuple[Answer, ...]
@@ -34,14 +34,18 @@ def check_policy(policy: str) -> str:
 def agree(
     answers: Iterable[Answer], policy: str, given: Mapping[int, str | None], class_names: Collection[str], source: str
 ) -> tuple[list[Decision], list[Disagreement]]:
-    """Return the decisions on rows that the answers settle under the policy, and the other rows; both in row order.
+    """Return decisions on the rows that the answers settle under the policy, and a Disagreement for each other row.
 
-    Only each person's latest answer to a row counts. ``majority`` needs the same answer from more than half of them,
-    ``unanimous`` from all. ``latest`` takes the last answer, unless a different one was given at the same moment.
-    ``user=NAME`` takes that person's answer. If the winning answer is not a class of the model, the row is not decided.
+    Both lists are in row order. With ``user=NAME``, a row without an answer from that person is in neither list.
+
+    Only each person's latest answer to a row counts. ``majority`` needs the same answer from more than half of the
+    people who answered the row, ``unanimous`` from all of them. ``latest`` takes the last answer, unless a different
+    one was given at the same moment. ``user=NAME`` takes that person's answer. If the winning answer is not a class of
+    the model, the row is not decided.
 
     ``given`` maps rows to their label in the data, as a class name; an answer equal to it keeps the row. A decision's
-    ``annotator`` lists the people who gave the winning answer, by name; its date is that of their latest answer.
+    ``annotator`` lists the people who gave the winning answer, by name; its ``decided_at`` is the time of the last of
+    their answers.
 
     Raises:
         RunError: the policy is not valid.
@@ -64,7 +68,7 @@ def agree(
 
 
 def is_verdict(answer: Answer, class_names: Collection[str]) -> bool:
-    """Return whether an answer can decide a row: it discards the row or names one class of the model."""
+    """Return whether an answer can decide a row: it must discard the row or name exactly one class of the model."""
     return answer.label is None or (answer.label in class_names and not answer.several)
 
 
@@ -72,11 +76,11 @@ def _refuse_nobody(policy: str, answers: list[Answer]) -> None:
     names = sorted({answer.annotator for answer in answers})
     if policy.startswith(_USER) and names and policy.removeprefix(_USER) not in names:
         who = policy.removeprefix(_USER)
-        raise RunError(f"nobody called {who!r} answered; `policy` {_USER}NAME takes one of: {', '.join(names)}")
+        raise RunError(f"`policy` is {policy!r}, but {who!r} gave no answer; NAME must be one of: {', '.join(names)}")
 
 
 def _winners(latest: list[Answer], policy: str) -> list[Answer]:
-    """Return the answers that give the decision, the latest last; an empty list if the row is not decided."""
+    """Return the answers that agree with the decision, the latest last; an empty list if there is no decision."""
     if policy.startswith(_USER):
         return [answer for answer in latest if answer.annotator == policy.removeprefix(_USER)]
     if policy == "latest":

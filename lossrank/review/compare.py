@@ -18,9 +18,10 @@ _ROUNDING = 1e-4  # nats: a different batch changes a loss by no more
 
 @dataclass(frozen=True)
 class Group:
-    """The rows with one review status and a loss in both runs; mean losses in nats, None without rows.
+    """The rows that have one review status and a loss in both runs.
 
-    ``fell`` counts the rows whose loss is lower in the second run.
+    The mean losses are in nats, None if there are no such rows. ``fell`` counts the rows whose loss is lower in the
+    second run.
     """
 
     rows: int
@@ -31,9 +32,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Moved:
-    """A row in both runs; row number, loss and rank are None for a run that lacks the row or that value.
+    """A row's number, loss [nats] and rank in both runs; a value is None if the run lacks it.
 
-    ``what`` is ``entered``, ``left`` or ``stayed`` for a row among the worst. Rank 1 is the worst.
+    ``what`` is ``entered``, ``left`` or ``stayed`` if a run has the row among its worst rows, otherwise None. Rank 1 is
+    the worst.
     """
 
     row_a: int | None
@@ -51,8 +53,10 @@ class Moved:
 class Comparison:
     """The differences between two runs.
 
-    ``groups`` is keyed by the rows' review status in the first run. ``worst`` holds the rows among the worst ``top`` of
-    either run, ``moved`` the rows whose loss changed most. ``only_a`` and ``only_b`` count rows that only one run has.
+    ``groups`` is keyed by the rows' review status in the first run. ``worst`` lists the rows among the worst ``top`` of
+    either run: ``stayed`` of them are among the worst of both runs, ``left`` only of the first, ``entered`` only of the
+    second. ``moved`` lists the rows whose loss changed most. ``only_a`` counts the rows that only the first run has,
+    ``only_b`` the rows that only the second run has.
     """
 
     run_a: str
@@ -73,11 +77,11 @@ class Comparison:
 
 
 def compare(a: RunDirectory, b: RunDirectory, top: int, by: str = "loss") -> Comparison:
-    """Compare two finished runs over the same rows, such as before and after ``apply``.
+    """Compare two finished runs over the same rows, such as the runs before and after ``apply``.
 
     Raises:
         RunError: the rows of the runs can't be matched.
-        RunError: a run has no row with the measure ``by``.
+        RunError: a run has no row with a value of the measure ``by``.
         RunError: a run can't be read.
     """
     how = how_to_match(a, b)
@@ -118,7 +122,7 @@ def compare(a: RunDirectory, b: RunDirectory, top: int, by: str = "loss") -> Com
 
 
 class _Sums:
-    """Sums over the rows of one status."""
+    """Sums up the losses before and after, over the rows with one review status."""
 
     def __init__(self) -> None:
         self.rows = self.fell = 0
@@ -160,7 +164,7 @@ def _tuples(pairs: Pairs, which: NDArray[np.bool_]) -> list[tuple[int, int, floa
 
 
 def _codes(rows: NDArray[np.int64], decided: NDArray[np.int64], codes: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Return the index [n] of each row's status in ``STATUSES``."""
+    """Return the index in ``STATUSES`` of each row's status [n]."""
     found = np.zeros(len(rows), dtype=np.int8)
     if len(decided):
         position = np.minimum(np.searchsorted(decided, rows), len(decided) - 1)
@@ -186,7 +190,7 @@ def _unmatched(
     worst_a: dict[int, RankedRow],
     worst_b: dict[int, RankedRow],
 ) -> list[Moved]:
-    """Return the worst rows that only one run has."""
+    """Return each run's worst rows that have no match in the other run."""
     seen_a, seen_b = {row.row_a for row in found}, {row.row_b for row in found}
     gone = [
         _of_worst(row, None, row.row, None, statuses.get(row.row, UNREVIEWED), row.loss, None)
@@ -233,11 +237,11 @@ def _notes(a: RunDirectory, b: RunDirectory, how: str) -> tuple[str, ...]:
         if how != BY_ROW:
             by = "id"
         elif have_ids(a, b):
-            by = "number, because the ids are the same at each number"
+            by = "number, because both runs have the same ids in the same order"
         else:
             by = (
-                "number, and only the equal number of rows suggests that they are the same; to match them by id, "
-                "score both with `id_column`"
+                "number, and only the equal row counts suggest that this is right; to match rows by id, score both "
+                "runs with `id_column`"
             )
         notes.append(f"the runs are over different data; rows are matched by their {by}")
     elif how == BY_ROW:

@@ -1,4 +1,4 @@
-"""review.sqlite in a run directory: its tables, and how it is opened for writing or only for reading."""
+"""The database review.sqlite in a run directory: its tables, and functions to open it for writing or reading."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ _FORMAT = 1
 _PATIENCE = 10.0  # seconds to wait for another writer
 _HINTS = {
     sqlite3.SQLITE_CANTOPEN: "; check that the run's folder exists and can be written",
-    sqlite3.SQLITE_IOERR: "; check that its disk is not full",
+    sqlite3.SQLITE_IOERR: "; check that the disk is not full",
     sqlite3.SQLITE_FULL: "; free some space and try again (no stored decision is lost)",
 }
 _SCHEMA = f"""
@@ -59,11 +59,11 @@ def open_to_write(run: RunDirectory) -> sqlite3.Connection:
     Raises:
         RunError: the database is damaged or can't be written.
         RunError: the database belongs to another program or a newer lossrank.
-        RunError: the decisions are about other data, columns or labels, or name classes that the model lacks.
+        RunError: the decisions are for other data, columns or labels, or name a class that the model lacks.
     """
     path = run.path / FILE
     with reporting(path), _closed_at_fault(_connected(path)) as db:
-        _is_made(path, db)  # before the first write, so that a file of another program stays as it is
+        _is_made(path, db)  # before the first write, so that another program's file stays unchanged
         _write_ahead(db)
         db.execute("PRAGMA synchronous = FULL")  # a stored decision survives a power cut
         with transaction(db):
@@ -97,7 +97,7 @@ def open_to_read(run: RunDirectory) -> sqlite3.Connection | None:
 
 @contextlib.contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """Run a block as one transaction of the only writer: all of it is stored, or nothing."""
+    """Run a block as one transaction, with no other writer at the same time; all its changes are stored, or none."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -134,9 +134,9 @@ def _connected(path: Path, how: str = "mode=rwc") -> sqlite3.Connection:
 def _readable(path: Path) -> sqlite3.Connection:
     """Connect to a database for reading.
 
-    To read a database in WAL mode, SQLite must write files beside it. Where it can't, the database can be opened as
-    immutable. SQLite then ignores the journal files, so this is safe only if they are empty: otherwise the latest
-    decisions would be missing.
+    To read a database in WAL mode, SQLite must write files beside it. If it can't, the database is opened as immutable.
+    SQLite then ignores the journal files, which may contain the latest decisions, so this is done only if they are
+    empty.
     """
     db = _connected(path, "mode=rw")  # SQLite falls back to "ro" if the file can't be written
     try:
@@ -168,7 +168,7 @@ def _closed_at_fault(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 
 def _write_ahead(db: sqlite3.Connection) -> None:
-    """Switch a database to WAL mode; if two processes do this at once, SQLite fails one of them without waiting."""
+    """Switch a database to WAL mode; try again while another process does so, because SQLite then fails at once."""
     until = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -185,13 +185,13 @@ def _is(error: sqlite3.Error, code: int) -> bool:
 
 
 def _is_made(path: Path, db: sqlite3.Connection) -> bool:
-    """Return whether a database has its tables.
+    """Return whether the tables of a database have been created.
 
     Raises:
         RunError: the database belongs to another program or to a newer lossrank.
     """
     names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
-    version = db.execute("PRAGMA user_version").fetchone()[0]  # read after them: another process may be creating both
+    version = db.execute("PRAGMA user_version").fetchone()[0]  # after the names: another process may be creating both
     if names and (version == 0 or "about" not in names):
         raise RunError(f"{path} is a database of another program; move it away to start a new review")
     if version > _FORMAT:
@@ -200,12 +200,12 @@ def _is_made(path: Path, db: sqlite3.Connection) -> bool:
 
 
 def _refuse_foreign(run: RunDirectory, db: sqlite3.Connection) -> None:
-    """Raise RunError if the decisions in a database are about other data, classes, labels or columns than the run's."""
+    """Raise RunError if the decisions in a database are for other data, classes, labels or columns than the run's."""
     path = run.path / FILE
     aside = f"move {path} away to start a new review"
     about = dict(db.execute("SELECT key, value FROM about"))
     if about.get("data") != run.data_fingerprint:
-        raise RunError(f"the decisions in {path} are about other data, not the run's; {aside}")
+        raise RunError(f"the decisions in {path} are for other data than the run's; {aside}")
     labels = {label for (label,) in db.execute("SELECT DISTINCT label FROM decisions WHERE label NOT NULL")}
     if strange := sorted(labels - set(run.class_names)):
         raise RunError(
@@ -214,7 +214,7 @@ def _refuse_foreign(run: RunDirectory, db: sqlite3.Connection) -> None:
         )
     if "judged" in about and (other := _other(json.loads(about["judged"]), _judged(run))):
         raise RunError(
-            f"the decisions in {path} are about other labels or columns, not the run's: {other}; {aside}",
+            f"the decisions in {path} are for other labels or columns than the run's: {other}; {aside}",
             quotes_data=True,
         )
 
@@ -222,7 +222,7 @@ def _refuse_foreign(run: RunDirectory, db: sqlite3.Connection) -> None:
 def _judged(run: RunDirectory) -> dict[str, Any]:
     """Return what decisions depend on besides the data: the columns, and the class that each label stands for.
 
-    "Kept" means kept with the given label, so another label column or label map would change its meaning.
+    A "kept" decision keeps the given label, so another label column or label map would change what the decision means.
     """
     names = dict(enumerate(run.class_names))
     meant = run.manifest.labels.map if run.manifest.labels else {}
@@ -235,11 +235,11 @@ def _judged(run: RunDirectory) -> dict[str, Any]:
 def _other(then: dict[str, Any], now: dict[str, Any]) -> str | None:
     """Return the first difference between two results of ``_judged``, None if there is none.
 
-    A label that occurs in only one of them is not a difference.
+    A label that occurs in only one of the two results is not a difference.
     """
     for what, sentence in (
-        ("columns", "the {0} column was {1!r} and is {2!r}"),
-        ("labels", "{0!r} was {1} and is {2}"),
+        ("columns", "the {0} column was {1!r} and is now {2!r}"),
+        ("labels", "label {0!r} stood for {1} and now stands for {2}"),
     ):
         for name in sorted(then[what].keys() & now[what].keys()):
             before, after = then[what][name], now[what][name]

@@ -19,10 +19,11 @@ _SCORES = ["row", "id", "label", "predicted", "loss"]
 
 @dataclass(frozen=True)
 class Decided:
-    """The ``rows`` [d] that have a decision, ascending, each with its decision, given class and scores.
+    """The rows that have a decision, by row number, each with its decision, given class and scores.
 
-    ``given`` [d] holds class names, None where the data has no label that the model knows. ``scores`` [d] has the run's
-    columns row, id, label, predicted and loss. A row that was relabelled to its given class counts as kept.
+    ``rows`` [d] are the row numbers. ``given`` [d] has class names, None for a row without a label that the model
+    knows. ``scores`` [d] has the run's columns row, id, label, predicted and loss. A row that was relabelled to its
+    given class counts as kept.
     """
 
     rows: NDArray[np.int64]
@@ -32,7 +33,7 @@ class Decided:
 
     @property
     def codes(self) -> NDArray[np.int8]:
-        """Return the index [d] of each row's status in ``STATUSES``."""
+        """Return the index in ``STATUSES`` of each row's status [d]."""
         return np.array([STATUSES.index(decision.verdict) for decision in self.decisions], dtype=np.int8)
 
     @property
@@ -52,7 +53,7 @@ class Decided:
         return {status: found[status] for status in (KEPT, RELABELLED, DISCARDED, UNREVIEWED)}
 
     def moves(self) -> list[tuple[str | None, str, int]]:
-        """Return (given class, new class, rows) of the relabelled rows, the most frequent pair first."""
+        """Return (given class, new class, number of rows) for the relabelled rows, the most frequent pair first."""
         pairs = zip(self.given, self.decisions, strict=True)
         found = Counter((given, decision.label) for given, decision in pairs if decision.label is not None)
         ordered = sorted(found.items(), key=lambda item: (-item[1], str(item[0])))
@@ -63,7 +64,7 @@ def decided_rows(run: RunDirectory, *, required: bool = True) -> Decided:
     """Return the rows of a run that people have decided.
 
     Raises:
-        RunError: there is no decision and ``required`` is true.
+        RunError: no row has a decision, and ``required`` is true.
         RunError: the decisions or a shard can't be read.
     """
     decisions = list((read_decisions(run) or {}).values())

@@ -15,11 +15,12 @@ HERE = "review"  # the source of decisions made on the page of `lossrank review`
 
 @dataclass(frozen=True)
 class Decision:
-    """One person's decision on one row; ``label`` is the new class name of a relabelled row, otherwise None.
+    """A decision on one row; ``label`` is the new class name if the row is relabelled, otherwise None.
 
-    ``source`` is ``review`` (the page of `lossrank review`) or the name of the review tool. ``decided_at`` is ISO 8601
-    in UTC with microseconds, so that decisions sort by it as text. ``number`` is the decision's number in the journal,
-    0 before it is stored.
+    ``annotator`` is the person's name, or the names of all people who agreed, joined by ``TOGETHER``. ``source`` is
+    ``review`` (the page of `lossrank review`) or the name of the review tool, kind of file or ``run`` from which the
+    decision was pulled. ``decided_at`` is ISO 8601 in UTC with microseconds, so sorting these texts sorts them by time.
+    ``number`` is the decision's number in the store, 0 before it is stored.
     """
 
     row: int
@@ -47,13 +48,13 @@ class Answer:
 
     @property
     def choice(self) -> tuple[str | None, bool]:
-        """Return the value that is compared: two answers agree if their choices are equal."""
+        """Return (label, several); two answers agree if their choices are equal."""
         return self.label, self.several
 
 
 @dataclass(frozen=True)
 class ServerDataset:
-    """A data set on a review server that rows of a run were sent to; it holds no key or password."""
+    """A data set on a review server that rows of a run were sent to; no field contains a key or password."""
 
     tool: str
     url: str
@@ -62,7 +63,7 @@ class ServerDataset:
 
 
 class ConflictError(RunError):
-    """Raised if a row's decision has changed since the person saw it; ``current`` is the decision now, or None."""
+    """Raised if a decision has changed since the person saw it; ``current`` is the decision now, or None."""
 
     def __init__(self, message: str, current: Decision | None) -> None:
         super().__init__(message)
@@ -70,7 +71,7 @@ class ConflictError(RunError):
 
 
 def utc_text(moment: str | datetime) -> str:
-    """Return an ISO 8601 text or a datetime in the format of ``Decision.decided_at``; without a time zone it is UTC.
+    """Convert an ISO 8601 text or a datetime to the format of ``Decision.decided_at``; a time without a zone is UTC.
 
     Raises:
         ValueError: the text is not ISO 8601, or the moment is before year 1 or after 9999 in UTC.
@@ -90,10 +91,10 @@ def now_text() -> str:
 
 @dataclass(frozen=True)
 class Reading:
-    """The answers in a file or on a server, and the number of ``foreign`` records, which are of other data.
+    """The answers in a file or on a server, and ``foreign``, the number of records that belong to other data.
 
-    ``undecided`` maps (row, annotator) of records without an answer to the time at which they had none; for a file,
-    this is the time of its last save.
+    ``undecided`` maps the (row, annotator) of each record without an answer to the time up to which the answer is known
+    to be missing: for a file the time of its last save, for a server the time of reading.
     """
 
     answers: list[Answer]
@@ -104,7 +105,7 @@ class Reading:
 def class_named(word: str, class_names: Collection[str]) -> str | None:
     """Return the class with this name, ignoring case and blanks at the ends; None if no class or several classes match.
 
-    An exact match wins.
+    An exact match wins over other matches.
     """
     if word in class_names:
         return word

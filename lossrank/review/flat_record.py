@@ -1,4 +1,4 @@
-"""A review record as one flat object, for files and Label Studio."""
+"""Turn a review record into one flat object, for files and Label Studio."""
 
 from lossrank.review.records import Refusal, ReviewRecord, parted, unwritable
 
@@ -7,7 +7,7 @@ TEXT, PAIR = "text", "text_pair"
 
 
 def flat(record: ReviewRecord) -> dict[str, float | int | str | None]:
-    """Return a record's values without its texts; the id from the data is ``source_id``."""
+    """Return a record's values by key, without its texts; the row's id in the data has the key ``source_id``."""
     known = dict(record.metadata)
     source_id = known.pop("id", None)
     return {
@@ -23,12 +23,12 @@ def flat(record: ReviewRecord) -> dict[str, float | int | str | None]:
 
 
 def texts(record: ReviewRecord) -> dict[str, str]:
-    """Return a record's text, and a pair's second text, under fixed names."""
+    """Return a record's text, and the second text of a text pair, with the keys ``text`` and ``text_pair``."""
     return dict(zip((TEXT, PAIR), record.inputs.values(), strict=False))
 
 
 def accept(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
-    """Split records into those that UTF-8 can hold, and refusals of the others."""
+    """Return the records that can be encoded as UTF-8, and a Refusal for each other record."""
     return parted(records, lambda record: unwritable(record, _encode))
 
 

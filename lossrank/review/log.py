@@ -1,4 +1,4 @@
-"""log(): send the worst rows to a review tool, or write them to a file for one."""
+"""log(): send the worst rows to a review server, or write them to a file for review."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,11 +18,12 @@ from scorer.run.protect import refuse_existing, refuse_own_data
 
 @dataclass(frozen=True)
 class Logged:
-    """The result of ``log``: ``rows`` is the number of ranked rows.
+    """The result of ``log``.
 
-    ``written`` of them were written to the file ``output`` or to the data set at ``url``. ``already_there`` were on the
-    server before and stay as they are. ``refused`` lists the rows that were left out, with reasons. ``sort`` says how
-    to see the worst rows first at ``url``, and ``advice`` how to use the file.
+    ``rows`` is the number of ranked rows. ``written`` of them were written to the file ``output`` or stored in the data
+    set at ``url``; ``already_there`` of them were in the data set before and stay unchanged. ``refused`` lists the rows
+    that were left out, with reasons. ``sort`` says how to see the worst rows first at ``url``, and ``advice`` says how
+    to use the file.
     """
 
     run: str
@@ -55,30 +56,32 @@ def log(
     force: bool = False,
     progress: OnStep = unwatched,
 ) -> Logged:
-    """Send the worst rows of a run to a review tool, or write them to a file for one.
+    """Send the worst rows of a run to a review server, or write them to a file for review.
 
-    Records that are already on the server stay as they are; logging again adds the missing ones.
+    Records that are already on the server stay unchanged; logging again adds the missing records.
 
     Args:
         run: a finished run, or its directory.
         to: the review tool (``rubrix``, ``argilla``, ``label-studio``) or the kind of file.
         name: the data set on the server, created if it is missing; for Label Studio, the project's title.
-        output: the file to write; give this or ``name``.
-        top, by, per_class, pair: which rows, as ``scorer.rank`` takes them; ``top`` is 500 by default.
+        output: the file to write; give either ``output`` or ``name``.
+        top, by, per_class, pair: which rows to log, as in ``scorer.rank``; ``top`` is 500 by default.
         data: where the scored data is now, if it has moved.
-        url, api_key, workspace: the server; by default the tool's environment variables, then its own defaults.
-        chunk_size: records per request.
+        url, api_key, workspace: the server and the account; by default from the tool's environment variables, else
+            the values of a fresh installation.
+        chunk_size: the number of records per request.
         force: replace ``output`` if it exists.
-        progress: called with the number of rows that are stored or refused, and with notes, such as refused rows.
+        progress: called with the number of rows stored or refused so far, and with notes, such as refused rows.
 
     Raises:
         ArgumentError: ``name`` and ``output`` are both given, or neither is.
-        ArgumentError: ``to`` is unknown, or takes the other one of ``name`` and ``output``.
-        RunError: the run is not finished, or has no such rows.
+        ArgumentError: ``name`` is given but ``to`` is not a server, or ``output`` is given but ``to`` is not a kind of
+            file.
+        RunError: the run is not finished, or no row fits ``by``, ``per_class`` and ``pair``.
         RunError: ``output`` can't be written.
-        RunError: there is no API key.
+        RunError: the server needs an API key, and none was found.
         SourceError: the data is missing or has changed.
-        ReviewError: the server can't be used for this; stored records stay stored.
+        ReviewError: the server can't be used, or fails on the way; records that it has stored stay there.
     """
     _refuse_mixture(to, name, output)
     sink: Path | Server
@@ -115,10 +118,12 @@ def log(
 
 
 def _refuse_mixture(to: str, name: str | None, output: str | Path | None) -> None:
-    """Check that a server gets the name of a data set, and a kind of file gets a file to write.
+    """Check that either ``name`` or ``output`` is given, and that ``to`` is a server or a kind of file accordingly.
 
     Raises:
-        ArgumentError: ``to`` is unknown, or takes the other one of ``name`` and ``output``, or only one of them.
+        ArgumentError: ``name`` and ``output`` are both given, or neither is.
+        ArgumentError: ``name`` is given but ``to`` is not a server, or ``output`` is given but ``to`` is not a kind of
+            file.
     """
     if (output is None) == (name is None) or to not in (FILES if name is None else TOOLS):
         ways = [("`name` and no `output`", to in TOOLS), ("`output` and no `name`", to in FILES)]
@@ -128,7 +133,7 @@ def _refuse_mixture(to: str, name: str | None, output: str | Path | None) -> Non
 
 
 def _send(sending: Sending, records: list[ReviewRecord], progress: OnStep) -> None:
-    """Log records; report each chunk, the refused records, and the counts if logging stops before the end."""
+    """Send records and report each chunk and each refused record; if an error stops the sending, report the counts."""
     reported, done = len(sending.refused), 0
     progress(Step(0, len(records)))
     try:
@@ -140,7 +145,7 @@ def _send(sending: Sending, records: list[ReviewRecord], progress: OnStep) -> No
     except BaseException:
         _report_refused(sending.refused[reported:], progress)
         counts = f"{sending.logged:,} logged, {sending.already_there:,} already there, {len(sending.refused):,} refused"
-        progress(Step(note=f"{counts} before it stopped; to continue, log again with the same arguments"))
+        progress(Step(note=f"{counts} before logging stopped; to continue, log again with the same arguments"))
         raise
 
 

@@ -19,11 +19,12 @@ _STATUS = re.compile(r"label_status(_\d+)?")  # columns that `apply` adds
 
 
 def read_run(path: Path, run: RunDirectory, data: Data | None = None) -> Reading:
-    """Return the decisions of the run at ``path`` as answers about ``run``'s rows; ``data`` is where its data is now.
+    """Return the decisions of the run at ``path`` as answers to ``run``'s rows.
 
-    A kept row becomes an answer with its given label. Rows are matched by number if both runs have the same data, or if
-    this run's data is what ``lossrank apply`` wrote with these decisions and every row; otherwise by id. ``foreign``
-    counts decisions on rows that this run lacks, except discards, and kept labels that are not a class here.
+    ``data`` is where ``run``'s data is now. A kept row becomes an answer with its given label. Rows are matched by
+    number if both runs have the same data, or if ``run``'s data is what ``lossrank apply`` writes for these decisions
+    without dropping a row; otherwise by id. ``foreign`` counts the decisions, except discards, that can't be used:
+    their row is not in ``run``, or they keep a row without a label that the model knows.
 
     Raises:
         RunError: ``path`` is not a finished run, or is ``run`` itself.
@@ -32,7 +33,7 @@ def read_run(path: Path, run: RunDirectory, data: Data | None = None) -> Reading
     """
     other = RunDirectory.open(path)
     if other.path.resolve() == run.path.resolve():
-        raise RunError(f"{path} is the run itself; give the other run, which has the decisions")
+        raise RunError(f"{path} is the run to pull into; give the other run, which has the decisions")
     decided = decided_rows(other)
     rows = _same_rows(other, run, decided, data)
     answers, foreign = [], 0
@@ -48,14 +49,14 @@ def read_run(path: Path, run: RunDirectory, data: Data | None = None) -> Reading
 
 
 def _same_rows(other: RunDirectory, run: RunDirectory, decided: Decided, data: Data | None) -> dict[int, int]:
-    """Return, for each decided row of the other run, its row in this run; rows that this run lacks are left out."""
+    """Map each decided row of ``other`` to the same row of ``run``; rows that ``run`` lacks are left out."""
     by_number = {row: row for row in decided.rows.tolist()}
     if other.data_fingerprint == run.data_fingerprint or _is_applied(other, run, decided, data):
         return by_number
     if not have_ids(other, run):
         raise RunError(
-            f"the data of {run.path} is neither that of {other.path} nor what `lossrank apply` writes for it now, so "
-            "rows can only be matched by id; score both with `id_column`"
+            f"the data of {run.path} is neither the data of {other.path} nor what `lossrank apply` writes for the "
+            f"decisions in {other.path}, so rows can be matched only by id; score both runs with `id_column`"
         )
     return _by_id(other, run, decided.rows)
 
@@ -69,7 +70,7 @@ def _by_id(other: RunDirectory, run: RunDirectory, rows: NDArray[np.int64]) -> d
 
 
 def _is_applied(other: RunDirectory, run: RunDirectory, decided: Decided, data: Data | None) -> bool:
-    """Return whether a run's data has the labels and status column that ``apply`` makes of the other's decisions."""
+    """Return whether ``run``'s data has the labels and status column that ``apply`` writes for the decisions."""
     if run.num_rows != other.num_rows:
         return False
     labels = given_labels(run, decided.rows.tolist())

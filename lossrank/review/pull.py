@@ -27,18 +27,20 @@ from scorer.run.protect import refuse_existing, refuse_own_data
 class Pulled:
     """The result of ``pull``.
 
-    ``kept``, ``relabelled`` and ``discarded`` count the rows that the ``answers`` decide. ``added`` counts the new
-    decisions among these; ``older`` of the new ones are not in force, because their row has a later decision.
-    ``outdated`` counts answers in an old copy of a file; the same person's later answer counts instead.
+    ``answers`` counts the answers read; ``kept``, ``relabelled`` and ``discarded`` count the rows that they decide.
+    ``added`` counts the decisions that were not stored before; ``older`` of them are not in force, because their row
+    has a later decision. ``outdated`` counts the answers in an old copy of a file that were ignored, because a later
+    answer of the same person is known.
 
-    ``disagreements`` are the rows that the answers don't decide. Of these, ``open_rows`` have no decision, the others
-    keep an earlier one, and ``taken_back`` lost the decision that the same people had made before.
+    ``disagreements`` are the rows on which the answers give no decision. ``open_rows`` are the ones among them without
+    any decision; the others keep an earlier decision. ``taken_back`` counts the rows whose earlier decision was undone,
+    because the people who made it now give no decision together.
 
     ``unknown_labels`` counts, by label, the answers whose label is not a class of the model; they decide nothing.
-    ``foreign`` counts records that were left out: they name no row of the run's data, or come from another run and
-    keep a label that is not a class. ``withdrawn`` counts rows that an earlier pull decided and that have no decision
-    at the source now; the earlier decision stays in force. ``ahead`` counts new decisions dated in the future, which
-    count as made now.
+    ``foreign`` counts records that were left out: they name no row of the run's data, or come from another run and keep
+    a label that is not a class. ``withdrawn`` counts the rows that an earlier pull decided and that have no answer in
+    the source now; the earlier decision stays in force. ``ahead`` counts new decisions dated in the future, which are
+    stored as made now.
     """
 
     run: str
@@ -79,20 +81,24 @@ def pull(
     Args:
         run: a finished run, or its directory.
         files: exported files of one kind, or one other run over the same data; without files, a server is asked.
-        source: the review tool, or the kind of file; by default where ``log`` sent rows last, or by the file's ending.
-        name, url, api_key, workspace: the data set on the server; by default where ``log`` sent rows last.
+        source: the review tool or the kind of file; by default the tool that ``log`` sent rows to last, or the kind
+            that the files' endings tell.
+        name, url, workspace: the data set on the server; by default the one that ``log`` sent rows to last.
+        api_key: the key for the server; by default from the tool's environment variable.
         policy: how several people's answers are combined: ``majority``, ``unanimous``, ``latest`` or ``user=NAME``.
-        disagreements: a file of JSON lines to write, with the undecided rows and all answers to them.
+        disagreements: a JSON lines file to write, with the undecided rows and each person's latest answer to them.
         force: replace ``disagreements`` if it exists.
-        data: where the data of the run is now, if it has moved and ``files`` is another run.
+        data: where ``run``'s data is now, if it has moved; allowed only if ``files`` is another run.
         progress: called with the number of answers read, and with notes.
 
     Raises:
         RunError: the run is not finished, or a file can't be read.
+        RunError: ``policy`` is not valid, or names a person who gave no answer.
         RunError: the source is unknown, or there is no API key.
+        RunError: ``data`` is given, but ``files`` is not another run.
         RunError: ``disagreements`` can't be written.
-        SourceError: the data must be compared with another run's, but is missing or has changed.
-        ReviewError: the server can't be used for this.
+        SourceError: ``run``'s data must be compared with another run's data, but is missing or has changed.
+        ReviewError: the server can't be used.
     """
     paths = [Path(file) for file in files]
     check_policy(policy)
@@ -123,7 +129,7 @@ def pull(
 
 
 def _decide(run: RunDirectory, store: DecisionStore, reading: Reading, source: str, policy: str) -> Pulled:
-    """Turn the answers of a source into decisions, and store them."""
+    """Turn the answers from a source into decisions, store the decisions, and count them."""
     answers = reading.answers
     silent = {row for row, _ in reading.undecided} - {answer.row for answer in answers}
     withdrawn = _decided(store, source) & silent
@@ -163,7 +169,11 @@ def _decide(run: RunDirectory, store: DecisionStore, reading: Reading, source: s
 def _read_server(
     run: RunDirectory, dataset: ServerDataset, account: Account, decided: Iterable[int], progress: OnStep
 ) -> Reading:
-    """Read a server's answers; rows ``decided`` earlier that are there without an answer become ``undecided``."""
+    """Read the answers on a server.
+
+    ``decided`` are the rows that earlier pulls decided; if the server has such a row without an answer now, the row is
+    ``undecided`` in the result.
+    """
     tool = TOOLS[dataset.tool]
     inside = f", workspace {dataset.workspace!r}" if dataset.workspace else ""
     progress(Step(note=f"pulling {dataset.name!r} from {tool.title} at {dataset.url}{inside}"))
@@ -180,16 +190,17 @@ def _read_server(
 
 
 def _kind(files: Sequence[Path], source: str | None) -> str:
-    """Return the kind of the files to pull: ``source`` if given, else by their endings.
+    """Return the kind of the files to pull: ``source`` if it is given, else the kind that their endings tell.
 
     Raises:
         RunError: ``source`` is not a kind of file.
-        RunError: the files are of an unknown kind, or of several kinds.
+        RunError: the files are of an unknown kind or of several kinds, or one of several files is a run.
     """
     if source is not None:
         if source not in FILES:
             raise RunError(
-                f"{source} has no file to pull; leave out {files[0]}, or give `source`, one of: {', '.join(FILES)}"
+                f"`source` is {source!r}, which is not a kind of file; leave out {files[0]}, or give one of: "
+                f"{', '.join(FILES)}"
             )
         return source
     if runs := [file for file in files if file.is_dir() and is_run(file)]:
@@ -216,11 +227,14 @@ def _where(
     api_key: str | None,
     workspace: str | None,
 ) -> tuple[ServerDataset, Account]:
-    """Return the data set to pull from, and the account; what is not given is taken from where rows were last sent.
+    """Return the data set to pull from and the account.
+
+    A value that is not given comes from the data set that rows were sent to last, or from the environment variables.
 
     Raises:
-        RunError: it is not known where to pull from.
-        RunError: there is no API key, or the address is ambiguous.
+        RunError: the data set is not given, and no rows were sent to one.
+        RunError: there is no API key.
+        RunError: rows were sent to another address than the one in the environment variable.
     """
     fitting = [dataset for dataset in datasets if source in (None, dataset.tool) and name in (None, dataset.name)]
     known = next((dataset for dataset in fitting if url is None or _same(url, dataset)), None)
@@ -239,11 +253,11 @@ def _where(
     variable = f"{TOOLS[tool].variables}_API_URL"
     if known is not None and url is None and variable in os.environ and not _same(account.url, known):
         raise RunError(
-            f"the rows were logged to {known.url}, but {variable} is {without_secrets(account.url)}; give `url`, "
-            "the one of the two that may get the key"
+            f"the rows were logged to {known.url}, but {variable} is {without_secrets(account.url)}; give as `url` "
+            "the one of the two addresses that may get the key"
         )
     if known is not None:
-        if not _same(account.url, known):  # the same address stays, because it may have the password
+        if not _same(account.url, known):  # an equal address is kept as given: it may have the password
             account = replace(account, url=known.url)
         account = replace(account, workspace=workspace or known.workspace)
     return ServerDataset(tool, without_secrets(account.url), account.workspace, name), account
@@ -263,5 +277,5 @@ def _choice(answer: Answer) -> tuple[int, str, str | None]:
 
 
 def _unknown_labels(run: RunDirectory, answers: Iterable[Answer]) -> dict[str, int]:
-    """Count the answers whose label is not a class, by label."""
+    """Count the answers whose label is not one class of the model, by label."""
     return dict(Counter(str(answer.label) for answer in answers if not is_verdict(answer, run.class_names)))

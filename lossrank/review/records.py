@@ -15,10 +15,10 @@ from scorer import RankedRow, RunDirectory
 class ReviewRecord:
     """One row for a person to judge.
 
-    ``inputs`` are the texts by field name, ``predicted`` the model's class and its probability, ``given`` the label in
-    the data (None without one), ``metadata`` the numbers (all finite) and names to sort and filter by. ``id`` is made
-    of the data's fingerprint and the row, so it is the same in every run over the data and sorts by row. ``rank``
-    counts from 1, the worst.
+    ``inputs`` maps field names to texts. ``predicted`` is the model's class and its probability; ``given`` is the label
+    in the data, None if there is none. ``metadata`` has the numbers (all finite) and names by which people sort and
+    filter. ``id`` is made of the data's fingerprint and the row number, so a row has the same id in every run over the
+    data, and ids sort by row. ``rank`` counts from 1, the worst.
     """
 
     id: str
@@ -34,14 +34,14 @@ class ReviewRecord:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A row that was left out, and the reason."""
+    """A row that was left out of the records, and the reason."""
 
     row: int
     reason: str
 
 
 def record_id(fingerprint: str, row: int) -> str:
-    """Return the record id of a row of the data with this fingerprint."""
+    """Return the record id of a row in the data with this fingerprint."""
     return f"{fingerprint[:12]}-{row:09d}"
 
 
@@ -54,15 +54,16 @@ def row_of(record_id: object, fingerprint: str) -> int | None:
 def build_records(
     run: RunDirectory, ranked_rows: Sequence[RankedRow], source: pa.Table
 ) -> tuple[list[ReviewRecord], list[Refusal]]:
-    """Return one record per ranked row, or a refusal if the row has no text or a number is not finite.
+    """Return the records of the ranked rows, and a Refusal for each row that can't become a record.
 
-    ``source`` [len(ranked_rows)] holds the source columns of the ranked rows, in the same order.
+    A row is refused if its text is missing or not UTF-8, or if one of its numbers is not finite. ``source`` has the
+    data's columns of the ranked rows, in the same order [len(ranked_rows)].
 
     Raises:
-        ValueError: ``source`` has another number of rows.
+        ValueError: ``source`` and ``ranked_rows`` differ in length.
     """
     if source.num_rows != len(ranked_rows):
-        raise ValueError(f"{len(ranked_rows)} ranked rows, but {source.num_rows} source rows")
+        raise ValueError(f"`source` has {source.num_rows} rows; it must have {len(ranked_rows)}, one per ranked row")
     texts = source.column(run.columns.text)
     pair_column = run.columns.text_pair
     pairs = source.column(pair_column) if pair_column else None
@@ -90,7 +91,7 @@ def _record(run: RunDirectory, ranked: RankedRow, text: str | None, pair: str | 
     for name, number in (("loss", ranked.loss), ("margin", ranked.margin), ("entropy", ranked.entropy)):
         if number is not None:
             metadata[name] = float(number)
-    if ranked.precision != "fp32":  # marks int8 numbers, which are not exact
+    if ranked.precision != "fp32":  # int8 numbers are marked, because they are not exact
         metadata["precision"] = ranked.precision
     if ranked.id is not None:
         metadata["id"] = ranked.id
@@ -114,7 +115,11 @@ def _record(run: RunDirectory, ranked: RankedRow, text: str | None, pair: str | 
 
 
 def _text(value: Any) -> str | None:
-    """Return a cell's text; raise ValueError if it is not UTF-8, so that only this row is refused."""
+    """Return a cell's text, None if the cell is null.
+
+    Raises:
+        ValueError: the text is not UTF-8; the caller then refuses only this row.
+    """
     try:
         text = value.as_py()
     except UnicodeDecodeError:
@@ -123,13 +128,13 @@ def _text(value: Any) -> str | None:
 
 
 def _pair_field(column: str) -> str:
-    """Return the field name of a pair's second text: its column without dots, which servers read as nesting."""
+    """Return the field name of a pair's second text: its column without dots, which servers take for nesting."""
     name = "_".join(part for part in column.replace(".", " ").split())
     return name if name not in ("", "text") else "text_pair"
 
 
 def unwritable(record: ReviewRecord, encode: Callable[[ReviewRecord], bytes]) -> str | None:
-    """Return why a record can't be encoded, None if it can be."""
+    """Return the reason why a record can't be encoded, None if it can be encoded."""
     try:
         encode(record)
     except UnicodeEncodeError:
@@ -142,7 +147,7 @@ def unwritable(record: ReviewRecord, encode: Callable[[ReviewRecord], bytes]) ->
 def parted(
     records: list[ReviewRecord], problem: Callable[[ReviewRecord], str | None]
 ) -> tuple[list[ReviewRecord], list[Refusal]]:
-    """Split records into those without a problem, and refusals that name the problem of the others."""
+    """Return the records without a problem, and for each other record a Refusal that names the problem."""
     problems = [(record, problem(record)) for record in records]
     taken = [record for record, reason in problems if reason is None]
     return taken, [Refusal(record.row, reason) for record, reason in problems if reason is not None]

@@ -45,11 +45,11 @@ _THE_SAME = (
 
 @dataclass(frozen=True)
 class Added:
-    """How many decisions ``DecisionStore.add`` stored.
+    """Counts of the decisions that ``DecisionStore.add`` stored and undid.
 
-    ``new`` counts those that were not stored before. Of these, ``older`` are not in force, because their row has a
-    later decision, and ``ahead`` are dated in the future. ``taken_back`` counts the rows that lost a decision without a
-    new one.
+    ``new`` counts the decisions that were not stored before. ``older`` of them are not in force, because their row has
+    a later decision, and ``ahead`` of them were dated in the future. ``taken_back`` counts the rows whose earlier
+    decision was undone without a new one.
     """
 
     new: int
@@ -67,7 +67,7 @@ class DecisionStore:
         Raises:
             RunError: the database is damaged or can't be written.
             RunError: the database belongs to another program or a newer lossrank.
-            RunError: the decisions are about other data, columns or labels, or name classes that the model lacks.
+            RunError: the decisions are for other data, columns or labels, or name a class that the model lacks.
         """
         self.path = run.path / FILE
         self._run = run
@@ -84,20 +84,21 @@ class DecisionStore:
         self._db.close()
 
     def current(self) -> dict[int, Decision]:
-        """Return the decision in force of every row that has one, by row, ascending."""
+        """Return each decided row's decision in force, by row number, ascending."""
         return {decision.row: decision for decision in self._select(f"{_CURRENT} ORDER BY row")}
 
     def get(self, row: int) -> Decision | None:
-        """Return the decision in force of a row, None if it has none."""
+        """Return the decision in force on a row, None if the row has no decision."""
         found = self._select(f"{_CURRENT} AND row = ?", row)
         return found[0] if found else None
 
     def decide(
         self, row: int, verdict: str, label: str | None = None, *, annotator: str, seen: int | None = None
     ) -> Decision:
-        """Store a decision made now on the page of `lossrank review`.
+        """Store and return a decision that a person just made on the page of `lossrank review`.
 
-        ``seen`` is the ``number`` of the row's decision when the person looked at it, 0 for none; None skips the check.
+        ``seen`` is the ``number`` of the decision that the person saw on the row, 0 for no decision; None skips the
+        check.
 
         Raises:
             ConflictError: the row's decision has changed since; nothing is written.
@@ -108,23 +109,24 @@ class DecisionStore:
         with self._writing():
             current = self.get(row)
             if seen is not None and seen != (current.number if current else 0):
-                by = f"decided by {current.annotator}" if current else "undone"
-                raise ConflictError(f"row {row} was {by} meanwhile; look at it again", current)
+                what = f"decided by {current.annotator}" if current else "left without a decision"
+                raise ConflictError(f"row {row} was {what} meanwhile; look at the row again", current)
             moment = now_text()
             if current:  # even if the clock was set back, the new decision must win
                 moment = max(moment, current.decided_at)
             return self._insert(Decision(row, verdict, label, annotator, HERE, moment))
 
     def last(self, annotator: str) -> Decision | None:
-        """Return the person's latest decision in force that was made on the page, None if there is none."""
+        """Return the latest decision in force that the person made on the page, None if there is none."""
         query = f"{_CURRENT} AND annotator = ? AND source = ? ORDER BY number DESC LIMIT 1"
         found = self._select(query, annotator, HERE)
         return found[0] if found else None
 
     def undo(self, annotator: str, *, seen: int | None = None) -> Decision | None:
-        """Undo and return the person's ``last`` decision, or return None; the row's decision before is in force again.
+        """Undo the person's ``last`` decision and return it, or return None if there is none.
 
-        ``seen`` is the ``number`` of the decision that the person wants to undo, 0 for none; None skips the check.
+        The row's previous decision is in force again. ``seen`` is the ``number`` of the decision that the person wants
+        to undo, 0 for no decision; None skips the check.
 
         Raises:
             ConflictError: the person has made another decision since, or somebody else has decided that row; nothing
@@ -134,8 +136,8 @@ class DecisionStore:
         with self._writing():
             latest = self.last(annotator)
             if seen is not None and seen != (latest.number if latest else 0):
-                which = f"that of row {latest.row}; look at it again" if latest else "none"
-                raise ConflictError(f"the latest decision of {annotator} in force is now {which}", latest)
+                which = f"on row {latest.row}; look at that row again" if latest else "undone or replaced"
+                raise ConflictError(f"the latest decision of {annotator} is now {which}", latest)
             if latest:
                 self._db.execute("UPDATE decisions SET undone = 1 WHERE number = ?", (latest.number,))
             return latest
@@ -143,11 +145,11 @@ class DecisionStore:
     def first_seen(
         self, answers: Iterable[Answer], source: str, emptied: Mapping[tuple[int, str], str] | None = None
     ) -> list[Answer]:
-        """Return each annotator's latest answer per row, dated by when it was first seen, for a source without dates.
+        """Return each annotator's latest answer per row in a source without dates, dated by when it was first seen.
 
-        So saving a file again does not make its old answers newer than decisions made since. ``emptied`` maps
-        (row, annotator) of cleared answers to when they were cleared: an earlier answer is forgotten, so that the same
-        answer given again counts as new.
+        With these dates, saving a file again does not make its old answers newer than decisions made since. ``emptied``
+        maps the (row, annotator) of each cleared answer to the time at which it was cleared. The answer before that
+        time is forgotten, so the same answer counts as new if the person gives it again.
 
         Raises:
             RunError: the store can't be written, or an annotator's name can't be stored.
@@ -161,16 +163,16 @@ class DecisionStore:
         answers: Mapping[int, Sequence[Answer]] | None = None,
         source: str = "",
     ) -> Added:
-        """Store decisions from another source, all or none; decisions that are already stored stay as they are.
+        """Store decisions from another source, all or none; decisions that are already stored stay unchanged.
 
-        ``answers`` are people's answers in ``source``, by row. Earlier decisions there that came from these people
-        alone are undone, because their answers now lead to the new decision, or to none. A decision dated in the
-        future counts as made now, or a wrong clock would beat all later decisions; its original date is kept too, so
-        that the same decision is recognised next time.
+        ``answers`` are people's answers in ``source``, by row. Earlier decisions from ``source`` that came only from
+        these people are undone, because their answers now lead to the new decision, or to no decision. A decision dated
+        in the future is stored as made now; otherwise a wrong clock would beat all later decisions. Its original date
+        is stored too, so that the same decision is recognised next time.
 
         Raises:
-            RunError: the row, verdict or class does not exist.
-            RunError: the store can't be written.
+            RunError: a row, verdict or class does not exist.
+            RunError: the store can't be written, or an annotator's name can't be stored.
         """
         by_row = {decision.row: decision for decision in decisions}
         added, ahead, taken_back = [], 0, 0
@@ -191,7 +193,7 @@ class DecisionStore:
             return Added(len(added), older, ahead, taken_back)
 
     def _take_back(self, answers: Sequence[Answer], source: str, but: Decision | None) -> bool:
-        """Undo earlier decisions on a row that came only from people who have answered since; return whether any did.
+        """Undo a row's earlier decisions made only by people who have answered since; return whether it had any.
 
         The decision ``but`` stays if it is already stored.
         """
@@ -209,7 +211,7 @@ class DecisionStore:
         return bool(numbers)
 
     def decided_since(self, moment: datetime) -> list[datetime]:
-        """Return the times of the decisions made on the page since a moment, ascending."""
+        """Return the times, ascending, of the decisions that were made on the page since a moment and not undone."""
         since = utc_text(moment)
         found = self._select(
             f"SELECT {_FIELDS} FROM decisions WHERE source = ? AND decided_at >= ? AND NOT undone "  # noqa: S608
@@ -220,7 +222,7 @@ class DecisionStore:
         return [datetime.fromisoformat(decision.decided_at) for decision in found]
 
     def add_dataset(self, dataset: ServerDataset) -> None:
-        """Remember that rows were sent to a data set; it becomes the latest.
+        """Store the name and address of a data set that rows were sent to; it becomes the latest one.
 
         Raises:
             RunError: the store can't be written.
@@ -245,7 +247,7 @@ class DecisionStore:
         if verdict == RELABELLED and label not in self._run.class_names:
             raise RunError(f"row {row} can't get class {label!r}; the classes are: {', '.join(self._run.class_names)}")
         if verdict != RELABELLED and label is not None:
-            raise RunError(f"row {row} is {verdict} and takes no label, but {label!r} was given")
+            raise RunError(f"a {verdict} row takes no `label`, but {label!r} was given for row {row}; leave it out")
 
     def _insert(self, decision: Decision, said_at: str | None = None) -> Decision:
         values = (decision.row, decision.verdict, decision.label, decision.annotator, decision.source)
@@ -279,15 +281,15 @@ def _identity(decision: Decision) -> tuple[object, ...]:
 
 
 def _is_before(decision: Decision, answered_at: Mapping[str, str]) -> bool:
-    """Return whether everyone behind a decision has answered, at least one of them since the decision."""
+    """Return whether all people who made a decision have answered, at least one of them since the decision."""
     people = decision.annotator.split(TOGETHER)
     return answered_at.keys() >= set(people) and decision.decided_at <= max(answered_at[name] for name in people)
 
 
 def read_decisions(run: RunDirectory) -> dict[int, Decision] | None:
-    """Return the decision in force of every row that has one, by row, ascending; None if there is no store.
+    """Return each decided row's decision in force, by row number, ascending; None if there is no store.
 
-    The store may be read-only, and none is created.
+    The run's folder may be read-only; a missing store is not created.
 
     Raises:
         RunError: as for ``DecisionStore``.

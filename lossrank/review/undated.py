@@ -1,8 +1,8 @@
-"""Date answers that have no date of their own, such as those in a CSV file, by when they were first seen.
+"""Date the answers from a source without dates, such as a CSV file, by when each answer was first seen.
 
-A file gives all its answers the date of its last save. Without the table ``said``, which holds the first dates, saving
-a file again would make its old answers newer than decisions made since, and pulling an older copy would bring back
-answers that a person has changed.
+All answers in such a file have the date of the file's last save. The table ``said`` records when each answer was first
+seen. Without it, saving a file again would make old answers newer than decisions made since, and pulling an older copy
+would bring back answers that a person has changed.
 """
 
 import sqlite3
@@ -16,11 +16,11 @@ from scorer import RunError
 def dated(
     database: sqlite3.Connection, answers: Iterable[Answer], source: str, emptied: Mapping[tuple[int, str], str]
 ) -> list[Answer]:
-    """Return each annotator's latest answer per row, dated by when it was first seen, and remember the new ones.
+    """Return each annotator's latest answer per row, dated by when it was first seen, and record new answers.
 
-    If the answer is older than the remembered one, as in an older copy of a file, the remembered one is returned,
-    unless a wrong clock dated the remembered one in the future. ``emptied`` maps (row, annotator) to the time at which
-    the person cleared the answer; a remembered answer from before is forgotten.
+    If an answer is older than the recorded answer, as in an older copy of a file, the recorded answer is returned,
+    unless its date is in the future because of a wrong clock. ``emptied`` maps (row, annotator) to the time at which
+    the person cleared the answer; an answer recorded before that time is forgotten.
 
     Raises:
         RunError: an annotator's name can't be stored.
@@ -53,12 +53,12 @@ def dated(
 
 
 def refuse_name(annotator: str) -> None:
-    """Check that a name can be stored: JSON can hold half a surrogate pair, but UTF-8 can't.
+    """Check that an annotator's name can be stored; a name from JSON may have half a surrogate pair, which UTF-8 lacks.
 
     Raises:
-        RunError: the name holds half a surrogate pair.
+        RunError: the name contains half a surrogate pair.
     """
     try:
         annotator.encode()
     except UnicodeEncodeError as error:
-        raise RunError(f"the annotator {annotator!r} holds half a character; write the name again") from error
+        raise RunError(f"the annotator's name {annotator!r} contains half a character; correct the name") from error
