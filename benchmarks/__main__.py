@@ -22,11 +22,11 @@ from benchmarks.workloads import QUICK, WORKLOADS, Workload
 from scorer.bench.peak import matrix_peak
 
 _SWEEP_SHARE = 1.6
-_LEAST_SECONDS = 15  # a workload with less time is not started
+_LEAST_SECONDS = 15  # a workload is not started if less time is left
 
 
 def main() -> None:
-    """Measure all workloads, then write the JSON and the page."""
+    """Measure all workloads, then write the JSON file and the page of results."""
     options = _options()
     cpus = [int(cpu) for cpu in options.cpus.split(",")] if options.cpus else sorted(os.sched_getaffinity(0))[:2]
     os.sched_setaffinity(0, cpus)

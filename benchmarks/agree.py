@@ -17,7 +17,7 @@ class DisagreementError(Exception):
 
 
 def compare(losses: Mapping[str, Losses], infos: Mapping[str, Info]) -> dict[str, dict[str, Any]]:
-    """Return each candidate's difference (nats) from torch's loop and, unless it is fp32, from lossrank's fp32.
+    """Return how far each candidate's losses are from torch's and, unless they are fp32, from lossrank's fp32 losses.
 
     Raises:
         DisagreementError: a candidate has a loss that is not finite.
@@ -42,7 +42,7 @@ def compare(losses: Mapping[str, Losses], infos: Mapping[str, Info]) -> dict[str
 
 
 def difference(mine: Losses, theirs: Losses) -> dict[str, float]:
-    """Return the differences (nats) on the rows that both have, and the share of the worst 1% in common."""
+    """Return the differences (nats) on the rows that both scored, and the share of the worst 1% that both have."""
     count = min(len(mine), len(theirs))
     apart = np.abs(mine[:count] - theirs[:count])
     worst = max(1, round(_WORST * count))

@@ -24,13 +24,13 @@ def tokenise(tokenizer: Tokenizer, texts: Sequence[str]) -> Ids:
 
 
 def in_order(count: int, rows: int) -> Iterator[NDArray[np.int64]]:
-    """Yield the row numbers of batches of ``rows`` rows, in the data's order."""
+    """Yield the row numbers of each batch of ``rows`` rows, in the data's order."""
     for start in range(0, count, rows):
         yield np.arange(start, min(start + rows, count))
 
 
 def by_length(ids: Ids, batch_tokens: int) -> Iterator[NDArray[np.int64]]:
-    """Yield the row numbers of batches of at most ``batch_tokens`` tokens with padding, longest rows first."""
+    """Yield the row numbers of each batch, longest rows first; a padded batch has at most ``batch_tokens`` tokens."""
     lengths = np.array([len(row) for row in ids])
     order = np.argsort(-lengths, kind="stable")
     start = 0

@@ -26,7 +26,7 @@ def describe() -> dict[str, Any]:
 
 
 def busy_seconds() -> float:
-    """Return how long (s) the available cores have been busy since the machine started, with all processes."""
+    """Return the total time (s) since the machine started in which the available cores ran any process."""
     cpus = {f"cpu{cpu}" for cpu in os.sched_getaffinity(0)}
     ticks = 0
     for line in Path("/proc/stat").read_text().splitlines():

@@ -21,11 +21,11 @@ _AT_ONCE = 3  # workers that load at the same time; more would need more memory 
 _IN_ORDER_SECONDS, _PEER_SECONDS, _LOSSRANK_SECONDS = 3.0, 3.0, 18.0  # longest repeat
 _LOSSRANK_SHARE = 0.75  # least share of the time
 _SCREEN_ROWS = 1000
-_TWICE = 0.25  # about the share of 1,000 rows that a screen scores twice: the control sample has at least 200
+_TWICE = 0.25  # share of 1,000 rows that a screen scores twice, roughly: the control sample has at least 200 rows
 _LEFT_OUT = "left out to save time"
 _SORTED_FIRST = 3  # times the rows, for a sorting candidate's second warm-up: few rows make uneven batches
 _LEAST_ROWS = 2 * BATCH
-_REST_SECONDS = 0.25  # after a repeat, because thread pools spin for a while before they sleep
+_REST_SECONDS = 0.25  # pause after a repeat, because thread pools spin for a while before they sleep
 
 
 @dataclass
@@ -104,7 +104,7 @@ def _load(timed: list[Timed], job: Job, data: Path, failed: dict[str, str]) -> l
 
 
 def _warm_up(timed: list[Timed], first: int, available: int, failed: dict[str, str]) -> list[Timed]:
-    """Run every candidate twice on a few rows to estimate its speed; one that sorts gets more the second time."""
+    """Run every candidate twice on a few rows to estimate its speed; candidates that sort get more the second time."""
     for candidate in timed:
         for count in (first, min(available, first * _SORTED_FIRST) if candidate.info.sorts else first):
             reply = _call(candidate, failed, count=count)
@@ -142,7 +142,7 @@ def _share(timed: list[Timed], rows: Rows, seconds: float) -> None:
 
 
 def _enough_or_without_screen(timed: list[Timed], enough: int, failed: dict[str, str]) -> list[Timed]:
-    """Give lossrank's candidates the rows that a screen needs, or leave the screen out if that doubles the time."""
+    """Give lossrank's candidates enough rows for a screen; leave the screen out if that more than doubles the time."""
     ours = [candidate for candidate in timed if candidate.info.lossrank]
     if 2 * min(candidate.rows for candidate in ours) >= enough:
         for candidate in ours:
@@ -150,13 +150,13 @@ def _enough_or_without_screen(timed: list[Timed], enough: int, failed: dict[str,
         return timed
     for candidate in timed:
         if candidate.info.precision == "screen":
-            reason = f"there is time for {candidate.rows} rows; below {_SCREEN_ROWS:,} the worst 1% mean little"
+            reason = f"there is time for {candidate.rows} rows; below {_SCREEN_ROWS:,} rows the worst 1% mean little"
             _give_up(candidate, failed, WorkerError(f"{reason}; give more time with --minutes"))
     return [candidate for candidate in timed if candidate.name not in failed]
 
 
 def _round(timed: list[Timed], number: int, deadline: float, failed: dict[str, str]) -> list[Timed]:
-    """Let each candidate do one repeat; repeat it if other processes took its cores meanwhile."""
+    """Let each candidate do one repeat; a repeat is done again if other processes used the cores meanwhile."""
     for candidate in timed:
         for _ in range(TRIES):
             reply = _undivided(candidate, [other for other in timed if other is not candidate], failed)
@@ -172,7 +172,7 @@ def _round(timed: list[Timed], number: int, deadline: float, failed: dict[str, s
 
 
 def _undivided(candidate: Timed, others: list[Timed], failed: dict[str, str]) -> dict[str, Any] | None:
-    """Do one repeat, and measure the share of the cores' time that this candidate did not have."""
+    """Do one repeat; measure the share of the cores' time that other processes took, the idle candidates included."""
     others = [other for other in others if other.name not in failed]
     idle = [other.worker.cpu_seconds() for other in others]
     try:

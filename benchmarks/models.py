@@ -1,8 +1,8 @@
 """Make the classifiers that are timed, offline, as Hugging Face folders: with seeded random weights, or the demo's.
 
 A randomly initialised classifier gives every text nearly the same logits. Here the weights are larger, attention looks
-at fewer tokens and has more influence, and the head is scaled. So losses differ between texts as in a trained model:
-by the content of the texts, more than by rounding.
+at fewer tokens and has more influence, and the head is scaled. So losses differ between texts as in a trained model,
+because of the texts' content and not only because of rounding.
 """
 
 import shutil
@@ -63,7 +63,7 @@ MODELS = {
 
 
 def build(name: str, folder: Path, sample: Sequence[str]) -> Path:
-    """Write a classifier and its tokenizer to a folder unless it exists; ``sample`` texts scale a random head."""
+    """Write a classifier and its tokenizer to a folder unless it has both; a random head is scaled on ``sample``."""
     if (folder / "done").exists():
         return folder
     import torch
@@ -90,7 +90,7 @@ def build(name: str, folder: Path, sample: Sequence[str]) -> Path:
 
 
 def export_plain(folder: Path, graph: Path) -> Path:
-    """Write optimum's unchanged ONNX export, without lossrank's rewrites, unless it exists."""
+    """Write optimum's unchanged ONNX export, without lossrank's rewrites, unless the file exists."""
     if not graph.exists():
         from transformers import AutoModelForSequenceClassification
 

@@ -15,9 +15,9 @@ BATCH = 32  # rows per batch of a candidate that keeps the data's order
 class Info:
     """The description of a candidate.
 
-    ``distributions`` are the packages whose versions are reported. ``sorts`` is true if rows are batched by length, so
-    that the speed hardly depends on their number. ``tolerance`` (nats) is the largest allowed difference from torch's
-    losses; None if the arithmetic differs, so that the difference is only reported.
+    ``distributions`` are the packages whose versions are reported. ``sorts`` is true if the candidate
+    batches rows by length. ``tolerance`` (nats) is the largest allowed difference from torch's losses. It is None for a
+    candidate in other arithmetic, such as int8, whose difference is only reported.
     """
 
     title: str

@@ -29,7 +29,7 @@ class Rows:
     tokens: NDArray[np.int64]
 
     def without(self, texts: Collection[str]) -> "Rows":
-        """Return the rows without those of the given texts."""
+        """Return the rows whose text is not in ``texts``."""
         kept = np.array([text not in texts for text in self.texts])
         return Rows(
             self.name,
@@ -71,7 +71,7 @@ def make_rows(name: str, limit: int = 512) -> Rows:
 def _typical_start(tokens: NDArray[np.int64]) -> int:
     """Return the row to start at so that the first few batches have about the same padding as all batches.
 
-    Slow candidates see only those few, and a batch is as long as its longest row.
+    Slow candidates score only the first few batches, and a batch is padded to its longest row.
     """
     whole = tokens[: len(tokens) // BATCH * BATCH].reshape(-1, BATCH)
     longest, real = whole.max(axis=1) * BATCH, whole.sum(axis=1)

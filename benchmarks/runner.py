@@ -120,7 +120,7 @@ class Worker:
 
 
 def watched(worker: Worker, order: Callable[[], Reply]) -> Reply:
-    """Return a worker's reply with ``others``: the share of the cores' time that other processes took."""
+    """Run ``order``, and return its reply with ``others``: the share of the cores' time that other processes took."""
     busy, own, started = busy_seconds(), worker.cpu_seconds(), time.perf_counter()
     reply = order()
     wall = time.perf_counter() - started
@@ -129,5 +129,5 @@ def watched(worker: Worker, order: Callable[[], Reply]) -> Reply:
 
 
 def python_of(name: str) -> str:
-    """Return a candidate's interpreter: that of ``BENCH_PYTHON_<NAME>`` in the environment, else this one."""
+    """Return a candidate's interpreter: the variable ``BENCH_PYTHON_<NAME>``, or the interpreter of this process."""
     return os.environ.get(f"BENCH_PYTHON_{name.upper()}", sys.executable)

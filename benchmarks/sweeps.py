@@ -46,7 +46,7 @@ def sweep(job: Job, news: Rows, cpus: Sequence[int], seconds: float) -> dict[str
 
 
 def _of_length(job: Job, length: int, tokens_wanted: float) -> tuple[dict[str, Any], int]:
-    """Return the order that lets a worker score texts of one length, and the number of their tokens."""
+    """Return the order that makes a worker score texts of one length, and the total number of tokens in those texts."""
     rows = make_rows(f"len-{length}", job.limit)
     count = int(min(len(rows.texts), max(8, tokens_wanted / length)))
     return {"count": count, "rows": str(rows.save(job.scratch / f"{rows.name}.json"))}, int(rows.tokens[:count].sum())

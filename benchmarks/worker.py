@@ -26,7 +26,7 @@ from benchmarks.protocol import Job
 def main() -> None:
     """Carry out orders until standard input ends."""
     replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # libraries that print must not break the protocol
+    os.dup2(2, 1)  # what libraries print must not mix with the replies
     warnings.simplefilter("ignore")
     logging.disable(logging.INFO)
     candidate = _Candidate(sys.argv[1])
@@ -55,7 +55,7 @@ class _Candidate:
         return {"seconds": time.perf_counter() - started, "versions": versions, "python": sys.version.split()[0]}
 
     def read(self, rows: str) -> dict[str, Any]:
-        """Read the rows; later orders score the first of them."""
+        """Read the rows from a file; a later ``run`` scores the first ``count`` of these rows."""
         content = json.loads(Path(rows).read_text(encoding="utf-8"))
         self._data = content["texts"], np.array(content["labels"], dtype=np.int64)
         return {}
@@ -72,7 +72,7 @@ class _Candidate:
         scored = self._scorer(texts, labels, **options)
         seconds = time.perf_counter() - started
         if scored.losses.shape != (count,):
-            raise ValueError(f"{len(scored.losses)} losses for {count} rows")
+            raise ValueError(f"{len(scored.losses)} losses for {count} rows; a candidate must return one per row")
         if save:
             np.save(save, scored.losses)
         return {"seconds": scored.seconds or seconds, "notes": scored.notes, "peak_memory_bytes": _peak_memory()}

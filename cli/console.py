@@ -1,4 +1,4 @@
-"""The consoles that commands print with: results go to stdout, everything else to stderr."""
+"""The consoles that commands print to: results go to stdout, everything else to stderr."""
 
 import sys
 
@@ -22,13 +22,13 @@ def stderr() -> Console:
 
 
 def safe(text: str) -> Text:
-    """Return an untrusted text for a rich table or console: printable, with its markup shown instead of applied."""
+    """Return an untrusted text as one printable line of rich text; markup in the text is shown instead of applied."""
     return Text(one_line(text))
 
 
 def opening(text: str) -> Text:
-    """Return the beginning of an untrusted text as ``safe`` does, long enough to fill a line of any terminal."""
-    # A text may begin with a page of blanks, which collapse: reading 4,096 characters may not fill the line.
+    """Return the beginning of an untrusted text, made safe like by ``safe``, for one line of any terminal."""
+    # If a text begins with many blanks, which collapse into one, its first 4,096 characters may not fill the line.
     read = _LONGEST_LINE
     while len(line := one_line(text[:read])) < _LONGEST_LINE and read < len(text):
         read *= 4

@@ -1,4 +1,4 @@
-"""Start the command; Ctrl-C, SIGTERM and SIGHUP are handled from the start, also while Python imports."""
+"""Start the command; Ctrl-C, SIGTERM and SIGHUP are handled from the start, even while modules are imported."""
 
 import contextlib
 import os

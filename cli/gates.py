@@ -19,7 +19,11 @@ def fail_if_option(command: F) -> F:
 
 
 def _parsed(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> tuple[Gate, ...]:
-    """Return the option's gates; an unreadable gate is wrong usage."""
+    """Return the gates that the texts stand for.
+
+    Raises:
+        click.BadParameter: a text is not a gate.
+    """
     try:
         return tuple(Gate.parse(text) for text in texts)
     except LossrankError as error:

@@ -14,8 +14,8 @@ def with_options(message: str, command: click.Command | None) -> str:
 
     `` `overwrite=True` `` becomes `` `--overwrite` ``, `` `screen_top` `` becomes `` `--screen-top` ``, and
     `` `data` `` becomes `` `DATA` `` if the command takes it as an argument. A keyword that ``command`` lacks becomes
-    an option of `score`, because messages about a run say how to score it again. Other words in backticks stay as they
-    are.
+    an option of `score`, because messages about a run say how to score it again. Other words in backticks are
+    unchanged.
     """
     if command is None:
         return message
@@ -29,19 +29,19 @@ def with_options(message: str, command: click.Command | None) -> str:
 
 
 def in_options(message: str) -> str:
-    """Return the message as ``with_options`` does for the running command."""
+    """Return the message with its keyword arguments replaced by options of the running command."""
     context = click.get_current_context(silent=True)
     return with_options(message, context.command if context else None)
 
 
 def _of_score() -> dict[str, click.Parameter]:
-    """Return the options of `score` that no other command can mean; not its data and output."""
+    """Return the parameters of `score`, but not those that mean something else in a message of another command."""
     parameters = _parameters(load_command("score"))
     return {name: found for name, found in parameters.items() if name not in ("data", "bundle", "output")}
 
 
 def _parameters(command: click.Command) -> dict[str, click.Parameter]:
-    """Return a command's parameters by keyword; a parameter's name and its long options are its keywords."""
+    """Return a command's parameters by keyword; the keywords of a parameter are its name and its long options."""
     known: dict[str, click.Parameter] = {}
     for parameter in command.params:
         for option in parameter.opts:
@@ -53,7 +53,7 @@ def _parameters(command: click.Command) -> dict[str, click.Parameter]:
 
 
 def _as_typed(parameter: click.Parameter, value: str | None) -> str:
-    """Return what a user types to give a parameter, with its ``value`` if there is one."""
+    """Return what a user types to set a parameter to ``value``, or the option alone if ``value`` is None."""
     if isinstance(parameter, click.Argument):
         return (parameter.metavar or parameter.name or "").strip("[].").upper()
     if isinstance(parameter, click.Option) and parameter.is_flag:

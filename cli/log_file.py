@@ -32,7 +32,7 @@ _EVERY = 30.0  # seconds between lines of progress
 
 @contextlib.contextmanager
 def logging_to(file: Path | None, command: str, **fields: Any) -> Iterator[None]:
-    """Log a command to ``file``, if given: its start with ``fields``, its own events, and the error that ends it.
+    """Log a command to ``file``, if given: its start with ``fields``, its events, and the error that ends it.
 
     Raises:
         RunError: the file can't be written, or it is part of a run.
@@ -68,7 +68,7 @@ def logging_to(file: Path | None, command: str, **fields: Any) -> Iterator[None]
 
 
 def _end_line(file: Path) -> None:
-    """End the last line of a log file if a full disk cut it off, so that the next line is valid."""
+    """End the last line of a log file if a full disk cut that line off, so that the next line is valid JSON."""
     if file.is_file() and file.stat().st_size:
         with file.open("r+b") as stream:
             stream.seek(-1, os.SEEK_END)
@@ -85,18 +85,18 @@ def refuse_log_file(
     runs: Iterable[Path] = (),
     data: Iterable[str] = (),
 ) -> None:
-    """Raise an error if a log file is something that its command reads or writes; call it before logging starts.
+    """Raise RunError if the command reads or writes the log file itself; call this before logging starts.
 
     Args:
-        log_file: the log file; None checks nothing.
+        log_file: the log file; if None, nothing is checked.
         folder: the folder that the command makes.
         files: the files that the command reads or writes.
         read: the addresses of the data that the command scores.
         runs: the runs that the command reads; their scored data is checked too.
-        data: where the data of ``runs`` is now, if it has moved.
+        data: where the data of ``runs`` is now, if the data has moved.
 
     Raises:
-        RunError: the log file is one of these or lies in ``folder``.
+        RunError: the log file is one of these files, would be read as data, or is in ``folder``.
     """
     if log_file is None:
         return
@@ -134,9 +134,9 @@ def log_plan(plan: Plan) -> None:
 
 
 def _columns(plan: Plan) -> dict[str, str | None]:
-    """Return each role's column: its name if lossrank knows it, else its position.
+    """Return the column of each role: the column's name if lossrank knows that name, else the column's position.
 
-    A CSV file without a header has texts of the data as column names.
+    Unknown names are not logged, because the column names of a CSV file without a header are texts of the data.
     """
     names = plan.source.schema.names
 
@@ -147,7 +147,7 @@ def _columns(plan: Plan) -> dict[str, str | None]:
 
 
 def log_end(stats: RunStats) -> None:
-    """Log the summary of a run, without label names and lines of the data."""
+    """Log the summary of a run, without the fields that quote labels or lines of the data."""
     summary = stats.as_dict()
     del summary["unknown_labels"], summary["problems"]
     event("end", **summary, rows_per_second=stats.rows_per_second)
@@ -188,7 +188,7 @@ def _described(error: BaseException) -> dict[str, str]:
 
 
 class _Lines(logging.FileHandler):
-    """A log file; the first line that can't be written is reported, and the command continues."""
+    """Writes the log file; if a line can't be written, the first such line is reported and the command continues."""
 
     _broken = False
 

@@ -1,4 +1,4 @@
-"""The `lossrank` command group: it imports a command when it is called, and prints errors on one line.
+"""The `lossrank` command group, which imports a command when the command is called, and prints errors on one line.
 
 The exit codes are in ``cli.exit_codes``.
 """
@@ -19,7 +19,7 @@ class OneLineError(click.ClickException):
     """An error that the user can fix, printed on one line."""
 
     def __init__(self, error: LossrankError, command: click.Command | None = None) -> None:
-        """Keep the error's message, its keyword arguments replaced by the options of ``command``."""
+        """Keep the error's message, with its keyword arguments replaced by the options of ``command``."""
         super().__init__(one_line(with_options(str(error), command)))
         self.exit_code = error.exit_code  # type: ignore[misc]  # click reads it from the instance
 
@@ -55,9 +55,9 @@ class Commands(click.Group):
 
 
 def _for_users(error: Exception) -> LossrankError | None:
-    """Return the error that the user can fix, or None if the fault is in the program.
+    """Return an error that the user can fix as one line, or None if the fault is in the program.
 
-    None is also returned for a pipe whose reader has gone: click then ends quietly.
+    None is also returned for a broken pipe: click then ends the command without a message.
     """
     match error:
         case LossrankError():

@@ -12,13 +12,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def json_option(command: F) -> F:
-    """Add ``--json`` to a command, as ``as_json``."""
+    """Add ``--json`` to a command, whose parameter is ``as_json``."""
     text = "Print only the summary on stdout, as one JSON document."
     return click.option("--json", "as_json", is_flag=True, help=text)(command)
 
 
 def data_option(command: F) -> F:
-    """Add ``--data`` to a command, as a tuple."""
+    """Add ``--data`` to a command, whose parameter ``data`` is a tuple."""
     text = "Where the scored data is now, if it has moved; repeat the option for several paths."
     return click.option("--data", multiple=True, help=text)(command)
 

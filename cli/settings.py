@@ -1,6 +1,6 @@
 """The options of `score` and `bench` for how rows are read and scored.
 
-Each option is a keyword argument of the same name: of ``ScoreOptions``, which has its default, or of ``open_source``.
+Each option sets the keyword argument of the same name, of ``ScoreOptions`` (which has the default) or ``open_source``.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ _SETTINGS: dict[str, tuple[Any, str]] = {
     "text_pair_column": (str, "Column with the second text, if the model takes text pairs."),
     "label_column": (str, "Column with the label.  [default: guessed (label, labels, ...) and printed]"),
     "id_column": (str, "Column with your own row ids, which are kept with the scores."),
-    "label_map": (_FILE, 'JSON file {"data label": "model class"}; null ignores a label.'),
+    "label_map": (_FILE, 'JSON file {"data label": "model class"}; a label with the class null is ignored.'),
     "config": (str, "Configuration of a `datasets` data set."),
     "split": (str, "Split of a `datasets` data set or of a saved DatasetDict."),
     "streaming": (bool, "Read a `datasets` data set (name or folder) without downloading all of it first."),
@@ -37,20 +37,23 @@ _SETTINGS: dict[str, tuple[Any, str]] = {
     ),
     "screen_top": (
         _COUNT,
-        "With screen: number of worst rows that must be the same as with fp32.  [default: 1% of the rows, at least "
-        "1000]",
+        "With --precision screen: number of worst rows that must be the same as with fp32.  [default: 1% of the "
+        "rows, at least 1000]",
     ),
     "max_tokens": (_COUNT, "Cut texts after this many tokens.  [default: the model's limit]"),
     "long_text": (
         click.Choice(LONG_TEXTS),
-        "How a longer text is scored: by its start, its end, or the mean over overlapping pieces (at most 64).",
+        "How a text over --max-tokens is scored: by its start, its end, or the mean over up to 64 overlapping pieces.",
     ),
     "batch_tokens": (
         _COUNT,
         "Most tokens in a batch, with padding.  [default: chosen by trials on the data if the run is long, else 512; "
         "16384 on a GPU]",
     ),
-    "window_rows": (_COUNT, "Rows in a window, which are sorted by length.  [default: --shard-rows, at most 4096]"),
+    "window_rows": (
+        _COUNT,
+        "Rows in a window; the rows of a window are sorted by length.  [default: --shard-rows, at most 4096]",
+    ),
     "shard_rows": (_COUNT, "Rows in a shard; an interrupted run scores its unfinished shards again."),
     "on_error": (
         click.Choice(ON_ERROR),
@@ -80,7 +83,7 @@ def _option(name: str, kind: Any, text: str) -> Callable[[F], F]:
 
 
 def settings_of(given: dict[str, Any]) -> tuple[ScoreOptions, dict[str, Any]]:
-    """Return a command's settings as ``ScoreOptions``, and the remaining ones, which are for ``open_source``.
+    """Return a command's settings as ``ScoreOptions``, and its remaining settings, which are for ``open_source``.
 
     Raises:
         LabelError: the file of the label map is missing or not a label map.

@@ -22,7 +22,7 @@ Head = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 def load(job: Job) -> Scorer:
-    """Convert the folder once; the warm-up chooses the faster of one batch per core and one batch on all cores."""
+    """Convert the model once; the warm-up chooses between one batch per core and one batch on all cores."""
     import ctranslate2
 
     folder = job.graph.with_name("ctranslate2")

@@ -1,4 +1,4 @@
-"""The code that lossrank's candidates share: all of `score_dataset`, on an Arrow table."""
+"""The code that lossrank's candidates share: they run all of `score_dataset` on an Arrow table."""
 
 import shutil
 import time
@@ -45,7 +45,7 @@ def score_by_lossrank(job: Job, precision: str) -> Callable[..., Scored]:
 
 
 def run(bundle: ModelBundle, table: pa.Table, job: Job, options: ScoreOptions) -> Scored:
-    """Score a table into a run directory; like lossrank's own clock, the time starts when the sessions are open."""
+    """Score a table into a run directory; the time starts when the sessions are open, as in lossrank's own reports."""
     output = job.scratch / "run"
     shutil.rmtree(output, ignore_errors=True)
     opened: list[float] = []

@@ -7,7 +7,7 @@ INFO = Info("OpenVINO, sorted", ("openvino", "tokenizers", "numpy"), sorts=True,
 
 
 def load(job: Job) -> Scorer:
-    """Read the plain graph; without the hint, OpenVINO would use bfloat16 if the processor has it."""
+    """Read the plain graph with a hint for fp32, without which OpenVINO would use bfloat16 on some processors."""
     import openvino
 
     return OpenVinoScorer(openvino.Core().read_model(job.graph), job, INFERENCE_PRECISION_HINT="f32")

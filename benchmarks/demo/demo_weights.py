@@ -1,7 +1,7 @@
 """Recover the demo classifier's torch weights from the graph in its bundle.
 
-The graph is optimum's export with lossrank's rewrites: it holds the weights of linear layers transposed and without
-names, and the last layer's keys and values folded. The recovered model is compared with the graph.
+The graph is optimum's export with lossrank's rewrites: the weights of linear layers are transposed and unnamed, and the
+weights of the last layer's keys and values are folded. The recovered model is compared with the graph.
 """
 
 import re
@@ -64,7 +64,7 @@ def demo_model(bundle: ModelBundle) -> Any:
 
 
 def _unfolded(weight: NDArray[Any], width: int) -> NDArray[Any]:
-    """Return a linear layer's weight [out, in] from a folded one, [heads, out, in] or [heads, in, out]."""
+    """Return a linear layer's weight [out, in] from a folded weight [heads, out, in] or [heads, in, out]."""
     if weight.shape[1] == width:
         weight = weight.transpose(0, 2, 1)
     return weight.reshape(-1, width)
@@ -81,4 +81,6 @@ def _compare(model: Any, graph: Path, words: int) -> None:
     session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
     difference = float(np.abs(session.run(None, feeds)[0] - expected).max())
     if not difference < 1e-4:
-        raise ValueError(f"the weights from the demo's graph give logits that are off by {difference}")
+        raise ValueError(
+            f"the weights from the demo's graph give logits that are off by {difference:.2g}; at most 1e-4 is allowed"
+        )

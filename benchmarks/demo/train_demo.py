@@ -95,10 +95,10 @@ def shrink_vocabulary(tokenizer: Tokenizer, teacher_ids: Ids) -> tuple[Tokenizer
 
 
 def augment(texts: list[str], rng: np.random.Generator) -> list[str]:
-    """Return, for each text, a crop of it and a splice of one of its spans with a span of another text.
+    """Return a crop of every text, and then for every text a splice of its words with words of another text.
 
-    The teacher was fine-tuned on the original texts and is too certain of them. On these texts it is less certain, so
-    its logits tell more about the similarity of classes.
+    The teacher was fine-tuned on the original texts and is too certain of their labels. It is less certain of the new
+    texts, so its logits there show better how similar the classes are.
     """
     words = [text.split() for text in texts]
 
@@ -121,14 +121,14 @@ def pad(ids: Ids, rows: Sequence[int] | NDArray[np.int64]) -> tuple[Tensor, Tens
 
 
 def sorted_batches(ids: Ids, batch_rows: int = 64) -> Iterator[NDArray[np.int64]]:
-    """Yield batches that hold every row once, with rows of similar length together."""
+    """Yield batches that contain every row once, with rows of similar length together."""
     order = np.argsort([len(row) for row in ids], kind="stable")
     for start in range(0, len(order), batch_rows):
         yield order[start : start + batch_rows]
 
 
 def shuffled_batches(ids: Ids, rng: np.random.Generator) -> list[list[int]]:
-    """Return random batches that hold every row once; rows are sorted by length within random windows."""
+    """Return random batches that contain every row once; rows are sorted by length within random windows."""
     rows = rng.permutation(len(ids))
     batches: list[list[int]] = []
     for start in range(0, len(rows), BATCH_ROWS * 50):
@@ -138,7 +138,7 @@ def shuffled_batches(ids: Ids, rng: np.random.Generator) -> list[list[int]]:
 
 
 def teach(teacher: BertForSequenceClassification, ids: Ids, labels: NDArray[np.int64], bf16: bool) -> Targets:
-    """Return the teacher's outputs for every text; features are its last hidden states: first token and mean."""
+    """Return the teacher's outputs for every text; the features are its last hidden state at token 0 and on average."""
     width = teacher.config.hidden_size
     logits = torch.zeros(len(ids), len(CLASS_NAMES))
     features = torch.zeros(len(ids), 2 * width)
@@ -157,7 +157,7 @@ def teach(teacher: BertForSequenceClassification, ids: Ids, labels: NDArray[np.i
 
 
 def build_student(teacher: BertForSequenceClassification, kept: list[int]) -> BertForSequenceClassification:
-    """Return a random BERT with the teacher's word embeddings, projected on their first principal components."""
+    """Return a random BERT whose word embeddings are the teacher's, projected on their first principal components."""
     config = BertConfig(
         vocab_size=len(kept),
         hidden_size=HIDDEN_SIZE,
@@ -191,7 +191,7 @@ def train_epochs(
     student: BertForSequenceClassification, ids: Ids, targets: Targets, rng: np.random.Generator, bf16: bool
 ) -> Iterator[tuple[int, float, float]]:
     """Train, and yield (epoch, mean loss, seconds) after each epoch."""
-    # The teacher's hidden states tell more than four logits. The layer that predicts them is discarded afterwards.
+    # The teacher's hidden states say more than its four logits. The layer that predicts them is discarded at the end.
     feature_head = torch.nn.Linear(HIDDEN_SIZE, targets.features.shape[1])
     parameters = [*student.parameters(), *feature_head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=0.01, fused=True)
@@ -294,7 +294,7 @@ def main() -> None:
     report("test", test_log_probs, test_labels)
     report("test, first rows", test_log_probs[:2000], test_labels[:2000])
 
-    tokenizer.no_truncation()  # whoever loads the file sets the truncation
+    tokenizer.no_truncation()  # the program that loads the file sets the truncation
     BertTokenizerFast(tokenizer_object=tokenizer, model_max_length=MAX_TOKENS).save_pretrained(arguments.out)
     student.save_pretrained(arguments.out)
     size = (arguments.out / "model.safetensors").stat().st_size

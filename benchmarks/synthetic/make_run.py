@@ -2,7 +2,7 @@
 
     python -m benchmarks.synthetic.make_run RUN --rows 10000000
 
-The shards have the real schema; every row has the status ``ok`` and random numbers from a seed. There is no model and
+The shards have the real schema; every row has the status ``ok`` and seeded random scores. There is no model and
 no data, so only commands that read nothing but the scores work on it (``rank`` in Python, ``verify``, ``status``).
 """
 

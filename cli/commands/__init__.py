@@ -1,4 +1,4 @@
-"""The commands of the command line, a module each, which is imported when its command is called."""
+"""The commands of the command line; a command's module is imported when the command is called."""
 
 import importlib
 
@@ -17,12 +17,12 @@ COMMANDS = {
     "apply": "Write the whole data set with the labels that people decided on.",
     "diff": "Compare two runs: which rows entered, left or stayed among the worst.",
     "status": "Show a run's progress and speed, and which process works on it.",
-    "verify": "Check that a run holds every row once and has not changed since scoring.",
+    "verify": "Check that a run has every row once and has not changed since scoring.",
     "bench": "Measure how fast this machine scores your rows, and what limits the speed.",
 }
 
 
 def load_command(name: str) -> click.Command:
-    """Return the command called ``name``, one of ``COMMANDS``; its module is imported now."""
+    """Import the module of the command ``name``, one of ``COMMANDS``, and return the command."""
     command: click.Command = getattr(importlib.import_module(f"cli.commands.{name}"), name)
     return command

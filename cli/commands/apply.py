@@ -35,7 +35,7 @@ from lossrank.review.decision import DISCARDED, KEPT, RELABELLED, UNREVIEWED
 @click.option(
     "--diff",
     type=click.Path(path_type=Path),
-    help="Write only the changes to this .csv, .jsonl or .parquet file. A spreadsheet may run cells of the .csv.",
+    help="Write only the changes to this .csv, .jsonl or .parquet file. A spreadsheet may run cells of a .csv file.",
 )
 @click.option("--with-texts", is_flag=True, help="Add the rows' texts to the --diff file.")
 @click.option("--drop-discarded", is_flag=True, help="Leave out discarded rows.")
@@ -52,9 +52,9 @@ def apply(run: Path, as_json: bool, **options: Any) -> None:
     """Write the data of RUN with the labels that people decided on.
 
     Every row is written, in its order and with all its columns. The label column is corrected in place,
-    `original_label` holds the label before, and `label_status` is kept, relabelled, discarded or unreviewed. Class
-    names and numbers stay those of the data. A folder includes a data set card and can be read by
-    `datasets.load_dataset`.
+    `original_label` has the label before the correction, and `label_status` is kept, relabelled, discarded or
+    unreviewed. Class names and class numbers are the same as in the data. A folder includes a data set card and can be
+    read by `datasets.load_dataset`.
 
     \b
     Examples:

@@ -33,10 +33,10 @@ _ROOFLINE = "2 x weights x tokens / (seconds x peak); above 100% is possible, be
 def bench(bundle: Path, data: tuple[str, ...], rows: int, as_json: bool, **settings: Any) -> None:
     """Measure how fast this machine scores rows of DATA with the model in BUNDLE, and what limits the speed.
 
-    Scores a random sample as `lossrank score` would, and keeps no scores. The fp32 roofline compares that with the
-    time that all matrix products of the unpruned model would take at the best fp32 rate of the same cores: 2 x weights
-    per token x tokens / (seconds x peak). More than 100% is possible, because lossrank leaves out work that the
-    unpruned model does.
+    Scores a random sample of the rows as `lossrank score` would, but keeps no scores. The fp32 roofline compares the
+    measured time with the time that all matrix products of the unpruned model would take at the best fp32 rate of the
+    same cores: 2 x weights per token x tokens / (seconds x peak). A roofline above 100% is possible, because lossrank
+    leaves out work that the unpruned model does.
 
     \b
     Examples:
@@ -58,7 +58,7 @@ def _print_step(doing: str) -> None:
 
 
 def print_result(result: BenchResult) -> None:
-    """Print a result as a table: what was run, how fast it was, and how close to the machine's limit."""
+    """Print a result as a table: what was measured, how fast it was, and how close to the machine's limit."""
     hardware = result.hardware
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(no_wrap=True)

@@ -56,7 +56,7 @@ def diff(run_a: Path, run_b: Path, top: int, by: str, output: Path | None, force
     """Compare RUN_A with RUN_B: which rows entered, left or stayed among the worst, and whose loss fell.
 
     Compare runs before and after `apply`, or runs of two models over the same data. Rows are matched by row number if
-    both runs have equally many rows, else by the id column. Decisions are read from RUN_A.
+    both runs have the same number of rows, else by the id column. Decisions are read from RUN_A.
 
     \b
     Examples:

@@ -28,7 +28,9 @@ _MOST_CLASSES = 30
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--revision", help="Branch, tag or commit of a model on the Hugging Face hub.")
 @click.option(
-    "--force", is_flag=True, help="Replace BUNDLE if it is a bundle; the old one stays until the new one is complete."
+    "--force",
+    is_flag=True,
+    help="Replace BUNDLE if it is a bundle; the old bundle stays until the new bundle is complete.",
 )
 @click.option(
     "--int8/--no-int8",
@@ -45,7 +47,7 @@ def export(
 
     MODEL is a folder or a name on the Hugging Face hub. BUNDLE is the folder to write, with the model as an ONNX
     graph, its tokenizer and its class names. Varied texts are run through torch and through the bundle; if logits or
-    losses differ, nothing is written.
+    losses differ too much, nothing is written.
 
     \b
     Examples:
@@ -103,7 +105,7 @@ class _Status:
 
 @contextmanager
 def _status() -> Iterator[_Status]:
-    # Bound to the present sys.stderr: the exporter redirects what its libraries print, which must spare the spinner.
+    # The console keeps this sys.stderr: the exporter redirects what its libraries print, but not the spinner.
     status = _Status(Console(file=sys.stderr, highlight=False))
     try:
         yield status

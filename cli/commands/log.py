@@ -43,8 +43,8 @@ def log(run: Path, log_file: Path | None, as_json: bool, **options: Any) -> None
     """Send the worst rows of RUN to a review tool, or write them to a file for one.
 
     Each record has the text, the predicted label and its probability, the given label, and the loss to sort by.
-    Records that are already on the server stay as they are: running the same command again adds the missing rows and
-    overwrites nobody's work. A row that the server refuses is reported and left out; the exit code is then 3.
+    Records that are already on the server are not changed, so running the same command again adds only the missing
+    rows and keeps the annotators' work. A row that the server refuses is reported and left out, and the exit code is 3.
 
     \b
     Examples:
@@ -65,7 +65,7 @@ def log(run: Path, log_file: Path | None, as_json: bool, **options: Any) -> None
     else:
         _print(done)
     if options["top"] and done.rows < options["top"]:
-        click.echo(f"{done.rows:,} rows: there are no more.", err=True)
+        click.echo(f"{done.rows:,} rows: no more rows match.", err=True)
     if done.refused:
         click.get_current_context().exit(NOT_AS_ASKED)
 

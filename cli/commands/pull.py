@@ -29,7 +29,7 @@ from scorer.events import event
     "--from",
     "source",
     type=click.Choice(list(dict.fromkeys([*TOOLS, *FILES]))),
-    help="Review tool or kind of the files.  [default: where `log` last sent the rows, or by the file's ending]",
+    help="Review tool, or kind of the FILEs.  [default: where `log` last sent the rows, or by the FILE's extension]",
 )
 @click.option("--name", help="Data set on the server.  [default: where `log` last sent the rows]")
 @server_options
@@ -38,12 +38,12 @@ from scorer.events import event
     default="majority",
     show_default=True,
     metavar="majority|unanimous|latest|user=NAME",
-    help="How several people's answers to one row become its decision.",
+    help="How several people's answers to a row become the row's decision.",
 )
 @click.option(
     "--disagreements",
     type=click.Path(path_type=Path),
-    help="Write the rows without agreement, with every answer to them, to this file of JSON lines.",
+    help="Write the rows on which annotators disagree, with all their answers, to this file of JSON lines.",
 )
 @click.option("--force", is_flag=True, help="Replace the file of disagreements if it exists.")
 @data_option
@@ -52,13 +52,13 @@ from scorer.events import event
 def pull(run: Path, files: tuple[Path, ...], log_file: Path | None, as_json: bool, **options: Any) -> None:
     """Bring people's decisions back into RUN, from a review tool or its exported FILEs.
 
-    The run remembers where `log` sent the rows, so server and name need not be given again. Pulled decisions are kept
-    together with those of `lossrank review`; the latest decision of a row counts. Pulling again adds what is new. Rows
-    on which annotators disagree stay undecided and are listed.
+    The run remembers where `log` sent the rows, so the server and the data set need not be named again. Pulled
+    decisions are stored with the decisions of `lossrank review`; the latest decision about a row counts. Pulling again
+    adds new decisions. Rows on which annotators disagree stay undecided and are listed.
 
-    All FILEs must be of one kind. A file that does not name its annotator is taken as the work of one person, named
-    like the file. A FILE may also be another run, over the same data or over the data that `apply` corrected to make
-    this run's data; its decisions are then copied into RUN.
+    All FILEs must be of one kind. If a file does not name its annotators, all its answers are attributed to one person
+    with the file's name. A FILE may also be another run, whose decisions are then copied into RUN. That run must be
+    over the same data as RUN, or over the data that `apply` corrected to make RUN's data.
 
     \b
     Examples:
@@ -88,7 +88,7 @@ def _print(done: Pulled) -> None:
         f"{done.discarded:,} discarded; {done.added:,} decisions are new"
     )
     if done.older:
-        click.echo(f"{done.older:,} of them are older than the row's decision in this run, which stays.")
+        click.echo(f"{done.older:,} of these decisions are older than the row's decision in this run, which is kept.")
     if done.outdated:
         which = f"{done.outdated:,} answers are older than the same people's answers in an earlier pull"
         click.echo(f"{which}; the newer answers count.")
@@ -105,11 +105,11 @@ def _print(done: Pulled) -> None:
     for label, count in done.unknown_labels.items():
         console.print(safe(f"{count:,} answers are left out: the model has no class {label!r}"))
     if done.foreign:
-        kept = ", or they keep a label that is not a class" if done.source == RUN else ""
+        kept = ", or they keep a label that is not a class of the model" if done.source == RUN else ""
         console.print(safe(f"{done.foreign:,} records are left out: they name no row of this run's data{kept}"))
     if done.ahead:
         which = f"{done.ahead:,} new decisions are dated in the future, so they count as made now"
-        console.print(safe(f"{which}; correct the clock of this machine or of the other one"))
+        console.print(safe(f"{which}; correct the clock of this machine or of the machine that made them"))
     if done.withdrawn:
         which = f"{done.withdrawn:,} rows decided by an earlier pull from {done.source}"
         console.print(safe(f"{which} have no decision there now; the pulled decisions stay"))

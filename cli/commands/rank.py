@@ -67,7 +67,7 @@ def rank(
     else:
         print_ranking(opened, ranked if output is None else ranked[:_PREVIEW], source)
     if top and len(ranked) < top:
-        click.echo(f"{len(ranked):,} rows: there are no more.", err=True)
+        click.echo(f"{len(ranked):,} rows: no more rows match.", err=True)
     say_precision(opened, ranked)
     if output is not None and not as_json:
         click.echo(f"{len(ranked):,} rows written to {output}")

@@ -20,7 +20,7 @@ from lossrank.report.report import report as report_run
     "-o", "--output", type=click.Path(path_type=Path), help="File to write; without it, Markdown and JSON go to stdout."
 )
 @click.option(
-    "--format", type=click.Choice(FORMATS), help="Format of the report.  [default: by the ending of the output's name]"
+    "--format", type=click.Choice(FORMATS), help="Format of the report.  [default: by the extension of the output]"
 )
 @ranking_options(default_top=TOP)
 @click.option("--no-texts", is_flag=True, help="Leave out all content of the data except row numbers and ids.")
@@ -30,7 +30,7 @@ def report(run: Path, output: Path | None, as_json: bool, **options: Any) -> Non
     """Write the findings of RUN to one file that you can send to a colleague.
 
     The report shows the losses, confusions, classes, worst rows, decisions and settings. The HTML file opens without a
-    network; Markdown and JSON hold the same numbers. Rows without labels are ranked by entropy.
+    network; Markdown and JSON have the same numbers. Rows without labels are ranked by entropy.
 
     \b
     Examples:
@@ -46,7 +46,7 @@ def report(run: Path, output: Path | None, as_json: bool, **options: Any) -> Non
     if output is None and options["format"] in (None, "html"):
         raise click.UsageError("an HTML report needs a file: add -o report.html, or use --format md or json")
     if click.get_current_context().get_parameter_source("by") == ParameterSource.DEFAULT:
-        options["by"] = None  # the library then chooses by whether the run has labels
+        options["by"] = None  # the library then ranks by loss, or by entropy if the run has no labels
     done = report_run(run, output, **options, progress=_note)
     if output is None:
         click.echo(done.content, nl=False)

@@ -35,7 +35,7 @@ def _login() -> str | None:
 def _named(ctx: click.Context, param: click.Parameter, user: str | None) -> str:
     name = (user or "").strip()
     if not name or not name.isprintable():
-        raise click.BadParameter(f"{user!r} is not a name; give yours with --user NAME", ctx, param)
+        raise click.BadParameter(f"{user!r} is not a printable name; give your name with --user NAME", ctx, param)
     return name
 
 
@@ -73,7 +73,7 @@ def review(
     """Look at the worst rows of RUN in the browser; keep, relabel or discard each.
 
     The page is served on this machine only, at an address that nobody can guess; the address is printed and opened.
-    Each decision is saved at once in RUN/review.sqlite, with your name and the time. The page opens at the first row
+    Each decision is saved at once in RUN/review.sqlite with your name and the time. The page opens at the first row
     without a decision. Stop with Ctrl-C. With --json, the address goes to stderr, and the counts of decisions go to
     stdout at the end.
 
@@ -91,9 +91,9 @@ def review(
         for refusal in refused:
             click.echo(f"row {refusal.row} can't be shown: {refusal.reason}", err=True)
         if not rows:
-            raise RunError(f"{run} has no such row to review; choose other rows with --pair, --by or --per-class")
+            raise RunError(f"{run} has no such row to show; choose other rows with --pair, --by or --per-class")
         if top and len(ranked) < top:
-            click.echo(f"{len(ranked):,} rows: there are no more.", err=True)
+            click.echo(f"{len(ranked):,} rows: no more rows match.", err=True)
         with DecisionStore(opened) as store:
             token = new_token()
             address = f"http://{HOST}:{listening.getsockname()[1]}/{token}/"

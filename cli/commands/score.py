@@ -80,7 +80,7 @@ def score(
 def run_score(
     bundle: Path, data: str | Sequence[str], run: Path, options: ScoreOptions, *, overwrite: bool, **reading: Any
 ) -> RunStats:
-    """Score into ``run``; show the plan and the progress on stderr, and log both to the log file, if any."""
+    """Score data into the directory ``run``; show and log the plan and the progress."""
     log = ProgressLog()
 
     def on_plan(plan: Plan) -> None:
@@ -169,7 +169,7 @@ def print_summary(stats: RunStats, run: Path) -> None:
 
 
 def print_screen(screen: ScreenReport, say: Callable[[str, str], None]) -> None:
-    """Print how many rows a screen scored again, and its estimated recall."""
+    """Print how many rows a screen scored again, and the estimated share of the worst rows that it found."""
     say("screen", f"{screen.rescored:,} rows were scored again in fp32")
     if screen.control:
         say(
@@ -184,5 +184,5 @@ def print_screen(screen: ScreenReport, say: Callable[[str, str], None]) -> None:
 
 
 def _note(text: str) -> None:
-    """Print a note on stderr; names and labels in it may hold control codes."""
+    """Print a note on stderr, with control codes of names and labels replaced by blanks."""
     click.echo(printable(text), err=True)

@@ -15,7 +15,7 @@ from scorer.run.history import UNKNOWN
 from scorer.run.status import RUNNING, RunStatus, run_status
 from scorer.text import duration
 
-_EVERY = 2.0  # seconds between looks
+_EVERY = 2.0  # seconds between two looks at the run
 _KILLED = "was killed, or the machine stopped"
 
 
@@ -50,7 +50,7 @@ def status(run: Path, watch: bool, fail_if: tuple[Gate, ...], as_json: bool) -> 
     else:
         _print(found)
     if fail_if and failed is None:
-        raise RunError(f"{run} has no summary for --fail-if, because it is not finished: {found.state}")
+        raise RunError(f"{run} has no summary for --fail-if, because the run is not finished: {found.state}")
     check_gates(failed)
 
 
@@ -78,7 +78,7 @@ def _print(found: RunStatus) -> None:
 
 
 def _ended(found: RunStatus) -> str:
-    """Return how the last process ended, as a clause; empty if the state already says it."""
+    """Return how the last process ended, or "" if the state already says that."""
     if found.why is None or found.why == found.state:
         return ""
     if found.why != UNKNOWN:

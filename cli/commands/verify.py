@@ -23,10 +23,10 @@ from scorer.run.integrity import ABSENT, OK
 @fail_if_option
 @json_option
 def verify(run: Path, bundle: Path | None, data: tuple[str, ...], fail_if: tuple[Gate, ...], as_json: bool) -> None:
-    """Check that RUN holds every row of its data once and has not changed since scoring.
+    """Check that RUN has every row of its data once and has not changed since scoring.
 
-    Compares the shards with their hashes, their rows with the rows of the data, and the summary with a new count of
-    the shards. The bundle and the data are compared with those that were scored, if they can still be reached. Exits
+    Compares the shards with their hashes, their rows with the rows of the data, and the run's summary with a summary
+    computed from the shards. If the bundle and the data can still be read, compares them with what was scored. Exits
     with 1 if anything is wrong or unfinished.
 
     \b
