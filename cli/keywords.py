@@ -12,7 +12,8 @@ _KEYWORD = re.compile(r"`([a-z]\w*)(?:=([^`]*))?`")
 def with_options(message: str, command: click.Command | None) -> str:
     """Return the message with each backticked keyword argument replaced by the option of ``command`` that sets it.
 
-    `` `overwrite=True` `` becomes `` `--overwrite` ``, `` `screen_top` `` becomes `` `--screen-top` ``, and
+    `` `overwrite=True` `` becomes `` `--overwrite` ``, `` `overwrite=False` `` becomes `` `no --overwrite` `` (a flag
+    with an off-switch becomes its off-switch), `` `screen_top` `` becomes `` `--screen-top` ``, and
     `` `data` `` becomes `` `DATA` `` if the command takes it as an argument. A keyword that ``command`` lacks becomes
     an option of `score`, because messages about a run say how to score it again. Other words in backticks are
     unchanged.
@@ -57,8 +58,9 @@ def _as_typed(parameter: click.Parameter, value: str | None) -> str:
     if isinstance(parameter, click.Argument):
         return (parameter.metavar or parameter.name or "").strip("[].").upper()
     if isinstance(parameter, click.Option) and parameter.is_flag:
-        off = value == "False" and parameter.secondary_opts
-        return parameter.secondary_opts[0] if off else parameter.opts[0]
+        if value != "False":
+            return parameter.opts[0]
+        return parameter.secondary_opts[0] if parameter.secondary_opts else f"no {parameter.opts[0]}"
     return parameter.opts[0] if value is None else f"{parameter.opts[0]} {_unquoted(value)}"
 
 

@@ -1,6 +1,6 @@
 """`lossrank diff`."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -70,13 +70,14 @@ def diff(run_a: Path, run_b: Path, top: int, by: str, output: Path | None, force
         if output is not None:
             refuse_own_data(output, run)
     found = compare(*runs, top, by)
+    found = replace(found, notes=tuple(map(in_options, found.notes)))
     if output is not None:
         write_table(pa.Table.from_pylist([asdict(row) for row in found.worst], schema=_SCHEMA), output)
     if as_json:
         print_json({**asdict(found), "output": None if output is None else str(output)})
         return
     for note in found.notes:
-        click.echo(f"Note: {printable(in_options(note))}.", err=True)
+        click.echo(f"Note: {printable(note)}.", err=True)
     _print(found)
     if output is not None:
         click.echo(f"{len(found.worst):,} rows written to {output}")

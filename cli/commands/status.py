@@ -1,11 +1,14 @@
 """`lossrank status`."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
+import msgspec
 
 from cli.gates import check_gates, fail_if_option, failed_gates
+from cli.keywords import in_options
 from cli.options import json_option
 from cli.output import print_json
 from cli.text import printable
@@ -36,14 +39,14 @@ def status(run: Path, watch: bool, fail_if: tuple[Gate, ...], as_json: bool) -> 
       lossrank status run --watch
       lossrank status run --json
     """
-    found = run_status(run)
+    found = _in_options(run_status(run))
     shown = ""
     while watch and found.state == RUNNING:
         if (line := _line(found)) != shown:
             shown = line
             click.echo(line, err=True)
         time.sleep(_EVERY)
-        found = run_status(run)
+        found = _in_options(run_status(run))
     failed = failed_gates(fail_if, found.summary)
     if as_json:
         print_json({**found.as_dict(), "failed_gates": failed})
@@ -52,6 +55,12 @@ def status(run: Path, watch: bool, fail_if: tuple[Gate, ...], as_json: bool) -> 
     if fail_if and failed is None:
         raise RunError(f"{run} has no summary for --fail-if, because the run is not finished: {found.state}")
     check_gates(failed)
+
+
+def _in_options(found: RunStatus) -> RunStatus:
+    """Return the status with the command line's options in why each process ended."""
+    history = [msgspec.structs.replace(entry, why=entry.why and in_options(entry.why)) for entry in found.history]
+    return replace(found, why=found.why and in_options(found.why), history=history)
 
 
 def _print(found: RunStatus) -> None:

@@ -44,7 +44,7 @@ class StreamPart:
             # The last rows are held back until the stream has ended, so that extra rows are noticed first.
             if stop > self.rows or (stop == self.rows and next(batches, None) is not None):
                 raise SourceError(
-                    f"{self.name} has more rows than the {self.rows:,} it declares; score it with `streaming=False`"
+                    f"{self.name} has more rows than the {self.rows:,} it declares; score it without `streaming=True`"
                 )
             if wanted(start, stop):
                 yield start, batch.select(columns)
@@ -53,8 +53,8 @@ class StreamPart:
                 return
         if start < self.rows:
             raise SourceError(
-                f"{self.name} ended after {start:,} of the {self.rows:,} rows it declares; score it with "
-                "`streaming=False`"
+                f"{self.name} ended after {start:,} of the {self.rows:,} rows it declares; score it without "
+                "`streaming=True`"
             )
 
     def refuse_change(self) -> None:

@@ -77,7 +77,8 @@ def test_relabelled_rows_leave_the_worst_and_their_mean_loss_falls(
     change = np.abs(after - before)
     assert [row["row_a"] for row in found["moved"]] == np.argsort(-change, kind="stable")[:10].tolist()
     (note,) = found["notes"]
-    assert tells(note, "different data", "number", "id_column")
+    assert tells(note, "different data", "number", "--id-column")
+    assert "`id_column`" not in note
 
 
 def test_the_rows_that_moved_are_written_to_a_file(

@@ -95,7 +95,7 @@ class TestRows:
     def test_a_count_that_is_wrong_is_noticed(self, tmp_path: Path, declared: int, what: str) -> None:
         source = opened(folder(tmp_path / "data", declared))
         assert source.num_rows == declared
-        with pytest.raises(SourceError, match=rf"{what}.*`streaming=False`"):
+        with pytest.raises(SourceError, match=rf"{what}.*without `streaming=True`"):
             texts(source)
         with pytest.raises(SourceError, match=what):
             texts(source, declared - 1, declared)

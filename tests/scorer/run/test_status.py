@@ -163,6 +163,15 @@ def test_the_command_says_it_in_words_and_in_json(lossrank: Lossrank, finished: 
     assert tells(words.stdout, "resume", "same `lossrank score` command")
 
 
+def test_why_a_run_ended_is_shown_in_options(lossrank: Lossrank, finished: Path) -> None:
+    begun(finished, why="SourceError: `on_error='skip'` without `streaming=True`")
+    shown = "SourceError: `--on-error skip` without `--streaming`"
+    text = lossrank("status", finished).stdout
+    assert text.count(shown) == 2
+    found = json.loads(lossrank("status", finished, "--json").stdout)
+    assert (found["why"], found["history"][0]["why"]) == (shown, shown)
+
+
 def test_watching_ends_when_nobody_works_on_it(
     lossrank: Lossrank, finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
