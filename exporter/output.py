@@ -19,8 +19,8 @@ def replacing(output: Path, force: bool) -> Iterator[Path]:
     """Yield an empty hidden folder beside ``output``; when the block succeeds, the folder is renamed to ``output``.
 
     With ``force`` it replaces an older bundle, which stays in place until then; a folder that is not a bundle is never
-    replaced. If a process is killed while it replaces a bundle, the next export or ``ModelBundle.load`` puts the old
-    bundle back.
+    replaced. If an export was killed between the two renames that some file systems need, the next export puts the old
+    bundle back first.
 
     Raises:
         OutputError: ``output`` is a bundle and ``force`` is not set.

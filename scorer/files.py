@@ -1,6 +1,7 @@
 """Write files and folders whole or not at all: under a temporary name, flushed to disk, then renamed."""
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import os
@@ -13,7 +14,8 @@ from typing import IO, Any
 
 from scorer.errors import RunError
 
-_UNFINISHED, _OLD = ".tmp", ".old"  # endings: of leftovers, and of an output that is being replaced
+_OLD = ".old"  # ends the hidden name of a folder that is being replaced
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux's renameat2
 
 
 def write_atomically(file: Path, write: Callable[[IO[bytes]], Any]) -> None:
@@ -67,44 +69,47 @@ def reporting(path: Path) -> Iterator[None]:
         raise
 
 
-def put_back(out: Path) -> Path | None:
-    """Put back the old folder ``out`` if ``folder_written`` was killed while it replaced it.
-
-    Returns the hidden path that the old folder was renamed from; None if nothing had to be put back.
+def left_aside(out: Path) -> Path | None:
+    """Return where ``folder_written`` left the old folder ``out`` when it was killed; None if ``out`` exists.
 
     Raises:
-        RunError: the folder can't be renamed.
+        OSError: the folder's parent can't be listed.
     """
     if out.exists() or out.is_symlink() or not out.parent.is_dir():
         return None
     aside = re.compile(rf"\.{re.escape(out.name)}\.[0-9a-f]{{32}}{re.escape(_OLD)}")
     left = [entry for entry in out.parent.iterdir() if aside.fullmatch(entry.name) and entry.is_dir()]
-    if not left:
-        return None
-    latest = max(left, key=lambda entry: entry.stat().st_ctime_ns)
+    return max(left, key=lambda entry: entry.stat().st_ctime_ns, default=None)
+
+
+def put_back(out: Path) -> Path | None:
+    """Put back the old folder ``out`` if ``folder_written`` was killed while it replaced it; only writers call this.
+
+    Returns the hidden path that the old folder was renamed from; None if nothing had to be put back.
+
+    Raises:
+        RunError: the folder can't be listed or renamed.
+    """
     with reporting(out):
-        try:
-            latest.rename(out)
-        except FileNotFoundError:
-            if not out.exists():
-                raise
-            return None  # another process put it back meanwhile
-    return latest
+        if (aside := left_aside(out)) is not None:
+            aside.rename(out)
+    return aside
 
 
 @contextlib.contextmanager
 def folder_written(out: Path, check: Callable[[], None] = lambda: None) -> Iterator[Path]:
     """Yield an empty folder, which takes the place of ``out`` when the block succeeds and is removed otherwise.
 
-    Every file is flushed to disk first. ``check`` is called last, right before the renames: it raises if ``out`` must
-    not be replaced. An old folder at ``out`` is renamed aside and removed afterwards; if the process is
-    killed in between, ``put_back`` puts it back. An error of the block passes through.
+    Every file is flushed to disk first. ``check`` is called last: it raises if ``out`` must not be replaced. The new
+    folder and an old one at ``out`` are exchanged in one step, and the old one is removed afterwards. A file system
+    that can't exchange folders needs two renames; if the process is killed between them, ``left_aside`` finds the old
+    folder. An error of the block passes through.
 
     Raises:
-        RunError: the disk is full, or the folder can't be written; ``out`` is unchanged.
+        RunError: the disk is full, or the folder can't be written; ``out`` is then unchanged.
     """
     out = out.parent.resolve() / out.name  # resolved, because the path may lead through the folder that is renamed
-    beside = _beside(out, _UNFINISHED)
+    beside = _beside(out, ".tmp")
     try:
         with reporting(out):
             beside.mkdir()
@@ -117,27 +122,43 @@ def folder_written(out: Path, check: Callable[[], None] = lambda: None) -> Itera
         check()
         with reporting(out):
             _take_place(beside, out)
+        with contextlib.suppress(OSError):  # the new folder is in place
             _flush(out.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
 def _take_place(beside: Path, out: Path) -> None:
+    """Rename ``beside`` to ``out``; an old folder at ``out`` is at ``beside`` afterwards."""
     if not out.exists():
         beside.rename(out)
-        return
-    old = _beside(out, _OLD)
-    leftover = old.with_suffix(_UNFINISHED)
+    elif not _exchanged(beside, out):
+        aside = _beside(out, _OLD)
+        try:
+            out.rename(aside)
+            beside.rename(out)
+        except BaseException:  # Ctrl-C included
+            if not out.exists():
+                aside.rename(out)
+            raise
+        finally:
+            if aside.exists() and not beside.exists():
+                aside.rename(beside)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step; return False if the system or the file system can't."""
+    libc = ctypes.CDLL(None, use_errno=True)
     try:
-        out.rename(old)
-        beside.rename(out)
-        old.rename(leftover)  # renamed before it is removed, so that put_back never finds a partly removed folder
-    except BaseException:  # Ctrl-C included
-        if old.exists():
-            old.rename(leftover if out.exists() else out)
-        raise
-    finally:
-        shutil.rmtree(leftover, ignore_errors=True)  # the new folder is in place; a leftover does no harm
+        renameat2 = libc.renameat2
+    except AttributeError:
+        return False
+    if renameat2(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+        return False
+    raise OSError(code, os.strerror(code), str(one), None, str(other))
 
 
 def _beside(out: Path, ending: str) -> Path:

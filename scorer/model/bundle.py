@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from scorer.errors import BundleError, RunError
-from scorer.files import file_sha256, put_back
+from scorer.errors import BundleError
+from scorer.files import file_sha256
 from scorer.model.bundle_manifest import MANIFEST, BundleManifest, Parity, Variant, read_manifest, write_manifest
 from scorer.text import fold, is_utf8
 
@@ -74,10 +74,6 @@ class ModelBundle(BundleManifest, frozen=True, kw_only=True):
         path = Path(path)
         if not is_utf8(str(path.absolute())):
             raise BundleError(f"{str(path.absolute())!r} is not UTF-8; rename the folder")
-        try:
-            put_back(path.resolve())  # an export was killed while it replaced this bundle
-        except RunError as error:
-            raise BundleError(str(error)) from error
         bundle = cls(path=path, **msgspec.structs.asdict(read_manifest(path)))
         bundle._verify()
         return bundle

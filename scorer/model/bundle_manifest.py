@@ -4,6 +4,7 @@ Fields are written in the order in which they are declared. A damaged file is re
 how to fix it. Unknown keys are ignored: a newer lossrank may have written more.
 """
 
+import contextlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from scorer.errors import BundleError
+from scorer.files import left_aside
 from scorer.typed_json import Count, Index, Positive, Section, as_text, fault_in
 
 FORMAT = 1
@@ -92,8 +94,7 @@ def read_manifest(path: Path) -> BundleManifest:
     """
     file = path / MANIFEST
     if not path.is_dir():
-        what = "is a file" if path.exists() else "does not exist"
-        raise BundleError(f"{path} {what}; a bundle is the directory that `lossrank export MODEL {path}` makes")
+        raise BundleError(_no_folder(path))
     try:
         document = msgspec.json.decode(file.read_bytes())
     except FileNotFoundError:
@@ -110,6 +111,17 @@ def read_manifest(path: Path) -> BundleManifest:
     except msgspec.ValidationError as error:
         fault = fault_in(document, BundleManifest, error)
         raise BundleError(f"{file} is damaged: {fault.clause}; export the model again") from error
+
+
+def _no_folder(path: Path) -> str:
+    if path.exists():
+        return f"{path} is a file; a bundle is the directory that `lossrank export MODEL {path}` makes"
+    with contextlib.suppress(OSError):
+        if (aside := left_aside(path.resolve())) is not None:
+            return (
+                f"{path} does not exist: an export was killed while it replaced it; rename {aside} to {path.resolve()}"
+            )
+    return f"{path} does not exist; a bundle is the directory that `lossrank export MODEL {path}` makes"
 
 
 def write_manifest(path: Path, manifest: BundleManifest) -> None:

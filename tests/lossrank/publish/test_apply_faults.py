@@ -125,13 +125,14 @@ def test_an_output_that_a_kill_left_aside_is_put_back_and_that_is_said(
     program = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from scorer.files import folder_written\n"
+        "from scorer import files\n"
+        "files._exchanged = lambda one, other: False\n"
         "rename = Path.rename\n"
         "def killing(path, target):\n"
         "    rename(path, target)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "Path.rename = killing\n"
-        "with folder_written(Path(sys.argv[1])):\n"
+        "with files.folder_written(Path(sys.argv[1])):\n"
         "    pass\n"
     )
     assert (
