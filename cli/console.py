@@ -17,7 +17,7 @@ def stdout() -> Console:
 
 
 def stderr() -> Console:
-    """Return the console for progress and notes; it wraps lines only on a terminal."""
+    """Return the console for progress and notes; lines are wrapped only on a terminal."""
     return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
@@ -27,7 +27,7 @@ def safe(text: str) -> Text:
 
 
 def opening(text: str) -> Text:
-    """Return the beginning of an untrusted text, made safe like by ``safe``, for one line of any terminal."""
+    """Return the beginning of an untrusted text as ``safe`` returns it, long enough for a line of any terminal."""
     # If a text begins with many blanks, which collapse into one, its first 4,096 characters may not fill the line.
     read = _LONGEST_LINE
     while len(line := one_line(text[:read])) < _LONGEST_LINE and read < len(text):

@@ -35,7 +35,7 @@ def logging_to(file: Path | None, command: str, **fields: Any) -> Iterator[None]
     """Log a command to ``file``, if given: its start with ``fields``, its events, and the error that ends it.
 
     Raises:
-        RunError: the file can't be written, or it is part of a run.
+        RunError: the file can't be written, or is part of a run.
     """
     if file is None:
         yield

@@ -12,7 +12,7 @@ def refuse_others() -> None:
     """Raise an error if Python doesn't find lossrank's own exporter, scorer and cli; none of them is imported.
 
     Raises:
-        ImportError: another module or package hides one of them (the message names both files), or one is missing.
+        ImportError: another module or package hides one of the three (the message names both files), or one is missing.
         SystemExit: as for ImportError, but in the `lossrank` command or `python -m lossrank`.
     """
     if fault := next(filter(None, map(_fault, _SIBLINGS)), None):

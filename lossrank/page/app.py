@@ -153,7 +153,7 @@ class _Page:
 
 
 def _crashed(request: Request, error: Exception) -> Response:
-    """Return a response with the class and source line of an error, without its message, which may quote a text."""
+    """Return a response with an error's class and source line; its message is left out, since it may quote texts."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     what = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
     print(f"The page failed: {what}. No decision is lost; please report this.", file=sys.stderr)

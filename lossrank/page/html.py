@@ -103,7 +103,7 @@ def _neighbours(shown: Sequence[PageRow], current: PageRow | None) -> dict[str, 
 
 
 def _list_page(shown: Sequence[PageRow], current: PageRow | None) -> dict[str, Any]:
-    """Return the rows of the list page that has the current row, and the first row of the list pages around it."""
+    """Return the rows of the list page that has the current row, and the first row of the pages before and after."""
     index = sum(row.rank < current.rank for row in shown) if current else 0
     start = min(index, max(len(shown) - 1, 0)) // _PAGE * _PAGE
     return {

@@ -33,7 +33,7 @@ class PageRow:
 
 
 def page_rows(run: RunDirectory, ranked: Sequence[RankedRow], source: pa.Table) -> tuple[list[PageRow], list[Refusal]]:
-    """Return the ranked rows that can be shown, and a refusal with its reason for each of the other rows.
+    """Return the ranked rows that can be shown, and for every other row a refusal with the reason.
 
     ``source`` has the source columns of the rows, in the order of ``ranked`` [len(ranked)].
     """

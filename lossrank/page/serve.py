@@ -29,7 +29,7 @@ def listen(port: int) -> socket.socket:
         listening.close()
         reason = (error.strerror or str(error)).lower()
         raise RunError(
-            f"port {port} of {HOST} can't be used ({reason}); give another `port`, or `port=0` for any free one"
+            f"port {port} of {HOST} can't be used ({reason}); give another `port`, or `port=0` for any free port"
         ) from error
     return listening
 

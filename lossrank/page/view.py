@@ -47,7 +47,7 @@ def choices(row: PageRow, class_names: Sequence[str], decision: Decision | None)
     """Return a choice for every class, the classes with a key first.
 
     If the model has at most nine classes, they are in the model's order, so a key means the same class for every row.
-    If it has more, they are in order of probability, and the nine most probable classes have keys.
+    If it has more, the row's most probable classes come first, and the first nine have keys.
     """
     probs = row.scores.probs
     order = list(range(len(class_names)))

@@ -68,7 +68,7 @@ def report(
     Args:
         run: a finished run, or its directory.
         output: the file to write; without it, the report is only returned.
-        format: ``html``, ``md`` or ``json``; by default, the extension of ``output`` determines it.
+        format: ``html``, ``md`` or ``json``; by default, the extension of ``output`` determines the format.
         top, by, per_class, pair: which rows are listed, with the meanings they have in ``scorer.rank``. By default,
             ``top`` is 100, and ``by`` is ``loss``, or ``entropy`` for a run without labels.
         data: where the scored data is now, if the data has moved.

@@ -82,7 +82,7 @@ def _values(array: pa.Array) -> list[Any]:
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    """Return whether ``to_pylist`` represents a type well: no part of it is temporal, a dictionary or an extension."""
+    """Return whether ``to_pylist`` suits a type: no part of the type is temporal, a dictionary or an extension."""
     if pa.types.is_temporal(kind) or pa.types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType):
         return False
     return all(_is_plain(kind.field(i).type) for i in range(kind.num_fields))
