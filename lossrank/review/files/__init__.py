@@ -1,5 +1,5 @@
-"""Review tools and tables that read and write files: a module each.
+"""The kinds of files that rows are written to and decisions are read from; each kind has a module.
 
-To add one, write a module with the functions that ``FileKind`` describes, and add a ``FileKind`` to ``FILES``; both are
-in ``kinds.py``.
+To add a kind, write a module with the functions that ``FileFormat`` lists and ``FileKind`` describes, and add a
+``FileKind`` to ``FILES``. All three names are in ``kinds.py``.
 """

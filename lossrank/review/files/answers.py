@@ -1,4 +1,4 @@
-"""Read what people wrote in a file to decide rows: a class name, ``keep`` or ``discard``."""
+"""Turn the words that people wrote in a file (a class name, ``keep`` or ``discard``) into answers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ _LONGEST = 60  # characters of a wrong word in an error message
 
 
 class FileError(RunError):
-    """Raised if a file of decisions can't be read; the message may quote it."""
+    """Raised if a file of decisions can't be read; the message may quote the file's text."""
 
     quotes_data = True
 
 
 @dataclass(frozen=True)
 class FileAnswer:
-    """The word that one person wrote for one row, and where in the file, such as ``line 7``.
+    """The word that one person wrote for one row; ``where`` is its position in the file, such as ``line 7``.
 
-    ``given`` is the row's given label in the file, None if it has none; ``several`` is as in ``Answer``.
+    ``given`` is the row's given label in the file, None if the file has none; ``several`` is as in ``Answer``.
     """
 
     row: int
@@ -40,18 +40,18 @@ def written_at(path: Path) -> str:
 
 
 def words(run: RunDirectory) -> str:
-    """Return the allowed words for a message."""
+    """Return the words that a decision may be, listed for a message."""
     return f"{', '.join(run.class_names)}, {KEEP} or {DISCARD}"
 
 
 def to_answers(path: Path, written: Iterable[FileAnswer], run: RunDirectory, *, strict: bool = True) -> list[Answer]:
-    """Return the answers that people wrote in a file, dated by when the file was last written; case is ignored.
+    """Return the answers for the words in a file, dated by the file's last save; the case of words is ignored.
 
     Without ``strict``, a word that is not allowed becomes the answer's label.
 
     Raises:
         FileError: (if ``strict``) a word is not allowed.
-        FileError: (if ``strict``) a word is ``keep``, but the row has no label or not the label that the file shows.
+        FileError: (if ``strict``) a word is ``keep``, but the row has no label, or another label than in the file.
         FileError: (if ``strict``) one person wrote two different answers for a row.
         RunError: a row does not exist.
     """
@@ -70,7 +70,7 @@ def to_answers(path: Path, written: Iterable[FileAnswer], run: RunDirectory, *, 
         where, before = first.setdefault((entry.row, entry.annotator), (entry.where, label))
         if strict and before != label:
             both = " and ".join(DISCARD if answer is None else repr(answer) for answer in (before, label))
-            what = f"{entry.annotator} decides row {entry.row} twice, {both}"
+            what = f"{entry.annotator} decides row {entry.row} twice, as {both}"
             raise FileError(f"{path}, {where} and {entry.where}: {what}; keep one of them")
         answers.append(Answer(entry.row, entry.annotator, label, moment, entry.several))
     return answers
@@ -85,10 +85,10 @@ def _label(path: Path, entry: FileAnswer, run: RunDirectory, given: str | None) 
         word = entry.word if len(entry.word) <= _LONGEST else f"{entry.word[:_LONGEST]}..."
         raise FileError(f"{path}, {entry.where}: the decision is {word!r}; it must be one of: {words(run)}")
     if given is None:
-        what = f"row {entry.row} has no label of the model's classes to keep"
+        what = f"row {entry.row} has no label to keep that is a class of the model"
         raise FileError(f"{path}, {entry.where}: {what}; write its class, or {DISCARD}")
     shown = class_named(entry.given or "", run.class_names)
     if shown not in (None, given):
-        what = f"it keeps {shown!r}, but the label of row {entry.row} in {run.path} is {given!r}"
+        what = f"the decision keeps {shown!r}, but the label of row {entry.row} in {run.path} is {given!r}"
         raise FileError(f"{path}, {entry.where}: {what}; write the right class")
     return given

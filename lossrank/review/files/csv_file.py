@@ -1,7 +1,7 @@
-"""Records as a table for a spreadsheet, with a column ``decision`` to fill in.
+"""Write records as a CSV table with a column ``decision`` to fill in with a spreadsheet, and read the decisions.
 
-A spreadsheet runs a cell that begins with = + - @ as a formula. Writing puts an apostrophe before such a cell, and
-before a cell that already has apostrophes there, so that reading can remove exactly one.
+A spreadsheet runs a cell that begins with = + - @ as a formula. ``write`` puts an apostrophe before such a cell, and
+before a cell that has apostrophes before such a character, so that ``read`` can remove exactly one.
 """
 
 import csv
@@ -20,17 +20,17 @@ from scorer.files import write_atomically
 
 __all__ = ["accept", "advice", "read", "write"]
 
-_FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")  # noqa: RUF001  # wide ones too
+_FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")  # noqa: RUF001  # full-width characters too
 _LONGEST = 32_000  # characters: Excel splits a cell of more than 32,767
 _FILL_IN = ("decision", "annotator")
-_SEPARATOR = re.compile(r'"?sep=([^"\r\n])"?(?:\r?\n|\r|\Z)', re.IGNORECASE)  # for Excel: the separator
+_SEPARATOR = re.compile(r'"?sep=([^"\r\n])"?(?:\r?\n|\r|\Z)', re.IGNORECASE)  # tells Excel the separator
 
 
 def write(path: Path, records: list[ReviewRecord]) -> None:
     """Write one row per record, in order, as UTF-8 with a byte-order mark, which Excel needs.
 
     Raises:
-        RunError: the disk is full or the folder can't be written; an older file is left as it was.
+        RunError: the disk is full or the folder can't be written; an older file stays unchanged.
     """
     known = [flat(record) for record in records]
     columns = [*dict.fromkeys(key for values in known for key in values), *_FILL_IN, TEXT]
@@ -46,19 +46,19 @@ def write(path: Path, records: list[ReviewRecord]) -> None:
 
 
 def advice(form: Form) -> str:
-    """Return what to do with the file."""
+    """Return one line on how to fill in the file."""
     return f"Fill in the column decision with one of {', '.join(form.class_names)}, keep or discard; then pull it"
 
 
 def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
-    """Read the rows that have a decision.
+    """Read the decisions in the rows that have one.
 
-    Commas, semicolons and tabs separate cells, or the separator in a first line such as ``sep=;``; a byte-order mark is
-    optional.
+    Cells are separated by commas, semicolons or tabs, or by the character that a first line such as ``sep=;`` names. A
+    byte-order mark is optional.
 
     Raises:
-        FileError: the file is not such a table; the message has the line.
-        FileError: a decision is not allowed, or one person gave a row two different ones; the message has the line.
+        FileError: the file is not a table that ``write`` can have made; the message has the line.
+        FileError: a decision is not allowed, or one person decided a row in two ways; the message has the line.
     """
     written, undecided, foreign = [], set(), 0
     for number, cells in _rows(path, run):
@@ -75,7 +75,7 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
 
 
 def _rows(path: Path, run: RunDirectory) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield each row's line number, from 1, and its cells by column; empty rows are skipped."""
+    """Yield the line number (from 1) and the cells by column of each row; empty rows are skipped."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -93,7 +93,7 @@ def _rows(path: Path, run: RunDirectory) -> Iterator[tuple[int, dict[str, str]]]
         if missing:
             raise FileError(
                 f"{path}, line {line}: the column {missing[0]!r} is missing; keep the columns that `lossrank log` "
-                f"wrote, and write in decision one of: {words(run)}"
+                f"wrote, and fill in the column decision with one of: {words(run)}"
             )
         for name in (RECORD_ID, *_FILL_IN):
             if header.count(name) > 1:
@@ -123,5 +123,5 @@ def _guarded(cell: str) -> str:
 
 
 def _plain(cell: str) -> str:
-    """Return a cell without the apostrophe that guards a formula."""
+    """Return a cell without the apostrophe that ``write`` put before a formula."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

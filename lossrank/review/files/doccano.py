@@ -1,4 +1,4 @@
-"""doccano's JSON lines for text classification: the examples that it imports, and its export, zipped or not."""
+"""Write examples as JSON lines that doccano imports for text classification, and read its exports, zipped or not."""
 
 import zipfile
 import zlib
@@ -18,7 +18,7 @@ _EVERYBODY = "all"  # the name of the only file if the project's members share t
 
 
 def accept(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
-    """Split records into those that doccano accepts, and refusals of the others."""
+    """Return the records that doccano accepts, and a Refusal for each other record."""
     encodable, refused = flat.accept(records)
     accepted, empty = parted(encodable, lambda record: None if _text(record) else "the text is empty")
     return accepted, [*refused, *empty]
@@ -27,10 +27,10 @@ def accept(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusa
 def write(path: Path, records: list[ReviewRecord]) -> None:
     """Write one example per line; the file is written whole or not at all.
 
-    The examples have no labels: doccano would export the given label as a person's answer.
+    The examples have no labels, because doccano would export a given label as a person's answer.
 
     Raises:
-        RunError: the disk is full or the folder can't be written; an older file is left as it was.
+        RunError: the disk is full or the folder can't be written; an older file stays unchanged.
     """
     write_lines(path, map(_example, records))
 
@@ -38,13 +38,14 @@ def write(path: Path, records: list[ReviewRecord]) -> None:
 def advice(form: Form) -> str:
     """Return how to import the file into doccano."""
     labels = ", ".join([*form.class_names, DISCARD])
-    return f"Import it as JSONL into a text classification project, single label, with the labels {labels}"
+    return f"Import the file as JSONL into a text classification project, single label, with the labels {labels}"
 
 
 def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
-    """Read an export as JSONL, or every member's file in a zip file; the file's name is the member's.
+    """Read the decisions in a JSONL export, or in a zip file with a JSONL file per project member.
 
-    An example with several labels decides nothing.
+    A file in a zip file is named after the member; ``annotator`` is used for other files. An example with several
+    labels decides nothing.
 
     Raises:
         FileError: the zip file or a line can't be read; the message has the line's number.
@@ -77,7 +78,7 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
 
 
 def _files(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """Yield each file of an export with its name in the zip file, or the export itself with an empty name."""
+    """Yield (name, stream) of each file in a zipped export, or of the export itself with an empty name."""
     if path.suffix.lower() != ".zip":
         with path.open("rb") as stream:
             yield "", stream
@@ -85,7 +86,7 @@ def _files(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith(".jsonl")]
         if not names:
-            raise FileError(f"{path} has no .jsonl file; export from doccano as JSONL")
+            raise FileError(f"{path} contains no .jsonl file; export from doccano as JSONL")
         for name in names:
             with archive.open(name) as stream:
                 yield name, stream

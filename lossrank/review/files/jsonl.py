@@ -1,4 +1,4 @@
-"""Records as JSON lines, with a ``decision`` for a person or a script to fill in."""
+"""Write records as JSON lines with a ``decision`` for a person or a script to fill in, and read the decisions."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -20,18 +20,18 @@ def write(path: Path, records: list[ReviewRecord]) -> None:
     """Write one line per record, in order; the file is written whole or not at all.
 
     Raises:
-        RunError: the disk is full or the folder can't be written; an older file is left as it was.
+        RunError: the disk is full or the folder can't be written; an older file stays unchanged.
     """
     empty = {"decision": None, "annotator": None}
     write_lines(path, ({**flat(record), **empty, **texts(record)} for record in records))
 
 
 def advice(form: Form) -> None:
-    """Return no advice: the file goes to a script."""
+    """Return None: the file is meant for a script, so nobody needs advice."""
 
 
 def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
-    """Read the lines that have a decision.
+    """Read the decisions in the lines that have one.
 
     Raises:
         FileError: a line can't be read or its decision is not allowed; the message has the line's number.
@@ -45,7 +45,7 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
             row = row_of(line.get(RECORD_ID), run.data_fingerprint)
             word, who = ("" if line.get(key) is None else line[key] for key in ("decision", "annotator"))
             if not isinstance(word, str) or not isinstance(who, str):
-                raise FileError(f"{path}, line {number}: decision and annotator must be text, in quotes")
+                raise FileError(f"{path}, line {number}: 'decision' and 'annotator' must be text, in quotes")
             if row is None:
                 foreign += 1
             elif word.strip():
@@ -61,8 +61,8 @@ def write_lines(path: Path, objects: Iterable[dict[str, Any]]) -> None:
     """Write one line per object, in order; the file is written whole or not at all.
 
     Raises:
-        RunError: the disk is full or the folder can't be written; an older file is left as it was.
-        ValueError: a number is not finite; an older file is left as it was.
+        RunError: the disk is full or the folder can't be written; an older file stays unchanged.
+        ValueError: a number is not finite; an older file stays unchanged.
     """
 
     def write(stream: IO[bytes]) -> None:
@@ -73,7 +73,7 @@ def write_lines(path: Path, objects: Iterable[dict[str, Any]]) -> None:
 
 
 def read_lines(name: str, stream: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield each line's number, from 1, and its object; blank lines are skipped.
+    """Yield the number (from 1) and the object of each line; blank lines are skipped.
 
     Raises:
         FileError: a line is not a JSON object; the message has ``name`` and the line's number.

@@ -16,7 +16,7 @@ from scorer.run.protect import refuse_existing
 
 
 class FileFormat(Protocol):
-    """The functions of a file format's module; FileKind documents them."""
+    """The functions in the module of a file format; ``FileKind`` documents them."""
 
     def accept(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]: ...
 
@@ -29,14 +29,14 @@ class FileFormat(Protocol):
 
 @dataclass(frozen=True)
 class FileKind:
-    """A kind of file: its format, the endings of its files, and whether it dates each decision."""
+    """A kind of file: the module of its format, its file name endings, and whether each decision in it has a date."""
 
     format: FileFormat
     endings: tuple[str, ...]
     dated: bool = False
 
     def accept(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
-        """Split records into those that the file can hold, and refusals of the others."""
+        """Return the records that the file can contain, and a Refusal for each other record."""
         return self.format.accept(records)
 
     def write(self, path: Path, records: list[ReviewRecord], *, force: bool = False) -> None:
@@ -58,7 +58,7 @@ class FileKind:
         return self.format.advice(form)
 
     def read(self, path: Path, run: RunDirectory, annotator: str) -> Reading:
-        """Read people's answers to the run's rows; ``annotator`` is used if the file names nobody.
+        """Read people's answers to the run's rows; ``annotator`` names the person where the file doesn't.
 
         Raises:
             RunError: the file can't be read as this kind; the message says where.
@@ -77,7 +77,7 @@ FILES = {
 
 
 def read_files(paths: Sequence[Path], kind: str, run: RunDirectory) -> Reading:
-    """Read several files of one kind together; if a file names no annotator, the file's name is used.
+    """Read several files of one kind together; where a file names no annotator, the file's name is used.
 
     Raises:
         RunError: two files have the same name.

@@ -1,4 +1,4 @@
-"""Label Studio's files: the tasks that it imports, and its JSON export."""
+"""Write tasks as JSON that Label Studio imports, and read its JSON exports."""
 
 import json
 from pathlib import Path
@@ -20,21 +20,21 @@ def write(path: Path, records: list[ReviewRecord]) -> None:
     """Write the records as one JSON list of tasks; the file is written whole or not at all.
 
     Raises:
-        RunError: the disk is full or the folder can't be written; an older file is left as it was.
+        RunError: the disk is full or the folder can't be written; an older file stays unchanged.
     """
     write_atomically(path, lambda stream: stream.write(b"[" + b",\n".join(map(encode, records)) + b"]\n"))
 
 
 def advice(form: Form) -> str:
     """Return how to import the file into Label Studio."""
-    return f"Import it into a project with this labelling interface: {label_config(form)}"
+    return f"Import the file into a project with this labelling interface: {label_config(form)}"
 
 
 def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
-    """Read a JSON export, which names its annotators; ``annotator`` is used only for tasks without an answer.
+    """Read the answers in a JSON export, which names the annotators; ``annotator`` is used for tasks without an answer.
 
     Raises:
-        FileError: the file is not such an export; the message has the task's number.
+        FileError: the file is not a JSON export of Label Studio; the message has the number of the bad task.
     """
     try:
         tasks: Any = json.loads(path.read_bytes())

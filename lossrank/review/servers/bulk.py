@@ -1,8 +1,10 @@
-"""ChunkedLog: send review records to a server without losing anybody's work or more than the bad records.
+"""ChunkedLog: send review records to a server; no person's answer is lost, and only bad records are left out.
 
-A record that is sent twice replaces the first one and the person's answer to it (Rubrix), or is stored twice (Label
-Studio). So each send first asks which of its ids the server has. A send after a failed one asks again, because part of
-the failed one may be stored and already answered. So logging again continues where it stopped.
+A record that is sent twice replaces the stored record and a person's answer to it (Rubrix), or is stored twice (Label
+Studio). Therefore each request is preceded by a question which of its record ids the server has, and these records are
+left out. This is asked again before a failed request is repeated, because the server may have stored some of its
+records, and people may have answered them. Logging again after an interruption adds the missing records in the same
+way.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -13,15 +15,15 @@ from lossrank.review.servers.server import ReviewError
 
 _MAX_BYTES = 8 << 20  # per bulk request: OpenSearch accepts 100 MB, proxies often less
 _SENDS = 5  # tries of a bulk request, or of one record, that fails for an unknown reason
-_SICK = 5  # after this many consecutive records that fail so, the server is at fault
+_SICK = 5  # after this many consecutive records with an unknown failure, the server is at fault
 _Line = tuple[ReviewRecord, bytes]
 
 
 class ChunkedLog:
     """Sends records to one data set in chunks, and counts them.
 
-    ``logged`` counts the stored records, ``already_there`` those that the data set had before and keeps. ``refused``
-    lists the records left out, including those refused before any request.
+    ``logged`` counts the records that were stored, ``already_there`` the records that the data set had before and
+    keeps. ``refused`` lists the records left out, including the records refused before any request.
     """
 
     def __init__(
@@ -65,9 +67,10 @@ class ChunkedLog:
             yield chunk
 
     def _settle(self, chunk: list[_Line], sends: int, sent: bool) -> None:
-        """Store or refuse each record of a chunk; ``sent`` means that an earlier, failed send may have stored some.
+        """Store or refuse each record of a chunk; if ``sent`` is true, a failed request may have stored some already.
 
-        Records that the server then has count as logged, because no server tells who stored them.
+        If ``sent`` is true, records that the server has count as logged, because servers don't tell who stored a
+        record.
         """
         waiting = chunk
 
@@ -93,7 +96,7 @@ class ChunkedLog:
                 self._refuse(waiting[0][0], error)
 
     def _without_stored(self, lines: list[_Line], sent: bool) -> list[_Line]:
-        """Return the records that the server lacks, and count the others: as logged if they were ``sent`` before."""
+        """Return the records that the server lacks; count the others as logged if ``sent``, else as already there."""
         existing = self._api.existing_ids(self.name, [record.id for record, _ in lines])
         if existing and sent:
             self._count_logged(len(existing))
@@ -117,9 +120,9 @@ class ChunkedLog:
 
 
 def _parts(lines: list[_Line], error: Refused | Fault) -> list[list[_Line]]:
-    """Split records that failed together: those named by the error singly and the rest together, else in halves.
+    """Split the records of a failed request: each record that the error names alone and the others together, or halves.
 
-    Each part takes the server up to a second whatever its size, so there should be few.
+    A request takes the server up to a second whatever its size, so the parts should be few.
     """
     named = sorted(error.positions & set(range(len(lines))))
     if named:

@@ -1,4 +1,4 @@
-"""ReviewClient: the base of the HTTP clients of review servers: the address, the key, and retries by tenacity.
+"""ReviewClient: the base class of the review servers' HTTP clients, with the address, the key, and retries.
 
 The key and a password in the URL stay inside the httpx client: no message, repr or exception chain shows them.
 """
@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 
 
 class Unavailable(Exception):
-    """Raised if a request may succeed later (no connection, 429 or 5xx); the server asks to wait ``after`` seconds."""
+    """Raised if a request may succeed later (no connection, status 429 or 5xx), after at least ``after`` seconds."""
 
     def __init__(self, reason: str, after: float = 0.0) -> None:
         super().__init__(reason)
@@ -56,7 +56,7 @@ class Fault(Exception):
 
 
 class ReviewClient(abc.ABC):
-    """A review server, used with one key; each tool has a subclass, which sends the requests.
+    """The client of a review server, used with one key; each tool has a subclass, which sends the requests.
 
     The client waits at most ``max_wait`` seconds for a server that is away, and calls ``on_wait`` with the reason and
     the seconds to the next try.
@@ -93,7 +93,7 @@ class ReviewClient(abc.ABC):
         """Run a step; repeat it after growing pauses while it raises ``Unavailable``.
 
         Raises:
-            ReviewError: the step still raises it after ``max_wait`` seconds.
+            ReviewError: the step still raises ``Unavailable`` after ``max_wait`` seconds.
         """
         limit = self._max_wait if max_wait is None else min(max_wait, self._max_wait)
         retrying = tenacity.Retrying(
@@ -109,15 +109,15 @@ class ReviewClient(abc.ABC):
         except Unavailable as error:
             seconds = time.monotonic() - started
             raise ReviewError(
-                f"{self.title} at {self.url} can't be used: {self._safe(error)}; tried for {seconds:.0f} s; "
-                f"start it, or give its address with `url` or {self.variables}_API_URL"
+                f"{self.title} at {self.url} can't be used after {seconds:.0f} s of trying: {self._safe(error)}; "
+                f"start the server, or give its address with `url` or {self.variables}_API_URL"
             ) from None
 
     def insist(self, step: Callable[[], _T], sends: int) -> _T:
-        """Run a step as ``persist`` does; repeat it, at most ``sends`` times in all, if it raises ``Fault``.
+        """Run a step as ``persist`` does; if it raises ``Fault``, repeat it, up to ``sends`` runs in all.
 
         Raises:
-            Fault: the last try raised it.
+            Fault: the last run raised it.
             ReviewError: as for ``persist``.
         """
         retrying = tenacity.Retrying(
@@ -130,10 +130,10 @@ class ReviewClient(abc.ABC):
 
     @abc.abstractmethod
     def existing_ids(self, name: str, ids: list[str]) -> set[str]:
-        """Return those of ``ids`` (at most 1,000) that the data set has.
+        """Return the record ids among ``ids`` (at most 1,000) that the data set has.
 
         Raises:
-            Unavailable: try again later.
+            Unavailable: the request may succeed later.
             ReviewError: the data set can't be read.
         """
 
@@ -144,7 +144,7 @@ class ReviewClient(abc.ABC):
         Raises:
             Refused: the server refused at least one record.
             Fault: the request failed for an unknown reason; any part may be stored.
-            Unavailable: try again later; any part may be stored.
+            Unavailable: the request may succeed later; any part may be stored.
             ReviewError: the key is no longer valid, or the data set is gone.
         """
 
@@ -155,14 +155,16 @@ class ReviewClient(abc.ABC):
         )
 
     def _parted(self, url: str) -> tuple[httpx.URL, tuple[str, str] | None]:
-        """Split an address from the user name and password in it."""
+        """Return an address without its user name and password, and (user name, password), None if it has none."""
         try:
             address = httpx.URL(url.strip())
         except httpx.InvalidURL:
             address = httpx.URL("")
         if address.scheme not in ("http", "https") or not address.host:
             received = "with a password" if "@" in url else repr(url)
-            raise ReviewError(f"the server's address {received} can't be used; give `url` like {self.example}")
+            raise ReviewError(
+                f"the server's address {received} is not a valid http or https address; give `url` like {self.example}"
+            )
         auth = (address.username, address.password) if address.userinfo else None
         return address.copy_with(userinfo=b"", query=None, fragment=None), auth
 
@@ -170,7 +172,8 @@ class ReviewClient(abc.ABC):
         key = api_key.strip()
         if not re.fullmatch(r"[\x21-\x7e]+", key):
             raise ReviewError(
-                f"the API key is empty or has characters that no header can hold; set {self.variables}_API_KEY again"
+                f"the API key is empty or has characters that HTTP headers can't have; set {self.variables}_API_KEY "
+                "to the whole key"
             )
         return key
 
@@ -188,11 +191,11 @@ class ReviewClient(abc.ABC):
 
 @contextlib.contextmanager
 def storing() -> Iterator[None]:
-    """Raise different errors for requests that reached no server and for lost responses, which may have stored records.
+    """Turn the httpx errors of a storing request into errors that tell whether the server may have stored records.
 
     Raises:
-        Unavailable: there was no connection.
-        Fault: the connection broke.
+        Unavailable: there was no connection, so nothing is stored.
+        Fault: the connection broke or timed out, so any part may be stored.
     """
     try:
         yield
@@ -203,7 +206,7 @@ def storing() -> Iterator[None]:
 
 
 def broken(error: httpx.RequestError) -> str:
-    """Return the reason why there is no complete response."""
+    """Return why a request got no complete response."""
     if isinstance(error, httpx.TimeoutException):
         return "no response in time"
     if isinstance(error, httpx.LocalProtocolError):  # its text may quote a header
@@ -218,7 +221,7 @@ def one_line(reason: str) -> str:
 
 
 def wished_pause(response: httpx.Response) -> float:
-    """Return how many seconds the server asks to wait, 0 if it doesn't say."""
+    """Return how many seconds the server asks to wait, 0 if the response names no time."""
     retry_after = response.headers.get("Retry-After", "")
     return float(retry_after) if retry_after.isdigit() else 0.0
 

@@ -15,7 +15,7 @@ OnWait = Callable[[str, float], None]
 
 
 def waiting(reason: str, seconds: float) -> str:
-    """Return why lossrank waits for a server, and for how long."""
+    """Return a note that lossrank waits for a server, with the reason and the seconds until the next try."""
     return f"waiting for the server ({reason}); next try in {seconds:.1f} s"
 
 
@@ -27,7 +27,7 @@ class ReviewError(LossrankError):
 
 @dataclass(frozen=True)
 class Account:
-    """The address of a server, the key, and the workspace (None for the key's own)."""
+    """The address of a server, the key, and the workspace (None for the default workspace of the key)."""
 
     url: str
     api_key: str
@@ -43,7 +43,11 @@ class Form:
 
 
 class Sending(Protocol):
-    """Sends records to one data set; counts those ``logged``, ``already_there`` (left as they are) and ``refused``."""
+    """Sends records to one data set, and counts them.
+
+    ``logged`` counts the records that were stored, ``already_there`` the records that the data set had before and
+    keeps; ``refused`` lists the records left out.
+    """
 
     logged: int
     already_there: int
@@ -68,15 +72,15 @@ class Server(Protocol):
     ) -> None: ...
 
     def check_name(self, name: str) -> None:
-        """Raise ReviewError if the tool doesn't accept a data set name; the server isn't asked."""
+        """Raise ReviewError if the tool doesn't accept a data set name; no request is sent."""
         ...
 
     def accept(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
-        """Split records into those that the tool accepts, and refusals of the others."""
+        """Return the records that the tool accepts, and a Refusal for each other record."""
         ...
 
     def open(self, name: str, form: Form) -> ServerDataset:
-        """Check the key and the workspace, and create the data set if it is missing."""
+        """Check the key and the workspace, create the data set if it is missing, and return it."""
         ...
 
     def sending(self, dataset: ServerDataset, chunk_size: int, refused: Iterable[Refusal]) -> Sending:
@@ -84,7 +88,7 @@ class Server(Protocol):
         ...
 
     def page(self, dataset: ServerDataset) -> str:
-        """Return the address of the page on which a person reviews."""
+        """Return the address of the page on which people review the data set."""
         ...
 
     def sort_hint(self, by: str) -> str:
@@ -96,7 +100,7 @@ class Server(Protocol):
         ...
 
     def listed(self, dataset: ServerDataset, ids: Sequence[str]) -> set[str]:
-        """Return the record ids that the data set has; call ``answers`` first."""
+        """Return the record ids among ``ids`` that the data set has; call ``answers`` first, which opens it."""
         ...
 
 
@@ -105,7 +109,8 @@ class Tool:
     """A review tool; its ``module`` has ``connect(account, on_wait)``, which returns a Server.
 
     ``variables`` is the prefix of the environment variables ..._API_URL, ..._API_KEY and, if the tool has
-    ``workspaces``, ..._WORKSPACE. ``url`` and ``api_key`` are those of a fresh installation.
+    ``workspaces``, ..._WORKSPACE. ``url`` and ``api_key`` are the address and key of a fresh installation; ``api_key``
+    is None if it has no fixed key.
     """
 
     title: str
@@ -116,7 +121,7 @@ class Tool:
     workspaces: bool = True
 
     def account(self, url: str | None, api_key: str | None, workspace: str | None) -> Account:
-        """Return an account: what was given, else the environment variables, else the tool's defaults.
+        """Return the account; values not given come from the environment variables, else from the tool's defaults.
 
         Raises:
             RunError: no key was found.
@@ -133,7 +138,7 @@ class Tool:
         )
 
     def connect(self, account: Account, on_wait: OnWait) -> Server:
-        """Return the tool's client; a tool with several versions first asks the server for its version.
+        """Return the tool's Server; for a tool with several versions, first ask the server for its version.
 
         Raises:
             ReviewError: the address or the key can't be used, or another server responds.

@@ -1,6 +1,6 @@
-"""ArgillaApi: the requests to an Argilla 2.x server that `log` and `pull` need, through its SDK.
+"""ArgillaApi: the requests to an Argilla 2.x server that `log` and `pull` need, sent with Argilla's SDK.
 
-The SDK omits the time of a person's response, so records are read with its HTTP client.
+The SDK's records lack the time of a person's response, so records are read with the SDK's HTTP client.
 """
 
 import json
@@ -67,12 +67,14 @@ class ArgillaApi(ReviewClient):
         return str(self._dataset.id)
 
     def open_dataset(self, name: str, form: Form | None) -> str:
-        """Check the key, the workspace and the data set, and return the workspace; ``form`` creates a missing data set.
+        """Check the key and the workspace, open the data set, and return the workspace's name.
+
+        If ``form`` is given, a missing data set is created, and an existing one must fit the form.
 
         Raises:
-            ReviewError: no server responds, or it refuses the key.
+            ReviewError: no server responds, or the server refuses the key.
             ReviewError: the workspace or the data set does not exist.
-            ReviewError: the data set has another form.
+            ReviewError: the data set doesn't fit the form.
         """
         return self.persist(lambda: self._ask(lambda: self._open_dataset(name, form)), FIRST_WAIT)
 
@@ -83,7 +85,7 @@ class ArgillaApi(ReviewClient):
         return self._there & set(ids)
 
     def bulk(self, name: str, records: list[bytes]) -> None:
-        """Store encoded records; if the server already has one of them, it refuses all."""
+        """Store encoded records; the server refuses all of them if it already has one."""
         made = [self._record(json.loads(record)).api_model() for record in records]
         try:
             with storing(), quiet():
@@ -96,7 +98,7 @@ class ArgillaApi(ReviewClient):
                 raise
             if "found records with same external ids" in response.text:  # another process logs too
                 self._read = 0  # list the records again
-                raise Fault("the server already has some of them", stored=False) from None
+                raise Fault("the server already has some of the records", stored=False) from None
             try:
                 raise_for_bulk(response)
             except Refused as refused:
@@ -106,10 +108,10 @@ class ArgillaApi(ReviewClient):
             raise self._broken_off(response) from None
 
     def answered(self) -> Iterator[dict[str, Any]]:
-        """Yield the open data set's records with everybody's responses, each once.
+        """Yield each record of the open data set once, with everybody's responses.
 
         Raises:
-            ReviewError: they can't be read, or the server is away for too long.
+            ReviewError: the records can't be read, or the server is away for too long.
         """
         seen: set[str] = set()
         read = 0
@@ -121,10 +123,10 @@ class ArgillaApi(ReviewClient):
             raise ReviewError(f"{self.title} at {self.url}: the records changed while they were read; pull again")
 
     def users(self) -> dict[str, str]:
-        """Return the names of the users that the key may see, by id.
+        """Return the names of the users whom the key's user may list, by user id.
 
         Raises:
-            ReviewError: they can't be read.
+            ReviewError: the users can't be read.
         """
         return self.persist(lambda: self._ask(self._users))
 
@@ -183,10 +185,10 @@ class ArgillaApi(ReviewClient):
         return workspaces[wanted]
 
     def _finish(self, form: Form) -> None:
-        """Complete and publish the open draft, which an interrupted log has left.
+        """Complete and publish the open data set, a draft that an interrupted ``log`` has left.
 
         Raises:
-            Unavailable: another process may be creating it.
+            Unavailable: another process may still be creating the data set.
             ReviewError: the draft has parts that are not in the form.
         """
         settings, ours = self._dataset.settings, settings_of(self._sdk, form)
@@ -207,7 +209,7 @@ class ArgillaApi(ReviewClient):
         return self._sdk.Record(**body, suggestions=[suggestion], _dataset=self._dataset)
 
     def _page(self, offset: int, *include: str) -> list[dict[str, Any]]:
-        """Return a page of records from an offset on, in the order in which they were added."""
+        """Return the page of records that starts at ``offset``, in the order in which the records were added."""
         path = f"/api/v1/datasets/{self._dataset.id}/records"
         query = {"offset": offset, "limit": _PAGE, "include": list(include)}
         records = self._ask(lambda: self._argilla.http_client.get(path, params=query).raise_for_status().json())
@@ -217,7 +219,7 @@ class ArgillaApi(ReviewClient):
         return items
 
     def _ask(self, step: Callable[[], _T]) -> _T:
-        """Run requests of the SDK and turn its errors into those of the other clients."""
+        """Run a step that uses the SDK; turn the SDK's errors into ``Unavailable`` and ``ReviewError``."""
         try:
             with quiet():
                 return step()
@@ -228,7 +230,7 @@ class ArgillaApi(ReviewClient):
         except Exception as error:
             response = response_of(error)
             if response is not None and response.status_code == 409:  # another process created the data set meanwhile
-                raise Unavailable("the data set is being created") from None
+                raise Unavailable("another process is creating the data set") from None
             if response is not None:
                 raise self._broken_off(response) from None
             if isinstance(error, ValueError | KeyError | TypeError):  # from a response that the SDK can't read

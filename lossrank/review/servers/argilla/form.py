@@ -1,4 +1,4 @@
-"""Settings of an Argilla 2.x data set: create them from a form, or check them against one."""
+"""Make the settings of an Argilla 2.x data set from a form, or check a data set's settings against the form."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def settings_of(sdk: Any, form: Form) -> Any:
     """Return the settings of a new data set for a form.
 
     Raises:
-        ReviewError: Argilla can't hold the classes.
+        ReviewError: Argilla does not accept the number or names of the classes.
     """
     too_long = [name for name in form.class_names if len(name) > MAX_NAME]
     if too_long or len(form.class_names) < 2:
@@ -38,7 +38,7 @@ def check(sdk: Any, dataset: Any, form: Form) -> None:
     """Check that a published data set has the form's question, classes and text fields.
 
     Raises:
-        ReviewError: the data set lacks one of them.
+        ReviewError: the data set lacks the question, a class or a text field.
     """
     settings = dataset.settings
     question = next((found for found in settings.questions if found.name == QUESTION), None)
@@ -69,7 +69,7 @@ def lacking(dataset: Any, ours: Any) -> list[Any]:
 
 
 def _parts(settings: Any) -> dict[str, tuple[object, Any]]:
-    """Return the fields, questions, vectors and metadata of settings by name, each with its kind."""
+    """Return (kind, part) for each field, question, vector and metadata property in the settings, by name."""
     parts = (*settings.fields, *settings.questions, *settings.vectors, *settings.metadata)
     return {part.name: (_kind(part), part) for part in parts}
 

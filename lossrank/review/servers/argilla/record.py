@@ -15,9 +15,9 @@ FLOATS, INTEGERS, TERMS = ("loss", "margin", "entropy"), ("rank", "row"), ("give
 
 
 def record_body(record: ReviewRecord) -> dict[str, Any]:
-    """Return the arguments of the SDK's ``Record``.
+    """Return the arguments for the SDK's ``Record``.
 
-    The given label is metadata, because with a response the row would count as reviewed.
+    The given label is sent as metadata, because as a response it would make the row count as reviewed.
     """
     label, probability = record.predicted
     return {
@@ -44,7 +44,7 @@ def encode(record: ReviewRecord) -> bytes:
 
 
 def accept(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
-    """Split records into those that Argilla accepts, and refusals of the others."""
+    """Return the records that Argilla accepts, and a Refusal for each other record."""
     return parted(records, _problem)
 
 
@@ -74,7 +74,7 @@ def answers(record: Mapping[str, Any], fingerprint: str, names: Mapping[str, str
 
 
 def agent_name(name: str) -> str:
-    """Return an agent name that the server accepts: a path's file name, other characters replaced."""
+    """Return a name as an agent name that the server accepts: a path's file name, with other characters replaced."""
     if name.startswith(("/", "./", "../")):
         name = PurePosixPath(name).name
     known = re.sub(r"[^a-zA-Z0-9_:./\s-]", "_", name)[:MAX_NAME]

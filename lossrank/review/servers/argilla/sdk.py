@@ -1,4 +1,4 @@
-"""The Argilla SDK: imported when needed, kept quiet, its errors turned into the HTTP responses behind them."""
+"""Import the Argilla SDK when it is needed, keep it quiet, and find the HTTP responses behind its errors."""
 
 import contextlib
 import importlib
@@ -49,7 +49,7 @@ def response_of(error: BaseException | None) -> httpx.Response | None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the SDK from printing, warning, and adding a handler to the root logger."""
+    """Keep the SDK from printing, warning, and adding a handler to the root logger within the block."""
     silent = logging.NullHandler()
     root = logging.getLogger()
     root.addHandler(silent)

@@ -1,4 +1,4 @@
-"""Argilla2Server: Argilla 2.x."""
+"""Argilla2Server: the methods that `log` and `pull` need of an Argilla 2.x server."""
 
 from collections.abc import Iterable, Iterator
 
@@ -20,7 +20,8 @@ class Argilla2Server(BaseServer[ArgillaApi]):
     def check_name(self, name: str) -> None:
         if not 1 <= len(name) <= MAX_NAME or not name.strip() or not name.isprintable():
             raise ReviewError(
-                f"Argilla does not accept the data set name {name!r}: 1 to {MAX_NAME} characters, no control characters"
+                f"Argilla does not accept the data set name {name!r}; give a `name` of 1 to {MAX_NAME} characters, "
+                "no control characters"
             )
 
     def accept(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
@@ -49,7 +50,7 @@ class Argilla2Server(BaseServer[ArgillaApi]):
 
 
 def connect(account: Account, on_wait: OnWait) -> Server:
-    """Return the server for the version that responds.
+    """Return the Server for the version of Argilla that responds.
 
     Raises:
         ReviewError: the address or the key can't be used, no Argilla server responds, or the SDK is not installed.

@@ -52,7 +52,9 @@ class LabelStudioApi(ReviewClient):
     ) -> None:
         super().__init__(url, api_key, max_wait, on_wait)
         if self._auth:
-            raise ReviewError("the address has a password, which Label Studio's token replaces; leave it out")
+            raise ReviewError(
+                "the address has a password, but Label Studio needs only the token; leave the password out of `url`"
+            )
         self._client = httpx.Client(
             base_url=self._address,
             auth=TokenAuth(self._key, self.url),
@@ -66,12 +68,14 @@ class LabelStudioApi(ReviewClient):
         self._client.close()
 
     def open_project(self, name: str, form: Form | None) -> int:
-        """Check the token and return the id of the project with this title; ``form`` creates a missing project.
+        """Check the token and return the id of the project with this title.
+
+        If ``form`` is given, a missing project is created, and an existing one must fit the form.
 
         Raises:
-            ReviewError: no Label Studio responds, or it refuses the token.
-            ReviewError: there is no such project, or several.
-            ReviewError: the project has another labelling interface.
+            ReviewError: no Label Studio responds, or the server refuses the token.
+            ReviewError: no project has this title, or several have it.
+            ReviewError: the project's labelling interface lacks the choices or a class.
         """
         return self.persist(lambda: self._open_project(name, form), FIRST_WAIT)
 
@@ -93,16 +97,16 @@ class LabelStudioApi(ReviewClient):
             reason, positions = _refusal(response)
             raise Refused(self._safe(Exception(reason)), positions)
         if response.status_code == 500:
-            raise Fault("it responds 500")
+            raise Fault("the server responds 500")
         imported = self._read(response, dict)
         if "import" in imported:
             raise self._broken_off(
-                "it imports in the background, as the Enterprise edition does, which lossrank does not support; "
-                "log to a file with `to=label-studio` and `output`, and import that there"
+                "the server imports in the background, as the Enterprise edition does, which lossrank does not "
+                "support; log to a file with `to=label-studio` and `output`, and import the file there"
             )
         stored = imported.get("task_count")
         if stored != len(records):
-            raise Fault(f"of {len(records)} tasks the server took {stored}")
+            raise Fault(f"the server stored {stored} of {len(records)} tasks")
 
     def annotated(self, project: int) -> Iterator[dict[str, Any]]:
         """Yield the tasks that somebody has annotated or skipped, with their annotations.
@@ -116,10 +120,10 @@ class LabelStudioApi(ReviewClient):
             yield task
 
     def users(self) -> dict[int, str]:
-        """Return the users' e-mail addresses by id.
+        """Return the users' e-mail addresses by user id.
 
         Raises:
-            ReviewError: they can't be read.
+            ReviewError: the users can't be read.
         """
         found = self.persist(lambda: self._get("/api/users/", {}, list))
         return {user["id"]: str(user["email"]) for user in found if user.get("email")}
@@ -156,7 +160,7 @@ class LabelStudioApi(ReviewClient):
         return made
 
     def _tasks(self, project: int, fields: dict[str, str], after: int, *filters: object) -> Iterator[dict[str, Any]]:
-        """Return an iterator of a project's tasks by ascending id, which continues after ``Unavailable``."""
+        """Return an iterator over a project's tasks by ascending id; it can go on after ``Unavailable``."""
         return _Tasks(lambda last: self._page(project, fields, last, *filters), after)
 
     def _page(self, project: int, fields: dict[str, str], after: int, *filters: object) -> list[dict[str, Any]]:
@@ -175,22 +179,26 @@ class LabelStudioApi(ReviewClient):
             raise Unavailable(broken(error)) from None
 
     def _read(self, response: httpx.Response, kind: type[Any]) -> Any:
-        """Return the JSON of a successful response."""
+        """Return the JSON value, of type ``kind``, in a successful response; raise for any other response."""
         status = response.status_code
         if status in LATER:
-            raise Unavailable(f"it responds {status}", wished_pause(response))
+            raise Unavailable(f"the server responds {status}", wished_pause(response))
         if response.is_redirect:
-            raise self._broken_off(f"it redirects elsewhere ({status}); set `url` to the address that it leads to")
+            raise self._broken_off(f"the server redirects ({status}); set `url` to the address to which it redirects")
         reason = _reason(response)
         if status == 401:
             raise self._broken_off(
-                f"it refuses the token (401{reason}); set `api_key` or LABEL_STUDIO_API_KEY to one of Account & "
-                "Settings on that server"
+                f"the server refuses the token (401{reason}); set `api_key` or LABEL_STUDIO_API_KEY to a token from "
+                "Account & Settings on that server"
             )
         if status == 403:
-            raise self._broken_off(f"it forbids this to the token's user (403{reason}); use one with access")
+            raise self._broken_off(
+                f"the server denies access to the token's user (403{reason}); use the token of a user with access"
+            )
         if not response.is_success:
-            raise self._broken_off(f"it responds {status}{reason}, which Label Studio 1.23 should not; check `url`")
+            raise self._broken_off(
+                f"the server responds {status}{reason}, which is not a response of Label Studio 1.23; check `url`"
+            )
         try:
             value = response.json()
         except ValueError:
@@ -204,7 +212,7 @@ class LabelStudioApi(ReviewClient):
 
 
 class _Tasks(Iterator[dict[str, Any]]):
-    """Tasks page by page; after a page failed, ``next`` asks for it again."""
+    """Iterates over tasks, read page by page; after a failed request, ``next`` asks for the same page again."""
 
     def __init__(self, page: Callable[[int], list[dict[str, Any]]], after: int) -> None:
         self._page = page
@@ -226,20 +234,20 @@ def _is_task(task: Any) -> bool:
 
 
 def _refusal(response: httpx.Response) -> tuple[str, frozenset[int]]:
-    """Return why an import was refused, without the texts, and the positions of the tasks that it names."""
+    """Return why the server refused an import, without the texts, and the positions of the refused tasks."""
     try:
         errors = response.json()["validation_errors"]["non_field_errors"]
     except (ValueError, KeyError, TypeError):
-        return f"it responds {response.status_code}{_reason(response)}", frozenset()
+        return f"the server responds {response.status_code}{_reason(response)}", frozenset()
     named = {index: error for index, error in enumerate(errors) if error} if isinstance(errors, list) else {}
-    reason = str(next(iter(named.values()), "it is refused"))
+    reason = str(next(iter(named.values()), "the server gives no reason"))
     # "Error at item 3: ... [assume: ...] :: {the task}"
     reason = re.sub(r"^Error at item \d+: ", "", reason).partition("[assume:")[0].partition("::")[0]
     return one_line(reason), frozenset(named)
 
 
 def _reason(response: httpx.Response) -> str:
-    """Return Label Studio's reason, to follow a status; empty if it gives none."""
+    """Return the reason in an error response, to append to its status; empty if the response has no reason."""
     try:
         detail = response.json()["detail"]
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""TokenAuth: Label Studio's legacy tokens, and its personal access tokens, which are JSON web tokens."""
+"""TokenAuth: authentication with Label Studio's legacy tokens or its personal access tokens (JSON web tokens)."""
 
 import re
 from collections.abc import Generator
@@ -12,11 +12,11 @@ _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 
 
 class TokenAuth(httpx.Auth):
-    """Sends a legacy token as it is, and exchanges a personal access token for an access token every five minutes.
+    """Sends a legacy token unchanged; exchanges a personal access token for an access token, again when that expires.
 
     Raises:
-        ReviewError: (from a request) the server refuses the token.
-        Unavailable: (from a request) the server can't exchange the token now.
+        ReviewError: (while a request is sent) the server refuses the token.
+        Unavailable: (while a request is sent) the server can't exchange the token now.
     """
 
     requires_response_body = True
@@ -47,14 +47,14 @@ class TokenAuth(httpx.Auth):
         self._access = None
         response = yield httpx.Request("POST", self._url, json={"refresh": self._token})
         if response.status_code in LATER:
-            raise Unavailable(f"it responds {response.status_code}")
+            raise Unavailable(f"the server responds {response.status_code}")
         try:
             access = response.json()["access"] if response.is_success else None
         except (ValueError, KeyError, TypeError):
             access = None
         if not isinstance(access, str):
             raise ReviewError(
-                f"Label Studio at {self._base}: it refuses the personal access token ({response.status_code}); set "
-                "`api_key` or LABEL_STUDIO_API_KEY to one of Account & Settings on that server"
+                f"Label Studio at {self._base}: the server refuses the personal access token ({response.status_code}); "
+                "set `api_key` or LABEL_STUDIO_API_KEY to a token from Account & Settings on that server"
             )
         self._access = access

@@ -18,7 +18,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def label_config(form: Form) -> str:
     """Return the labelling interface as XML: the given label, the texts, and the classes to choose from.
 
-    The first nine classes have the keys 1 to 9; Label Studio gives keys to the others.
+    The first nine classes have the keys 1 to 9; Label Studio assigns keys to the other classes.
 
     Raises:
         ReviewError: XML can't hold the name of a class or field.
@@ -59,7 +59,7 @@ def encode(record: ReviewRecord) -> bytes:
 
 
 def accept(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
-    """Split records into those that Label Studio accepts, and refusals of the others."""
+    """Return the records that Label Studio accepts, and a Refusal for each other record."""
     return flat.accept(records)
 
 
@@ -74,7 +74,7 @@ def answers(task: Mapping[str, Any], fingerprint: str, names: Mapping[int, str])
     """
     data, annotations = task.get("data"), task.get("annotations")
     if not isinstance(data, Mapping) or not isinstance(annotations, list):
-        raise ReviewError("the task has no data and annotations; export the project as JSON, not as JSON-MIN or CSV")
+        raise ReviewError("the task lacks data or annotations; export the project as JSON, not as JSON-MIN or CSV")
     row = row_of(data.get(flat.RECORD_ID), fingerprint)
     if row is None:
         return None
@@ -105,7 +105,7 @@ def _who(completed_by: Any, names: Mapping[int, str]) -> str:
 
 
 def _shown(name: str) -> str:
-    """Return a name in which $, which would start a variable, is replaced by the full-width ＄."""
+    """Return a name with the full-width ＄ for each $, which would start a variable."""
     if _NOT_XML.search(name):
         raise ReviewError(f"Label Studio can't show the name {name!r}, which has a control character; rename it")
     return name.replace("$", "＄")  # noqa: RUF001

@@ -1,4 +1,4 @@
-"""LabelStudioServer: Label Studio."""
+"""LabelStudioServer: the methods that `log` and `pull` need of a Label Studio server."""
 
 from collections.abc import Iterable, Iterator
 
@@ -22,7 +22,8 @@ class LabelStudioServer(BaseServer[LabelStudioApi]):
     def check_name(self, name: str) -> None:
         if not 3 <= len(name) <= 50 or name != name.strip() or not name.isprintable():
             raise ReviewError(
-                f"Label Studio does not accept the title {name!r}: 3 to 50 characters, no space at the ends"
+                f"Label Studio does not accept the title {name!r}; give a `name` of 3 to 50 characters, no space at "
+                "the ends"
             )
 
     def accept(self, records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:

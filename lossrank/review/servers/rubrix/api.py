@@ -1,7 +1,7 @@
 """RubrixApi: the HTTP requests to Rubrix 0.18 and Argilla 1.x that `log` and `pull` need.
 
-Argilla 1.x is the later name of Rubrix; it has other headers, named workspaces and another way to read records. The
-client asks the server which one it is.
+Argilla 1.x is Rubrix under its later name, with other headers, named workspaces and another way to read records. The
+client asks the server for its product and version.
 """
 
 import re
@@ -32,7 +32,7 @@ _Record = dict[str, Any]
 
 
 class RubrixApi(ReviewClient):
-    """A Rubrix or Argilla 1.x server, used with one key in one workspace; ``tool`` is the name that the user gave.
+    """A Rubrix or Argilla 1.x server, used with one key in one workspace; ``tool`` is its name in TOOLS.
 
     Raises:
         ReviewError: the URL is not an http(s) address.
@@ -62,7 +62,10 @@ class RubrixApi(ReviewClient):
         headers = {"X-Rubrix-Api-Key": self._key, "X-Argilla-Api-Key": self._key}
         if workspace is not None:
             if not _WORKSPACE_NAME.fullmatch(workspace):
-                raise ReviewError(f"`workspace` is {workspace!r}; it may have letters, digits, - and _")
+                raise ReviewError(
+                    f"`workspace` is {workspace!r}; it may have letters, digits, - and _, and must start with a letter "
+                    "or digit"
+                )
             headers |= {"X-Rubrix-Workspace": workspace, "X-Argilla-Workspace": workspace}
         self._client = httpx.Client(
             base_url=self._address,
@@ -89,13 +92,15 @@ class RubrixApi(ReviewClient):
         return self._product
 
     def open_dataset(self, name: str, *, make: bool = True) -> str:
-        """Check the key, the workspace and the data set, and return the workspace; ``make`` creates a missing data set.
+        """Check the key, the workspace and the data set, and return the workspace's name.
 
-        The data set must exist before the first bulk request: if a bulk request creates the data set, is cut off and is
-        repeated, it can empty the data set.
+        If ``make`` is true, a missing data set is created.
+
+        The data set must exist before the first bulk request: a bulk request that creates the data set, is cut off and
+        is repeated can empty the data set.
 
         Raises:
-            ReviewError: no such server responds, or it refuses the key.
+            ReviewError: no Rubrix or Argilla 1.x responds, or the server refuses the key.
             ReviewError: the workspace or the data set does not exist.
             ReviewError: the data set has another task.
         """
@@ -120,12 +125,12 @@ class RubrixApi(ReviewClient):
             after = str(records[-1]["id"])
 
     def bulk(self, name: str, records: list[bytes]) -> None:
-        """Store encoded records; a record replaces an earlier one with its id, and people's answers to it.
+        """Store encoded records; a record replaces a stored record with its id, and people's answers to that record.
 
         Raises:
             Refused: the server refused at least one record.
             Fault: the request failed for an unknown reason; any part may be stored.
-            Unavailable: try again later; any part may be stored.
+            Unavailable: the request may succeed later; any part may be stored.
             ReviewError: the key is no longer valid, or the workspace or data set is gone.
         """
         body = b'{"tags":{},"metadata":{},"records":[' + b",".join(records) + b"]}"
@@ -142,14 +147,14 @@ class RubrixApi(ReviewClient):
         counts = self._object(self._good(response).content)
         processed, failed = counts.get("processed"), counts.get("failed", 0)
         if processed != len(records) or failed:
-            raise Fault(f"of {len(records)} records the server took {processed}, of which {failed} failed")
+            raise Fault(f"the server processed {processed} of {len(records)} records, of which {failed} failed")
 
     def _ask_product(self) -> Product:
         response = self._send("GET", "/api/_info")
         if response.status_code != 404:
             self._good(response)
         found = _object_or_empty(response)
-        if not found:  # Argilla 2 responds with its page
+        if not found:  # Argilla 2 responds with a web page
             found = _object_or_empty(self._send("GET", "/api/v1/version"))
         for title, key in (("Rubrix", "rubrix_version"), ("Argilla", "version")):
             if re.match(r"\d+\.", version := str(found.get(key))):
@@ -262,14 +267,14 @@ def check_name(name: str) -> None:
     """Check that Rubrix accepts a data set name.
 
     Raises:
-        ReviewError: Rubrix doesn't accept it; the message suggests a name.
+        ReviewError: Rubrix doesn't accept the name; the message suggests another one.
     """
     if not _DATASET_NAME.fullmatch(name):
         fixed = re.sub(r"[^a-z0-9_-]+", "_", name.lower()).strip("-_")[:200]
-        fix = f"; for example {fixed!r}" if fixed else ""
+        fix = f", for example {fixed!r}" if fixed else ""
         raise ReviewError(
-            f"Rubrix does not accept the data set name {name!r}: 1 to 200 of the characters a-z, 0-9, - and _, "
-            f"the first a letter or digit{fix}"
+            f"Rubrix does not accept the data set name {name!r}; give a `name` of 1 to 200 of the characters a-z, "
+            f"0-9, - and _ that starts with a letter or digit{fix}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Sort the responses of Rubrix and Argilla into success, try again later, and errors to show."""
+"""Sort the responses of Rubrix and Argilla into successes, errors that may go away, and errors to show."""
 
 import json
 import re
@@ -31,7 +31,7 @@ class Product:
 
 
 def object_in(content: bytes) -> dict[str, Any]:
-    """Return a JSON object.
+    """Return the JSON object that a response's content is.
 
     Raises:
         ValueError: the content is not a JSON object.
@@ -43,7 +43,7 @@ def object_in(content: bytes) -> dict[str, Any]:
 
 
 def detail_in(content: bytes) -> tuple[str, dict[str, Any]]:
-    """Return the error code and parameters of a response; both are empty if it has another format."""
+    """Return the error code and parameters in a response; both are empty if the response has another format."""
     try:
         detail = object_in(content).get("detail")
     except ValueError:
@@ -57,7 +57,7 @@ def detail_in(content: bytes) -> tuple[str, dict[str, Any]]:
 def reason_in(content: bytes) -> str:
     """Return the reason in an error response, on one line and without the records' texts.
 
-    The message quotes a failed document in full, so only the reasons before it are kept.
+    A message of the search index quotes the failed document in full, so only the reasons before the quote are kept.
     """
     code, params = detail_in(content)
     errors, message = params.get("errors"), params.get("message", params.get("detail"))
@@ -73,7 +73,7 @@ def reason_in(content: bytes) -> str:
 
 
 def raise_for_response(response: httpx.Response, product: Product) -> None:
-    """Check that a response is a success; the caller has already handled statuses with a special meaning.
+    """Check that a response is a success; the caller handles statuses with a special meaning before.
 
     Raises:
         Unavailable: the status is 429 or 5xx.
@@ -85,19 +85,21 @@ def raise_for_response(response: httpx.Response, product: Product) -> None:
     reason = reason_in(response.content)
     shown = f"{status}: {reason}" if reason else str(status)
     if status in LATER:
-        raise Unavailable(f"it responds {shown}", wished_pause(response))
+        raise Unavailable(f"the server responds {shown}", wished_pause(response))
     if response.is_redirect:
-        raise ReviewError(f"it redirects elsewhere ({status}); set `url` to the address that it leads to")
+        raise ReviewError(f"the server redirects ({status}); set `url` to the address to which it redirects")
     if status == 401:
         key = f"{product.variables}_API_KEY"
-        raise ReviewError(f"it refuses the API key (401); set `api_key` or {key} to a key of that server")
+        raise ReviewError(f"the server refuses the API key (401); set `api_key` or {key} to a key of that server")
     if status == 403:
-        raise ReviewError(f"it forbids this to the API key's user ({shown}); use a key with access to the workspace")
-    raise ReviewError(f"it responds {shown}, which {product} should not; check `url`")
+        raise ReviewError(
+            f"the server denies access to the API key's user ({shown}); use a key with access to the workspace"
+        )
+    raise ReviewError(f"the server responds {shown}, which is not a response of {product}; check `url`")
 
 
 def raise_for_bulk(response: httpx.Response) -> None:
-    """Check a response for the statuses that only a bulk request can get.
+    """Check a response for the error statuses that have a special meaning for a bulk request.
 
     Raises:
         Refused: the server refused at least one record; after a 500 the others are stored.
@@ -119,7 +121,7 @@ def _field_error(error: dict[str, Any]) -> str:
 
 
 def _positions(params: dict[str, Any]) -> frozenset[int]:
-    """Return the records' positions from paths such as ["body", "records", 7, "annotation"] or Argilla 2's message."""
+    """Return the positions of refused records from paths like ["body", "records", 7, "text"] or Argilla 2's message."""
     if isinstance(message := params.get("message"), str) and (found := _POSITION.match(message)):
         return frozenset([int(found[1])])
     errors = params.get("errors")

@@ -17,8 +17,8 @@ SCORE_SLACK = 0.001  # the server lets probabilities sum to 1.001
 def record_body(record: ReviewRecord) -> dict[str, Any]:
     """Return the JSON body of one record.
 
-    The given label is an annotation with ``status`` Default; with Validated, the row would count as reviewed. All
-    numbers of a metadata field have the same JSON type, because the first one sets the field's type.
+    The given label is sent as an annotation with the ``status`` Default, because with Validated the row would count as
+    reviewed. All numbers of a metadata field have the same JSON type, because the first number sets the field's type.
     """
     label, probability = record.predicted
     return {
@@ -44,14 +44,15 @@ def encode(record: ReviewRecord) -> bytes:
 
 
 def accept(records: list[ReviewRecord]) -> tuple[list[ReviewRecord], list[Refusal]]:
-    """Split records into those that Rubrix accepts, and refusals of the others."""
+    """Return the records that Rubrix accepts, and a Refusal for each other record."""
     return parted(records, _problem)
 
 
 def answer(record: Mapping[str, Any], fingerprint: str, given_by: str) -> Answer | None:
     """Return a person's answer to a record, or None if there is none or the record is of other data.
 
-    An annotation by ``given_by`` is the given label, which the record was logged with; it is not a person's.
+    If a reviewed record still has the annotation by ``given_by`` with which it was logged, the annotator is
+    ``UNKNOWN``.
 
     Raises:
         ValueError: the record is not in the server's format.

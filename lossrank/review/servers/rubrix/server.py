@@ -1,4 +1,4 @@
-"""RubrixServer: Rubrix 0.18, or Argilla 1.x, its later name."""
+"""RubrixServer: the methods that `log` and `pull` need of a Rubrix 0.18 or Argilla 1.x server."""
 
 from collections.abc import Iterable, Iterator
 
