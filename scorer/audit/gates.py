@@ -1,4 +1,4 @@
-"""Gates: conditions on a run's summary, such as ``mean_loss > 0.5``; a run that meets one fails."""
+"""Gates: conditions on a run's summary, such as ``mean_loss > 0.5``; a run that meets a gate's condition fails."""
 
 import math
 import operator
@@ -11,7 +11,7 @@ from scorer.run.manifest import RunStats
 from scorer.run.schema import STATUSES
 from scorer.text import nearest
 
-# The numbers of a summary, with their units. A status is a name too: the share of the rows with it.
+# The numbers of a summary, with their units. A gate may also name a status: its number is the share of its rows.
 NUMBERS = {
     "rows": "rows",
     "mean_loss": "nats",
@@ -48,7 +48,7 @@ class Gate:
 
     @classmethod
     def parse(cls, text: str) -> "Gate":
-        """Read a gate.
+        """Parse a gate, such as ``mean_loss > 0.5``.
 
         Raises:
             RunError: the text is not ``NAME OP NUMBER``.
@@ -66,7 +66,7 @@ class Gate:
         # float() alone would also take 1_0 and the digits of every script.
         number = float(written) if _NUMBER.fullmatch(written) else math.nan
         if not math.isfinite(number):
-            raise RunError(f"the gate {text!r} compares with {written!r}; it must be a number such as 0.5")
+            raise RunError(f"the gate {text!r} compares with {written!r}; compare with a finite number such as 0.5")
         return cls(name, op, number)
 
     def __str__(self) -> str:

@@ -39,7 +39,7 @@ def how_to_match(a: RunDirectory, b: RunDirectory) -> str:
         lacking = " and ".join(str(run.path) for run in (a, b) if not run.columns.id)
         raise RunError(
             f"{a.path} has {a.num_rows:,} rows and {b.path} {b.num_rows:,}, so they can only be matched by id, but "
-            f"{lacking} was scored without an id column; score both with `id_column`"
+            f"there is no id column in {lacking}; score both with `id_column`"
         )
     return BY_ID
 
@@ -118,6 +118,6 @@ def _losses(column: pa.Array | pa.ChunkedArray) -> Losses:
 
 def _twice(run: RunDirectory) -> RunError:
     return RunError(
-        f"{run.path} has rows with the same id in column {run.columns.id!r}, so its rows can't be matched by it; "
-        "score both runs with an `id_column` that has a different value in every row"
+        f"{run.path} has rows with the same id in column {run.columns.id!r}, so its rows can't be matched by "
+        "that column; score both runs with an `id_column` that has a different value in every row"
     )

@@ -1,4 +1,4 @@
-"""rank(): the worst rows of a run, in bounded memory; join_source(): their source columns.
+"""rank(): return the worst rows of a run, in bounded memory; join_source(): return the source columns of these rows.
 
 The first pass reads only the columns that the order needs, batch by batch, and keeps the worst rows so far. Then the
 remaining columns of the chosen rows are read from the shards that hold them.
@@ -84,11 +84,11 @@ def rank(
 
     Args:
         run: a finished run, or its directory.
-        top: how many rows; 500 unless ``per_class`` is given. Fewer rows may have that measure.
+        top: how many rows to return, 500 unless ``per_class`` is given; fewer are returned if fewer have the measure.
         by: ``loss`` or ``entropy`` (high is bad), ``margin`` or ``self-confidence`` (low is bad). ``entropy`` also
             ranks rows without a label.
-        per_class: the worst rows of each given class instead, in one list.
-        pair: only rows of one given and one predicted class, as names, ``("World", "Sports")`` or
+        per_class: how many rows of each given class to return instead of ``top``, in one list.
+        pair: return only rows with this given and this predicted class, by name: ``("World", "Sports")`` or
             ``"World:Sports"``.
 
     Raises:
@@ -98,7 +98,7 @@ def rank(
     """
     run = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
     if by not in MEASURES:
-        raise RunError(f"can't rank by {by!r}{nearest(by, list(MEASURES))}; it must be one of: {', '.join(MEASURES)}")
+        raise RunError(f"`by` is {by!r}{nearest(by, list(MEASURES))}; it must be one of: {', '.join(MEASURES)}")
     if top is not None and per_class is not None:
         raise RunError("`top` and `per_class` both say how many rows; give only one of them")
     for name, count in (("top", top), ("per_class", per_class)):
@@ -115,9 +115,9 @@ def rank(
 def join_source(
     run: RunDirectory, ranked: list[RankedRow], data: Data | None = None, *, scored_only: bool = False
 ) -> pa.Table:
-    """Return the source columns of ranked rows as a table, row for row.
+    """Return the source columns of ranked rows as a table, in the order of ``ranked``.
 
-    ``data`` is where the data lies now, if it has moved. With ``scored_only`` only the columns that the run used are
+    ``data`` is where the data is now, if it has moved. With ``scored_only`` only the columns that the run used are
     read: text, second text, label and id.
 
     Raises:
@@ -133,7 +133,7 @@ def join_source(
 def _worst(
     run: RunDirectory, by: str, top: int, per_class: int | None, pair: tuple[int, int] | None
 ) -> NDArray[np.int64]:
-    """Return the worst rows [<= k], worst first; memory holds the worst rows so far and one batch."""
+    """Return the numbers of the worst rows, worst first; memory holds the worst rows so far and one batch."""
     column, sign = MEASURES[by].column, -1.0 if MEASURES[by].high_is_bad else 1.0  # the worst row has the smallest key
     keys: Keys = np.zeros(0)
     rows = np.zeros(0, dtype=np.int64)
@@ -147,7 +147,7 @@ def _worst(
             keep &= label >= 0
         values = sign * floats(batch[column])
         if per_class is None and len(keys) == top:
-            keep &= values < keys[-1]  # of equally bad rows, the earlier one is kept
+            keep &= values < keys[-1]  # of equally bad rows, the earliest is kept
             if not keep.any():
                 continue
         keys = np.concatenate([keys, values[keep]])
@@ -168,7 +168,7 @@ def _first_per_label(labels: NDArray[np.int64], count: int) -> NDArray[np.bool_]
 
 
 def _read_rows(run: RunDirectory, rows: NDArray[np.int64]) -> list[RankedRow]:
-    """Return the scores of rows, in the given order."""
+    """Return the ranked rows, which are given worst first."""
     table = run.take(np.sort(rows)).drop_columns(["status", "int8_loss"])
     found: dict[int, dict[str, Any]] = {int(record["row"]): record for record in table.to_pylist()}
     ranked = []
@@ -176,7 +176,7 @@ def _read_rows(run: RunDirectory, rows: NDArray[np.int64]) -> list[RankedRow]:
         record = found[row]
         probs = record.pop("probs")
         if len(probs) != len(run.class_names):
-            classes = f"it names {len(run.class_names)} classes, the shards have {len(probs)}"
+            classes = f"it names {len(run.class_names)} classes, but the shards have {len(probs)}"
             raise damaged(run.path / MANIFEST, classes)
         ranked.append(RankedRow(rank=place, probs=tuple(probs), **record))
     return ranked
@@ -194,7 +194,7 @@ def _parse_pair(pair: tuple[str, str] | str, class_names: tuple[str, ...]) -> tu
     for name in pair:
         if fold(name) not in folded:
             raise RunError(
-                f"`pair` names no class {name!r}{nearest(name, list(class_names))}; the classes are: "
+                f"`pair` names {name!r}, which is no class{nearest(name, list(class_names))}; the classes are: "
                 f"{', '.join(class_names)}"
             )
     return folded[fold(pair[0])], folded[fold(pair[1])]

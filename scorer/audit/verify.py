@@ -62,8 +62,9 @@ def verify(
 ) -> Verification:
     """Compare a run, finished or not, with its manifest, its bundle and its data; nothing is written.
 
-    ``bundle`` and ``data`` are where the two lie now, if they have moved; if nothing lies there, that is ``wrong``. A
-    recorded place that is gone or out of reach is only ``absent``. The manifest is read from disk again.
+    ``bundle`` and ``data`` tell where the bundle and the data are now, if they have moved. If they are not there, the
+    finding is ``wrong``; if they are missing from the recorded place or can't be reached, it is only ``absent``. The
+    manifest is read from disk, also if ``run`` is a ``RunDirectory``.
 
     Raises:
         RunError: the folder is not a run directory.
@@ -71,7 +72,7 @@ def verify(
         RunError: a process is writing the run.
     """
     path = run.path if isinstance(run, RunDirectory) else Path(run)
-    # The lock is checked before the manifest is read: a writer that has ended since has finished writing it.
+    # The lock is checked before the manifest is read: if the lock is free, the last writer's manifest is on disk.
     refuse_writer(path)
     run = RunDirectory.read(path)
     of_bundle, run = _bundle(run, bundle)
@@ -85,7 +86,7 @@ def verify(
 
 
 def _summary(run: RunDirectory, whole: bool) -> Iterable[Finding]:
-    """Compare the summary with the shards, if they are whole, except for the numbers of the process that wrote it."""
+    """If the shards are whole, compare the summary with them, except values of the process that wrote the summary."""
     if run.manifest.summary is None:
         yield Finding("summary", UNFINISHED, "is not written yet; score again with the same arguments to write it")
     elif whole and (stats := recount(run)) is not None:
@@ -115,7 +116,7 @@ def _screen(run: RunDirectory, whole: bool) -> Iterable[Finding]:
 
 
 def _difference(name: str, recorded: Any, found: Any) -> str:
-    """Return a clause on each value, in objects too, whose recorded value is not the one that the shards give."""
+    """Return a clause for each recorded value, also within objects, that differs from what the shards give."""
     if isinstance(recorded, dict) and isinstance(found, dict):
         differing = [key for key in {**recorded, **found} if not _same(recorded.get(key), found.get(key))]
         return "; ".join(_difference(f"{name} {key}", recorded.get(key), found.get(key)) for key in differing)
@@ -136,11 +137,11 @@ def _same(recorded: Any, found: Any) -> bool:
 
 
 def _bundle(run: RunDirectory, moved: str | Path | None) -> tuple[list[Finding], RunDirectory]:
-    """Return findings about the bundle, and the run with that bundle's class names if it is the one that was used."""
+    """Return findings about the bundle, and the run, with the bundle's class names if that bundle scored the run."""
     recorded = run.manifest.bundle
     place = Path(recorded.path if moved is None else moved)
     if moved is None and not place.exists():
-        says = f"{place} does not exist any more; if the bundle has moved, say where it lies now with `bundle`"
+        says = f"{place} does not exist any more; if the bundle has moved, pass its folder as `bundle`"
         return [Finding("bundle", ABSENT, says)], run
     try:
         found = ModelBundle.load(place)
@@ -161,7 +162,9 @@ def _bundle(run: RunDirectory, moved: str | Path | None) -> tuple[list[Finding],
 def _data(run: RunDirectory, moved: Data | None) -> Iterable[Finding]:
     spec = run.manifest.data.spec
     if moved is None and isinstance(spec, TableSpec):
-        yield Finding("data", ABSENT, "was a table in memory; give it, or a file of it, as `data` to compare it")
+        yield Finding(
+            "data", ABSENT, "was a table in memory; pass that table, or a file with its rows, as `data` to compare"
+        )
         return
     try:
         source = reopen_source(spec, run.data_fingerprint, moved)
@@ -178,7 +181,7 @@ def _data(run: RunDirectory, moved: Data | None) -> Iterable[Finding]:
 
 
 def _unseen(spec: Spec, error: SourceError) -> Finding:
-    """Return that the data is gone or out of reach, or that a file of it within reach has changed."""
+    """Return a finding: the data is gone or out of reach, or one of its files that can be reached has changed."""
     try:
         refuse_edited(spec)
     except SourceError as edited:

@@ -27,14 +27,15 @@ _SEED = 0
 class BenchResult:
     """The speed of one run, with the sample, the device and the machine it was measured on.
 
-    ``rows`` is the size of the sample, ``data_rows`` that of the data. ``tokens`` and ``tokens_per_second`` count no
-    padding (``padding``, 0..1, is its share of the model's input) and no ``duplicates``, the texts not run because an
-    earlier text has identical tokens. ``seconds`` has the time per stage, as in ``RunStats``; ``model_share``, 0..1, is
-    the share of the threads' time spent in onnxruntime. ``peak_memory_bytes`` is this process's, with the sample and
-    about ten MiB for the matrix peak. ``options`` has the options that were set.
+    ``rows`` is the number of rows in the sample, ``data_rows`` the number in the data. ``tokens`` and
+    ``tokens_per_second`` leave out padding and duplicates. ``padding`` (0..1) is the share of the model's input that is
+    padding; ``duplicates`` counts the texts that were not run because an earlier text has identical tokens. ``seconds``
+    has the time per stage, as in ``RunStats``; ``model_share`` (0..1) is the share of the threads' time spent in
+    onnxruntime. ``peak_memory_bytes`` is the peak of this process, including the sample and about ten MiB for the
+    matrix peak. ``options`` has the options that were set.
 
     ``matrix_peak_flops`` is in fp32 operations per second, on as many cores as the run had; None on a GPU.
-    ``token_parameters`` is the bundle's; None if it was exported before they were counted.
+    ``token_parameters`` comes from the bundle; None in bundles of versions that did not count them.
     """
 
     model: str
@@ -64,16 +65,16 @@ class BenchResult:
     def roofline_share(self) -> float | None:
         """The time that the unpruned model would need at the matrix peak, as a share of the time that scoring took.
 
-        ``2 * token_parameters * tokens / (seconds * matrix_peak_flops)``: larger is better, 1 is a perfect fp32 engine
-        that computes the model unchanged; more than 1 is possible by leaving out work or with fewer bits. None if
-        ``token_parameters`` or ``matrix_peak_flops`` is unknown.
+        The share is ``2 * token_parameters * tokens / (seconds * matrix_peak_flops)``; low is bad. It is 1 for a
+        perfect fp32 engine that computes the model unchanged, and can be higher if work is left out or numbers have fewer bits.
+        None if ``token_parameters`` or ``matrix_peak_flops`` is unknown.
         """
         if self.token_parameters is None or self.matrix_peak_flops is None:
             return None
         return 2.0 * self.token_parameters * self.tokens_per_second / self.matrix_peak_flops
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all values and ``roofline_share`` as a dictionary for JSON."""
+        """Return all fields and ``roofline_share`` as a dictionary for JSON."""
         return {**asdict(self), "roofline_share": self.roofline_share}
 
 
@@ -91,7 +92,7 @@ def bench(
     """Score a random sample of the data, the same sample on every call, and return the speed.
 
     The sample is held in memory, so ``seconds["read"]`` leaves out the reading of files. A short run warms up first;
-    both runs call ``score_dataset`` with ``options``. Their scores are deleted, also after Ctrl-C.
+    both runs call ``score_dataset`` with ``options``. The scores of both runs are deleted, also after Ctrl-C.
 
     Args:
         bundle: an exported model, or its directory.
@@ -100,7 +101,8 @@ def bench(
         progress: called with a description of each step.
 
     Raises:
-        RunError: ``rows`` is not positive, or the temporary folder can't be written.
+        RunError: ``rows`` is not positive.
+        RunError: the temporary folder can't be written.
         BundleError, SourceError, LabelError, DeviceError: as for ``score_dataset``.
     """
     if rows < 1:
@@ -123,7 +125,7 @@ def bench(
         say(f"warming up with {len(warm_up):,} rows")
         score_dataset(bundle, warm_up, Path(folder) / "warm-up", options, on_plan=plans.append)
         plan = plans[0]
-        # Measured before and after: another process on a core would make the peak too low, and lossrank look too good.
+        # Measured before and after: another process on a core would lower the peak, and lossrank would look too good.
         if plan.device == "cpu":
             say("measuring the fp32 matrix product")
             peaks.append(matrix_peak(plan.threads, _PEAK_SECONDS))

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from scorer.model.session import import_onnxruntime
 
-# [m, k] times [k, n]: a square one, MiniLM's feed-forward and BERT's projections on a batch of 1,024 tokens. Larger
-# ones (1024, 768, 3072 and 2048 cubed) were 1 to 12% slower, and take memory that would count as the run's.
+# [m, k] times [k, n]: a square product, MiniLM's feed-forward and BERT's projections on a batch of 1,024 tokens. Larger
+# products (1024, 768, 3072 and 2048 cubed) were 1 to 12% slower, and their memory would count as the run's.
 SHAPES = ((512, 512, 512), (1024, 384, 1536), (1024, 768, 768))
 _REPEAT_SECONDS = 0.02  # long enough to hide the start of threads, short enough that some repeats are undisturbed
 _LEAST_REPEATS = 3
@@ -24,9 +24,9 @@ Product = Callable[[], object]
 def matrix_peak(threads: int, seconds: float = 1.0) -> float:
     """Return the largest measured rate, in floating-point operations per second; a multiply-add counts as two.
 
-    It is the best of many short repeats, over a few shapes and two libraries, after a warm-up. The best is taken, not
-    the average, because a peak that is too low makes scoring look too fast. Measuring takes about ``seconds`` seconds,
-    more on a slow machine.
+    The rate is the best of many short repeats, over a few shapes and two libraries, after a warm-up. The best is taken,
+    not the average, because a peak that is too low makes scoring look too fast. Measuring takes about ``seconds``
+    seconds, more on a slow machine.
 
     Raises:
         ValueError: ``threads`` is not positive.
@@ -36,9 +36,9 @@ def matrix_peak(threads: int, seconds: float = 1.0) -> float:
         raise ValueError(f"threads is {threads}; it must be at least 1")
     ort = import_onnxruntime()
     random = np.random.default_rng(0)
-    # onnxruntime 1.32 gets 445 GFLOP/s of two Zen 5 cores (240 of one), numpy 2.4's OpenBLAS 0.3.31 gets 229 (121):
-    # it has no AVX-512 kernel for that CPU. On other CPUs numpy may be faster, so it is tried too, but only if it
-    # can't use more than ``threads`` cores: it starts a thread for each core of the affinity mask.
+    # onnxruntime 1.32 gets 445 GFLOP/s of two Zen 5 cores (240 of one), numpy 2.4's OpenBLAS 0.3.31 gets 229 (121),
+    # because OpenBLAS has no AVX-512 kernel for that CPU. On other CPUs numpy may be faster, so numpy is tried too,
+    # unless it would use more than ``threads`` cores: it starts a thread for each core of the affinity mask.
     with_numpy = threads >= len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else False
     best = 0.0
     for m, k, n in SHAPES:
@@ -54,7 +54,10 @@ def matrix_peak(threads: int, seconds: float = 1.0) -> float:
 
 
 def best_rate(product: Product, threads: int, seconds: float) -> float:
-    """Return the calls of ``product`` per second by ``threads`` threads together, in the best repeat of ``seconds``."""
+    """Return the calls of ``product`` per second, summed over ``threads`` threads, in the best of the repeats.
+
+    Repeats go on for about ``seconds`` seconds.
+    """
 
     def repeat(calls: int) -> float:
         def work(_: int) -> None:
@@ -67,7 +70,7 @@ def best_rate(product: Product, threads: int, seconds: float) -> float:
         return max(time.perf_counter() - started, 1e-9)
 
     with ThreadPoolExecutor(threads, thread_name_prefix="peak") as executor:
-        repeat(1)  # starts the threads, allocates what the library keeps
+        repeat(1)  # starts the threads, and allocates the memory that the library keeps
         calls = max(1, round(_REPEAT_SECONDS / repeat(1)))
         times: list[float] = []
         while len(times) < _LEAST_REPEATS or sum(times) < seconds:
@@ -92,7 +95,7 @@ def _by_numpy(left: NDArray[np.float32], right: NDArray[np.float32]) -> Product:
 def matmul_model(weight: NDArray[np.float32]) -> bytes:
     """Return an ONNX model of ``c [m, n] = a [m, k] @ weight [k, n]``, written without the onnx package.
 
-    The numbers are those of the fields in onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
+    The field numbers come from onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
     """
     k, n = weight.shape
 

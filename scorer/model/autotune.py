@@ -1,7 +1,7 @@
-"""calibrate(): the number of tokens per batch that is fastest on this machine, measured on the run's own rows.
+"""calibrate(): find the number of tokens per batch that is fastest on this machine, measured on rows of the run.
 
-Small batches stay in a CPU's caches; large ones spread an operator's fixed cost. 512 tokens suit most machines. Another
-size is chosen only if it is clearly faster, so that a repeated run gets the same batches.
+Small batches stay in a CPU's caches; large batches spread an operator's fixed cost over more tokens. 512 tokens suit
+most machines. Another size is chosen only if it is clearly faster, so that repeated runs tend to get the same batches.
 """
 
 import time
@@ -17,10 +17,10 @@ from scorer.model.tokenizer import TokenWindow
 
 DEFAULT = 512
 _SIZES = (512, 1024, 256, 2048, 4096)
-_CLEARLY = 1.05  # times as fast
+_CLEARLY = 1.05  # times as fast as the default
 _ROUNDS = 3
 _BATCHES = 8  # per thread and round, at the default size
-_SHARE = 0.03  # of the run's expected time, the most that calibration may take; else the default is used
+_SHARE = 0.03  # the most of the run's expected time that calibration may take; if it needs more, the default is used
 
 
 def calibrate(
@@ -32,9 +32,9 @@ def calibrate(
     num_rows: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Calibration:
-    """Choose the batch size for a run of ``num_rows`` rows from a few of its texts, in at most 3% of the run's time.
+    """Choose the batch size for a run of ``num_rows`` rows by timing some of its texts, in at most 3% of its time.
 
-    A size is chosen if it is more than 5% faster than the default, by the median of three interleaved rounds.
+    The fastest size replaces the default if its median speed in three interleaved rounds is more than 5% higher.
     """
     sample = _sample(tokens, DEFAULT * _BATCHES * session.threads)
     count = int(sample.lengths.sum())
@@ -45,7 +45,7 @@ def calibrate(
         return count / max(clock() - started, 1e-9)
 
     if not count:
-        return Calibration(DEFAULT, {}, "no text to try it on")
+        return Calibration(DEFAULT, {}, "no text to time batches on")
     speed(DEFAULT)  # the first run allocates
     pace = speed(DEFAULT)
     expected = num_rows * float(tokens.lengths.mean()) / pace
@@ -62,7 +62,7 @@ def calibrate(
 
 
 def _sample(tokens: TokenWindow, wanted: int) -> TokenWindow:
-    """Return texts of all lengths with about ``wanted`` tokens in all: every k-th text in the order of lengths."""
+    """Return every k-th text in order of length: texts of all lengths, with about ``wanted`` tokens in total."""
     order = np.argsort(tokens.lengths, kind="stable")
     step = max(1, int(tokens.lengths.sum()) // max(wanted, 1))
     return tokens.take(order[min(step // 2, len(order) - 1) :: step])

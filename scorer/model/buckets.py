@@ -1,7 +1,8 @@
-"""cut() and pad(): batches of rows of near-equal length under a token budget.
+"""cut() and pad(): make batches of rows of similar length, each within a token budget.
 
-Pure numpy. A batch of ``b`` rows padded to its longest row costs ``b * t`` tokens, so rows are sorted by length
-and cut where the padded size would pass the budget (the scheme of CTranslate2 and text-embeddings-inference).
+Pure numpy. A batch of ``b`` rows padded to its longest row costs ``b * t`` tokens, so rows are sorted by length,
+and a new batch begins where the padded size would exceed the budget. CTranslate2 and text-embeddings-inference do the
+same.
 """
 
 from collections.abc import Iterator
@@ -15,9 +16,9 @@ from scorer.model.tokenizer import TokenWindow
 
 @dataclass(frozen=True)
 class Bucket:
-    """One padded batch: ``row`` [b] indexes the window; ``input_ids``, ``attention_mask`` are [b, t] int64.
+    """One padded batch: ``row`` [b] has the rows' positions in the window; the other arrays are [b, t] int64.
 
-    ``token_type_ids`` [b, t] is None unless the model reads it and it isn't all zeros.
+    ``token_type_ids`` is None if the model does not read token types or if all of them are 0.
     """
 
     row: NDArray[np.int64]
@@ -27,10 +28,10 @@ class Bucket:
 
 
 def cut(lengths: NDArray[np.int64], batch_tokens: int) -> list[NDArray[np.int64]]:
-    """Partition rows [n] into batches of at most ``batch_tokens`` padded tokens, longest rows first.
+    """Partition rows of ``lengths`` [n] tokens into batches of at most ``batch_tokens`` padded tokens, longest first.
 
-    A row with tokens appears exactly once, a row without any never. A row longer than the budget gets a batch of its
-    own. Rows of equal length keep their order, so the same lengths always give the same batches.
+    A row with tokens is in exactly one batch, a row without tokens in none. A row longer than the budget is alone in
+    its batch. Rows of equal length keep their order, so the same lengths always give the same batches.
 
     Raises:
         ValueError: ``batch_tokens`` is not positive.
@@ -42,7 +43,7 @@ def cut(lengths: NDArray[np.int64], batch_tokens: int) -> list[NDArray[np.int64]
     batches = []
     start = 0
     while start < len(order):
-        # Longest first, so the first row's length is the whole batch's.
+        # The first row is the longest of the batch, so the whole batch is padded to its length.
         size = max(1, batch_tokens // int(lengths[order[start]]))
         batches.append(order[start : start + size])
         start += size
@@ -50,7 +51,7 @@ def cut(lengths: NDArray[np.int64], batch_tokens: int) -> list[NDArray[np.int64]
 
 
 def make_buckets(window: TokenWindow, batch_tokens: int, pad_id: int) -> Iterator[Bucket]:
-    """Yield a window's padded batches, largest first (the first allocation is then the largest one needed).
+    """Yield a window's padded batches, longest rows first, so that the first batch allocates most of the memory.
 
     Raises:
         ValueError: ``batch_tokens`` is not positive.
@@ -60,7 +61,7 @@ def make_buckets(window: TokenWindow, batch_tokens: int, pad_id: int) -> Iterato
 
 
 def pad(window: TokenWindow, rows: NDArray[np.int64], pad_id: int) -> Bucket:
-    """Return the padded batch of some rows [b] of a window; the first row must be the longest."""
+    """Return the rows ``rows`` [b] of a window as a padded batch; the first of them must be the longest."""
     length = window.lengths[rows]
     mask = np.arange(int(length[0]))[None, :] < length[:, None]
     # One gather for the whole batch: positions past a row's end read its last token and are masked out.

@@ -1,7 +1,7 @@
 """ModelBundle: the directory that is the only contract between exporter and scorer.
 
-A bundle holds ``model.onnx``, ``tokenizer.json`` and ``bundle.json``. Nothing in it is code, and nothing is
-unpickled: JSON, and a graph that onnxruntime reads.
+A bundle contains ``model.onnx``, ``tokenizer.json`` and ``bundle.json``. No file in it is code, and none is unpickled:
+they are JSON and a graph that onnxruntime reads.
 """
 
 import hashlib
@@ -20,13 +20,13 @@ TOKENIZER = "tokenizer.json"
 
 
 class ModelBundle(BundleManifest, frozen=True, kw_only=True):
-    """An exported classifier, checked and ready to be scored with: its folder, and the fields of its manifest."""
+    """An exported classifier: its folder, and the fields of its manifest."""
 
     path: Path
 
     @property
     def sha256(self) -> str:
-        """The hash of all that scores depend on: the files' hashes, class names, token limit and pad id."""
+        """The SHA-256 of all that scores depend on: file hashes, class names, token limit, input names and pad id."""
         scoring = {
             "files": self.files,
             "class_names": self.class_names,
@@ -41,7 +41,7 @@ class ModelBundle(BundleManifest, frozen=True, kw_only=True):
         return self.path / TOKENIZER
 
     def model_file(self, precision: str = "fp32") -> Path:
-        """Return the ONNX graph of one precision.
+        """Return the path of the ONNX graph of one precision.
 
         Raises:
             BundleError: the bundle has no such variant.
@@ -49,14 +49,14 @@ class ModelBundle(BundleManifest, frozen=True, kw_only=True):
         return self.path / self._variant(precision).file
 
     def parity(self, precision: str = "fp32") -> Parity:
-        """Return the measured differences between the graph of one precision and torch.
+        """Return the differences between the graph of one precision and torch, measured at export.
 
         Raises:
             BundleError: the bundle has no such variant, or its parity was not recorded.
         """
         parity = self._variant(precision).parity
         if parity is msgspec.UNSET:
-            raise BundleError(f"{self.path} has no parity of its {precision!r} variant; export the model again")
+            raise BundleError(f"{self.path} has no parity for its {precision!r} variant; export the model again")
         return parity
 
     def save(self) -> None:
@@ -68,8 +68,10 @@ class ModelBundle(BundleManifest, frozen=True, kw_only=True):
         """Read a bundle directory and check every file against its recorded hash.
 
         Raises:
-            BundleError: no such directory, no or unreadable ``bundle.json``, a format newer than this version of
-                lossrank, class names that labels can't be told apart by, a missing file or one whose hash differs.
+            BundleError: the directory is missing, or its name is not UTF-8.
+            BundleError: ``bundle.json`` is missing, damaged or unreadable, or has a newer format.
+            BundleError: two class names differ at most in case and white space.
+            BundleError: a file is missing or unreadable, or its hash is not the recorded one.
         """
         path = Path(path)
         if not is_utf8(str(path.absolute())):
@@ -90,8 +92,8 @@ class ModelBundle(BundleManifest, frozen=True, kw_only=True):
         folded = Counter(map(fold, self.class_names))
         if twice := [repr(name) for name in self.class_names if folded[fold(name)] > 1]:
             raise BundleError(
-                f"{self.path / MANIFEST} names different classes alike: {', '.join(twice)}; rename them in the model's "
-                "id2label and export it again"
+                f"{self.path / MANIFEST} has class names that differ at most in case and blanks: {', '.join(twice)}; "
+                "rename them in the model's id2label and export it again"
             )
         for required in (TOKENIZER, *(variant.file for variant in self.variants.values())):
             if required not in self.files:
@@ -99,13 +101,15 @@ class ModelBundle(BundleManifest, frozen=True, kw_only=True):
         for name, expected in self.files.items():
             file = self.path / name
             if Path(name).is_absolute() or ".." in Path(name).parts:
-                raise BundleError(f"{self.path / MANIFEST} lists {name!r}, which is outside the bundle")
+                raise BundleError(
+                    f"{self.path / MANIFEST} lists {name!r}, which is outside the bundle; export the model again"
+                )
             if not file.is_file():
                 raise BundleError(f"{file} is missing from the bundle; export the model again")
             try:
                 actual = file_sha256(file)
             except OSError as error:
-                raise BundleError(f"{file} can't be read ({error.strerror})") from error
+                raise BundleError(f"{file} can't be read ({error.strerror}); make it readable") from error
             if actual != expected:
                 raise BundleError(
                     f"{file} has changed since the export: SHA-256 {actual[:12]}..., expected {expected[:12]}...; "

@@ -1,7 +1,7 @@
 """The structures of ``bundle.json``, a bundle's manifest: what the model is, and the hash of every file.
 
-Fields are written in the order in which they are declared. A damaged file is refused with the path of the fault and
-how to fix it. Unknown keys are ignored: a newer lossrank may have written more.
+Fields are written in the order in which they are declared. A damaged file is refused; the error has
+the JSON path of the fault and the fix. Unknown keys are ignored: a newer lossrank may have written more.
 """
 
 import contextlib
@@ -22,12 +22,12 @@ _Names = Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
 class Parity(Section, frozen=True, kw_only=True):
-    """The differences between an exported graph and torch, whose losses were compared for every text and class.
+    """The differences between an exported graph and torch; losses were compared for every text and class.
 
-    ``max_logit_difference``, ``max_loss_difference`` and ``mean_loss_difference`` (nats) are absolute, high is bad; the
-    mean is UNSET in bundles of older versions. ``label_agreement`` is the share (0..1, low is bad) of texts with the
-    same predicted class. ``top_k_overlap`` is the share (0..1, low is bad) of the ``top_k`` highest losses that are
-    among torch's ``top_k`` too, where text ``i`` has the label ``i % C``.
+    ``max_logit_difference``, ``max_loss_difference`` (nats) and ``mean_loss_difference`` (nats) are absolute
+    differences; high is bad. The mean is UNSET in bundles of older versions. ``label_agreement`` is the share (0..1,
+    low is bad) of texts with the same predicted class. ``top_k_overlap`` is the share (0..1, low is bad) of the
+    graph's ``top_k`` highest losses that are also among torch's ``top_k`` highest; text ``i`` has the label ``i % C``.
     """
 
     texts: Count
@@ -40,9 +40,9 @@ class Parity(Section, frozen=True, kw_only=True):
 
 
 class Variant(Section, frozen=True, kw_only=True):
-    """The graph of one precision: its ``file`` in the bundle, how it was rewritten, and its parity with torch.
+    """The graph of one precision: its ``file`` in the bundle, and its ``parity`` with torch.
 
-    ``graph`` and ``parity`` are UNSET if they were not recorded.
+    ``graph`` describes how the graph was rewritten. ``graph`` and ``parity`` are UNSET if they were not recorded.
     """
 
     file: str
@@ -51,12 +51,12 @@ class Variant(Section, frozen=True, kw_only=True):
 
 
 class BundleManifest(Section, frozen=True, kw_only=True):
-    """All of ``bundle.json`` but its format.
+    """The contents of ``bundle.json``, except its format number.
 
     ``class_names`` [C] is in the order of the logits' columns; ``variants`` maps a precision such as ``fp32`` to its
     graph; ``versions`` maps packages to their versions when the model was exported; ``files`` maps every file to its
-    SHA-256. ``token_parameters`` counts the weights that the model multiplies each token with, before its graph is
-    rewritten; None if that is unknown, as in bundles of older versions.
+    SHA-256. ``token_parameters`` counts the weights that the model, before its graph is rewritten, multiplies each
+    token with; None if the count is unknown, as in bundles of older versions.
     """
 
     class_names: _Names
@@ -73,12 +73,12 @@ class BundleManifest(Section, frozen=True, kw_only=True):
     token_parameters: Positive | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the values as ``bundle.json`` and ``--json`` hold them."""
+        """Return the fields as plain values for JSON, as in ``bundle.json``."""
         return {name: msgspec.to_builtins(getattr(self, name)) for name in BundleManifest.__struct_fields__}
 
 
 class _Listing(Struct):
-    """What is needed of ``bundle.json`` to know which files are the bundle's, even if the rest is damaged."""
+    """The part of ``bundle.json`` that tells which files belong to the bundle, even if the rest is damaged."""
 
     format: Any
     files: dict[str, Any]
@@ -99,7 +99,7 @@ def read_manifest(path: Path) -> BundleManifest:
         document = msgspec.json.decode(file.read_bytes())
     except FileNotFoundError:
         is_model = (path / "config.json").is_file()
-        hint = "it is a Hugging Face model: export it first" if is_model else f"no {MANIFEST} in it"
+        hint = "it is a Hugging Face model, which must be exported first" if is_model else f"no {MANIFEST} in it"
         raise BundleError(f"{path} is not a bundle ({hint}; run `lossrank export MODEL BUNDLE`)") from None
     except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{file} can't be read ({error}); export the model again") from error
@@ -130,7 +130,7 @@ def write_manifest(path: Path, manifest: BundleManifest) -> None:
 
 
 def listed_files(path: Path) -> set[str] | None:
-    """Return the names of the files that belong to a bundle, its manifest included; None if a folder is no bundle."""
+    """Return the names of the files that belong to a bundle, its manifest included; None if the folder is no bundle."""
     try:
         listing = msgspec.json.decode((path / MANIFEST).read_bytes(), type=_Listing)
     except (OSError, ValueError, RecursionError):
@@ -145,6 +145,6 @@ def _refuse_format(path: Path, found: object) -> None:
         )
     if found > FORMAT:
         raise BundleError(
-            f"{path} is a bundle of format {found}; this lossrank reads up to {FORMAT}: "
-            "upgrade with pip install -U lossrank, or export the model again"
+            f"{path} is a bundle of format {found}; this lossrank reads formats up to {FORMAT}; "
+            "run `pip install -U lossrank`, or export the model again"
         )

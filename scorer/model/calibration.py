@@ -1,4 +1,7 @@
-"""The batch size of a run and how it was chosen. Apart from autotune, so that reading a run loads no tokenizer."""
+"""The batch size of a run and how it was chosen.
+
+This module is separate from ``autotune``, so that reading a run loads no tokenizer.
+"""
 
 from typing import Annotated, Any
 
@@ -6,12 +9,15 @@ import msgspec
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """The chosen batch size in tokens, and ``why``; ``tokens_per_second`` by size, empty if none was tried."""
+    """The chosen batch size in tokens, and ``why`` it was chosen.
+
+    ``tokens_per_second`` maps each size that was tried to its speed; it is empty if none was tried.
+    """
 
     batch_tokens: Annotated[int, msgspec.Meta(ge=1)]
     tokens_per_second: dict[str, Annotated[float, msgspec.Meta(ge=0)]]
     why: str
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what ``run.json`` holds."""
+        """Return the fields as ``run.json`` stores them."""
         return msgspec.structs.asdict(self)

@@ -19,7 +19,7 @@ Logits = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class BatchDone:
-    """Counts of one finished batch: texts with their duplicates, tokens, tokens with padding."""
+    """The counts of a finished batch: texts including their duplicates, tokens, and tokens including padding."""
 
     rows: int
     tokens: int
@@ -28,7 +28,7 @@ class BatchDone:
 
 @dataclass(frozen=True)
 class _Batch:
-    """The logits [b, C], tokens with padding and seconds of a batch; ``no_memory`` [b]: texts too large for memory."""
+    """A batch's logits [b, C], tokens including padding and seconds; ``no_memory`` [b] marks texts without logits."""
 
     logits: Logits
     padded_tokens: int
@@ -39,7 +39,8 @@ class _Batch:
 class Engine:
     """Runs a session's batches on a pool of threads.
 
-    A batch too large for memory is run in halves; a single text is tried again while no other batch runs.
+    A batch that is too large for memory is run in two halves; a half that is still too large is halved again. A single
+    text that is too large is tried once more while no other batch runs.
 
     ``seconds`` adds up the time of the session over all threads: processor time on a CPU, where the thread that runs a
     batch shares its core with the tokenizer; wall time on a GPU.
@@ -55,7 +56,7 @@ class Engine:
         self._clock = time.thread_time if session.device == "cpu" else time.perf_counter
 
     def start(self, tokens: TokenWindow, num_classes: int) -> "Running":
-        """Hand a window's texts to the runners, largest batches first."""
+        """Start a window's batches on the threads, longest texts first, and return the window that is running."""
         first, same = distinct(tokens)
         pieces = tokens if len(first) == len(same) else tokens.take(first)
         batches = cut(pieces.lengths, self.batch_tokens)
@@ -92,7 +93,7 @@ class Engine:
 
 
 class _Turns:
-    """Lets batches run in parallel, or one alone: it waits for running batches, and later batches wait for it."""
+    """Lets batches run in parallel, or one batch alone, which waits for the running ones and makes later ones wait."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -128,7 +129,11 @@ class _Turns:
 
 @dataclass(frozen=True)
 class Running:
-    """A window whose batches were handed to the runners."""
+    """A window whose batches were started on the engine's threads.
+
+    ``pieces`` has each distinct piece of ``tokens`` once; ``same`` [n] is the index in ``pieces`` of each piece of
+    ``tokens``. ``batches`` and ``futures`` have the same order; a batch is an array of indices into ``pieces``.
+    """
 
     engine: Engine
     tokens: TokenWindow
@@ -147,16 +152,16 @@ class Running:
 
     @property
     def no_memory(self) -> NDArray[np.bool_]:
-        """Wait, and return which texts [s] have a piece that memory was too small for."""
+        """Which texts [s] have a piece that was too large for memory; reading this property waits for all batches."""
         failed = np.zeros(len(self.pieces.lengths), dtype=np.bool_)
         for rows, future in zip(self.batches, self.futures, strict=True):
             failed[rows] = future.result().no_memory
         return np.bincount(self.tokens.texts, failed[self.same], len(self.tokens.truncated)) > 0
 
     def logits(self, on_batch: Callable[[BatchDone], None] = lambda done: None) -> Logits:
-        """Wait and return the logits [s, C] in the texts' own order; NaN for a text without a token.
+        """Wait for the batches and return each text's logits [s, C], in row order; NaN for a text without tokens.
 
-        ``on_batch`` is called after each batch; its exceptions, and those of a batch, are raised here.
+        ``on_batch`` is called after each batch. Exceptions of a batch or of ``on_batch`` are raised here.
         """
         lengths = self.pieces.lengths
         found = np.full((len(lengths), self.num_classes), np.nan, dtype=np.float32)
@@ -171,7 +176,7 @@ class Running:
         return self._means(found[self.same])
 
     def _means(self, logits: Logits) -> Logits:
-        """Return the mean logits [s, C] of each text, over the logits [n, C] of its pieces."""
+        """Return each text's logits [s, C]: the means over the text's pieces, whose logits are ``logits`` [n, C]."""
         count = len(self.tokens.truncated)
         if count == len(logits):
             return logits
@@ -182,7 +187,7 @@ class Running:
 
 
 def distinct(tokens: TokenWindow) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the first text [u] of each distinct token sequence, ascending, and every text's [s] index among them."""
+    """Return the first piece of each distinct token sequence [u], ascending, and the sequence of every piece [n]."""
     seen: dict[tuple[bytes, bytes], int] = {}
     first: list[int] = []
     same = np.empty(len(tokens.lengths), dtype=np.int64)

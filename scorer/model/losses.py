@@ -1,7 +1,7 @@
-"""Where a row's loss is computed: ``cross_entropy``, next to margin and entropy, in float64 and plain numpy.
+"""Compute each row's loss (``cross_entropy``), margin and entropy from its logits, in float64 and plain numpy.
 
-``scorer.pipeline.scores.score_table`` calls these functions with a window's logits and makes the scores of its rows.
-Every function works over the classes, axis 1, never over the batch.
+``scorer.pipeline.scores.score_table`` calls these functions for the rows of a window. Sums and maxima are taken over
+the classes (axis 1), never over the rows.
 """
 
 import numpy as np
@@ -13,8 +13,8 @@ Floats = NDArray[np.float64]
 def log_softmax(logits: ArrayLike) -> Floats:
     """Return the log-probabilities [n, C], in nats, of logits [n, C].
 
-    ``z - max - log(sum(exp(z - max)))``: finite for logits of +-1e4 and beyond. A logit of -inf has probability 0;
-    a single +inf has probability 1. A row with a NaN, with several +inf or with nothing but -inf is all NaN.
+    The formula ``z - max - log(sum(exp(z - max)))`` is finite for logits of +-1e4 and beyond. A logit of -inf has
+    probability 0, a single +inf probability 1. A row with a NaN, with several +inf or with only -inf is all NaN.
 
     Raises:
         ValueError: the logits are not two-dimensional or have no class.
@@ -31,7 +31,7 @@ def log_softmax(logits: ArrayLike) -> Floats:
 
 
 def cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Floats:
-    """Return each row's loss [n], ``logsumexp(z) - z[label]`` in nats: 0 is certain of the given label, high is bad.
+    """Return each row's loss [n], ``logsumexp(z) - z[label]``, in nats: 0 is certain of the given label, high is bad.
 
     Raises:
         ValueError: the logits are not [n, C], or a label is not an index from 0 to C - 1.
@@ -42,10 +42,10 @@ def cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Floats:
 
 
 def margin(pred_probs: ArrayLike, labels: ArrayLike) -> Floats:
-    """Return each row's normalised margin [n]: the label's probability minus the best other class's.
+    """Return each row's normalised margin [n]: the probability of the label minus the highest of the other classes.
 
-    It ranges from -1 (bad: certain of another class) to 1: cleanlab's ``normalized_margin`` before its shift to 0..1.
-    With a single class it is that class's probability.
+    It ranges from -1 (bad: certain of another class) to 1 (certain of the label). cleanlab's ``normalized_margin`` is
+    this margin shifted to 0..1. With a single class the margin is the probability of that class.
 
     Raises:
         ValueError: ``pred_probs`` is not [n, C], or a label is not an index from 0 to C - 1.
@@ -58,7 +58,7 @@ def margin(pred_probs: ArrayLike, labels: ArrayLike) -> Floats:
 
 
 def entropy(log_probs: ArrayLike) -> Floats:
-    """Return each row's entropy [n] in nats from log-probabilities [n, C]: 0 is certain, ``log(C)`` a uniform guess."""
+    """Return each row's entropy [n] (nats) from log-probabilities [n, C]: 0 is certain, ``log(C)`` a uniform guess."""
     logs = np.asarray(log_probs, dtype=np.float64)
     probs = np.exp(logs)
     terms = np.zeros_like(probs)  # 0 * log(0) is 0

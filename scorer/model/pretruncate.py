@@ -1,7 +1,7 @@
-"""Shortener: cuts texts of megabytes to the part that the model reads, before they are tokenised.
+"""Shortener: cut texts of megabytes to the part that the model reads, before they are tokenised.
 
-A tokenizer needs at least 140 bytes for each character of a text, and up to 9 GB for a text of 60 MB. The part cut off
-lies past the model's limit, so the tokens stay those of the whole text; ``Shortener`` says how sure that is.
+A tokenizer needs at least 140 bytes for each character of a text, and up to 9 GB for a text of 60 MB. The part that
+is cut off lies past the model's limit, so the model reads the same tokens; ``Shortener`` describes the one exception.
 """
 
 import re
@@ -10,14 +10,14 @@ from itertools import chain, pairwise
 
 from tokenizers import Encoding, Tokenizer
 
-_LONG = 8  # a text is cut if it has more characters than this per token of the limit
+_LONG = 8  # characters per token that the model reads; a text of more than twice that length is cut
 _CUT = re.compile(r"(?<=\S)[ \n](?=\S)")  # other white space, and runs of it, are part of some tokenizers' tokens
 _FAR = 8191  # characters; a prime, so that a text that repeats itself looks different from both ends
 _MOST = 1 << 19  # characters tokenised before a text is cut although its tokens still change
 _PERIODS = 720_720  # divisible by 1 to 16: a piece of SentencePiece has at most 16 characters
 _PART = 1 << 15  # characters searched for stretches at once
 _STRETCH = 2048  # characters that are part of one token, or of none
-_ENDS = 512  # characters kept at either end of a stretch: more than a token or a word's limit
+_ENDS = 512  # characters kept at either end of a stretch: more than any token or known word has
 CHUNK_TEXTS = 256  # texts tokenised at once: their tokens past the limit stay in memory until the chunk is done
 CHUNK_CHARACTERS = 1 << 20
 _WHOLE = 1 << 17  # characters; a shorter text without a blank is tokenised whole, in parallel with others
@@ -33,10 +33,11 @@ class Shortener:
     - A text of more than 131,072 characters without a blank (Chinese, base64, a single word) is cut where 8,191 more
       characters don't change the tokens that the model reads. If the tokens never settle, as in a text that repeats one
       piece of SentencePiece or BPE for megabytes, the text is cut after half a million characters and up to 720,720
-      more, so that the length cut off is a multiple of 1 to 16. Only this last cut could change a token: in a text
-      whose first tokens depend on characters that far away.
-    - A text with fewer tokens than the model reads is not cut. Of more than 2,048 characters in one token (an unknown
-      word) or in none (blanks, control characters) the 512 at either end are kept, if all tokens stay the same.
+      more, so that the number of characters cut off is divisible by 1 to 16. Only this last cut could change a token
+      that the model reads, and only in a text whose first tokens depend on characters that far away.
+    - A text with fewer tokens than the model reads keeps both ends. If a stretch of more than 2,048 characters belongs
+      to one token (an unknown word) or to none (blanks, control characters), only the first and last 512 characters of
+      the stretch are kept, provided that all tokens stay the same.
     """
 
     def __init__(self, tokenizer: Tokenizer, max_tokens: int, pieces: int, *, tail: bool) -> None:
@@ -49,8 +50,8 @@ class Shortener:
     def shorten(self, texts: Sequence[str]) -> list[str]:
         """Return the texts, with the long ones cut.
 
-        If both texts of a pair are past the limit, the longer one gets the odd token. Lengths are compared after the
-        cut, so a cut can move one token from one text to the other.
+        If both texts of a pair are past the limit and share an odd number of tokens, the tokenizer gives one token more
+        to the longer text. It compares the texts after they are cut here, so a cut can move that token to the other.
         """
         short = list(texts)
         long = [i for i, text in enumerate(texts) if len(text) > 2 * self._length]
@@ -74,7 +75,7 @@ class Shortener:
         return text[: cut.start()] if cut else None
 
     def _until_it_settles(self, text: str) -> str:
-        """Return the shortest tried part of a text whose tokens the model reads don't change if more text is added."""
+        """Return the first part tried for which more of the text does not change the tokens that the model reads."""
         held, taken, step = "", 0, self._length + _FAR
         few = False
         while taken < len(text):
@@ -94,7 +95,7 @@ class Shortener:
         return held
 
     def _without_stretches(self, text: str) -> str:
-        """Take out the middle of long stretches in one token or in none, part by part, if no token changes."""
+        """Remove the middle of stretches in one token or in none, in each part whose tokens stay the same."""
         parts = [text[at : at + _PART] for at in range(0, len(text), _PART)]
         encodings = self._tokenizer.encode_batch(parts, add_special_tokens=False)
         shorter = [_without_middles(part, encoding) for part, encoding in zip(parts, encodings, strict=True)]
@@ -106,7 +107,7 @@ class Shortener:
         return self._tokenizer.encode_batch_fast([text], add_special_tokens=False)[0]
 
     def _is_full(self, encoding: Encoding) -> bool:
-        """Return whether there are more tokens than the model reads."""
+        """Return whether a text has more tokens than the model reads."""
         return len(encoding.overflowing) >= self._pieces
 
     def _read(self, encoding: Encoding) -> list[list[int]]:
@@ -122,7 +123,7 @@ class Shortener:
 
 
 def chunks(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield ranges of texts, from their ``sizes`` in characters, that a tokenizer has memory for at once."""
+    """Yield ``(start, stop)`` of texts to tokenise at once, from their ``sizes`` in characters; memory limits them."""
     start = characters = 0
     for i, size in enumerate(sizes):
         if i > start and (i - start >= CHUNK_TEXTS or characters + size > CHUNK_CHARACTERS):

@@ -1,7 +1,7 @@
-"""OrtSession: runs an ONNX classifier by onnxruntime; one padded batch in, its logits out.
+"""OrtSession: run an ONNX classifier in onnxruntime, which returns the logits of one padded batch at a time.
 
 A requested device that is missing is an error, never a silent fall-back: onnxruntime drops a provider that it can't
-start and goes on without it (onnxruntime #23372, #17801), so the providers are read back.
+start and goes on without it (onnxruntime #23372, #17801), so the provider in use is compared with the requested one.
 """
 
 from pathlib import Path
@@ -51,8 +51,8 @@ class OrtSession:
         ort = import_onnxruntime()
         options = ort.SessionOptions()
         options.log_severity_level = 4  # failures come as exceptions
-        # A batch runs on one core and as many batches at once as there are threads: a tenth to a quarter faster than
-        # one batch on all cores, the weights are shared, and no number can depend on how many threads there are.
+        # Each batch runs on one core, and as many batches run at once as there are threads. That is 10 to 25% faster
+        # than one batch on all cores, the weights are shared, and no result depends on the number of threads.
         options.intra_op_num_threads = 1
         self.device, self.why = _choose(ort, device, precision)
         if self.device == "cuda":
@@ -77,7 +77,7 @@ class OrtSession:
         self._output = self._session.get_outputs()[0].name
 
     def run(self, bucket: Bucket) -> NDArray[np.float32]:
-        """Return the logits [b, C] of a batch, as float32; only the graph's own inputs are fed.
+        """Return the logits [b, C] of a batch, as float32; only the inputs that the graph has are fed.
 
         Raises:
             MemoryError: the machine or the device has too little memory for the batch.
@@ -103,7 +103,9 @@ def import_onnxruntime() -> ModuleType:
     """Import onnxruntime, whichever of its two wheels is installed.
 
     Raises:
-        DeviceError: neither wheel is installed, both are (they overwrite each other's files), or it does not load.
+        DeviceError: neither wheel is installed.
+        DeviceError: both wheels are installed; they overwrite each other's files.
+        DeviceError: the installed wheel does not load.
     """
     installed = list(installed_versions(("onnxruntime", "onnxruntime-gpu")))
     if len(installed) == 2:
@@ -120,7 +122,7 @@ def import_onnxruntime() -> ModuleType:
         if _of_memory(error):
             raise MemoryError(f"onnxruntime does not load: {error}") from error
         if installed:
-            raise DeviceError(f"{installed[0]} is installed but does not load ({error})") from error
+            raise DeviceError(f"{installed[0]} is installed but does not load ({error}); reinstall it") from error
         raise DeviceError(
             "onnxruntime is not installed; run `pip install 'lossrank[cpu]'`, or `pip install 'lossrank[gpu]'` "
             "on a machine with an NVIDIA GPU"
@@ -129,7 +131,7 @@ def import_onnxruntime() -> ModuleType:
 
 
 def _interrupt(error: BaseException) -> KeyboardInterrupt | None:
-    """Return the Ctrl-C or signal that ended an import; native code raises another error with it as the cause."""
+    """Return the KeyboardInterrupt that caused an import's error, directly or through native code; None if none did."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, KeyboardInterrupt):
         cause = cause.__cause__ or cause.__context__
@@ -137,7 +139,7 @@ def _interrupt(error: BaseException) -> KeyboardInterrupt | None:
 
 
 def _choose(ort: ModuleType, device: str, precision: str) -> tuple[str, str]:
-    """Return the device to try first and why."""
+    """Return the device to try first, and why it was chosen."""
     if precision == "int8":
         if device == "cuda":
             raise DeviceError("int8 is made for CPUs; use `device='cpu'`, or `precision='fp32'` on the GPU")
@@ -150,7 +152,7 @@ def _choose(ort: ModuleType, device: str, precision: str) -> tuple[str, str]:
 
 
 def _open(ort: ModuleType, model_file: Path, options: Any, device: str) -> Any:
-    """Create a session on exactly one device."""
+    """Return a session on the given device; it is an error if onnxruntime would use another."""
     if device == "cuda":
         if _PROVIDERS["cuda"] not in ort.get_available_providers():
             raise DeviceError(
@@ -160,7 +162,8 @@ def _open(ort: ModuleType, model_file: Path, options: Any, device: str) -> Any:
             )
         if hasattr(ort, "preload_dlls"):
             ort.preload_dlls()
-        # A few fixed shapes would be best; growing only by what is asked for keeps the arena small meanwhile.
+        # Batches of a few fixed shapes would need the least memory. As shapes vary, the arena grows only by the size
+        # that a batch needs.
         provider: Any = (_PROVIDERS["cuda"], {"arena_extend_strategy": "kSameAsRequested"})
     else:
         provider = _PROVIDERS["cpu"]
@@ -173,7 +176,7 @@ def _open(ort: ModuleType, model_file: Path, options: Any, device: str) -> Any:
             raise MemoryError(reason) from error
         if device == "cuda":
             raise DeviceError(f"the device cuda could not be started ({reason}); use `device='cpu'`") from error
-        raise BundleError(f"{model_file} can't be loaded by onnxruntime ({reason})") from error
+        raise BundleError(f"{model_file} can't be loaded by onnxruntime ({reason}); export the model again") from error
     if session.get_providers()[0] != _PROVIDERS[device]:
         raise DeviceError(
             f"device {device} was requested, but onnxruntime runs on {', '.join(session.get_providers())}; "

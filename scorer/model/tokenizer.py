@@ -1,7 +1,7 @@
-"""BundleTokenizer: turn texts into token ids, unpadded, in one flat int32 buffer.
+"""BundleTokenizer: turn texts into token ids, without padding, in one flat int32 array.
 
-A published ``tokenizer.json`` may carry a truncation length and padding of its own; both are replaced here, as
-transformers does when it is called.
+A published ``tokenizer.json`` may set a truncation length and padding. Both are replaced here, as transformers replaces
+them when it tokenises.
 """
 
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ from scorer.model.bundle import ModelBundle
 from scorer.model.pretruncate import Shortener, chunks
 
 LONG_TEXTS = ("head", "tail", "mean")
-_OVERLAP = 4  # a quarter of a piece is repeated in the next one
-_PIECES = 64  # of a text, at most; the rest is cut off
+_OVERLAP = 4  # a quarter of a piece is repeated in the next piece
+_PIECES = 64  # the most pieces of a text; the rest of the text is cut off
 
 
 @dataclass(frozen=True)
 class TokenWindow:
-    """The tokens of texts in ``n`` pieces: piece ``i`` has ``ids[offsets[i]:offsets[i + 1]]``.
+    """The tokens of ``s`` texts in ``n`` pieces: the tokens of piece ``i`` are ``ids[offsets[i]:offsets[i + 1]]``.
 
     ``offsets`` is [n + 1] int64, ``ids`` [offsets[-1]] int32; ``type_ids`` is like ``ids``, or None if the model does
-    not read it. ``truncated`` [s] bool marks texts with a part in no piece. ``of_text`` [n] is the text of each piece,
-    ascending, or None if each text is one piece.
+    not read it. ``truncated`` [s] bool marks texts of which a part is in no piece. ``of_text`` [n] is the index of each
+    piece's text, ascending, or None if each text is one piece.
     """
 
     offsets: NDArray[np.int64]
@@ -38,12 +38,12 @@ class TokenWindow:
 
     @property
     def texts(self) -> NDArray[np.int64]:
-        """The text of each piece, [n]."""
+        """The index of each piece's text [n]."""
         return np.arange(len(self.truncated)) if self.of_text is None else self.of_text
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """The number of tokens of each piece, [n]."""
+        """The number of tokens of each piece [n]."""
         return np.diff(self.offsets)
 
     @property
@@ -52,7 +52,7 @@ class TokenWindow:
         return np.bincount(self.texts, self.lengths, len(self.truncated)).astype(np.int64)
 
     def take(self, rows: NDArray[np.int64]) -> "TokenWindow":
-        """Return some of the pieces, in the order of ``rows``, as texts of their own."""
+        """Return the pieces at ``rows``, in that order; each piece becomes a text."""
         lengths = self.lengths[rows]
         offsets = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum(lengths, out=offsets[1:])
@@ -65,20 +65,24 @@ class BundleTokenizer:
     """A bundle's tokenizer, set to the bundle's token limit and to no padding."""
 
     def __init__(self, bundle: ModelBundle, max_tokens: int | None = None, long_text: str = "head") -> None:
-        """Load ``tokenizer.json``; ``long_text`` is one of LONG_TEXTS.
+        """Load ``tokenizer.json``; ``max_tokens`` is by default the bundle's limit, ``long_text`` is one of LONG_TEXTS.
 
         Raises:
-            BundleError: the file can't be read as a tokenizer, or ``max_tokens`` is more than the model reads or
-                too few to hold the special tokens and one more.
+            BundleError: the file can't be read as a tokenizer.
+            BundleError: ``max_tokens`` is more than the model reads, or leaves no token beside the special tokens.
         """
         try:
             self._tokenizer = Tokenizer.from_file(str(bundle.tokenizer_file))
         except Exception as error:  # the library raises a bare Exception
-            raise BundleError(f"{bundle.tokenizer_file} can't be read as a tokenizer ({error})") from error
+            raise BundleError(
+                f"{bundle.tokenizer_file} can't be read as a tokenizer ({error}); export the model again"
+            ) from error
         limit = bundle.max_tokens if max_tokens is None else max_tokens
         special = self._tokenizer.num_special_tokens_to_add(is_pair=True)
         if not special < limit <= bundle.max_tokens:
-            raise BundleError(f"`max_tokens` is {limit}; this model takes {special + 1} to {bundle.max_tokens} tokens")
+            raise BundleError(
+                f"`max_tokens` is {limit}; for this model it must be {special + 1} to {bundle.max_tokens}"
+            )
         self.max_tokens = limit
         self._long_text = long_text
         self._stride = (limit - special) // _OVERLAP if long_text == "mean" else 0
@@ -99,12 +103,12 @@ class BundleTokenizer:
         """Tokenise texts (or pairs), of any length, with special tokens, on all cores.
 
         ``head`` keeps the first tokens up to the limit, ``tail`` the last. ``mean`` reads a text in at most 64 pieces
-        of the limit's length, each of which repeats the last quarter of the piece before.
+        as long as the limit; each piece begins with the last quarter of the piece before it.
         """
         return self.tokenise_short(self.shorten(texts), None if text_pairs is None else self.shorten(text_pairs))
 
     def tokenise_short(self, texts: Sequence[str], text_pairs: Sequence[str] | None = None) -> TokenWindow:
-        """Tokenise texts that ``shorten`` has returned, like ``tokenise``."""
+        """Tokenise texts (or pairs) as ``tokenise`` does, but expect that ``shorten`` has returned them."""
         ids: list[NDArray[np.int32]] = []
         type_ids: list[NDArray[np.int32]] = []
         truncated: list[bool] = []

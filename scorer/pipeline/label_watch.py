@@ -1,4 +1,4 @@
-"""LabelWatch: stop a run whose labels do not match the model's classes, at the same row whether resumed or not."""
+"""LabelWatch: stop a run whose labels do not match the model's classes; a resumed run stops at the same row."""
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +11,7 @@ from scorer.run.schema import UNKNOWN_LABEL_STATUS
 
 
 class LabelWatch:
-    """Checks the first labels against the class names, and numbered labels for another order of the classes.
+    """Checks that the first labels match the class names, and that numbered labels are in the order of the classes.
 
     The order is checked until every class has enough rows. Both checks count from the run's first row: rows that an
     earlier process scored are read back from its shards, so that a resumed run stops where an uninterrupted one would.
@@ -66,7 +66,7 @@ class LabelWatch:
         return self._any_label and int(self._confusion.sum(axis=1).min()) >= ENOUGH
 
     def _count(self, table: pa.Table) -> bool:
-        """Count given (axis 0) against predicted classes (axis 1); return False if enough rows were counted before."""
+        """Count given (axis 0) against predicted classes (axis 1); return False if enough rows had been counted."""
         if self._confusion.sum(axis=1).min() >= ENOUGH:
             return False
         ok = table.filter(table["loss"].is_valid())

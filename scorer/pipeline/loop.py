@@ -217,7 +217,7 @@ class Work:
         return True
 
     def _started(self, engine: Engine, windows: Iterator[Window], check: Callable[[Window], None]) -> Iterator[Started]:
-        """Yield each window once the runners have it and the next window too, so that they never idle.
+        """Yield each window after it and the next window were given to the model's threads, so that they never idle.
 
         ``check`` is called with a window when the caller has finished the window before it. Only the first window is
         checked before it runs.

@@ -15,7 +15,7 @@ _SCREEN_SHARE, _SCREEN_LEAST = 100, 1000  # one row in 100, and at least 1,000
 
 @dataclass(frozen=True)
 class ScoreOptions:
-    """The settings of a run; None lets lossrank choose from the machine, the model or the data.
+    """The settings of a run; lossrank chooses a setting that is None from the machine, the model or the data.
 
     ``precision`` is ``fp32``, ``int8`` or ``screen``: int8 for every row, then fp32 for the rows that could be among
     the ``screen_top`` worst. ``long_text`` is the part that the model reads of a text of more than ``max_tokens``: its
@@ -55,8 +55,8 @@ class ScoreOptions:
             raise RunError(f"`long_text` is {self.long_text!r}; it must be one of: {', '.join(LONG_TEXTS)}")
         if self.screen_top is not None and self.precision != "screen":
             raise RunError(
-                f"`screen_top` goes with `precision='screen'`, but `precision` is {self.precision!r}; leave one of "
-                "them out"
+                f"`screen_top` is {self.screen_top}, but `precision` is {self.precision!r}; use "
+                "`precision='screen'`, or leave `screen_top` out"
             )
         if self.window_rows is not None and self.window_rows > self.shard_rows:
             raise RunError(
@@ -66,7 +66,7 @@ class ScoreOptions:
 
     @property
     def window(self) -> int:
-        """How many rows are sorted by length together: ``window_rows``, by default ``shard_rows`` up to 4,096."""
+        """How many rows are sorted by length together: ``window_rows``, by default ``shard_rows`` but at most 4,096."""
         return self.window_rows or min(_WINDOW_ROWS, self.shard_rows)
 
     def screened(self, num_rows: int) -> int | None:

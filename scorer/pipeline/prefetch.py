@@ -1,4 +1,4 @@
-"""Reader: a thread that reads and tokenises ahead of the model, and that never holds up the end of a run."""
+"""Reader: a thread that reads and tokenises ahead of the model, and never delays the end of a run for long."""
 
 import threading
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class Reader:
         self._thread = threading.Thread(target=self._work, name="tokenise", daemon=True)
 
     def __enter__(self) -> "Reader":
-        # The one start for all windows: if Ctrl-C comes meanwhile, the thread is sent the end and is not waited for.
+        # The thread starts once, for all windows. If Ctrl-C interrupts the start, the thread is told to end.
         try:
             self._thread.start()
         except BaseException:

@@ -52,7 +52,7 @@ _CALIBRATION_ROWS = 4096
 
 @dataclass(frozen=True)
 class Plan:
-    """The choices for a run, for the user to see before scoring takes a night.
+    """The choices made for a run, which the user can read before scoring takes a night.
 
     ``precision`` is the precision in which every row is run first. ``screen_top`` is how many of the worst rows a
     screen must find in fp32; None if the run is no screen.
@@ -181,9 +181,9 @@ def _plan(bundle: ModelBundle, source: Source, options: ScoreOptions) -> tuple[P
     if columns.label is not None:
         labels = make_label_map(bundle.class_names, source.label_names.get(columns.label), options.label_map)
     elif options.precision == "screen":
-        raise RunError("`precision='screen'` ranks by loss, but the data has no label; use `precision` int8 or fp32")
+        raise RunError("`precision='screen'` ranks by loss, but the data has no label; use `precision='fp32'`")
     if columns.text_pair is not None and options.long_text == "mean":
-        raise RunError("`long_text='mean'` is for single texts, not for pairs; use head or tail")
+        raise RunError("`long_text='mean'` is for single texts, but the data has pairs; use `long_text='head'`")
     tokenizer = BundleTokenizer(bundle, options.max_tokens, options.long_text)
     precision = "fp32" if options.precision == "fp32" else "int8"
     session = OrtSession(bundle.model_file(precision), options.device, options.threads, precision)
@@ -197,7 +197,7 @@ def _plan(bundle: ModelBundle, source: Source, options: ScoreOptions) -> tuple[P
 def _chosen(options: ScoreOptions, device: str) -> Calibration:
     """Return the batch size of a new run before calibration: the given one, or the device's default."""
     if options.batch_tokens is not None:
-        return Calibration(options.batch_tokens, {}, "as given")
+        return Calibration(options.batch_tokens, {}, "the requested size")
     if device == "cuda":
         return Calibration(_CUDA_BATCH_TOKENS, {}, "for a GPU")
     return Calibration(DEFAULT, {}, "too few rows to try others")
@@ -212,11 +212,11 @@ def _tune(
     tokenizer: BundleTokenizer,
     bundle: ModelBundle,
 ) -> Plan:
-    """Return the plan with the batch size to use: a resumed run's own, else one calibrated on the first rows."""
+    """Return the plan with its final batch size: a resumed run keeps its size, a long run on a CPU is calibrated."""
     if options.batch_tokens is not None:
         return plan
     if run.begun:
-        return replace(plan, calibration=Calibration(run.batch_tokens, {}, "as the run began"))
+        return replace(plan, calibration=Calibration(run.batch_tokens, {}, "the size that the run began with"))
     if plan.device == "cuda" or run.num_rows < _CALIBRATED_FROM:
         return plan
     first_rows = [(0, min(_CALIBRATION_ROWS, run.num_rows))]
@@ -228,7 +228,7 @@ def _tune(
 
 
 def _recounted(work: Work) -> RunStats | None:
-    """Return the statistics of a finished run, correcting its summary if need be; None if there is work to do."""
+    """Return the statistics of a finished run and correct its summary if it is wrong; None if scoring must go on."""
     run = work.run
     missing = run.missing_shards()
     work.progress.kept = run.num_rows - sum(stop - start for start, stop in map(run.shard_range, missing))

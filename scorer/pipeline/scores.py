@@ -31,8 +31,8 @@ def score_table(
 ) -> pa.Table:
     """Return a table of a window's scores, one row for each row of the window.
 
-    ``logits`` [s, C] and ``tokens`` are those of the window's scored rows; ``precision`` is that of the logits.
-    ``no_memory`` [s] marks the rows that there was too little memory to run; their logits are NaN.
+    ``logits`` [s, C] and ``tokens`` belong to the rows ``window.scored`` [s]; ``precision`` computed the logits.
+    ``no_memory`` [s] marks rows that were too large for the memory; their logits are NaN.
 
     Losses and probabilities are computed in float64 and stored as float32. A row whose logits aren't all finite
     has no scores and the status ``no_memory`` or ``bad_logits``.

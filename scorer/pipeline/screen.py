@@ -1,8 +1,8 @@
 """The screen: find the K worst rows of a run by fp32 loss, while most rows are run in int8 only.
 
 First, int8 scores all rows. Second, fp32 rescores the K worst rows by int8 and a random control sample of the rows that
-have labels; the fp32 losses give a threshold, which the K worst rows by fp32 reach. Third, fp32 rescores every other
-row that could reach the threshold if its int8 loss is too low by a margin that errors rarely exceed.
+have labels; the K-th largest fp32 loss is then the threshold. Third, fp32 rescores every other
+row whose int8 loss, raised by a margin that errors of int8 rarely exceed, reaches the threshold.
 
 Errors are compared as log-odds against the label, ``log((1 - p) / p)``. Quantisation moves the log-odds of a certain
 and of a doubtful row about equally far, while the loss in nats of a certain row hardly moves at all.
@@ -66,7 +66,7 @@ def control_rows(run: RunDirectory, seed: int) -> Rows:
 
 
 def doubt(loss: NDArray[Any]) -> Doubts:
-    """Return the log-odds against the label, ``log(exp(loss) - 1)``, of losses in nats; losses are raised to 1e-9."""
+    """Return the log-odds against the label, ``log(exp(loss) - 1)``, of losses in nats; losses under 1e-9 are set to it."""
     positive = np.maximum(loss.astype(np.float64), _SMALLEST)
     result: Doubts = positive + np.log(-np.expm1(-positive))  # exp(loss) alone would overflow
     return result
@@ -81,11 +81,11 @@ def screen(
         run: a run whose shards are all scored in int8.
         top_k: how many of the worst rows to find.
         control: the control sample's rows, ascending.
-        rescore: scores rows in fp32; it is given a function from a shard's number to the shard's rows to score.
+        rescore: scores rows in fp32; its argument is a function that returns the rows to score in the i-th shard.
 
     Returns:
-        The report for ``run.json``. Its estimates are too optimistic if int8 is far off for a few rows of a kind that
-        the control sample hardly holds.
+        The report for ``run.json``. Its estimates are too optimistic if int8 has large errors for a kind of rows of
+        which the control sample has hardly any.
 
     Raises:
         RunError: a shard can't be read or written.
@@ -99,7 +99,7 @@ def screen(
     threshold = _kth_largest((fp32 for _, fp32, _ in known), top_k)
     int8, fp32, sampled = np.concatenate(known, axis=1)
     errors = doubt(fp32) - doubt(int8)
-    # Two groups: the worst rows by int8 are often among the worst because int8 put their losses too high.
+    # The groups have different errors: the worst rows by int8 are often rows whose losses int8 put too high.
     groups = [group for group in (errors[sampled == 1], errors[sampled == 0]) if np.isfinite(group).any()]
     margin, cut = None, -np.inf
     if threshold is not None and groups:
@@ -118,15 +118,16 @@ def screen_again(run: RunDirectory) -> ScreenReport:
     """
     top_k = run.manifest.options.screen_top
     if top_k is None:
-        raise RunError(f"{run.path} was not scored with `precision='screen'`")
+        precision = run.manifest.options.precision
+        raise RunError(f"{run.path} has `precision` {precision!r}; score it with `precision='screen'` to get a report")
     return screen(run, top_k, control_rows(run, control_seed(run)), lambda wanted: None)
 
 
 @dataclass(frozen=True)
 class _Shard:
-    """A shard's rows [n] and their losses in nats, NaN where a row has none.
+    """A shard's rows [n] and their losses in nats, NaN where a row has no loss.
 
-    ``labelled`` [n] marks the rows that have a usable label.
+    ``labelled`` [n] marks the rows that have a usable label; ``int8`` is infinite where such a row has no int8 loss.
     """
 
     row: Rows
@@ -146,16 +147,16 @@ class _Shard:
         return cls(table["row"].to_numpy(), int8, np.where(again, _losses(table["loss"]), np.nan), labelled)
 
     def first(self, first: float, control: Rows) -> Rows:
-        """Return the labelled rows whose int8 loss is at least ``first`` (nats), and those of the control sample."""
+        """Return the labelled rows whose int8 loss is at least ``first`` (nats) or which are in the control sample."""
         return self.row[self.labelled & ((self.int8 >= first) | np.isin(self.row, control))]
 
     def left(self, first: float, cut: float, control: Rows) -> Rows:
-        """Return the labelled rows below ``first`` (nats) and at or above ``cut`` (log-odds), without the sample's."""
+        """Return the labelled rows, without the sample, below ``first`` (int8 nats) and from ``cut`` (log-odds) up."""
         chosen = self.labelled & (self.int8 < first) & (doubt(self.int8) >= cut)
         return self.row[chosen & ~np.isin(self.row, control)]
 
     def known(self, first: float, control: Rows) -> Doubts:
-        """Return the int8 losses, the fp32 losses and 1 for rows of the sample [3, m] of the rows rescored first."""
+        """Return three values for each row rescored first [3, m]: int8 loss, fp32 loss, and 1 if the sample has it."""
         sampled = np.isin(self.row, control)
         chosen = ((self.int8 >= first) | sampled) & np.isfinite(self.fp32)
         return np.stack([self.int8[chosen], self.fp32[chosen], sampled[chosen]])
@@ -225,7 +226,7 @@ def _quantile(errors: Doubts, share: float) -> float:
 
 
 def _kth_largest(parts: Iterator[Doubts], k: int) -> float | None:
-    """Return the k-th largest value of all parts; the smallest if there are fewer than k, None if there is none."""
+    """Return the k-th largest value of all parts, the smallest value if there are fewer than k, None if none."""
     largest = np.zeros(0)
     for part in parts:
         largest = np.concatenate([largest, part])

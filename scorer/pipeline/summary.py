@@ -18,8 +18,8 @@ from scorer.text import short
 OF_THE_PROCESS = ("kept_rows", "model_share", "seconds", "peak_memory_bytes")  # the rest follows from the shards
 _MOST = 10  # unknown labels, and unreadable rows, that a summary names
 _COUNTED = 1000  # unknown labels that a shard counts one by one, so that run.json stays small
-OTHERS = "(others)"  # the count of the rows whose labels are not named
-UNTOLD = "(not told apart)"  # the count of the rows past ``_COUNTED``, whose labels may be named or not
+OTHERS = "(others)"  # counts the rows whose unknown labels are not named
+UNTOLD = "(not told apart)"  # counts the rows that shards no longer counted by label, having ``_COUNTED`` labels
 
 
 def add_window(
@@ -79,7 +79,7 @@ def recount(run: RunDirectory) -> RunStats | None:
     """Return a finished run's summary, counted again from its shards; None if the run has no summary yet.
 
     Values of the process that wrote the summary (``OF_THE_PROCESS``) are copied from it, except ``kept_rows``, which
-    is all rows. The screen's report is counted again only if the summary and the manifest differ in it.
+    is all rows. The screen's report is counted again only if the summary's report differs from the manifest's.
 
     Raises:
         RunError: a shard is missing or can't be read.

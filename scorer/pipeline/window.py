@@ -28,7 +28,7 @@ class Window:
     ``rows`` [n] are the rows' numbers in the data, from 0. ``status`` [n] is OK or why the row has no usable text.
     ``scored`` [s] are the positions in the window of the rows with a usable text; ``texts`` and ``text_pairs`` [s] are
     the texts of these rows. ``labels`` [n] are class indices, NO_LABEL or UNKNOWN. ``unknown`` counts the rows with an
-    unknown label by that label. ``problems`` holds, by row, why a line could not be read.
+    unknown label by that label. ``problems`` tells, by row, why a line could not be read.
     """
 
     rows: NDArray[np.int64]
@@ -50,7 +50,7 @@ class Window:
         return int(self.rows[-1]) + 1
 
     def take(self, index: NDArray[np.int64]) -> "Window":
-        """Return a window of the rows at ``index`` in this one, ascending, with no ``unknown`` and no ``problems``."""
+        """Return a window of the rows at the positions ``index``, ascending, without ``unknown`` and ``problems``."""
         place = np.full(len(self.rows), -1, dtype=np.int64)
         place[self.scored] = np.arange(len(self.scored))
         kept = place[index]
@@ -69,7 +69,7 @@ class Window:
 
 
 def window_ranges(start: int, stop: int, size: int) -> list[tuple[int, int]]:
-    """Return the windows, each ``(start, stop)`` of ``size`` rows, that a range of rows is cut into.
+    """Return the windows ``(start, stop)`` of at most ``size`` rows into which a range of rows is cut.
 
     The first window of the data is short, so that a run starts soon. The windows depend on the arguments alone, not on
     where a run was interrupted.
@@ -79,7 +79,7 @@ def window_ranges(start: int, stop: int, size: int) -> list[tuple[int, int]]:
 
 
 def join_windows(windows: list[Window]) -> Window:
-    """Return one window with the rows of ``windows``, which follow one another."""
+    """Return one window with the rows of all ``windows``, which must be in row order."""
     starts = np.cumsum([0, *(len(window.rows) for window in windows[:-1])])
     pairs = [window.text_pairs for window in windows if window.text_pairs is not None]
     return Window(
@@ -120,7 +120,9 @@ def read_windows(
             while at < cut:
                 batch = batch or next(batches, None)
                 if batch is None:
-                    raise SourceError(f"{source.name} ended at row {at} of {source.num_rows}; did it change?")
+                    raise SourceError(
+                        f"{source.name} ended at row {at} of {source.num_rows}, so it has changed; score again"
+                    )
                 parts.append(_window(batch.slice(0, cut - at), at, columns, label_map, shorten))
                 batch = batch.slice(len(parts[-1].rows))
                 at += len(parts[-1].rows)

@@ -1,9 +1,9 @@
 """RunDirectory: ``run.json`` and ``scores/part-00000.parquet`` ..., written so that a kill loses no finished shard.
 
 A shard is a fixed range of input rows. Its file is written under a temporary name, flushed to disk and renamed. Then
-the manifest, written the same way, lists the shard with its SHA-256. A shard file that the manifest does not list was
-interrupted between the two steps and is scored again. ``RunDirectory`` compares a shard with its SHA-256 before it
-first reads it.
+the manifest, written the same way, lists the shard with its SHA-256. If a kill comes between
+the two steps, the manifest does not list the shard, and it is scored again. ``RunDirectory`` compares a shard with its
+SHA-256 before reading the shard for the first time.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,7 +42,7 @@ from scorer.run.shard_file import read_batches, reading, refuse_size, take_rows,
 
 @dataclass
 class RunDirectory:
-    """A run's directory and its manifest, which changes only through the methods here.
+    """A run's directory and its manifest, which changes only through these methods.
 
     ``begun`` is true if an earlier process had finished shards of the run. ``stint`` is this process's work on the run,
     None if the process only reads the run.
@@ -140,7 +140,7 @@ class RunDirectory:
         return self.path / SCORES / shard_name(index)
 
     def sound_shard(self, index: int) -> Path:
-        """Return a finished shard's file, after comparing its bytes with its SHA-256 on the first call.
+        """Return a finished shard's file; the first call for a shard compares the file with its recorded SHA-256.
 
         Raises:
             RunError: the shard is missing or can't be read.
@@ -158,7 +158,7 @@ class RunDirectory:
         return file
 
     def shard_range(self, index: int) -> tuple[int, int]:
-        """Return the first row of a shard and the row after its last."""
+        """Return the first row of a shard and the row after its last row."""
         return index * self.shard_rows, min((index + 1) * self.shard_rows, self.num_rows)
 
     def missing_shards(self) -> list[int]:
@@ -205,7 +205,7 @@ class RunDirectory:
         self.manifest = replace(self.manifest, screen=report)
 
     def set_summary(self, summary: RunStats) -> None:
-        """Replace the summary, and a screen's report with the summary's, after a recount.
+        """Write a recounted summary; the manifest's screen report is replaced by the one in the summary.
 
         Raises:
             RunError: the disk is full or the folder can't be written.
@@ -251,7 +251,7 @@ class RunDirectory:
             yield from read_batches(self.sound_shard(i), stop - start, columns)
 
     def take(self, rows: NDArray[np.int64]) -> pa.Table:
-        """Return a table of all scores of ``rows`` [n], which must ascend; only the shards that hold them are read.
+        """Return a table of the scores of ``rows`` [n], which must ascend; only the shards of these rows are read.
 
         Raises:
             RunError: a shard is missing or can't be read.
@@ -288,10 +288,10 @@ def shard_name(index: int) -> str:
 def given_labels(run: RunDirectory, rows: Sequence[int]) -> dict[int, str | None]:
     """Return the class name of each row's given label, by row; None for a row without a usable label.
 
-    Only the shards that hold the rows are read.
+    Only the shards of these rows are read.
 
     Raises:
-        RunError: the run has no such row, or a shard can't be read.
+        RunError: a row is not in the run, or a shard can't be read.
     """
     if strange := [row for row in rows if not 0 <= row < run.num_rows]:
         raise RunError(f"row {strange[0]} does not exist; the data has rows 0 to {run.num_rows - 1}")
@@ -302,7 +302,7 @@ def given_labels(run: RunDirectory, rows: Sequence[int]) -> dict[int, str | None
 
 
 def refuse_columns(run: RunDirectory, source: Source) -> None:
-    """Raise RunError if the manifest names a column that the data, which must be what was scored, does not have."""
+    """Raise RunError if the manifest names a column that ``source``, the data that was scored, does not have."""
     for role, name in run.columns.as_dict().items():
         if name is not None and name not in source.schema.names:
             what = f"it names the {role} column {name!r}, which {source.name} does not have"

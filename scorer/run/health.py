@@ -26,7 +26,7 @@ class ClassHealth:
     """One class: how many rows with a loss have it as ``given`` label, and how many as ``predicted`` class.
 
     ``mean_loss`` (nats, high is bad) and ``accuracy`` (0..1, low is bad: the share that the model predicts as this
-    class) are over the rows with this given label; None if there are none.
+    class) are over the rows with a loss and this given label; None if there are none.
     """
 
     name: str
@@ -64,12 +64,12 @@ class LossHistogram:
 
 @dataclass(frozen=True, eq=False)
 class RunHealth:
-    """A run in numbers; numbers about losses and classes are over the rows with status ``ok``.
+    """The counts of a run; the counts of losses and classes are over the rows with status ``ok``.
 
     ``confusion`` [C, C] counts rows by given class (axis 0) and predicted class (axis 1). ``loss_sums`` [C] adds up
     losses (nats) by given class. ``loss_bins`` [1025, 2] counts rows by loss in bins of 1/16 nat: column 0 the rows
     where the model disagrees with the given label, column 1 the rows where it agrees. ``by_precision`` counts the rows
-    that have predictions.
+    that have predictions by the precision that made them.
     """
 
     class_names: tuple[str, ...]
@@ -84,17 +84,17 @@ class RunHealth:
 
     @property
     def scored(self) -> int:
-        """Rows that have a loss."""
+        """The number of rows that have a loss."""
         return int(self.confusion.sum())
 
     @property
     def disagreeing(self) -> int:
-        """Rows where the model disagrees with the given label."""
+        """The number of rows where the model disagrees with the given label."""
         return self.scored - int(np.trace(self.confusion))
 
     @property
     def accuracy(self) -> float | None:
-        """The share (0..1) of the rows where the model predicts the given label; None if no row has a loss."""
+        """The share (0..1, low is bad) of the rows with a loss where the model predicts the label; None if no rows."""
         return int(np.trace(self.confusion)) / self.scored if self.scored else None
 
     def classes(self) -> list[ClassHealth]:
@@ -112,7 +112,7 @@ class RunHealth:
         ]
 
     def pairs(self, most: int) -> list[ConfusedPair]:
-        """Return at most ``most`` pairs of classes, those with the most rows first; ties are in index order."""
+        """Return at most ``most`` confused pairs of classes, the most frequent first; ties are in index order."""
         counts = self.confusion.copy()
         np.fill_diagonal(counts, 0)
         order = np.argsort(-counts, axis=None, kind="stable")[:most]
@@ -125,12 +125,12 @@ class RunHealth:
         ]
 
     def most_confused(self, most: int) -> list[int]:
-        """Return the indices of at most ``most`` classes, those with the most rows off the diagonal, in index order."""
+        """Return the indices, ascending, of the ``most`` classes that most confused rows have, given or predicted."""
         wrong = self.confusion.sum(axis=0) + self.confusion.sum(axis=1) - 2 * np.diag(self.confusion)
         return sorted(np.argsort(-wrong, kind="stable")[:most].tolist())
 
     def histogram(self, most: int = 40) -> LossHistogram:
-        """Return the losses in at most ``most`` bins, as narrow as possible, and one more for 64 nats and above."""
+        """Return the rows by loss in at most ``most`` bins, as narrow as possible, and one more bin from 64 nats up."""
         filled = np.flatnonzero(self.loss_bins[:_BINS].sum(axis=1))
         last = int(filled[-1]) + 1 if len(filled) else 1
         step = 1
@@ -169,8 +169,8 @@ def run_health(run: RunDirectory) -> RunHealth:
         label, predicted, loss = (scored[name].to_numpy() for name in ("label", "predicted", "loss"))
         if len(loss) and not 0 <= min(label.min(), predicted.min()) <= max(label.max(), predicted.max()) < classes:
             raise RunError(
-                f"{run.path / MANIFEST} is damaged: it names {classes} classes, the shards have others; score "
-                "the data again with `overwrite=True`"
+                f"{run.path / MANIFEST} is damaged: it names {classes} classes, but a shard has other class "
+                "indices; score the data again with `overwrite=True`"
             )
         total += float(np.sum(loss, dtype=np.float64))
         np.add.at(confusion, (label, predicted), 1)

@@ -26,7 +26,7 @@ def now() -> str:
 
 @dataclass
 class Stint:
-    """This process's work on a run, recorded by ``entry``; the fields are those of ``HistoryEntry``."""
+    """This process's work on a run, which ``entry`` records; ``HistoryEntry`` explains the fields."""
 
     started: str
     machine: Machine
@@ -45,7 +45,7 @@ class Stint:
         return cls(started=moment, machine=machine, updated=moment)
 
     def did(self, rows: int) -> None:
-        """Add the rows of a finished shard; ``rows`` is 0 if the shard replaces an earlier one."""
+        """Add the rows of a finished shard; ``rows`` is 0 if the shard replaces an earlier version of itself."""
         self.rows += rows
         self.updated = now()
         self.seconds = self._seconds()
@@ -76,12 +76,12 @@ class Stint:
 
 
 def closed(history: Iterable[HistoryEntry]) -> tuple[HistoryEntry, ...]:
-    """Return the history with each entry that recorded no end marked ``unknown``: its process was killed."""
+    """Return the history with ``why`` set to ``unknown`` where it is None, because such a process was killed."""
     return tuple(entry if entry.why else replace(entry, why=UNKNOWN) for entry in history)
 
 
 def reason(error: BaseException) -> str:
-    """Return, in one line that quotes nothing of the data, why an error ended a process."""
+    """Return why an error ended a process, in one line without quotations from the data."""
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return INTERRUPTED
     return f"{type(error).__name__}: {recordable(error)}".removesuffix(": ")

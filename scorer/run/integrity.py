@@ -1,4 +1,4 @@
-"""Check that a run's shards are whole: each listed file has its SHA-256, every row in order and its status counts.
+"""Check that a run's shards are whole: each file has the recorded SHA-256, rows in order and status counts.
 
 Scoring ends with this check (``require_whole``), and ``verify`` repeats it for any run (``check_shards``).
 """
@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from scorer.errors import RunError, shortage
 from scorer.files import file_sha256
-from scorer.layout import SCORES
+from scorer.layout import MANIFEST, SCORES
 from scorer.run.directory import RunDirectory, shard_name
 from scorer.run.lock import writer
 from scorer.run.schema import score_schema
@@ -28,7 +28,7 @@ _CUT_OFF = f"was being rescored in fp32 when the run was interrupted; {RESCORE}"
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check: ``what`` was checked, its ``state``, and one line ``says`` what was found.
+    """The result of one check: ``what`` was checked, its ``state``, and ``says``, a line on what was found.
 
     The state is ``ok``, ``wrong``, ``unfinished`` (the run was interrupted there) or ``absent`` (nothing to compare
     with).
@@ -43,8 +43,8 @@ def require_whole(run: RunDirectory) -> None:
     """Raise RunError unless the shards of a run that was just scored hold every row once, as written.
 
     The files are hashed again, which takes a thousandth of the scoring time and finds bytes that the disk lost. The
-    bundle and the data are not checked here: both were hashed at the start, and the data's files are compared with
-    that state before every shard.
+    bundle and the data are not checked here: both were hashed at the start, and before every shard is written, the
+    data's files are compared with their state at the start.
 
     Raises:
         RunError: a shard is not whole; the whole shards are kept.
@@ -52,7 +52,7 @@ def require_whole(run: RunDirectory) -> None:
     faults = [finding for finding in check_shards(run) if finding.state != OK]
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise RunError(f"{run.path} does not hold what was scored: {faults[0].what}: {faults[0].says}{more}")
+        raise RunError(f"{run.path} is not whole: {faults[0].what}: {faults[0].says}{more}")
 
 
 def refuse_writer(path: Path) -> None:
@@ -62,7 +62,7 @@ def refuse_writer(path: Path) -> None:
 
 
 def check_shards(run: RunDirectory) -> list[Finding]:
-    """Return findings about the shards: missing files, files of no shard, SHA-256, rows and status counts."""
+    """Return findings about the shards: missing files, files that are no shard, SHA-256, rows and status counts."""
     findings = list(_strays(run))
     missing = run.missing_shards()
     damaged = len(findings)
@@ -89,12 +89,14 @@ def _strays(run: RunDirectory) -> Iterable[Finding]:
     """
     own = {shard_name(index) for index in range(run.num_shards)}
     for name in sorted(set(run.shards) - own):
-        yield Finding(name, WRONG, f"is listed, but {run.num_rows:,} rows have no such shard")
+        yield Finding(
+            name, WRONG, f"is listed, but {run.num_rows:,} rows have no such shard; remove it from {MANIFEST}"
+        )
     folder = run.path / SCORES
     names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
     for name in names:
         if name in own and name not in run.shards:
-            yield Finding(name, UNFINISHED, "was interrupted before it was listed; the next start removes it")
+            yield Finding(name, UNFINISHED, "was being written when the run was interrupted; scoring again removes it")
         elif name not in run.shards and not name.startswith((".", "_")):
             yield Finding(name, WRONG, f"is in {folder} and is not a shard of this run; remove it")
 
@@ -116,7 +118,7 @@ def _fault(run: RunDirectory, index: int) -> str | None:
             raise  # full memory or disk is no fault of the shard
         # pyarrow's errors about a file's content carry no errno.
         of_content = error.errno is None if isinstance(error, OSError) else isinstance(error, pa.ArrowInvalid)
-        fix = _REMOVE if of_content else "fix that and verify again"
+        fix = _REMOVE if of_content else "correct the cause and verify again"
         return f"can't be read ({' '.join(str(error).split())}); {fix}"
 
 
@@ -138,13 +140,13 @@ def _content_fault(run: RunDirectory, index: int) -> str | None:
     scored = run.shards[file.name].by_status
     if scored is UNSET or counted == scored:  # runs of older versions have no counts
         return None
-    return f"holds {counts_in_words(counted)}; {counts_in_words(scored)} were scored; {_REMOVE}"
+    return f"has the statuses {counts_in_words(counted)}, but {counts_in_words(scored)} were recorded; {_REMOVE}"
 
 
 def _rescored(run: RunDirectory, index: int) -> bool:
     """Return whether a shard whose SHA-256 differs is whole and holds rescored rows of an unfinished screen.
 
-    A screen first replaces the shard's file and then lists its new SHA-256; a kill may come between the two.
+    A screen first replaces the shard's file and then lists the file's new SHA-256; a kill may come between these steps.
     """
     if not run.awaits_rescoring:
         return False

@@ -15,7 +15,7 @@ from scorer.errors import RunError
 from scorer.files import reporting
 from scorer.layout import LOCK
 
-_PATIENCE = 1.0  # seconds; a process that asks for the writer holds the lock for a moment
+_PATIENCE = 1.0  # seconds; a process that asks who writes the run holds the lock for a moment
 _PAUSE = 0.02  # seconds
 
 
@@ -52,7 +52,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def writer(path: Path) -> Writer | None:
-    """Return the process that writes a run now, None if there is none; asking does not keep one from starting."""
+    """Return the process that writes a run now, None if there is none; asking does not stop a writer from starting."""
     try:
         lock = (path / LOCK).open()
     except OSError:  # never scored, or not readable by this user
@@ -70,7 +70,7 @@ def _taken(descriptor: int, kind: int) -> bool:
 
 
 def _named(path: Path) -> Writer:
-    """Return the process that the lock file names; call it only while the lock is held, as dead names stay there."""
+    """Return the process that the lock file names; an ended process stays named, so ask only while the lock is held."""
     try:
         return Writer(int((path / LOCK).read_text()))
     except (OSError, ValueError):

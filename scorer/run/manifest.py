@@ -86,12 +86,12 @@ class Machine(Section, frozen=True, kw_only=True):
 
 
 class ShardNotes(Struct, kw_only=True):
-    """Facts noted while a shard is scored, because its rows do not hold them or must be compared with them.
+    """Facts that are recorded while a shard is scored: what its rows don't tell, and counts to check its rows with.
 
     ``by_status`` counts the shard's rows by status when it was scored, for ``verify`` to compare (UNSET in runs of
     older versions). ``padded_tokens`` counts the tokens that the model was given, padding included. ``duplicates``
     counts the texts that were not run because another text in their window has identical tokens. ``unknown_labels``
-    counts rows by label. ``problems`` names the first few unreadable rows.
+    counts rows by their unknown label. ``problems`` names the first few unreadable rows.
     """
 
     by_status: dict[str, Count] | UnsetType = UNSET
@@ -124,9 +124,9 @@ class HistoryEntry(Section, frozen=True, kw_only=True):
     """One process's work on a run.
 
     ``started``, ``updated`` (when the last shard was written) and ``ended`` are ISO 8601 times in UTC. ``rows`` counts
-    the rows of the shards that the process finished. ``scoring_seconds`` is the time until the last of these shards,
-    ``seconds`` the whole time. ``why`` is ``finished``, ``interrupted``, the error, or ``unknown`` if the process was
-    killed; None while it works.
+    the rows of the shards that the process finished. ``scoring_seconds`` is the time from ``started`` until the
+    last of these shards, ``seconds`` the whole time of the process. ``why`` tells why the process ended: ``finished``,
+    ``interrupted``, the error, or ``unknown`` if it was killed. ``why`` is None while the process works.
     """
 
     started: str
@@ -168,7 +168,7 @@ class ScreenReport(Section, frozen=True, kw_only=True):
     the control sample. The other fields are UNSET if no row has a loss. ``threshold`` is the K-th largest fp32 loss
     (nats). ``margin`` is the int8 error that was allowed for (log-odds); None if there was no sample to measure errors
     on, so that every row was scored in fp32. ``expected_missed`` estimates how many of the worst K rows were never
-    scored in fp32 (high is bad), ``estimated_recall`` the share (0..1) of them that was found (low is bad).
+    scored in fp32 (high is bad), ``estimated_recall`` the share (0..1, low is bad) of the worst K rows that was found.
     """
 
     top_k: Positive
@@ -188,7 +188,7 @@ class RunStats(Section, frozen=True, kw_only=True):
     rows that have predictions. ``duplicates`` counts the texts that were not run because another text in their window
     has identical tokens. ``kept_rows`` counts the rows that earlier processes scored. ``seconds`` are the seconds that
     the process spent in each stage (reading and tokenising overlap the model). ``model_share`` (0..1) is the share of
-    its threads' time spent in the model. ``unknown_labels`` counts rows of the most common unknown labels.
+    its model threads' time spent in the model. ``unknown_labels`` counts rows of the most common unknown labels.
     ``problems`` names the first few unreadable rows.
     """
 
@@ -243,7 +243,7 @@ class Manifest(Section, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def shards_fault(rows: int, shard_rows: int) -> str | None:
-    """Return that a run has more shards than a manifest can list; None if it does not."""
+    """Return the fault of a run with more shards than a manifest can list; None if the manifest can list them."""
     if rows <= _MOST_SHARDS * shard_rows:
         return None
     return f"{rows:,} rows make more than {_MOST_SHARDS:,} shards of {shard_rows:,}"

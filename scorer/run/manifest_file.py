@@ -29,7 +29,7 @@ def read_manifest(path: Path) -> Manifest:
     """
     file = path / MANIFEST
     if not path.is_dir():
-        raise RunError(f"{path} {'is a file' if path.exists() else 'does not exist'}; score a data set into it first")
+        raise RunError(f"{path} {'is a file' if path.exists() else 'does not exist'}; name a directory with a run")
     try:
         content = file.read_bytes()
         head = msgspec.json.decode(content, type=_Head)

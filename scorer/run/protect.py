@@ -25,7 +25,7 @@ def refuse_existing(output: Path, force: bool) -> None:
     if output.is_dir():
         raise RunError(f"{output} is a folder; name a file in it")
     if is_part_of_run(output) or (output.exists() and any(map(is_run, output.resolve().parents[:2]))):
-        raise RunError(f"{output} is part of a run, which `force=True` does not replace; choose another name")
+        raise RunError(f"{output} is part of a run; `force=True` replaces no file of a run; choose another name")
     refuse_scores(output)
     if output.exists() and not force:
         raise RunError(f"{output} exists; choose another name, or replace it with `force=True`")
@@ -49,8 +49,8 @@ def refuse_own_data(
 ) -> None:
     """Raise RunError if writing a file or folder would replace or add to the run's data.
 
-    ``data`` is where the data is now, if it has moved. If the data is a folder, no file of a data format may be written
-    into it, and no folder (``is_folder``).
+    ``data`` is where the data is now, if it has moved. If the data is a folder, neither a file of a data format nor
+    a folder (``is_folder``) may be written into it.
 
     Raises:
         RunError: the path is in the data, or would be read as part of it the next time.

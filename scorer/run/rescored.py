@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 
 
 def int8_losses(table: pa.Table) -> pa.ChunkedArray:
-    """Return each row's int8 loss [n] (nats), also of rows rescored in fp32; null if int8 gave none."""
+    """Return each row's int8 loss [n] (nats), even if the row was rescored in fp32; null if int8 gave no loss."""
     first = pc.if_else(pc.equal(table["precision"], "int8").fill_null(False), table["loss"], None)
     return pc.coalesce(table["int8_loss"], first)
 
@@ -14,8 +14,8 @@ def int8_losses(table: pa.Table) -> pa.ChunkedArray:
 def replace_rows(table: pa.Table, rescored: pa.Table) -> pa.Table:
     """Return a table in which the rescored rows replace the earlier ones and keep their earlier ``int8_loss``.
 
-    A second call with the same rows changes nothing. Both tables ascend by row, and the table has all rows of
-    ``rescored``.
+    A second call with the same rows changes nothing. Both tables ascend by row, and every row of ``rescored`` is also
+    in ``table``.
     """
     place = np.searchsorted(table["row"].to_numpy(), rescored["row"].to_numpy())
     before = int8_losses(table).take(pa.array(place))

@@ -14,7 +14,7 @@ from scorer.data.arrow import row_array
 from scorer.errors import RunError, shortage
 
 BATCH_ROWS = 65_536  # rows of a shard held in memory at a time
-RESCORE = "score again with the same arguments to make it again"
+RESCORE = "score again with the same arguments to write it again"
 
 
 @contextlib.contextmanager
@@ -26,7 +26,7 @@ def open_shard(file: Path) -> Iterator[pq.ParquetFile]:
 
 @contextlib.contextmanager
 def reading(file: Path) -> Iterator[pq.ParquetFile]:
-    """Open a shard; an error while it is read becomes a RunError of one line.
+    """Open a shard; an error while the shard is read becomes a RunError of one line.
 
     Raises:
         RunError: the shard is missing or can't be read.
@@ -57,7 +57,7 @@ def read_batches(file: Path, rows: int, columns: list[str]) -> Iterator[pa.Recor
 
 
 def take_rows(file: Path, places: NDArray[np.int64]) -> pa.Table:
-    """Return a table of all columns of the rows at ``places`` [n] in a shard; places count from 0 and ascend.
+    """Return the rows at ``places`` [n] of a shard, with all columns; places are counted from 0 and must ascend.
 
     Raises:
         RunError: the shard is missing or can't be read.
@@ -78,7 +78,7 @@ def take_rows(file: Path, places: NDArray[np.int64]) -> pa.Table:
 
 
 def count_words(column: pa.Array | pa.ChunkedArray) -> Counter[str]:
-    """Return how many rows of a column [n] hold each word; nulls are left out."""
+    """Return how often each word occurs in a column [n]; nulls are left out."""
     found = column.drop_null().value_counts()
     return Counter(dict(zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)))
 

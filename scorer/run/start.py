@@ -20,23 +20,23 @@ from scorer.text import is_utf8
 
 # The rest of the manifest records what happened and may differ.
 _COMPARED = ("bundle", "data", "columns", "labels", "options")
-_IDENTITY = ("sha256", "fingerprint", "rows")  # of bundle and data, which may have moved
+_IDENTITY = ("sha256", "fingerprint", "rows")  # what identifies bundle and data, whose folders may have moved
 
 
 def differences(old: Manifest, new: Manifest) -> list[str]:
-    """Return what differs between a run and a new plan, each as ``VALUE is OLD there, NEW here``."""
+    """Return what differs between a run and a new plan, each as ``NAME is OLD in the run, NEW now``."""
     found = []
     before_parts, now_parts = old.as_dict(), new.as_dict()
     for part in _COMPARED:
         before, now = _flat(before_parts[part]), _flat(now_parts[part])
         for key in dict.fromkeys([*before, *now]):
             if before.get(key) != now.get(key) and not (part in ("bundle", "data") and key not in _IDENTITY):
-                found.append(f"{part} {key} is {_short(before.get(key))} there, {_short(now.get(key))} here")
+                found.append(f"{part} {key} is {_short(before.get(key))} in the run, {_short(now.get(key))} now")
     return found
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Return a nested part's values by path, such as ``map 'world'``."""
+    """Return the values of a manifest's part by their paths, such as ``map 'world'``."""
     if not isinstance(value, dict):
         return {}
     flat: dict[str, Any] = {}
@@ -89,7 +89,7 @@ def locked_run(
 
 
 def _start(path: Path, plan: Manifest, overwrite: bool, same_batches: bool) -> RunDirectory:
-    """Return the run, with its manifest written first: a kill at any moment then leaves a run directory behind."""
+    """Return the new or resumed run; the manifest is written first, so that a kill leaves a run directory."""
     old = read_manifest(path) if (path / MANIFEST).exists() and not overwrite else None
     if old is not None and not old.shards:
         plan = replace(plan, history=closed(old.history))

@@ -71,7 +71,7 @@ def run_status(path: str | Path, now: datetime | None = None) -> RunStatus:
     speed = last.rows_per_second if last else None
     seconds_left = None
     if state == RUNNING and left and last and speed:
-        # A clock that was set back since the last shard must not add to what is left.
+        # If the clock was set back since the last shard, the time left must not grow.
         since = max((now - datetime.fromisoformat(last.updated)).total_seconds(), 0.0)
         seconds_left = max(left / speed - since, 0.0)
     end = None if seconds_left is None else now + timedelta(seconds=seconds_left)
@@ -98,7 +98,7 @@ def run_status(path: str | Path, now: datetime | None = None) -> RunStatus:
 def _doing(run: RunDirectory, last: HistoryEntry | None, left: int) -> str:
     """Return what the process that holds the lock is doing.
 
-    Until it has written its own entry, the last entry is the one of an earlier process, which has ended.
+    Until that process has written its history entry, the last entry belongs to an earlier process, which has ended.
     """
     if last is None or last.why:
         return "starting"

@@ -139,7 +139,7 @@ def test_trying_may_take_three_hundredths_of_the_run(rows: int, rounds: int) -> 
 @pytest.mark.parametrize("lengths", [[], [0], [0] * 50])
 def test_without_text_nothing_is_tried(lengths: list[int]) -> None:
     session = Simulated(steady())
-    assert chosen(session, lengths=lengths) == Calibration(DEFAULT, {}, "no text to try it on")
+    assert chosen(session, lengths=lengths) == Calibration(DEFAULT, {}, "no text to time batches on")
     assert session.lengths == []
 
 

@@ -116,7 +116,7 @@ def test_what_long_text_can_be_is_said(tiny_bundle: ModelBundle, tmp_path: Path)
         score_dataset(tiny_bundle, pairs, tmp_path / "pairs", ScoreOptions(long_text="mean"))
     data = pa.table({"text": ["w1 w2"], "label": [0]})
     score_dataset(tiny_bundle, data, tmp_path / "run", OPTIONS)
-    with pytest.raises(RunError, match="options long_text is head there, tail here"):
+    with pytest.raises(RunError, match="options long_text is head in the run, tail now"):
         score_dataset(tiny_bundle, data, tmp_path / "run", dataclasses.replace(OPTIONS, long_text="tail"))
 
 

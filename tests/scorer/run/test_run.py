@@ -75,7 +75,7 @@ def test_a_run_that_another_process_began_meanwhile_keeps_its_batch_size(
     monkeypatch.setattr(scorer_run, "locked", later)
     stats = score_dataset(tiny_bundle, rows, there, ScoreOptions(shard_rows=300, threads=1), on_plan=plans.append)
     assert stats.kept_rows in (300, 600)
-    assert plans[0].calibration == Calibration(333, {}, "as the run began")
+    assert plans[0].calibration == Calibration(333, {}, "the size that the run began with")
     manifest = json.loads((there / "run.json").read_text())
     assert manifest["options"]["batch_tokens"] == manifest["calibration"]["batch_tokens"] == 333
 

@@ -55,11 +55,11 @@ def test_damaged_and_missing_shards_are_done_again(tiny_bundle: ModelBundle, row
 
 def differing() -> list[tuple[str, dict[str, Any], str]]:
     return [
-        ("window", {"window_rows": 32}, r"options window_rows is 64 there, 32 here"),
-        ("batch", {"batch_tokens": 301}, r"options batch_tokens is 300 there, 301 here"),
-        ("tokens", {"max_tokens": 20}, r"options max_tokens is 40 there, 20 here"),
-        ("map", {"label_map": {str(i): (i + 1) % 4 for i in range(4)}}, r"labels map '0' is None there, 1 here"),
-        ("column", {"text_column": "note"}, r"columns text is text there, note here"),
+        ("window", {"window_rows": 32}, r"options window_rows is 64 in the run, 32 now"),
+        ("batch", {"batch_tokens": 301}, r"options batch_tokens is 300 in the run, 301 now"),
+        ("tokens", {"max_tokens": 20}, r"options max_tokens is 40 in the run, 20 now"),
+        ("map", {"label_map": {str(i): (i + 1) % 4 for i in range(4)}}, r"labels map '0' is None in the run, 1 now"),
+        ("column", {"text_column": "note"}, r"columns text is text in the run, note now"),
     ]
 
 
