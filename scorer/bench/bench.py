@@ -66,8 +66,8 @@ class BenchResult:
         """The time that the unpruned model would need at the matrix peak, as a share of the time that scoring took.
 
         The share is ``2 * token_parameters * tokens / (seconds * matrix_peak_flops)``; low is bad. It is 1 for a
-        perfect fp32 engine that computes the model unchanged, and can be higher if work is left out or numbers have fewer bits.
-        None if ``token_parameters`` or ``matrix_peak_flops`` is unknown.
+        perfect fp32 engine that computes the model unchanged, and can be higher if work is left out or numbers have
+        fewer bits. None if ``token_parameters`` or ``matrix_peak_flops`` is unknown.
         """
         if self.token_parameters is None or self.matrix_peak_flops is None:
             return None

@@ -66,7 +66,7 @@ def control_rows(run: RunDirectory, seed: int) -> Rows:
 
 
 def doubt(loss: NDArray[Any]) -> Doubts:
-    """Return the log-odds against the label, ``log(exp(loss) - 1)``, of losses in nats; losses under 1e-9 are set to it."""
+    """Return the log-odds against the label, ``log(exp(loss) - 1)``, of losses in nats, each taken as at least 1e-9."""
     positive = np.maximum(loss.astype(np.float64), _SMALLEST)
     result: Doubts = positive + np.log(-np.expm1(-positive))  # exp(loss) alone would overflow
     return result
