@@ -1,4 +1,4 @@
-"""Turn a Hugging Face text classifier into a bundle that scores without torch. Cheap to import: torch loads on use."""
+"""Turn a Hugging Face text classifier into a bundle that scores without torch. Only an export imports torch."""
 
 from exporter.errors import (
     ConversionError,

@@ -1,6 +1,6 @@
 """Check a model's config.json, before its weights are loaded, for everything that would make its losses wrong.
 
-Nothing is guessed to repair a fault: a wrong class order or a randomly initialised head gives losses that look normal.
+A fault is never repaired by a guess: a wrong class order or a randomly initialised head gives losses that look normal.
 """
 
 import json
@@ -30,7 +30,7 @@ _KINDS = {
 
 
 def read_config(files: ModelFiles) -> dict[str, Any]:
-    """Return ``config.json`` as plain JSON: transformers' own reader fills gaps and drops contradictions.
+    """Return ``config.json`` as plain JSON, because transformers' reader fills gaps and drops contradictions.
 
     Raises:
         ModelError: the file is missing.
@@ -39,7 +39,7 @@ def read_config(files: ModelFiles) -> dict[str, Any]:
     file = files.folder / "config.json"
     if not file.is_file():
         adapter = (files.folder / "adapter_config.json").is_file()
-        hint = "it is a PEFT adapter; merge it into its base model first" if adapter else "give a Hugging Face model's"
+        hint = "it is a PEFT adapter; merge it into its base model first" if adapter else "give a Hugging Face model"
         raise ModelError(f"{files.name} can't be exported: no config.json in {files.folder}; {hint}")
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
@@ -57,12 +57,12 @@ def reasons(config: dict[str, Any], files: ModelFiles) -> list[str]:
         method = (config["quantization_config"] or {}).get("quant_method", "an unnamed method")
         found.append(f"its weights are quantised ({method}); export the model they were made from")
     if (files.folder / "adapter_config.json").is_file():
-        found.append("it holds a PEFT adapter beside the model; merge the two first")
+        found.append("its folder has a PEFT adapter beside the model; merge the adapter into the model first")
     return found
 
 
 def class_names(config: dict[str, Any]) -> tuple[str, ...]:
-    """Return the class names in the order of the logits, from a configuration for which ``reasons`` is empty."""
+    """Return the class names in the order of the logits; call this only if ``reasons`` is empty for ``config``."""
     names = config.get("id2label")
     if names is None:  # transformers' own default
         return tuple(f"LABEL_{i}" for i in range(config.get("num_labels", 2)))
@@ -84,7 +84,7 @@ def _about_architecture(config: dict[str, Any]) -> list[str]:
     unknown = [name for name in architectures if name.endswith(_CLASSIFIER) and not hasattr(transformers, name)]
     if model_type not in CONFIG_MAPPING_NAMES or unknown:
         what = f"architecture {unknown[0]}" if unknown else f"model_type {model_type!r}"
-        where = "it brings code of its own, which is never run" if "auto_map" in config else "a misspelling?"
+        where = "it needs custom code, which is never run" if "auto_map" in config else "a misspelling?"
         found.append(f"transformers {transformers.__version__} has no {what} ({where})")
     elif not _optimum_exports(str(model_type)):
         found.append(f"optimum can't export a text classifier of model_type {model_type!r} to ONNX")
@@ -112,7 +112,7 @@ def _about_problem(config: dict[str, Any]) -> list[str]:
     names = config.get("id2label")
     outputs = len(names) if isinstance(names, dict) else config.get("num_labels", 2)
     if problem == "regression" or outputs == 1:
-        return ["it is a regression model: one number a text, no classes"]
+        return ["it is a regression model: it predicts one number per text, not classes"]
     if problem not in (None, "single_label_classification"):
         return [f"its problem_type is {problem!r}, not 'single_label_classification'"]
     return []
@@ -144,7 +144,7 @@ def _about_classes(config: dict[str, Any]) -> list[str]:
 
 
 def _about_contradiction(config: dict[str, Any], by_index: dict[int, str]) -> list[str]:
-    """Report classes whose index differs between id2label and label2id; names in only one of the two are ignored."""
+    """Return a fault if classes have different indices in id2label and label2id; names in only one are ignored."""
     indices = config.get("label2id")
     if not isinstance(indices, dict):
         return []

@@ -1,4 +1,4 @@
-"""Convert a torch classifier to an ONNX graph with optimum; batch size and text length stay free."""
+"""Convert a torch classifier to an ONNX graph with optimum; the graph accepts any batch size and text length."""
 
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,9 @@ _FED = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def convert(model: Any, file: Path) -> tuple[str, ...]:
-    """Write the graph to ``file`` and return its inputs' names.
+    """Write a model's graph to ``file``, and return the names of the graph's inputs.
 
-    The weights of a graph past ONNX's 2 GB go to ``<name>_data`` beside it.
+    If the graph exceeds ONNX's limit of 2 GB, its weights are written to ``<name>_data`` beside ``file``.
 
     Raises:
         ModelError: the graph has an input that scoring does not feed.

@@ -5,7 +5,7 @@
         ├── MissingExtraError   torch, transformers or optimum is not installed
         ├── OutputError         the output folder exists, is not a bundle or can't be written, or the disk is full
         ├── ModelError          the model is not found, is not a classifier or can't be exported with correct losses
-        ├── ConversionError     a library failed; ``log`` holds its output
+        ├── ConversionError     a library failed; ``log`` has its output
         └── ParityError         the bundle does not compute what torch computes
 
 The message is one line, as for every LossrankError.
@@ -33,7 +33,7 @@ class ModelError(ExportError):
 class ConversionError(ExportError):
     """A library failed while it loaded, ran or converted the model.
 
-    ``log`` is what the libraries printed, warned and logged until then; none of it was shown on the terminal.
+    ``log`` has what the libraries printed, warned and logged before the failure, none of which was shown.
     """
 
     def __init__(self, message: str, log: str = "") -> None:

@@ -43,7 +43,7 @@ def export_model(
     Raises:
         MissingExtraError: torch, transformers or optimum is not installed.
         OutputError: ``output`` is a bundle and ``force`` is not set.
-        OutputError: ``output`` exists, is not empty and is not a bundle, or holds files that are not the bundle's.
+        OutputError: ``output`` exists, is not empty and is not a bundle, or has files that don't belong to the bundle.
         OutputError: ``output`` can't be written, or the disk is full.
         ModelError: the model is not found.
         ModelError: the model can't be exported with correct losses; the message has every reason.
@@ -88,7 +88,7 @@ def export_model(
 
 
 def _draft(folder: Path, classifier: Classifier, input_names: tuple[str, ...]) -> ModelBundle:
-    """Return the bundle of a graph whose parity is not measured and whose files are not hashed yet."""
+    """Return a draft of the bundle, in which parity is not measured and files are not hashed yet."""
     return ModelBundle(
         path=folder,
         class_names=classifier.class_names,
@@ -115,9 +115,9 @@ def _token_parameters(draft: ModelBundle) -> int | None:
 
 
 def _rewrite(draft: ModelBundle, texts: list[Text], reference: Logits) -> tuple[str, Parity]:
-    """Remove from the graph the work that its head never reads; keep the original if parity with torch is lost.
+    """Remove from the graph the work that its head never reads; restore the original if parity with torch is lost.
 
-    Returns a description of the rewrite, or why there was none, and the parity of the graph on disk.
+    Returns a description of the rewrite, or the reason for none, and the parity of the graph that is kept.
     """
     import onnx
 
@@ -141,7 +141,7 @@ def _rewrite(draft: ModelBundle, texts: list[Text], reference: Logits) -> tuple[
 
 
 def _int8(draft: ModelBundle, texts: list[Text], reference: Logits, say: Callable[[str], None]) -> dict[str, Variant]:
-    """Write the int8 graph and return its entry for ``variants``; return {} if the model can't be run in int8."""
+    """Write the int8 graph and return its entry for ``variants``; return {} if the model can't run in int8."""
     import onnx
 
     from exporter.graph.quantize import quantize
@@ -164,7 +164,7 @@ def _int8(draft: ModelBundle, texts: list[Text], reference: Logits, say: Callabl
 
 
 def _texts(classifier: Classifier) -> tuple[list[Text], list[Encoding]]:
-    """Return the parity texts and their encodings, without the texts that have no token: they have no loss."""
+    """Return the parity texts and their encodings; a text without any token is left out, because it has no loss."""
     tokenizer, limit = classifier.tokenizer, classifier.max_tokens
     texts = parity_texts(limit, tokenizer.all_special_tokens)
     both = [pair for pair in zip(texts, encode(tokenizer, texts, limit), strict=True) if pair[1]["input_ids"]]

@@ -1,6 +1,6 @@
 """Find a model's local folder: the given folder, or the downloaded or cached files of a hub model.
 
-All later steps read local files only: transformers would otherwise ask the hub to convert weights that are not
+All later steps read local files only. Otherwise transformers would ask the hub to convert weights that are not
 safetensors, without telling the user.
 """
 
@@ -20,7 +20,7 @@ _SUBFOLDERS = ["*/*"]  # other formats of the same weights (onnx/, openvino/, ..
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """A model's local folder; its ``name`` and ``revision`` (the hub's commit, else None) go into the bundle."""
+    """A model's local folder; its ``name`` and ``revision`` (None without a hub) go into the bundle."""
 
     folder: Path
     name: str
@@ -28,7 +28,7 @@ class ModelFiles:
     on_hub: bool
 
     def with_weights(self) -> "ModelFiles":
-        """Return the files with a hub model's weights downloaded; the caller accepts the configuration first."""
+        """Download a hub model's weights and return the files; call this after the configuration has been accepted."""
         if not self.on_hub:
             return self
         return replace(self, folder=_snapshot(self.name, self.revision, _WEIGHTS))
@@ -39,7 +39,7 @@ def fetch(model: str | Path, revision: str | None = None) -> ModelFiles:
 
     Raises:
         ModelError: the folder does not exist, and ``model`` is not a hub name.
-        ModelError: the hub (offline: the cache) does not have the model or the revision.
+        ModelError: the hub, or the cache if offline, does not have the model or the revision.
         ModelError: ``model`` is a file.
         ModelError: ``model`` is a folder and ``revision`` is given.
         MissingExtraError: a library of the ``export`` extra is not installed.
@@ -54,7 +54,7 @@ def fetch(model: str | Path, revision: str | None = None) -> ModelFiles:
     name = str(model)
     if not _HUB_NAME.fullmatch(name) or isinstance(model, Path):
         raise ModelError(
-            f"no such folder: {model}{_nearest_sibling(path)}, and it is not a Hugging Face hub name either"
+            f"no such folder: {model}{_nearest_sibling(path)}, and that is not a valid name on the Hugging Face hub"
         )
     folder = _snapshot(name, revision, _SMALL_FILES)
     return ModelFiles(folder, name, folder.name, on_hub=True)

@@ -1,4 +1,4 @@
-"""Import torch, transformers and optimum late, and keep what they print off the terminal."""
+"""Import torch, transformers and optimum only for an export, and keep what they print off the terminal."""
 
 import errno
 import io
@@ -51,10 +51,10 @@ def versions() -> dict[str, str]:
 
 @contextmanager
 def captured(doing: str) -> Iterator[None]:
-    """Keep what libraries print, warn and log off the terminal; after a failure it is the error's ``log``.
+    """Keep the output, warnings and logs of libraries off the terminal; after a failure the error's ``log`` has them.
 
     Raises:
-        ConversionError: a library raised an error; lossrank's and the file system's errors pass unchanged.
+        ConversionError: a library raised an error; errors of lossrank and of the file system pass unchanged.
     """
     log = io.StringIO()
     handler = logging.StreamHandler(log)

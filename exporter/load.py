@@ -1,4 +1,4 @@
-"""Load a classifier's configuration, tokenizer and weights; a refusal gives every reason at once."""
+"""Load a classifier's configuration, tokenizer and weights; a refusal names every reason at once."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from exporter.fetch import ModelFiles
 from exporter.libraries import captured
 from scorer.text import one_line
 
-_FALLBACK_TOKENS = 512  # for a model with relative positions, which has no limit of its own
+_FALLBACK_TOKENS = 512  # for a model with relative positions, which don't limit the length of a text
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def load(files: ModelFiles) -> Classifier:
 
     Raises:
         ModelError: the model can't be exported with correct losses; the message has every reason.
-        ConversionError: transformers fails to load it.
+        ConversionError: transformers fails to load the model.
     """
     raw = refusals.read_config(files)
     found = refusals.reasons(raw, files)
@@ -61,7 +61,10 @@ def load(files: ModelFiles) -> Classifier:
 
 
 def token_limit(model: Any, tokenizer: Any) -> int:
-    """Return the most tokens the model reads: its positions, less those that RoBERTa-like models keep for padding."""
+    """Return the largest number of tokens that the model can read.
+
+    It is the number of position embeddings, without those that RoBERTa-like models reserve for padding, or the
+    tokenizer's limit if that is lower; ``_FALLBACK_TOKENS`` if the model has no positions."""
     limits = [_FALLBACK_TOKENS]
     declared = getattr(model.config, "max_position_embeddings", None)
     if isinstance(declared, int) and declared > 0:
@@ -85,11 +88,11 @@ def _refuse(files: ModelFiles, found: list[str]) -> None:
 
 def _no_safetensors(files: ModelFiles) -> str:
     pickled = sorted(path.name for path in files.folder.glob("*.bin"))
-    which = f" but {', '.join(pickled[:2])}, and pickled weights can run code" if pickled else ""
+    which = f", only {', '.join(pickled[:2])}, which can run code because it is pickled" if pickled else ""
     proposal = "; or take the hub's own conversion, if the model's page has one, with `revision='refs/pr/N'`"
     return (
-        f'it has no *.safetensors weights{which}; if you trust it, write them: python -c "from transformers import '
-        "AutoModelForSequenceClassification as M, AutoTokenizer as T; "
+        f'it has no *.safetensors weights{which}; if you trust the model, write safetensors: python -c "from '
+        "transformers import AutoModelForSequenceClassification as M, AutoTokenizer as T; "
         f"[c.from_pretrained({files.name if files.on_hub else str(files.folder)!r}).save_pretrained('FOLDER') "
         f'for c in (M, T)]" and export FOLDER{proposal if files.on_hub else ""}'
     )
@@ -120,7 +123,13 @@ def _load_weights(files: ModelFiles) -> Any:
     if missing:
         # transformers would initialise the missing weights randomly.
         shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
-        _refuse(files, [f"its weights lack {shown} of {type(model).__name__}; is it a trained classifier?"])
+        _refuse(
+            files,
+            [
+                f"its weights lack {shown} of {type(model).__name__}, which transformers would initialise randomly; "
+                "give a trained classifier"
+            ],
+        )
     return model.eval()
 
 
@@ -131,11 +140,11 @@ def _misfits(model: Any, tokenizer: Any, classes: int) -> list[str]:
     embedded = model.get_input_embeddings().weight.shape[0]
     largest = tokenizers.largest_id(tokenizer)
     if largest >= embedded:
-        return [f"its tokenizer gives ids up to {largest}, the model knows ids up to {embedded - 1}"]
+        return [f"its tokenizer gives ids up to {largest}, but the model only knows ids up to {embedded - 1}"]
     (encoding,) = tokenizers.encode(tokenizer, [("A text", None)], token_limit(model, tokenizer))
     ids = torch.tensor([encoding["input_ids"]] * 2)
     with captured("running the model in torch"), torch.inference_mode():
-        # A batch of two: a decoder without a padding token raises ValueError on any batch but a single row.
+        # A batch of two: a decoder without a padding token raises ValueError on a batch of several rows.
         try:
             outputs = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.shape[-1]
         except ValueError as error:
@@ -144,5 +153,5 @@ def _misfits(model: Any, tokenizer: Any, classes: int) -> list[str]:
 
 
 def _pad_id(tokenizer: Any, config: Any) -> int:
-    """Return the padding id; 0 for a model without one, where any id will do because padding is masked."""
+    """Return the padding id; 0 if the model has none: any id will do, because padding is masked."""
     return next((int(i) for i in (config.pad_token_id, tokenizer.pad_token_id) if i is not None), 0)

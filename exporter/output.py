@@ -18,13 +18,13 @@ from scorer.model.bundle_manifest import listed_files
 def replacing(output: Path, force: bool) -> Iterator[Path]:
     """Yield an empty hidden folder beside ``output``; when the block succeeds, the folder is renamed to ``output``.
 
-    With ``force`` it replaces an older bundle, which stays in place until then; a folder that is not a bundle is never
-    replaced. If an export was killed between the two renames that some file systems need, the next export puts the old
-    bundle back first.
+    With ``force`` the new folder replaces an older bundle, which stays in place until the rename; a folder that is not
+    a bundle is never replaced. If an export was killed between the two renames that some file systems need, the
+    next export first puts the old bundle back.
 
     Raises:
         OutputError: ``output`` is a bundle and ``force`` is not set.
-        OutputError: ``output`` exists, is not empty and is not a bundle, or holds files that are not the bundle's.
+        OutputError: ``output`` exists, is not empty and is not a bundle, or has files that don't belong to the bundle.
         OutputError: ``output`` can't be written, or the disk is full.
     """
     output = output.resolve()  # a link to a bundle stays a link: the folder that it points to is replaced
@@ -75,8 +75,8 @@ def _check(output: Path, force: bool) -> None:
         raise OutputError(f"{output} exists; replace it with `force=True` or name another folder")
     if strangers:
         raise OutputError(
-            f"{output} holds files that are not the bundle's ({', '.join(strangers[:3])}); "
-            "move them away, then replace it with `force=True`"
+            f"{output} has files that don't belong to the bundle ({', '.join(strangers[:3])}); "
+            "move those files away, then replace the bundle with `force=True`"
         )
 
 

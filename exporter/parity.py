@@ -51,7 +51,7 @@ def reference_logits(model: Any, encodings: Sequence[Encoding]) -> Logits:
 def production_logits(
     bundle: ModelBundle, texts: Sequence[Text], window_rows: int, batch_tokens: int, precision: str = "fp32"
 ) -> Logits:
-    """Return the logits [n, C] that scoring the bundle in one precision gives, on the CPU.
+    """Return the logits [n, C] that scoring on the CPU gives with the bundle's graph of one precision.
 
     Raises:
         ConversionError: onnxruntime can't load or run the graph.
@@ -74,7 +74,7 @@ def production_logits(
 
 
 def compare(reference: Logits, logits: Logits) -> Parity:
-    """Compare logits [n, C] with the reference's [n, C]; the difference of a NaN or infinity is infinite."""
+    """Compare logits [n, C] with the reference [n, C]; a logit that is not finite has an infinite difference."""
     n, classes = reference.shape
     logit_difference = _difference(reference, logits)
     loss_difference = _difference(log_softmax(reference), log_softmax(logits))
@@ -149,7 +149,9 @@ def _refusal(bundle: ModelBundle, texts: Sequence[Text], reference: Logits, logi
 
 
 def _fault(texts: Sequence[Text], reference: Logits, logits: Logits) -> str | None:
-    """Return a sentence with the largest difference over ``TOLERANCE`` and its text; None if there is none."""
+    """Return a sentence about the text with the largest difference over ``TOLERANCE``, or about logits not finite.
+
+    Returns None if all logits are finite and no difference is larger than ``TOLERANCE``."""
     for name, values in (("torch", reference), ("the exported graph", logits)):
         rows = np.flatnonzero(~np.isfinite(values).all(axis=1))
         if len(rows):
@@ -162,8 +164,9 @@ def _fault(texts: Sequence[Text], reference: Logits, logits: Logits) -> str | No
         if not differences[worst] <= TOLERANCE:
             return (
                 f"a {what} of the exported graph is {differences[worst]:.3g} away from torch's for "
-                f"{_where(texts, worst)}; {TOLERANCE:g} is allowed; {np.count_nonzero(differences > TOLERANCE)} texts "
-                f"are over it, {compare(reference, logits).label_agreement:.1%} of the predictions agree"
+                f"{_where(texts, worst)}; the most allowed is {TOLERANCE:g}; "
+                f"{np.count_nonzero(differences > TOLERANCE)} texts exceed it, and "
+                f"{compare(reference, logits).label_agreement:.1%} of the predictions agree"
             )
     return None
 
@@ -177,7 +180,7 @@ def _windows(rows: list[int], size: int) -> list[list[int]]:
 
 
 def _difference(reference: NDArray[Any], values: NDArray[Any]) -> NDArray[np.float64]:
-    """Return each row's largest absolute difference [n]; infinite where either side is not a number."""
+    """Return the largest absolute difference of each row [n]; infinite where a value is not finite."""
     with np.errstate(invalid="ignore"):  # infinity minus infinity
         gap = np.abs(reference.astype(np.float64) - values.astype(np.float64)).max(axis=1)
     return np.where(np.isfinite(gap), gap, np.inf)

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001, SIM905 - ambiguous characters are the point; words read better as a sentence
-"""The fixed texts on which an export is compared with torch; they hold the odd input that real data sets hold."""
+"""The fixed texts on which an export is compared with torch; they include the odd input of real data sets."""
 
 from collections.abc import Sequence
 from itertools import cycle, islice
@@ -59,7 +59,7 @@ def parity_texts(max_tokens: int, special_tokens: Sequence[str] = ()) -> list[Te
     """Return at least 64 texts and 12 pairs of texts.
 
     Some texts are longer than ``max_tokens`` with any tokenizer. One is so long that scoring cuts it before it is
-    tokenised. For each of the tokenizer's ``special_tokens`` one text holds it literally.
+    tokenised. Each of the tokenizer's ``special_tokens`` occurs literally in one text.
     """
     running = [_sentence(3 * i, length) for i, length in enumerate(_LENGTHS)]
     at_the_limit = [_sentence(i, max_tokens - 4 + i) for i in range(3)]

@@ -1,7 +1,7 @@
 """Save the model's tokenizer as one ``tokenizer.json`` and check that it gives the same ids as transformers.
 
-Some behaviour of a transformers tokenizer is not in that file (how literal special tokens in a text are read, token
-type ids left out, clean-up in Python), so the two are compared on the parity texts.
+Some behaviour of a transformers tokenizer is not in that file (how special tokens written in a text are read, which
+token type ids are left out, clean-up in Python). So the ids of both are compared on the parity texts.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ def load_tokenizer(files: ModelFiles) -> Any:
     auto: Any = AutoTokenizer
     if not any((files.folder / name).is_file() for name in _FILES) and not any(files.folder.glob("*.model")):
         raise ModelError(
-            f"{files.name} can't be exported: it has no tokenizer ({', '.join(_FILES)}, ...); add its files"
+            f"{files.name} can't be exported: it has no tokenizer; add the tokenizer's files ({', '.join(_FILES)}, ...)"
         )
     with captured("loading the tokenizer"):
         try:
@@ -55,20 +55,20 @@ def reasons(tokenizer: Any, config: Any) -> list[str]:
     """Return every reason not to export a classifier with this tokenizer; the list is empty if there is none."""
     found = []
     if tokenizer.truncation_side != "right":
-        found.append("its tokenizer keeps the end of a long text (truncation_side 'left'), scoring keeps the beginning")
+        found.append("its tokenizer keeps the end of a long text (truncation_side 'left'), but scoring keeps the start")
     ids = (tokenizer.pad_token_id, config.pad_token_id)
     if None not in ids and ids[0] != ids[1]:
-        found.append(f"the padding token is {ids[0]} in its tokenizer and {ids[1]} in config.json; make them agree")
+        found.append(f"the padding token is {ids[0]} in its tokenizer but {ids[1]} in config.json; make the two equal")
     return found
 
 
 def largest_id(tokenizer: Any) -> int:
-    """Return the largest id in the tokenizer's vocabulary, -1 if it is empty."""
+    """Return the largest id in the tokenizer's vocabulary, -1 if the vocabulary is empty."""
     return max(tokenizer.get_vocab().values(), default=-1)
 
 
 def save_tokenizer(tokenizer: Any, folder: Path) -> None:
-    """Write ``tokenizer.json`` without truncation or padding, whether loaded from its file or set by a call."""
+    """Write ``tokenizer.json`` without truncation or padding, even if the tokenizer has these settings."""
     from tokenizers import Tokenizer
 
     backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
@@ -78,7 +78,7 @@ def save_tokenizer(tokenizer: Any, folder: Path) -> None:
 
 
 def encode(tokenizer: Any, texts: Sequence[Text], max_tokens: int) -> list[Encoding]:
-    """Return the encodings of texts and pairs, tokenised one by one with a call of the transformers tokenizer."""
+    """Return the encodings of texts and pairs, each tokenised by a call of its own to the transformers tokenizer."""
     with captured("tokenising in transformers"):
         # Each text is a list of one: called with two strings, transformers ignores an empty second text.
         parts = [[[part] for part in text if part is not None] for text in texts]

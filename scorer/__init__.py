@@ -1,6 +1,7 @@
 """Score a text-classification data set by model loss and rank its rows.
 
-Needs numpy, pyarrow, tokenizers and onnxruntime, nothing heavier; what a name needs is imported when it is first used.
+The package needs only numpy, pyarrow, tokenizers and onnxruntime. A public name's module is imported when the name is
+first used.
 """
 
 import importlib

@@ -1,7 +1,7 @@
-"""Address: a data argument, parsed once: a path or an address, a glob or not, and how it is shown without secrets.
+"""Address: parse a data argument (a path or an address, a glob or not), and show it without its secrets.
 
 Secrets are the user, the query and the fragment of a web address, and a password in any address. ``without_secrets``
-takes them out of one address, ``scrubbed`` out of every address in a text, such as a library's message.
+removes them from one address, ``scrubbed`` from every address in a text, such as a library's message.
 """
 
 import re
@@ -10,26 +10,26 @@ from pathlib import Path
 
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]{1,30}://"
 _WEB = r"(?i:https?)://"
-_PART = r"(?:[^\s'\"<>?#]|['\"](?=\w))"  # of an address in a text; a quote as in it's.csv is no end
-# A web address' query may hold anything but a blank.
+_PART = r"(?:[^\s'\"<>?#]|['\"](?=\w))"  # one character of an address in a text; the quote in it's.csv does not end it
+# The query of a web address may contain anything but whitespace.
 _IN_TEXT = re.compile(rf"{_WEB}{_PART}+(?:[?#]\S*)?|{_SCHEME}(?:(?!{_WEB})(?:{_PART}|[?#]))+")
-_BEGINS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,30}:/|//")  # an address, mistyped or as a path
-_ASKED = re.compile(r"\?[\w.-]+=\S*")  # a query; a blank may stand between it and where its address begins
-_BEHIND = ".,;:)]}'\"<>"  # may stand behind an address
+_BEGINS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,30}:/|//")  # the start of an address, even a damaged one
+_ASKED = re.compile(r"\?[\w.-]+=\S*")  # a query; whitespace may separate it from the start of its address
+_BEHIND = ".,;:)]}'\"<>"  # punctuation that may follow an address in a text
 _CHAINED = re.compile(rf"::(?={_SCHEME})")  # as fsspec writes zip://a.csv::https://host/all.zip
-# Elsewhere than on the web a lone ? is part of a glob, which ends as a file does or has another wildcard.
+# Outside the web, ? may be a wildcard instead: then a file's ending or another wildcard follows it.
 _FILE = r"\.(?:parquet|pq|arrow|feather|ipc|[ct]sv|jsonl|ndjson|json)(?:\.\w+)?$"
 _QUERY = re.compile(rf"\?[A-Za-z][\w.-]*=(?![^&]*(?:[*\[]|{_FILE})).*", re.DOTALL)
-_PORT = re.compile(r"(?:\[[^\]]*\]|[^:]*)(?::([0-9]{1,5}))?")  # a host, of which [::1] is one, and its port
-_NO_PORT = ("s3", "gs", "gcs")  # they begin with a bucket
+_PORT = re.compile(r"(?:\[[^\]]*\]|[^:]*)(?::([0-9]{1,5}))?")  # a host, such as example.org or [::1], and its port
+_NO_PORT = ("s3", "gs", "gcs")  # their addresses begin with a bucket, not with a host and a port
 _NO_PASSWORD = ("github",)  # github://owner:repository@branch/file
 
 
 @dataclass(frozen=True)
 class Address:
-    """A data argument: a path on this machine (also as ``file://``), an address in a remote store, or a hub's name.
+    """A data argument: a local path (also as ``file://``), an address in a remote store, or a data set's name.
 
-    ``given`` may hold secrets and is only for the libraries that open it; ``shown`` holds none.
+    ``given`` may contain secrets and is only passed to the libraries that open the data; ``shown`` contains none.
     """
 
     given: str = field(repr=False)
@@ -41,14 +41,14 @@ class Address:
 
     @classmethod
     def parse(cls, given: str) -> "Address":
-        """Parse a data argument, whether or not anything lies there."""
+        """Parse a data argument; the data need not exist."""
         return cls(
             given, without_secrets(given), is_remote(given), is_web(given), has_magic(given), has_password(given)
         )
 
     @property
     def has_secret(self) -> bool:
-        """Return whether the address has a part that may be secret and isn't shown."""
+        """Return whether the address has a part that may be secret, which ``shown`` leaves out."""
         return self.shown != self.given
 
     @property
@@ -58,7 +58,7 @@ class Address:
 
     @property
     def path(self) -> str:
-        """Return the path of an address on this machine, without ``file://``."""
+        """Return a local path without the prefix ``file://``."""
         return self.given.removeprefix("file://")
 
     @property
@@ -68,7 +68,7 @@ class Address:
 
     @property
     def absolute(self) -> str:
-        """Return the absolute path, or the address without secrets: what run.json keeps."""
+        """Return what run.json records: the absolute path, or the address without secrets."""
         return self.shown if self.is_remote else str(Path(self.path).absolute())
 
 
@@ -83,22 +83,23 @@ def is_web(data: str) -> bool:
 
 
 def has_magic(data: str) -> bool:
-    """Return whether a path or address is a glob; a web address has its query behind the ``?``."""
+    """Return whether a path or address is a glob; in a web address, ``?`` is no wildcard but begins the query."""
     if is_web(data):
         return any(mark in data.partition("?")[0] for mark in "*[")
     return any(mark in data for mark in "*?[")
 
 
 def has_password(address: str) -> bool:
-    """Return whether an address, or another in its chain, holds a password; a password may hold a slash."""
+    """Return whether an address, or one chained to it with ``::``, contains a password, which may contain a slash."""
     return any(is_remote(link) and _after_password(link) is not None for link in _CHAINED.split(address))
 
 
 def without_secrets(address: str) -> str:
     """Return an address without any part that may be secret, and a path unchanged.
 
-    A web address loses its user, query and fragment: any of them may be a token or a signature. In other addresses the
-    part before an ``@`` may be a container or a revision; it is taken out only if it holds a password.
+    A web address loses its user, query and fragment: any of them may be a token or a signature. Other
+    addresses lose a query ``?name=value``. The part before their ``@`` may be a container or a revision, and is removed
+    only if it contains a password.
     """
     if not is_remote(address):
         return address
@@ -114,10 +115,10 @@ def without_secrets(address: str) -> str:
 
 
 def _after_password(address: str) -> str | None:
-    """Return the rest of an address behind its user and password, or None if it has no password.
+    """Return the part of an address after its user and password, or None if the address has no password.
 
-    An address has a password if a colon other than a port's stands before its first slash, with an ``@`` behind it.
-    A password may hold any character, so the host is taken to begin behind the last ``@`` of the path.
+    An address has a password if a colon stands before its first slash, does not begin a port, and an ``@`` follows the
+    colon. A password may contain any character, so the host is assumed to begin after the last ``@``.
     """
     scheme, _, rest = address.partition("://")
     authority = re.split(r"[/?#]" if is_web(address) else "/", rest, maxsplit=1)[0]
@@ -132,7 +133,7 @@ def _after_password(address: str) -> str | None:
 
 
 def scrubbed(text: str) -> str:
-    """Return a text, such as a library's message, with the secrets taken out of every address in it."""
+    """Return a text, such as a library's message, with the secrets removed from every address in the text."""
     text = _IN_TEXT.sub(_scrubbed, text)
     if (found := _BEGINS.search(text)) is None:
         return text

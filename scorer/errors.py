@@ -4,29 +4,29 @@
     ├── SourceError     the data: missing, empty, unreadable, a missing column
     │   ├── NotThereError      nothing lies at the given path or address
     │   └── UnreachableError   the store or the hub fails, so that nothing is known about the data
-    ├── LabelError      the labels: names that don't match the model's, numbers in another order
+    ├── LabelError      the labels: names that don't match the model's class names, numbers in another order
     ├── BundleError     the bundle: missing, changed, newer than this version
     ├── DeviceError     onnxruntime: not installed, installed twice, a missing device
-    ├── RunError        the run directory: other options, damaged, not writable
+    ├── RunError        the run directory: made with other options, damaged, not writable
     └── (exporter.errors.ExportError)
 
 The message is one line: what was received, what was allowed, what to do. The command line prints it and exits
-with ``exit_code``; no traceback is shown. The constructor removes the secrets of addresses from every message, also
-from a library's message that it quotes.
+with ``exit_code``; no traceback is shown. The constructor removes the secrets from every address in
+a message, also if the message quotes a library's message.
 """
 
 from scorer.address import scrubbed
 
 WITHHELD = "the message was only shown on the terminal, because it may quote the data"
-_NO_THREAD = ("can't start new thread", "Unknown error: Failed to launch worker thread")  # Python's, pyarrow's
-_UNMAPPED = "failed to map segment from shared object"  # the loader's, of a library
+_NO_THREAD = ("can't start new thread", "Unknown error: Failed to launch worker thread")  # from Python, pyarrow
+_UNMAPPED = "failed to map segment from shared object"  # how the loader reports too little memory for a library
 
 
 class LossrankError(Exception):
     """The root of every error that the user can fix.
 
     ``quotes_data`` says whether the message may quote the data (a label, a value, or a column's name, which in a CSV
-    without a header is a text). Such a message is shown on the terminal and never written to a file.
+    file without a header is one of the texts). Such a message is shown on the terminal and never written to a file.
     """
 
     exit_code = 1
@@ -39,7 +39,7 @@ class LossrankError(Exception):
 
 
 class SourceError(LossrankError):
-    """The data can't be read as asked."""
+    """The data can't be read with the given arguments."""
 
 
 class NotThereError(SourceError):
@@ -65,11 +65,11 @@ class DeviceError(LossrankError):
 
 
 class RunError(LossrankError):
-    """The run directory can't be written, resumed or read as asked."""
+    """The run directory can't be written, resumed or read with the given arguments."""
 
 
 def shortage(error: BaseException) -> str | None:
-    """Return in one line what the machine has too little of, memory or threads, if that caused the error; else None."""
+    """Return one line that says which shortage, of memory or threads, caused the error; None if no shortage did."""
     message = " ".join(str(error).split())
     if isinstance(error, MemoryError) or (isinstance(error, ImportError) and _UNMAPPED in message):
         return f"not enough memory{f' ({message})' if message else ''}"
@@ -77,9 +77,9 @@ def shortage(error: BaseException) -> str | None:
 
 
 def recordable(error: BaseException) -> str:
-    """Return an error's message in one line, to be written to a file; ``WITHHELD`` if it may quote the data.
+    """Return an error's message as one line to write to a file; ``WITHHELD`` if the message may quote the data.
 
-    Of other libraries' errors, only OSErrors and those of a shortage are known not to quote the data.
+    Among the errors of other libraries, only OSErrors and shortages (see ``shortage``) are known not to quote the data.
     """
     if getattr(error, "quotes_data", not isinstance(error, OSError) and shortage(error) is None):
         return WITHHELD if str(error) else ""
@@ -87,4 +87,5 @@ def recordable(error: BaseException) -> str:
 
 
 def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or the name of the error's class if the message is empty."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,4 +1,4 @@
-"""Write files and folders whole or not at all: under a temporary name, flushed to disk, then renamed."""
+"""Write a file or folder completely or not at all: under a temporary name, flushed to disk, then renamed."""
 
 import contextlib
 import ctypes
@@ -45,11 +45,11 @@ def write_atomically(file: Path, write: Callable[[IO[bytes]], Any]) -> None:
 
 @contextlib.contextmanager
 def reporting(path: Path) -> Iterator[None]:
-    """Turn OSErrors of writing at or below ``path`` into RunErrors of one line that says what to do.
+    """Turn an OSError from writing at or below ``path`` into a RunError, whose message says what to do.
 
     Raises:
         RunError: the disk is full.
-        RunError: the disk or a limit allows no file of that size.
+        RunError: the disk or `ulimit -f` allows no file of that size.
         RunError: the folder is missing or can't be written.
     """
     try:
@@ -70,7 +70,9 @@ def reporting(path: Path) -> Iterator[None]:
 
 
 def left_aside(out: Path) -> Path | None:
-    """Return where ``folder_written`` left the old folder ``out`` when it was killed; None if ``out`` exists.
+    """Return where the old folder ``out`` lies if the process was killed while ``folder_written`` replaced that folder.
+
+    Returns None if ``out`` exists or no old folder is found.
 
     Raises:
         OSError: the folder's parent can't be listed.
@@ -83,9 +85,10 @@ def left_aside(out: Path) -> Path | None:
 
 
 def put_back(out: Path) -> Path | None:
-    """Put back the old folder ``out`` if ``folder_written`` was killed while it replaced it; only writers call this.
+    """Put the old folder back at ``out`` if the process was killed while ``folder_written`` replaced that folder.
 
-    Returns the hidden path that the old folder was renamed from; None if nothing had to be put back.
+    Only code that is about to write ``out`` may call this. Returns the hidden path at which the old folder
+    was found; None if nothing had to be put back.
 
     Raises:
         RunError: the folder can't be listed or renamed.
@@ -98,12 +101,12 @@ def put_back(out: Path) -> Path | None:
 
 @contextlib.contextmanager
 def folder_written(out: Path, check: Callable[[], None] = lambda: None) -> Iterator[Path]:
-    """Yield an empty folder, which takes the place of ``out`` when the block succeeds and is removed otherwise.
+    """Yield an empty folder; if the block succeeds, the folder replaces ``out``, otherwise the folder is removed.
 
-    Every file is flushed to disk first. ``check`` is called last: it raises if ``out`` must not be replaced. The new
-    folder and an old one at ``out`` are exchanged in one step, and the old one is removed afterwards. A file system
-    that can't exchange folders needs two renames; if the process is killed between them, ``left_aside`` finds the old
-    folder. An error of the block passes through.
+    Every file is flushed to disk first. ``check`` is called last, and raises an error if ``out`` must not be
+    replaced. The new folder and an old one at ``out`` are exchanged in one step, and the old one is removed afterwards.
+    A file system that can't exchange folders needs two renames; if the process is killed between them, ``left_aside``
+    finds the old folder. An error in the block is raised again.
 
     Raises:
         RunError: the disk is full, or the folder can't be written; ``out`` is then unchanged.
@@ -129,7 +132,7 @@ def folder_written(out: Path, check: Callable[[], None] = lambda: None) -> Itera
 
 
 def _take_place(beside: Path, out: Path) -> None:
-    """Rename ``beside`` to ``out``; an old folder at ``out`` is at ``beside`` afterwards."""
+    """Rename ``beside`` to ``out``; if ``out`` was an old folder, that folder is at ``beside`` afterwards."""
     if not out.exists():
         beside.rename(out)
     elif not _exchanged(beside, out):
@@ -147,7 +150,7 @@ def _take_place(beside: Path, out: Path) -> None:
 
 
 def _exchanged(one: Path, other: Path) -> bool:
-    """Exchange two folders in one step; return False if the system or the file system can't."""
+    """Exchange two folders in one step; return False if the system or the file system can't do that."""
     libc = ctypes.CDLL(None, use_errno=True)
     try:
         renameat2 = libc.renameat2

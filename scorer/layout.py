@@ -1,4 +1,4 @@
-"""The names of the files in a run directory, and whether a folder is one."""
+"""The names of the files in a run directory, and tests of whether a path is a run or a part of one."""
 
 import json
 import re
@@ -7,15 +7,15 @@ from pathlib import Path
 LOCK = ".lock"
 MANIFEST = "run.json"
 SCORES = "scores"
-# The names that a run directory may hold; review adds a database.
+# The names that may occur in a run directory; a review adds a database.
 _OURS = re.compile(rf"{re.escape(LOCK)}|{re.escape(MANIFEST)}|{SCORES}|review\.sqlite(-\w+)?")
 SHARD = re.compile(r"part-\d{5,}\.parquet")
 _PARTS = {"format", "bundle", "data", "options", "shards"}
 
 
 def is_run(folder: Path) -> bool:
-    """Return whether a folder is a run directory, even an unfinished or damaged one."""
-    # A foreign run.json may be gigabytes of data.
+    """Return whether a folder is a run directory; an unfinished or damaged run directory counts too."""
+    # Checked before run.json is read, because another program's run.json may be gigabytes of data.
     if not ((folder / LOCK).is_file() or (folder / SCORES).is_dir()):
         return False
     try:
@@ -25,14 +25,14 @@ def is_run(folder: Path) -> bool:
 
 
 def is_part_of_run(place: Path) -> bool:
-    """Return whether a path is that of a file of a run directory; the file need not exist."""
+    """Return whether a path names a file of a run directory; the file need not exist."""
     place = place.resolve()
     in_scores = SHARD.fullmatch(place.name) and place.parent.name == SCORES
     return bool(in_scores and is_run(place.parent.parent)) or bool(_OURS.fullmatch(place.name) and is_run(place.parent))
 
 
 def may_hold_run(path: Path) -> bool:
-    """Return whether a run may be written to a path: it is missing, an empty folder, or a run, even a damaged one."""
+    """Return whether a run may be written to a path: it is missing, an empty folder, or a run (even a damaged one)."""
     if not path.is_dir():
         return not path.exists()
     names = _names(path)
@@ -47,7 +47,7 @@ def may_hold_run(path: Path) -> bool:
 
 
 def _names(folder: Path) -> set[str]:
-    """Return the names in a folder, without the temporary files of interrupted writes; empty if it is no folder."""
+    """Return the names in a folder, without the temporary files of interrupted writes; empty if it is a file."""
     return {entry.name for entry in folder.iterdir() if not entry.name.endswith(".tmp")} if folder.is_dir() else set()
 
 

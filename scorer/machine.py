@@ -16,7 +16,7 @@ _PACKAGES = ("lossrank", "numpy", "pyarrow", "tokenizers", "onnxruntime", "onnxr
 
 
 def installed_versions(distributions: Iterable[str]) -> dict[str, str]:
-    """Return the versions of those distributions that are installed, in the given order."""
+    """Return the version of each distribution that is installed, in the given order."""
     found = {}
     for name in distributions:
         try:
@@ -29,7 +29,7 @@ def installed_versions(distributions: Iterable[str]) -> dict[str, str]:
 def hardware(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
     """Return the CPU's name, the cores that this process may use, the machine's memory in bytes and the CPU's flags.
 
-    The flags are those of ``_FLAGS`` that the CPU has. Values that the system doesn't report are None or missing.
+    The flags are the entries of ``_FLAGS`` that the CPU has. A value that the system doesn't report is None or missing.
     """
     try:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -50,13 +50,13 @@ def hardware(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
 
 
 def available_cores() -> int:
-    """Return the whole number of cores this process may use: its affinity mask and its cgroup's CPU quota."""
+    """Return how many whole cores this process may use, as its affinity mask and its cgroup's CPU quota allow."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, _cgroup_cores(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")) or cores))
 
 
 def _cgroup_cores(root: Path, membership: Path) -> int | None:
-    """Return the smallest CPU quota on the path from the process's cgroup to the root, in whole cores."""
+    """Return the smallest CPU quota, in whole cores, from the process's cgroup up to the root; None if none is set."""
     quotas = []
     try:
         lines = membership.read_text().splitlines()
@@ -81,7 +81,7 @@ def _cgroup_cores(root: Path, membership: Path) -> int | None:
 
 
 def _quota(folder: Path) -> float | None:
-    """Return the cores that one cgroup may use (version 2's cpu.max, version 1's cfs files), None for no limit."""
+    """Return how many cores one cgroup may use (cpu.max in version 2, cfs files in version 1); None for no limit."""
     try:
         if (folder / "cpu.max").is_file():
             quota, period = (folder / "cpu.max").read_text().split()
@@ -104,5 +104,5 @@ def peak_memory_bytes() -> int:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, the system and the packages that numbers depend on."""
+    """Return the versions of Python, the system and the packages that losses and speed depend on."""
     return {"python": platform.python_version(), "system": platform.platform(), **installed_versions(_PACKAGES)}

@@ -1,4 +1,4 @@
-"""Small functions on text: names, labels and messages as one line that a person can read."""
+"""Small functions on text: show names, labels and messages as one readable line, and compare names."""
 
 import re
 
@@ -18,7 +18,7 @@ def duration(seconds: float) -> str:
 
 
 def escape(value: str) -> str:
-    """Return a foreign text as one line of Markdown that shows it literally."""
+    """Return a text of unknown origin as one line of Markdown that shows the text literally."""
     line = "".join(character if character.isprintable() else " " for character in value)
     line = _SPECIAL.sub(r"\\\g<0>", " ".join(line.split()))
     line = "".join(_ENTITIES.get(character, character) for character in line)
@@ -26,13 +26,13 @@ def escape(value: str) -> str:
 
 
 def one_line(error: BaseException, most: int = 300) -> str:
-    """Return an exception's type and message as one short line."""
+    """Return an exception's type and message as one line, with the message cut to ``most`` characters."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:most]}{'...' if len(text) > most else ''}" if text else type(error).__name__
 
 
 def nearest(name: str, allowed: list[str]) -> str:
-    """Return a clause for an error message with the allowed name closest to a mistyped one; empty if none is close."""
+    """Return a clause for an error message that suggests the allowed name closest to ``name``, or an empty text."""
     import difflib
 
     folded = {candidate.casefold(): candidate for candidate in allowed}
@@ -41,17 +41,17 @@ def nearest(name: str, allowed: list[str]) -> str:
 
 
 def fold(name: str) -> str:
-    """Return a name to compare by: without case, with single blanks."""
+    """Return a name in the form in which names are compared: case-folded, with single blanks."""
     return " ".join(name.split()).casefold()
 
 
 def short(name: str) -> str:
-    """Return a label for a message, cut to 60 characters, as it may be a whole text."""
+    """Return a label cut to 60 characters for use in a message, because a label may be a whole text."""
     return name if len(name) <= 60 else name[:57] + "..."
 
 
 def is_utf8(text: str) -> bool:
-    """Return whether a text can be written as UTF-8, so that its bytes were valid when it was read."""
+    """Return whether a text can be encoded as UTF-8; it can't if it was read from bytes that aren't valid UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,7 +1,7 @@
-"""JSON files that are read into frozen structures: the base class, the numbers, and where the fault of a file is.
+"""Read JSON files into frozen structures: the base class, the types of numbers, and the first fault of a file.
 
-Decoding checks types and ranges and ignores unknown keys. msgspec's message names the path of the first fault, which
-``fault_of`` and ``fault_in`` turn into a sentence.
+Decoding checks types and ranges and ignores unknown keys. msgspec's message names the path of the first fault;
+``fault_of`` and ``fault_in`` turn that message into a clause for an error message.
 """
 
 import json
@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from scorer.text import short
 
-_LARGEST = 2**53  # every JSON reader reads whole numbers up to here exactly
+_LARGEST = 2**53  # every JSON reader reads whole numbers up to this one exactly
 Count = Annotated[int, Meta(ge=0, le=_LARGEST)]
 Positive = Annotated[int, Meta(ge=1, le=_LARGEST)]
 Index = Annotated[int, Meta(ge=-_LARGEST, le=_LARGEST)]
@@ -26,39 +26,39 @@ _MISSING = re.compile(r"missing required field `(?P<name>\w+)`")
 
 
 class Section(Struct, frozen=True, kw_only=True):
-    """A part of a JSON file; fields are written in the order in which they are declared."""
+    """A part of a JSON file; its fields are written in the order in which they are declared."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the values as the file and ``--json`` hold them."""
+        """Return the fields as plain values, as they are written to a file or as a command's JSON output."""
         values: dict[str, Any] = msgspec.to_builtins(self)
         return values
 
 
 class Fault(NamedTuple):
-    """The first wrong value of a JSON file: its path (empty for the whole file), and a clause that names the path."""
+    """The first wrong value of a JSON file: its path (empty for the whole file), and a clause that describes it."""
 
     path: str
     clause: str
 
 
 def as_text(values: dict[str, Any]) -> str:
-    """Return the text of a JSON file."""
+    """Return the text of a JSON file with these values."""
     return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
 
 def fault_of(error: Exception, whole: str) -> Fault:
-    """Return the fault that a decoding error tells; ``whole`` names the file's content if the fault has no path.
+    """Return the fault that a decoding error reports; ``whole`` names the file's content, for a fault without a path.
 
-    The clause does not quote the value, which may be data. A dictionary's key is ``[...]`` in the path.
+    The clause does not quote the wrong value, which may be data. The path shows a dictionary's key as ``[...]``.
     """
     path, expected = _parts(error)
     return _missing(path, expected) or Fault(path, f"{path or whole}: {expected}")
 
 
 def fault_in(document: object, kind: type, error: msgspec.ValidationError) -> Fault:
-    """Return the fault with the dictionaries' keys and the value, which ``fault_of`` does not name.
+    """Return the fault with dictionary keys and the wrong value, both of which ``fault_of`` leaves out.
 
-    ``error`` came of converting ``document`` to ``kind``. Entries of ``document`` are removed in the search for a key.
+    ``error`` was raised by converting ``document`` to ``kind``. The search for a key removes entries of ``document``.
     """
     found, expected = _parts(error)
     path, value = "", document
@@ -79,7 +79,7 @@ def _missing(path: str, expected: str) -> Fault | None:
 
 
 def _parts(error: Exception) -> tuple[str, str]:
-    """Return the path in an error's message, empty if it has none, and the rest of the message."""
+    """Return the path that an error's message names, empty if it names none, and the rest of the message."""
     message = str(error)
     found = _PATH.search(message)
     rest = _PATH.sub("", message)
@@ -87,7 +87,7 @@ def _parts(error: Exception) -> tuple[str, str]:
 
 
 def _faulty_key(document: object, entries: Any, kind: type, error: Exception) -> str:
-    """Return the key of the entry that causes ``error``, found by leaving each entry alone in its dictionary."""
+    """Return the key of the entry that causes ``error``, found by converting the document with one entry at a time."""
     for key, entry in dict(entries).items():
         entries.clear()
         entries[key] = entry

@@ -1,4 +1,4 @@
-"""Compute a classifier's last layer for the first token ([CLS]) only, if its head reads no other. Exact.
+"""Compute a classifier's last layer for the first token ([CLS]) only, if its head reads no other; losses stay exact.
 
 The head of a BERT classifier reads only the first token's hidden state. So the last layer's queries, attention output,
 residuals, LayerNorms and feed-forward are needed for that token only; its keys and values are needed for all tokens.
@@ -22,7 +22,7 @@ _WHOLE = -1  # the tensor is needed whole; any other value is the axis on which 
 def keep_first_token(model: onnx.ModelProto) -> GraphRewrite:
     """Return the graph with its last layer computed for the first token only, or unchanged if that is not possible.
 
-    ``model`` itself is not changed. Its weights are not read: external data need not be loaded.
+    ``model`` itself is not changed. Its weights are not read, so external data need not be loaded.
     """
     try:
         context = Context.of(model.graph, measure(model))
@@ -37,10 +37,11 @@ def keep_first_token(model: onnx.ModelProto) -> GraphRewrite:
 
 @dataclass
 class _Plan:
-    """What is needed of each tensor (``need``) and, by node index, of the inputs of each node that is cut (``cut``).
+    """The plan of a rewrite: which part of each tensor is needed.
 
-    A node is cut if its output is needed for the first token only. ``heads`` counts the nodes that pick the first
-    token.
+    ``need`` maps a tensor's name to the token axis of which only the first element is needed, or to ``_WHOLE``. ``cut``
+    maps the index of each node whose output is needed for the first token only to the token axes of the node's inputs.
+    ``heads`` counts the nodes that pick the first token.
     """
 
     need: dict[str, int] = field(default_factory=dict)
@@ -49,7 +50,7 @@ class _Plan:
     stuck: list[str] = field(default_factory=list)  # operators without a rule, the nearest to the head first
 
     def ask(self, name: str, need: int) -> None:
-        """Record what a reader needs of a tensor; the tensor is needed whole if its readers' needs differ."""
+        """Record which part of a tensor one reader needs; the tensor is needed whole if its readers' needs differ."""
         self.need[name] = need if self.need.get(name, need) == need else _WHOLE
 
 
@@ -95,7 +96,7 @@ def _why_not(plan: _Plan) -> str:
 
 
 def _rewritten(model: onnx.ModelProto, plan: _Plan, context: Context) -> onnx.ModelProto:
-    """Return the graph in which every tensor that is cut holds the first token only, under its old name."""
+    """Return the graph in which every tensor that is cut has only the first token, under the tensor's old name."""
     writer = GraphWriter(model, "first_token")
     nodes = model.graph.node
     cut = {name: plan.need[name] for i in plan.cut for name in nodes[i].output}
@@ -117,7 +118,7 @@ def _rewritten(model: onnx.ModelProto, plan: _Plan, context: Context) -> onnx.Mo
 
 
 def _add_shape_of_all(writer: GraphWriter, node: onnx.NodeProto, axis: int, context: Context, ids: str) -> None:
-    """Keep a cut tensor's Shape node giving the full number of tokens: lengths and positions are made from it."""
+    """Make a cut tensor's Shape node give the full number of tokens, from which lengths and positions are computed."""
     start, output = attribute(node, "start", 0), node.output[0]
     index = axis - (start + (context.shapes.rank(node.input[0]) or 0) if start < 0 else start)
     length = len(context.shapes.vectors[output][0])
@@ -129,11 +130,11 @@ def _add_shape_of_all(writer: GraphWriter, node: onnx.NodeProto, axis: int, cont
 
 
 def _slice(writer: GraphWriter, name: str, index: int, axis: int) -> str:
-    """Add a Slice of one element on an axis, which is kept, and return its output's name."""
+    """Add a Slice to one element on an axis, which then has length 1, and return the Slice's output name."""
     return writer.add("Slice", [name, *(writer.constant([each]) for each in (index, index + 1, axis))], name)
 
 
 def _replace(writer: GraphWriter, vector: str, index: int, length: int, value: str, output: str | None = None) -> str:
-    """Add a Where that replaces a vector's value at an index, and return its output's name."""
+    """Add a Where that replaces a vector's value at an index, and return the Where's output name."""
     here = writer.constant([i == index for i in range(length)])
     return writer.add("Where", [here, value, vector], vector, output)

@@ -1,12 +1,12 @@
-"""Compute attention with a single query without projecting every token to a key and a value. Exact.
+"""Compute single-query attention without projecting every token to a key and a value; losses stay exact.
 
-After ``keep_first_token`` the last layer's attention has one query, [CLS]'s. With one query q, hidden states h_j and
+After ``keep_first_token`` the last layer's attention has one query, for [CLS]. With one query q, hidden states h_j and
 attention weights p_j, the key and value projections can be moved off the tokens:
 
     q · (W_k h_j + b_k) = (W_kᵀ q) · h_j + q · b_k        Σ p_j (W_v h_j + b_v) = W_v (Σ p_j h_j) + b_v    (Σ p_j = 1)
 
-Each projection is then applied once per text instead of once per token. Per token and head, only products with a
-vector are left, not with a matrix.
+Each projection is then applied once per text instead of once per token. Per token and head, the remaining
+products are with a vector, not with a matrix.
 """
 
 from collections import Counter
@@ -79,7 +79,7 @@ class _Reader:
     def projection(self, node: onnx.NodeProto) -> _Projection | None:
         """Return the projection behind the right input of a single-query attention product, or None.
 
-        None also means that the input passes through other operators or that something else reads it.
+        None is also returned if the input passes through other operators or has another reader.
         """
         if node.op_type != "MatMul" or not self._is_of_one_query(node):
             return None
@@ -128,7 +128,7 @@ class _Reader:
         )
 
     def _array(self, name: str) -> NDArray[Any] | None:
-        """Return a weight's values, None for a computed tensor."""
+        """Return a weight's values; return None for a tensor that is computed."""
         maker = self._makers.get(name)
         tensor = self._weights.get(maker.input[0] if maker is not None and maker.op_type == "Identity" else name)
         return None if tensor is None else numpy_helper.to_array(tensor)

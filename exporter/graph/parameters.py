@@ -1,4 +1,4 @@
-"""Count, from a model's graph, the weights that every token is multiplied with."""
+"""Count the weights in a model's graph that every token is multiplied with."""
 
 from math import prod
 
@@ -9,14 +9,14 @@ from exporter.graph.writer import captured
 
 
 def count_token_parameters(model: onnx.ModelProto) -> int | None:
-    """Return the number of weights that each token is multiplied with, or None if the graph does not tell.
+    """Return the number of weights that each token is multiplied with, or None if no such weight can be found.
 
-    Counted are the elements of each weight matrix ``[n, m]`` that is the right input of a MatMul or Gemm whose left
+    The count has the elements of each weight matrix ``[n, m]`` that is the right input of a MatMul or Gemm whose left
     input has a row for every token. A matrix that layers share counts once per layer. Embeddings, LayerNorms, biases,
     attention's own products (their number grows with the text) and products done once per text don't count. Twice
     this number is a token's floating-point operations (Kaplan et al. 2020, "Scaling laws for neural language models",
-    section 2.1). Call this on the graph as converted, before it is rewritten. The weights are not read: external data
-    need not be loaded.
+    section 2.1). Call this on the graph as converted, before it is rewritten. The weights are not read, so external
+    data need not be loaded.
     """
     try:
         shapes = measure(model)

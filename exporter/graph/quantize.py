@@ -2,7 +2,8 @@
 
 onnxruntime's dynamic quantisation takes one scale for a whole batch, so a row's loss depends on the other rows of its
 batch (onnxruntime #10111); its static quantisation needs texts to calibrate with and is less exact. Here each token's
-vector x is scaled by its largest absolute element, and each column of a weight by the column's:
+vector x is scaled by its largest absolute element, and each column of a weight by its
+largest absolute element:
 
     x · W  ≈  a * ((q_x - 128) · q_W) * b,    a = max|x| / 127 for each token,    b = max|W| / 63 for each column
 
@@ -26,7 +27,7 @@ _FEWEST = 32  # columns; narrower products take too little time to matter
 
 
 def quantize(model: onnx.ModelProto) -> GraphRewrite:
-    """Return the graph with every product of activations and a weight matrix in int8, or unchanged if it has none.
+    """Return the graph with every product of activations and a weight matrix in int8; unchanged if there is none.
 
     Embeddings, attention's own products, LayerNorms and products with few columns, such as the head's, stay in fp32.
     ``model`` itself is not changed; its weights must be loaded.

@@ -1,4 +1,4 @@
-"""Decide which part of its inputs a node needs if only the first token of its output is needed.
+"""Decide which part of a node's inputs is needed if only the first token of the node's output is needed.
 
 There is one rule for each operator that treats every token alike, such as residual Adds and LayerNorm. An operator
 without a rule may mix tokens, so its inputs are needed whole.
@@ -29,7 +29,7 @@ class _MixesTokens(Exception):
 
 @dataclass(frozen=True)
 class Context:
-    """What the rules know of the graph: measured shapes and integer constants."""
+    """The facts about a graph that the rules use: measured shapes and integer constants."""
 
     shapes: Shapes
     constants: Mapping[str, list[int]]
@@ -53,7 +53,7 @@ class Context:
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
-    """Return the value of a node's attribute, ``default`` if the node lacks it."""
+    """Return the value of a node's attribute, ``default`` if the node lacks the attribute."""
     return next((onnx.helper.get_attribute_value(each) for each in node.attribute if each.name == name), default)
 
 
@@ -80,7 +80,9 @@ def sums_over_tokens(node: onnx.NodeProto, context: Context) -> bool:
 
 
 def through(node: onnx.NodeProto, axis: int, context: Context) -> Axes | None:
-    """Return, per input, the axis whose first element suffices for the output's on ``axis``; None without a rule."""
+    """Return, for each input, the axis of which the first element suffices to compute the output's first on ``axis``.
+
+    Returns None if the operator has no rule, or if its rule finds that the node may mix tokens."""
     rule = _elementwise if node.op_type in _ELEMENTWISE else _RULES.get(node.op_type)
     if rule is None or node.domain not in ("", "ai.onnx"):
         return None
@@ -99,7 +101,7 @@ def _elementwise(node: onnx.NodeProto, axis: int, context: Context) -> Axes:
 
 
 def _broadcast(name: str, from_end: int, context: Context) -> int | None:
-    """Return the input's axis at ``from_end``, as numpy broadcasts; None if the input lacks it or repeats along it."""
+    """Return an input's axis ``from_end`` (negative, as numpy broadcasts); None if it is missing or has length 1."""
     axis = _rank(name, context) + from_end if name else -1
     return None if axis < 0 or context.shapes.is_one(name, axis) else axis
 
@@ -172,7 +174,7 @@ def _unsqueeze(node: onnx.NodeProto, axis: int, context: Context) -> Axes:
 
 
 def _concat(node: onnx.NodeProto, axis: int, context: Context) -> Axes:
-    """Allow any axis: on the concatenated axis no input is as long as the output, so ``through`` refuses it."""
+    """Allow any axis: no input is as long as the output on the concatenated axis, so ``through`` refuses that axis."""
     return tuple(axis for _ in node.input)
 
 

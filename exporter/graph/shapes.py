@@ -24,7 +24,7 @@ class Shapes:
     vectors: dict[str, tuple[tuple[int, ...], ...]]
 
     def rank(self, name: str) -> int | None:
-        """Return the number of a tensor's axes, None if it is not known or differs between runs."""
+        """Return the number of a tensor's axes; None if the number is unknown or differs between runs."""
         ranks = {len(shape) for shape in self.dimensions.get(name, ())}
         return ranks.pop() if len(ranks) == 1 else None
 
@@ -48,7 +48,7 @@ class Shapes:
 def measure(model: onnx.ModelProto) -> Shapes:
     """Run the graph on batches of zeros and return the shapes of all its tensors outside subgraphs.
 
-    The weights are neither read nor copied: external data need not be loaded.
+    The weights are neither read nor copied, so external data need not be loaded.
 
     Raises:
         Exception: onnxruntime can't run the graph; it can raise any type.

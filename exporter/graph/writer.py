@@ -14,7 +14,7 @@ from onnx import helper, numpy_helper
 class GraphRewrite:
     """The result of a rewrite: the graph, whether it was changed, and a description for people.
 
-    If ``applied`` is false, ``model`` is the graph that was given and ``description`` says why.
+    If ``applied`` is false, ``model`` is the original graph and ``description`` says why it is unchanged.
     """
 
     model: onnx.ModelProto
@@ -23,7 +23,7 @@ class GraphRewrite:
 
 
 class GraphWriter:
-    """Collects old and new nodes in the order they run; the names of new tensors end in ``suffix``.
+    """Collects old and new nodes in the order in which they run; the names of new tensors end in ``suffix``.
 
     ``domains`` are operator domains, with their versions, to add to the model's opset imports.
     """
@@ -75,7 +75,7 @@ class GraphWriter:
     def finish(self, wrong: Callable[[str], bool] = lambda name: False) -> onnx.ModelProto:
         """Return the model with the collected nodes, without those that no output depends on.
 
-        ``wrong`` returns whether the shape that the model states for a tensor no longer holds; it is then dropped.
+        ``wrong`` returns whether the shape that the model records for a tensor is now wrong; wrong shapes are dropped.
         """
         graph = self._model.graph
         used = {output.name for output in graph.output}
@@ -92,7 +92,7 @@ class GraphWriter:
 
 
 def captured(node: onnx.NodeProto) -> Iterator[str]:
-    """Yield the names that a node's subgraphs read; their own inner tensors are included, which does no harm."""
+    """Yield the names that a node's subgraphs read; names from inside a subgraph are included, which does no harm."""
     for each in node.attribute:
         for graph in (*each.graphs, *((each.g,) if each.HasField("g") else ())):
             for inner in graph.node:

@@ -20,12 +20,12 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type of a column's values; for a dictionary-encoded column the type of its dictionary."""
+    """Return the type of a column's values; for a dictionary-encoded column, the type of the dictionary's values."""
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def text_array(values: list[str | None]) -> pa.Array:
-    """Return a string array; surrogate-escaped bytes become invalid UTF-8 again, for the row's status."""
+    """Return texts as a string array; surrogate-escaped bytes become invalid UTF-8 again, for the row's status."""
     try:
         return pa.array(values, pa.string())
     except UnicodeEncodeError:
@@ -72,7 +72,8 @@ def _raw(value: str) -> bytes:
         return value.encode("utf-8", "surrogatepass")
 
 
-# pyarrow's own conversions to and from numpy import pandas if it is installed: 0.3 s, most of the time of ranking.
+# pyarrow's own conversions to and from numpy import pandas if it is installed. That takes 0.3 s, most of the time of
+# a ranking, so the functions below avoid them.
 
 
 def row_array(rows: NDArray[np.int64]) -> pa.Array:
@@ -81,7 +82,7 @@ def row_array(rows: NDArray[np.int64]) -> pa.Array:
 
 
 def validity(array: pa.Array) -> NDArray[np.bool_]:
-    """Return which values of a number column [n] are not null."""
+    """Return a mask [n] that is true for the values of a number column that are not null."""
     bits = array.buffers()[0] if len(array) else None
     if bits is None:
         return np.ones(len(array), dtype=np.bool_)
@@ -90,12 +91,12 @@ def validity(array: pa.Array) -> NDArray[np.bool_]:
 
 
 def integers(array: pa.Array, missing: int = -1) -> NDArray[np.int64]:
-    """Return the values [n] of a column of integers, with ``missing`` for nulls."""
+    """Return the values of a column of integers [n], with ``missing`` for nulls."""
     return np.where(validity(array), _values(array.cast(pa.int64()), np.int64), missing)
 
 
 def floats(array: pa.Array) -> NDArray[np.float64]:
-    """Return the values [n] of a column of floats, with NaN for nulls."""
+    """Return the values of a column of floats [n], with NaN for nulls."""
     return np.where(validity(array), _values(array.cast(pa.float64()), np.float64), math.nan)
 
 
@@ -105,7 +106,7 @@ def _values(array: pa.Array, kind: type[Number]) -> NDArray[Number]:
 
 
 def hash_rows(digest: Any, rows: pa.Table | pa.RecordBatch) -> None:
-    """Add rows to a hash, independent of how they are chunked or sliced."""
+    """Add rows to a hash; the hash does not depend on how the rows are chunked or sliced."""
     bare = rows.replace_schema_metadata(None)
     for start in range(0, len(bare), _HASHED_ROWS):
         # Dictionaries are decoded because a serialised batch leaves out their values.
@@ -117,24 +118,24 @@ def hash_rows(digest: Any, rows: pa.Table | pa.RecordBatch) -> None:
 
 
 def decoded(schema: pa.Schema) -> pa.Schema:
-    """Return a schema with dictionary-encoded columns as plain ones."""
+    """Return a schema in which each dictionary-encoded column has the type of its values."""
     for i, field in enumerate(schema):
         schema = schema.set(i, field.with_type(plain_type(field.type)))
     return schema
 
 
 def plain_array(array: pa.Array) -> pa.Array:
-    """Return an array's values [n] without a dictionary."""
+    """Return the values of an array [n], decoded if they are dictionary-encoded."""
     return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
 def without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return rows without dictionaries: rows taken from a batch would keep the whole dictionary in memory."""
+    """Return rows with decoded dictionaries, because rows taken from a batch keep its whole dictionary in memory."""
     return pa.RecordBatch.from_arrays(list(map(plain_array, batch.columns)), schema=decoded(batch.schema))
 
 
 def readable(schema: pa.Schema) -> pa.Schema:
-    """Return a schema without views (which polars writes) and run-end encoding: few pyarrow functions take them."""
+    """Return a schema without views (polars writes them) and run-end encoding, which few pyarrow functions accept."""
     for i, field in enumerate(schema):
         kind = field.type.value_type if pa.types.is_run_end_encoded(field.type) else field.type
         schema = schema.set(i, field.with_type(_without_views(kind)))
@@ -155,7 +156,7 @@ def _without_views(kind: pa.DataType) -> pa.DataType:
 
 
 def _without_runs(array: pa.Array) -> pa.Array:
-    """Return a run-end encoded array as a plain one."""
+    """Return the values of a run-end encoded array [n] as a plain array."""
     # pyarrow's run_end_decode supports neither dictionaries nor views.
     values = array.values.cast(_without_views(array.type.value_type))
     places = np.arange(array.offset, array.offset + len(array))
@@ -163,14 +164,14 @@ def _without_runs(array: pa.Array) -> pa.Array:
 
 
 class Pieces:
-    """A stream of record batches, taken in pieces of any number of rows; at most one batch is held."""
+    """A stream of record batches, taken in pieces of any number of rows; at most one batch is kept in memory."""
 
     def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
         self._batches = batches
         self._held: list[pa.RecordBatch] = []
 
     def take(self, rows: int) -> pa.Table:
-        """Return the next ``rows`` rows, at least 1; fewer only where the stream ends."""
+        """Return the next ``rows`` rows (1 or more); return fewer rows only at the end of the stream."""
         taken = []
         while rows:
             batch = self._held.pop() if self._held else next(self._batches, None)

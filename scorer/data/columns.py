@@ -1,4 +1,4 @@
-"""choose_columns(): the columns that hold the text, the label and the id, as the user named them or guessed."""
+"""choose_columns(): find the columns of the text, the label and the id, by the user's names or by guessing."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Columns:
     guessed: tuple[str, ...] = ()
 
     def names(self) -> list[str]:
-        """Return the columns to read, each once."""
+        """Return the names of the columns to read, without repeats."""
         return list(dict.fromkeys(name for name in (self.text, self.text_pair, self.label, self.id) if name))
 
     def as_dict(self) -> dict[str, str | None]:
@@ -47,9 +47,9 @@ def choose_columns(
     ``class_labels`` are the ClassLabel columns; if there is exactly one, it is guessed as the label.
 
     Raises:
-        SourceError: a named column is missing; the message has the nearest name.
-        SourceError: a text column does not hold text, or a label column neither text nor numbers.
-        SourceError: an id column holds values that can't be ids, or times in a zone this system does not know.
+        SourceError: a named column is missing; the message suggests the nearest name.
+        SourceError: a text column does not contain text, or a label column contains neither text nor numbers.
+        SourceError: an id column contains values that can't be ids, or times in a time zone unknown to this system.
         SourceError: no text column was named and none could be guessed.
     """
     for name in (text, text_pair, label, id):
@@ -74,18 +74,20 @@ def choose_columns(
         if name is not None and not is_text(schema.field(name).type):
             texts = ", ".join(field.name for field in schema if is_text(field.type)) or "none"
             raise SourceError(
-                f"column {name!r} holds {schema.field(name).type}, not text; columns of text: {texts} (`{keyword}`)",
+                f"column {name!r} has type {schema.field(name).type}, not text; name a column of text with `{keyword}` "
+                f"(columns of text: {texts})",
                 quotes_data=True,
             )
     if label is not None and not _is_label(schema.field(label).type):
         raise SourceError(
-            f"column {label!r} holds {schema.field(label).type}; labels are text or whole numbers, one per row "
-            "(`label_column`)",
+            f"column {label!r} has type {schema.field(label).type}; labels are text or whole numbers, one per row; "
+            "name another column with `label_column`",
             quotes_data=True,
         )
     if id is not None and not _is_id(schema.field(id).type):
         raise SourceError(
-            f"column {id!r} holds {schema.field(id).type}; an id is text, a number or a date (`id_column`)",
+            f"column {id!r} has type {schema.field(id).type}; an id is text, a number or a date; name another "
+            "column with `id_column`",
             quotes_data=True,
         )
     if id is not None:
@@ -111,19 +113,19 @@ def _is_id(kind: pa.DataType) -> bool:
 
 
 def _refuse_unwritable(id: str, kind: pa.DataType) -> None:
-    """Raise SourceError if ids can't be written as text: times in a zone this system has no data for."""
+    """Raise SourceError if ids can't be written as text, such as times in a time zone unknown to this system."""
     try:
         pa.nulls(1, plain_type(kind)).cast(pa.string())
     except pa.ArrowException as error:
         raise SourceError(
-            f"column {id!r} holds {kind}, which can't be written as text ({error}); name another column, or install "
-            "the system's time zones (`id_column`)",
+            f"column {id!r} has type {kind}, which can't be written as text ({error}); name another column with "
+            "`id_column`, or install the system's time zones",
             quotes_data=True,
         ) from error
 
 
 def _guess_text(schema: pa.Schema, named: set[str | None]) -> tuple[str, str | None]:
-    """Guess the text column, or a pair of text columns, among the columns without another use."""
+    """Guess the text column, or a pair of text columns, among the columns that have no other use."""
     free = [name for name in schema.names if name not in named]
     texts = [name for name in free if is_text(schema.field(name).type) and name not in _LABELS]
     for name in _TEXTS:
@@ -136,5 +138,6 @@ def _guess_text(schema: pa.Schema, named: set[str | None]) -> tuple[str, str | N
         return texts[0], None
     what = f"several columns hold text ({', '.join(texts)})" if texts else "no column holds text"
     raise SourceError(
-        f"{what}; name one with `text_column`; the columns are: {', '.join(schema.names)}", quotes_data=True
+        f"{what}; name the column of the texts with `text_column`; the columns are: {', '.join(schema.names)}",
+        quotes_data=True,
     )

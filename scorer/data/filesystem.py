@@ -1,6 +1,6 @@
-"""DataFile and Place: the files of a data set, on this machine or in a remote store, behind pyarrow's file systems.
+"""DataFile and Place: the files of a data set, on this machine or in a remote store, read through pyarrow.
 
-``s3://`` and ``gs://`` are pyarrow's own; every other protocol (``hf://``, ``https://``, ...) comes through fsspec.
+``s3://`` and ``gs://`` use pyarrow's own file systems; other protocols (``hf://``, ``https://``, ...) use fsspec's.
 """
 
 import contextlib
@@ -22,9 +22,10 @@ from scorer.text import nearest
 
 COMPRESSION = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
 READ_AHEAD = 1 << 20  # bytes of a column or a text file read at a time
-_EXTRA = ("hf", "http", "https")  # what lossrank[remote] brings
-_GCS_RETRIES = "?retry_limit_seconds=30"  # pyarrow's own limit is a quarter of an hour
-# The names that stores have for a file's version, the most reliable first. "created" may stay after an overwrite.
+_EXTRA = ("hf", "http", "https")  # the protocols whose packages lossrank[remote] installs
+_GCS_RETRIES = "?retry_limit_seconds=30"  # pyarrow would retry for a quarter of an hour
+# The keys under which stores give a file's version, the most reliable first. "created" is not among them, because it
+# may stay the same when a file is overwritten.
 _VERSIONS = (
     "ETag", "etag", "blob_id", "Content-MD5", "md5Hash", "generation", "mtime", "LastModified", "last_modified",
     "Last-Modified",
@@ -52,17 +53,17 @@ class DataFile:
 
     @property
     def absolute(self) -> str:
-        """Return the absolute path, or the address without secrets: what run.json keeps."""
+        """Return what run.json records: the absolute path, or the address without secrets."""
         return self.address if self.is_remote else str(Path(self.path).absolute())
 
     def open(self) -> pa.NativeFile:
-        """Open the file for random access, not memory-mapped: a mapped file that shrinks would kill the process."""
+        """Open the file for random access, not memory-mapped, because a mapped file that shrinks kills the process."""
         if self.is_remote:
             return pa.PythonFile(Asked(self.fs.open_input_file, self.path), "r")
         return self.fs.open_input_file(self.path)
 
     def stream(self) -> pa.NativeFile:
-        """Open the file to be read from its beginning, decompressed if its name ends like a compressed file's."""
+        """Open the file as a stream, which is decompressed if the file's name has the ending of a compression."""
         codec = COMPRESSION.get(PurePosixPath(self.name).suffix.lower())
         if self.is_remote:
             raw = pa.PythonFile(Asked(partial(self.fs.open_input_stream, compression=None), self.path), "r")
@@ -70,9 +71,9 @@ class DataFile:
         return self.fs.open_input_stream(self.path, compression=codec, buffer_size=READ_AHEAD)
 
     def version(self) -> dict[str, Any]:
-        """Return the file's size and modification time, or its version in a store (an ETag), without reading it.
+        """Return the file's size and modification time, or its size and its version in a store (such as an ETag).
 
-        The answer may come from a cached listing; call ``forget_listings`` first to see changes.
+        The file is not read. A version may come from a cached listing; call ``forget_listings`` first to see changes.
 
         Raises:
             FileNotFoundError: the file is missing.
@@ -93,7 +94,7 @@ class DataFile:
         return {"size": size, **named}
 
     def sha256(self) -> str:
-        """Return the SHA-256 of the file's bytes; a remote file is downloaded for it.
+        """Return the SHA-256 of the file's bytes; a remote file is downloaded to compute the hash.
 
         Raises:
             OSError: the file can't be read; ``StoreError`` if it lies in a store.
@@ -108,7 +109,7 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Place:
-    """A path in a file system: of a file, a folder, a glob, or nothing that exists."""
+    """A path in a file system: the path of a file or folder, which may be missing, or a glob."""
 
     fs: pafs.FileSystem
     path: str
@@ -134,9 +135,9 @@ class Place:
         return pafs.FileType.Directory if found == "directory" else pafs.FileType.File
 
     def below(self, folder: str, *, recursive: bool = True) -> list[str]:
-        """Return the paths of the files in a folder, in the order of their names, folder by folder.
+        """Return the paths of the files in a folder, sorted by name, folder by folder.
 
-        A web page counts as a folder of its links; the links aren't followed further.
+        A web page counts as a folder of the files that it links to; the links in those files aren't followed.
         """
         if is_web(folder):
             found = _linked(self.fs.handler.fs, folder)
@@ -146,7 +147,7 @@ class Place:
         return sorted(found, key=lambda path: path.split("/"))
 
     def matching(self) -> list[str]:
-        """Return the paths of the files that match a remote glob, in the same order.
+        """Return the paths of the files that match a remote glob, in the order of ``below``.
 
         Raises:
             SourceError: a web glob has wildcards before its last part, or a query.
@@ -155,8 +156,8 @@ class Place:
         first = next(i for i, part in enumerate(parts) if any(mark in part for mark in "*?["))
         if is_web(self.path) and ("?" in self.path or first < len(parts) - 1 or parts[first] == "**"):
             raise SourceError(
-                f"{self.file(self.path)} is not a valid web glob; only the last part may have wildcards, without a "
-                "query, such as https://HOST/FOLDER/*.parquet; or name each file"
+                f"{self.file(self.path)} is not a valid web glob; use wildcards only in the last part and no query, "
+                "as in https://HOST/FOLDER/*.parquet, or name each file"
             )
         pattern, folder = parts[first:], "/".join(parts[:first])
         found = self.below(folder, recursive=len(pattern) > 1 or "**" in pattern)
@@ -168,7 +169,7 @@ class Place:
 
 
 def forget_listings(files: Iterable[DataFile]) -> None:
-    """Drop the cached listings of the stores that hold some files."""
+    """Drop the cached listings of the stores in which the files lie."""
     for fs in {id(file.fs): file.fs for file in files}.values():
         if isinstance(fs, pafs.PyFileSystem):
             fs.handler.fs.invalidate_cache()
@@ -184,14 +185,15 @@ def remote_place(address: Address) -> Place:
 
     Raises:
         SourceError: the address holds a password, or its protocol is unknown.
-        UnreachableError: the store does not answer, or a package for it is not installed.
+        UnreachableError: the store does not respond, or a package for its protocol is not installed.
     """
     scheme = address.scheme
     authority, _, key = address.given[len(scheme) + 3 :].partition("/")
     if address.has_password:
         raise SourceError(
-            f"a {scheme}:// address holds a password, which every list of processes shows; leave it out, and give "
-            "credentials by the environment (for S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL)"
+            f"a {scheme}:// address holds a password, which every list of processes shows; leave the password out, "
+            "and give credentials in environment variables (for S3: "
+            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL)"
         )
     try:
         if scheme in ("s3", "gs", "gcs"):
@@ -210,16 +212,18 @@ def _by_fsspec(address: Address) -> Place:
 
         if scheme not in fsspec.available_protocols():
             raise SourceError(
-                f"{shown} has an unknown protocol{nearest(scheme, fsspec.available_protocols())}; known are s3://, "
-                "gs://, hf://, https:// and those of fsspec"
+                f"{shown} has an unknown protocol{nearest(scheme, fsspec.available_protocols())}; the known ones "
+                "are s3://, gs://, hf://, https:// and the other protocols of fsspec"
             )
         fs, path = fsspec.core.url_to_fs(address.given)
     except ImportError as error:
         line = "`pip install 'lossrank[remote]'`"
         if scheme not in _EXTRA and error.name != "fsspec":
-            raise UnreachableError(f"{shown} needs a package that is not installed: {first_line(error)}") from error
+            raise UnreachableError(
+                f"{shown} needs a package that is not installed ({first_line(error)}); install the package"
+            ) from error
         raise UnreachableError(f"{shown} needs packages that are not installed; run {line}") from error
-    fs.invalidate_cache()  # fsspec reuses a file system with its cached listings
+    fs.invalidate_cache()  # fsspec reuses a file system and its cached listings
     whole = fs.unstrip_protocol(path)
     return Place(pafs.PyFileSystem(pafs.FSSpecHandler(fs)), path, whole.removesuffix(path))
 
@@ -228,8 +232,8 @@ def _linked(web: Any, page: str) -> list[str]:
     """Return the addresses of the files that a web page links to."""
     if "?" in page:
         raise SourceError(
-            f"{without_secrets(page)} is neither a file of a known kind nor a page of links, which has no query; name "
-            "the files"
+            f"{without_secrets(page)} is not a file of a known kind, and a page with a query is not read for links; "
+            "name the files"
         )
     try:
         return [link for link in web.ls(page, detail=False) if not link.endswith("/")]

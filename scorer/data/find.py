@@ -22,13 +22,14 @@ _File = TypeVar("_File", DataFile, Path)
 
 
 def find_files(address: Address, config: str | None, split: str | None) -> list[DataFile]:
-    """Return the files at a path or address, in a folder or matching a glob, in a fixed order; none for a hub's name.
+    """Return the files of a path, an address, a folder or a glob; an empty list for a data set's name on the hub.
 
-    Files come in the order of their names, folder by folder, on this machine as in a store. They may have several
-    formats. Files in a local run directory are left out.
+    The files are sorted by name, folder by folder, both on this machine and in a store. They may have several formats.
+    Files in a local run directory are left out.
 
     Raises:
         SourceError: a folder has no readable file, or the split is missing.
+        SourceError: ``config`` is given with a path or address, or a local path is not UTF-8.
         NotThereError: nothing lies at the path or address.
         UnreachableError: the store failed.
     """
@@ -36,7 +37,8 @@ def find_files(address: Address, config: str | None, split: str | None) -> list[
         raise SourceError(f"{address.absolute!r} is not UTF-8; rename the file or its folders")
     if config is not None and (address.is_remote or address.is_glob or Path(address.path).exists()):
         raise SourceError(
-            f"`config={config!r}` goes with the name of a data set on the hub, and {address.shown} is a path"
+            f"`config={config!r}` only goes with the name of a data set on the hub, but {address.shown} is a path; "
+            "leave `config` out"
         )
     if not address.is_remote:
         return _local_files(local_place(address.path), split)
@@ -46,15 +48,16 @@ def find_files(address: Address, config: str | None, split: str | None) -> list[
     except (SourceError, MemoryError):
         raise
     except Exception as error:  # the errors of the stores' libraries have no common root
-        kind = SourceError if isinstance(error, pa.ArrowInvalid) else UnreachableError  # an impossible path is invalid
+        kind = SourceError if isinstance(error, pa.ArrowInvalid) else UnreachableError  # pyarrow's for a bad path
         raise kind(f"{address.shown} can't be opened: {why(error, address.given)}") from error
 
 
 def find_several(addresses: list[Address], split: str | None) -> list[DataFile]:
-    """Return the files of several paths or addresses, in the order given.
+    """Return the files of several paths or addresses, in the order of ``addresses``.
 
     Raises:
-        SourceError: as for ``find_files``; or an address is no file, folder or glob; or two lead to the same file.
+        SourceError, NotThereError, UnreachableError: as for ``find_files``.
+        SourceError: an address is no file, folder or glob, or two addresses lead to the same file.
     """
     files: list[DataFile] = []
     seen: set[str] = set()
@@ -64,15 +67,15 @@ def find_several(addresses: list[Address], split: str | None) -> list[DataFile]:
             raise SourceError(
                 f"{address.shown} does not exist; each of several paths must be a file, a folder or a glob"
             )
-        # The query of a web address may choose the file; on this machine many names may lead to one file.
+        # A remote file's key has its query, which may choose the file; on this machine many names may lead to one file.
         by_place = {
             f"{file}\0{file.path}" if file.is_remote else str(Path(file.path).resolve()): file for file in found
         }
         if twice := [place for place in by_place if place in seen]:
             file = by_place[twice[0]]
             raise SourceError(
-                f"{file if file.is_remote else twice[0]} is given twice, so that its rows would be scored twice; give "
-                "it once"
+                f"{file if file.is_remote else twice[0]} is given twice, so its rows would be scored twice; give "
+                "the file once"
             )
         seen.update(by_place)
         files += found
@@ -91,7 +94,8 @@ def same_format(files: list[DataFile], data: str) -> list[DataFile]:
     if len(kinds) != 1 or not all(format_of(file.name) for file in files):
         what = f"files of several kinds ({', '.join(sorted(kinds))})" if kinds else "no file of a known kind"
         raise SourceError(
-            f"{data} holds {what}; name one kind with a glob such as 'FOLDER/*.parquet'; known: {known_suffixes()}"
+            f"{data} holds {what}; choose one kind with a glob such as 'FOLDER/*.parquet'; the known kinds "
+            f"are: {known_suffixes()}"
         )
     return files
 
@@ -156,7 +160,7 @@ def _missing_bucket(place: Place) -> str:
     bucket = place.path.partition("/")[0]
     if isinstance(place.fs, pafs.PyFileSystem) or place.kind(bucket) != pafs.FileType.NotFound:
         return ""
-    return f": there is no bucket {bucket}, or you may not see it"
+    return f": there is no bucket {bucket}, or you lack the permission to see it"
 
 
 def _nearest(place: Place) -> str:
@@ -170,7 +174,7 @@ def _nearest(place: Place) -> str:
 def _one(place: Place, split: str | None) -> list[DataFile]:
     file = place.file(place.path)
     if format_of(file.name) is None:
-        raise SourceError(f"{file} is of no known kind; these are: {known_suffixes()}")
+        raise SourceError(f"{file} is of no known kind; the known kinds are: {known_suffixes()}")
     _refuse_split(str(file), split)
     return [file]
 
@@ -210,7 +214,7 @@ def _folder(place: Place, folder: str, split: str | None) -> list[DataFile]:
         named = _of_no_run([file for file in here if not _is_hidden(file.name)], Path(folder))
         files = [place.file(str(file)) for file in sound(_data(named))]
     if not files:
-        raise SourceError(f"{address} holds no file of a known kind; these are: {known_suffixes()}")
+        raise SourceError(f"{address} holds no file of a known kind; the known kinds are: {known_suffixes()}")
     return files
 
 
@@ -218,15 +222,15 @@ def _data(files: list[_File]) -> list[_File]:
     """Return the files of a folder that have a known format.
 
     Raises:
-        SourceError: a file has a compression that can't be read and lies beside no unpacked copy, so that its rows
-            would be missing.
+        SourceError: a file has a compression that can't be read, and no decompressed copy lies beside the file, so its
+            rows would be missing.
     """
     names = {str(file) for file in files}
     for file in files:
         if is_packed(file.name) and str(file).rpartition(".")[0] not in names:
             raise SourceError(
-                f"{file} has a compression that can't be read; decompress it, take it out, or name the files; "
-                f"known: {known_suffixes()}"
+                f"{file} has a compression that can't be read; decompress it, move it out of the folder, or "
+                f"name the files to read; the known kinds are: {known_suffixes()}"
             )
     return [file for file in files if format_of(file.name)]
 
@@ -237,7 +241,7 @@ def _fixed(pattern: Path) -> Path:
 
 
 def _reach(pattern: list[str]) -> Enter:
-    """Return a test for folders below a glob's fixed start: whether files that match can lie there."""
+    """Return a test of whether a folder below a glob's leading folders can contain files that match the glob."""
     first = list(takewhile(lambda part: part != "**", pattern))
     deep = len(first) < len(pattern)
 
@@ -263,7 +267,7 @@ def _of_no_run(files: Iterable[Path], folder: Path) -> list[Path]:
 def _json(place: Place, path: str) -> dict[str, Any] | None:
     """Return the content of a JSON file, or None if there is no such file."""
     if is_web(path) or place.kind(path) != pafs.FileType.File:
-        return None  # many web servers have a page for every address
+        return None  # many web servers have a page for every address, so no such file is looked for
     with place.fs.open_input_stream(path) as stream:
         found: dict[str, Any] = json.loads(stream.read())
         return found
@@ -276,6 +280,6 @@ def _is_hidden(path: str) -> bool:
 def _refuse_split(data: str, split: str | None) -> None:
     if split is not None:
         raise SourceError(
-            f"`split={split!r}` picks from a data set's name or a saved DatasetDict, and {data} is neither; name the "
-            f"split's files, for example with a glob such as 'FOLDER/{split}-*.parquet'"
+            f"`split={split!r}` only goes with a data set's name or a saved DatasetDict, and {data} is neither; leave "
+            f"`split` out and name the split's files, for example with the glob 'FOLDER/{split}-*.parquet'"
         )

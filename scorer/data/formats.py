@@ -1,10 +1,10 @@
-"""Readers of Parquet, Arrow, CSV and JSON lines: a file as a stream of Arrow record batches in row order.
+"""Read Parquet, Arrow, CSV and JSON lines files as streams of Arrow record batches in row order.
 
 Every reader has two functions: ``inspect`` returns the schema and counts the rows; ``batches`` yields
 ``(first row, batch)`` and asks ``wanted(start, stop)`` before it reads a part, so that a resumed run or a join
-reads only the row groups it needs, and nothing past the last wanted row of a text file. CSV and JSON lines are read by
-the standard library, not pyarrow: a type guessed from the first block must not end a run a million rows later, and a
-text may be longer than any block.
+reads only the row groups it needs, and reads a text file only up to the last wanted row. CSV and JSON lines are read by
+the standard library, not pyarrow, for two reasons: pyarrow guesses types from the first block, and a wrong guess would
+end a run a million rows later; and a text may be longer than any block.
 """
 
 import json
@@ -21,7 +21,7 @@ from scorer.data.text_files import csv_rows, lines, suffixes
 from scorer.errors import SourceError
 from scorer.text import is_utf8
 
-PROBLEM = "__lossrank_problem__"  # column that text formats add: why a row could not be read, else null
+PROBLEM = "__lossrank_problem__"  # column that text formats add: why the row could not be read, null if it could
 _CHUNK = 4096  # rows read at once
 _CHUNK_SIZE = 1 << 26  # bytes of Parquet or characters of text read at once; long rows come a few at a time
 _SAMPLE = 1000
@@ -51,18 +51,18 @@ def format_of(name: str) -> Format | None:
 
 
 def is_packed(name: str) -> bool:
-    """Return whether a file has a known format in a compression that can't be read."""
+    """Return whether a file, by its name, has a known format but a compression that can't be read."""
     inner, outer = ["", "", *suffixes(name)][-2:]
     return inner in _FORMATS and (outer in COMPRESSION or outer in _UNREAD) and format_of(name) is None
 
 
 def is_text_format(name: str) -> bool:
-    """Return whether all columns of a file are read as text."""
+    """Return whether a file, by its name, has a format of which every column is read as text."""
     return format_of(name) in _TEXT_FORMATS.values()
 
 
 def known_suffixes() -> str:
-    """Return the endings that can be read, for an error message."""
+    """Return a list of the file endings that can be read, for an error message."""
     return ", ".join(sorted(_FORMATS)) + f" (text formats also with {', '.join(COMPRESSION)})"
 
 
@@ -88,7 +88,7 @@ def _parquet_batches(file: DataFile, columns: list[str], wanted: Wanted) -> Batc
 
 
 def _ipc_batches_of(stream: pa.NativeFile, fields: list[int]) -> Iterator[pa.RecordBatch]:
-    """Read some fields of an Arrow file or stream (`datasets` writes streams), told apart by content."""
+    """Read some fields of an Arrow file or an Arrow stream, which `datasets` writes; the content shows which it is."""
     options = pa.ipc.IpcReadOptions(included_fields=fields)
     stream.seek(0)
     if stream.read(6) == b"ARROW1":
@@ -125,7 +125,7 @@ def _csv_inspect(file: DataFile) -> tuple[pa.Schema, int]:
     rows = csv_rows(file)
     header = next(rows, None)
     if header is None:
-        raise SourceError(f"{file} is empty: a CSV file needs a line of column names")
+        raise SourceError(f"{file} is empty: a CSV file must begin with a line of column names")
     return pa.schema([(name, pa.string()) for name in header[0]]), sum(1 for _ in rows)
 
 
@@ -146,7 +146,7 @@ def _csv_batches(file: DataFile, columns: list[str], wanted: Wanted) -> Batches:
 
 
 def _chunk(rows: Iterator[tuple[_Record, str | None, int]]) -> list[tuple[_Record, str | None, int]]:
-    """Take as many of the next ``(record, problem, characters)`` rows as are held in memory at once."""
+    """Take the next ``(record, problem, characters)`` rows, as many as may be in memory at once."""
     chunk = []
     characters = 0
     for row in rows:
@@ -158,7 +158,7 @@ def _chunk(rows: Iterator[tuple[_Record, str | None, int]]) -> list[tuple[_Recor
 
 
 def _jsonl_rows(file: DataFile) -> Iterator[tuple[dict[str, Any], str | None, int]]:
-    """Yield ``(record, problem or None, length of its line)`` for every line."""
+    """Yield ``(record, problem or None, characters in the line)`` for every line that is not blank."""
     for number, line in enumerate(lines(file), start=1):
         if line.isspace():
             continue
@@ -170,27 +170,30 @@ def _jsonl_rows(file: DataFile) -> Iterator[tuple[dict[str, Any], str | None, in
         if isinstance(record, dict):
             yield record, None, len(line)
         elif number == 1:
-            raise SourceError(f"{file} is not JSON lines: line 1 is a {type(record).__name__}, not an object")
+            raise SourceError(
+                f"{file} is not JSON lines: line 1 is a {type(record).__name__}, not an object; write one object a "
+                "line (pandas: to_json(orient='records', lines=True))"
+            )
         else:
             yield {}, f"{file.name} line {number}: a {type(record).__name__}, not an object", len(line)
 
 
 def _jsonl_inspect(file: DataFile) -> tuple[pa.Schema, int]:
     rows = _jsonl_rows(file)
-    # The types don't depend on the texts themselves, and a thousand texts may be larger than memory.
+    # Texts are replaced by empty ones: types don't depend on them, and a thousand texts may be larger than memory.
     sample = [
         {name: "" if isinstance(value, str) else value for name, value in record.items()}
         for record, _, _ in islice(rows, _SAMPLE)
     ]
     found = dict.fromkeys(name for record in sample for name in record)
     count = len(sample)
-    for record, _, _ in rows:  # a name may come late; types are guessed from the sample alone
+    for record, _, _ in rows:  # a name may occur late; types are guessed from the sample only
         found.update(dict.fromkeys(record))
         count += 1
     names = [name for name in found if is_utf8(name)]
     if sample and not names:
         raise SourceError(
-            f"{file} is not JSON lines: none of its first {len(sample)} lines is an object with a name in it; write "
+            f"{file} is not JSON lines: none of its first {len(sample)} lines is an object with a key; write "
             "one object a line (pandas: to_json(orient='records', lines=True))"
         )
     return pa.schema([(name, _infer([record.get(name) for record in sample])) for name in names]), count
@@ -207,7 +210,7 @@ def _infer(values: list[Any]) -> pa.DataType:
 
 
 def _jsonl_batches(file: DataFile, columns: list[str], wanted: Wanted) -> Batches:
-    """Yield every column as text, with other values as JSON, so that no mix of types can fail."""
+    """Yield every column as text, and values that aren't text as JSON, so that a mix of types can't fail."""
     rows = _jsonl_rows(file)
     start = 0
     while wanted(start, NO_END) and (chunk := _chunk(rows)):

@@ -1,4 +1,4 @@
-"""load() and stream(): a data set of the `datasets` library, from its cache or without downloading it first."""
+"""load() and stream(): read a data set with the `datasets` library, from its cache or without a download."""
 
 import contextlib
 import gzip
@@ -27,7 +27,7 @@ class StreamPart:
     name: str
     stream: Any  # datasets.IterableDataset
     rows: int
-    files: dict[str, float]  # those on this machine, and when they were written
+    files: dict[str, float]  # the split's local files, with their modification times
 
     def batches(self, columns: list[str], wanted: Wanted) -> Batches:
         try:
@@ -65,7 +65,7 @@ class StreamPart:
                     continue
             except FileNotFoundError:
                 pass
-            raise SourceError(f"{file} has changed or is gone while it was being read; {GO_ON}")
+            raise SourceError(f"{file} has changed or was removed while it was being read; {GO_ON}")
 
 
 @dataclass(frozen=True)
@@ -89,15 +89,15 @@ def load(name: str, config: str | None, split: str | None) -> pa.Table:
         loaded = datasets.load_dataset(name, config, split=split)
     if loaded._indices is not None:
         loaded = loaded.flatten_indices()
-    # The features, not the cached table, are sure to carry the class names.
+    # The class names are taken from the features, because the cached table may lack them.
     return loaded.data.table.replace_schema_metadata(loaded.features.arrow_schema.metadata)
 
 
 def stream(name: str, config: str | None, split: str | None) -> Stream:
     """Open a split to be streamed, without downloading it whole.
 
-    A first pass counts the rows if the data set declares no number, and hashes them if it declares no files with
-    their versions (a commit, an ETag, the time of writing).
+    A first pass counts and hashes the rows if the data set does not declare its columns, its number of rows, or its
+    files with their versions (a commit, an ETag, the time of writing).
 
     Raises:
         SourceError, UnreachableError: as for ``load``.
@@ -121,10 +121,10 @@ def stream(name: str, config: str | None, split: str | None) -> Stream:
             hash_rows(digest, batch)
             found += len(batch)
         if not count:
-            notes.append(f"{name} declares no number of rows for split {split}: they were counted in a first pass")
+            notes.append(f"{name} declares no number of rows for split {split}; a first pass counted the rows")
         count = found
     if schema is None:
-        raise SourceError(f"{name} has no rows in split {split}")
+        raise SourceError(f"{name} has no rows in split {split}; name another one with `split`")
     part = StreamPart(name, rows, count, {file: Path(file).stat().st_mtime for file in files if Path(file).is_file()})
     return Stream(part, schema, digest.hexdigest(), tuple(notes))
 
@@ -145,7 +145,7 @@ def _batches(rows: Any, name: str) -> Iterator[pa.RecordBatch]:
 def _library(name: str, split: str | None) -> Iterator[Any]:
     """Yield the `datasets` library, and turn its exceptions into errors of one line.
 
-    The retries that the library logs are not shown: a failure comes as an exception.
+    The library's log messages about retries are not shown, because a failure raises an exception too.
 
     Raises:
         SourceError: no split is named, or the data set can't be loaded.
@@ -155,10 +155,10 @@ def _library(name: str, split: str | None) -> Iterator[Any]:
         import datasets
     except ImportError:
         raise UnreachableError(
-            f"{name} is no file or folder here; to load it as a data set's name, run `pip install 'lossrank[datasets]'`"
+            f"{name} is no file or folder here; to load it by name from the hub, run `pip install 'lossrank[datasets]'`"
         ) from None
     if split is None:
-        raise SourceError(f"{name} is loaded by name: pick a split, for example `split='test'`")
+        raise SourceError(f"{name} is loaded by name, which needs a split; name one, for example `split='test'`")
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
@@ -175,7 +175,7 @@ def _library(name: str, split: str | None) -> Iterator[Any]:
 
 
 def _at_fault(name: str, error: Exception) -> type[SourceError]:
-    """Return the class of error for an exception of the library: of the data set's content, or of the hub."""
-    # The failures of a connection and of HTTP have classes of their own; decompression has these two.
+    """Return SourceError for an exception that the data set's content caused, UnreachableError if the hub caused it."""
+    # Connection and HTTP failures raise subclasses of OSError; decompression raises one of these two classes.
     of_content = not isinstance(error, OSError) or type(error) in (OSError, gzip.BadGzipFile)
     return SourceError if of_content or Path(name).exists() else UnreachableError

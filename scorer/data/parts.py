@@ -1,4 +1,4 @@
-"""The parts of a Source, in order: files, a table in memory, or a stream of `datasets`."""
+"""The parts of which a Source consists: files or a table in memory; ``hf_datasets`` adds a stream of rows."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from scorer.data.remote_errors import at_fault, why
 from scorer.errors import LossrankError, SourceError, shortage
 
 _AT_ONCE = 8  # files inspected at the same time
-GO_ON = "restore it and try again, or score it again"
+GO_ON = "restore the file and try again, or score the data again"
 
 
 class Part(Protocol):
@@ -24,7 +24,7 @@ class Part(Protocol):
     def rows(self) -> int: ...
 
     def batches(self, columns: list[str], wanted: Wanted) -> Batches:
-        """Yield ``(first row in the part, batch)`` for at least the wanted rows.
+        """Yield ``(number of the batch's first row in the part, batch)``, with at least the wanted rows.
 
         Raises:
             SourceError: the part can't be read.
@@ -32,7 +32,7 @@ class Part(Protocol):
         ...
 
     def refuse_change(self) -> None:
-        """Raise SourceError if the part has changed since it was opened; cached listings may answer.
+        """Raise SourceError if the part has changed since it was opened; a remote version may come from a cache.
 
         Raises:
             SourceError: the part is gone, has changed, or can't be inspected.
@@ -64,14 +64,14 @@ class FilePart:
         try:
             version = self.file.version()
         except FileNotFoundError:
-            raise SourceError(f"{self.file} is gone, while it was being read; {GO_ON}") from None
+            raise SourceError(f"{self.file} was removed while it was being read; {GO_ON}") from None
         except OSError as error:
             raise at_fault(error)(f"{self.file} can't be inspected: {why(error, self.file.path)}") from error
         if version != self.version:
             raise SourceError(f"{self.file} has changed while it was being read; {GO_ON}")
 
     def identity(self, *, hashed: bool) -> dict[str, Any]:
-        """Return the hash of the file's content, or, for a remote file unless ``hashed``, the version in its store.
+        """Return the hash of the file's content or, unless ``hashed``, the version of a remote file in its store.
 
         Raises:
             SourceError: the file can't be read.
@@ -103,12 +103,12 @@ class TablePart:
             start += len(batch)
 
     def refuse_change(self) -> None:
-        """A table can't change."""
+        """Return without a check, because a table in memory can't change."""
 
 
 @contextlib.contextmanager
 def at_once() -> Iterator[ThreadPoolExecutor]:
-    """Yield a pool of threads to inspect files; work not begun when the block ends, as by an error, is dropped."""
+    """Yield a thread pool for inspecting files; work that has not begun when the block ends or fails is dropped."""
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="inspect") as pool:
         try:
             yield pool
@@ -131,7 +131,7 @@ def inspected(file: DataFile, kind: Format, data: str) -> tuple[dict[str, Any], 
     except LossrankError:
         raise
     except FileNotFoundError as error:
-        raise SourceError(f"{file} does not exist, though {data} lists it") from error
+        raise SourceError(f"{file} does not exist, though {data} lists it; restore the file") from error
     except Exception as error:  # the errors of the stores' libraries have no common root
         _not_ours(file, error)
         raise _unreadable(file, kind, error) from error
@@ -143,6 +143,6 @@ def _unreadable(file: DataFile, kind: Format, error: Exception) -> SourceError:
 
 
 def _not_ours(file: DataFile, error: Exception) -> None:
-    """Raise the error again if the file isn't its cause: a shortage of memory, or a bug."""
+    """Raise the error again if it was caused by a shortage of memory or a bug, not by the file."""
     if shortage(error) or not (file.is_remote or isinstance(error, OSError | pa.ArrowException)):
         raise error

@@ -23,18 +23,18 @@ _REASONS = (
         ),
     ),
     ("no such bucket", ("NO_SUCH_BUCKET", "bucket does not exist")),
-    ("its server gives no parts of a file; download it first", ("range requests",)),
+    ("its server does not send parts of a file; download the file first", ("range requests",)),
     ("no connection; check the network and the address", ("NETWORK_CONNECTION", "resolve", "onnect", "imeout")),
 )
 _NAMED = re.compile(r"\b(?:key|bucket) '[^']*'|\w+://[^\s'\"]*")  # how libraries name the file that was asked for
 
 
 class StoreError(OSError):
-    """A store failed to answer, as opposed to answering with damaged bytes."""
+    """A store failed to respond, as opposed to responding with damaged bytes."""
 
 
 class Asked:
-    """A file in a store that raises every failure as a ``StoreError``, so that a format's errors stay apart."""
+    """A file in a store; a failure to read raises ``StoreError``, to tell it from an error in the file's format."""
 
     def __init__(self, opening: Callable[[str], pa.NativeFile], path: str) -> None:
         with asking():
@@ -71,20 +71,20 @@ def asking() -> Iterator[None]:
 
 
 def is_missing(error: Exception) -> bool:
-    """Return whether a file is missing; fsspec raises FileNotFoundError for any HTTP failure, with a cause."""
+    """Return whether an error means that a file is missing; fsspec raises FileNotFoundError for any HTTP failure."""
     cause = error.__cause__
     return isinstance(error, FileNotFoundError) and (cause is None or getattr(cause, "status", None) == 404)
 
 
 def at_fault(error: Exception) -> type[SourceError]:
-    """Return the class of error for a failure to read a file: of the data, or of its store."""
+    """Return UnreachableError if a file can't be read because its store failed, otherwise SourceError."""
     return UnreachableError if isinstance(error, StoreError) else SourceError
 
 
 def why(error: BaseException, path: str) -> str:
-    """Return in one line why a path or address in a store failed; a common reason, if one applies, comes first.
+    """Return one line that says why a path or address can't be read, beginning with a common reason if one applies.
 
-    The words of the address itself are not searched for reasons, and its secrets are not repeated.
+    Reasons are not searched for in the address itself. The line leaves out the secrets of the address.
     """
     message = first_line(error).replace(path, without_secrets(path))
     text = "; ".join(f"{type(cause).__name__} {_bare(str(cause), path)}" for cause in _chain(error))
@@ -95,7 +95,7 @@ def why(error: BaseException, path: str) -> str:
 
 
 def _bare(text: str, path: str) -> str:
-    """Return a message without the address that it names, whole or as its bucket or host and its key."""
+    """Return a message without the address that it names, and without the address's bucket, host and key."""
     place, _, key = path.rpartition("://")[2].partition("/")
     host = place.rpartition("@")[2].partition(":")[0]
     for part in filter(None, (path, key, place, host)):

@@ -1,4 +1,4 @@
-"""reopen_source(): open the data of a finished run again, if its content is what was scored."""
+"""reopen_source(): open the data of a finished run again, if the data has not changed since it was scored."""
 
 from scorer.address import Address
 from scorer.data.filesystem import local_place
@@ -8,17 +8,17 @@ from scorer.errors import NotThereError, SourceError, UnreachableError, first_li
 
 
 def reopen_source(spec: Spec, fingerprint: str, data: Data | None = None) -> Source:
-    """Open the data of a finished run again, where it was recorded, or at ``data`` if it has moved.
+    """Open the data of a finished run again, at its recorded location or, if the data has moved, at ``data``.
 
     Raises:
-        SourceError: the content is not what was scored, or can't be compared.
-        NotThereError: the data is not there any more.
-        UnreachableError: its store or the hub failed.
-        UnreachableError: its address had a part that may be secret, which no run keeps.
+        SourceError: the content has changed since it was scored, or can't be compared.
+        NotThereError: the data does not exist at that location.
+        UnreachableError: the data's store or the hub failed.
+        UnreachableError: the data's address had a part that may be secret and is never recorded.
     """
     if data is None and isinstance(spec, FilesSpec) and spec.left_out:
         return _reopen_without(spec, fingerprint)
-    elsewhere = "" if data is not None else ", say where it lies now with `data`"
+    elsewhere = "" if data is not None else ", give its new location with `data`"
     try:
         source = _opened(spec, data)
     except NotThereError as error:
@@ -29,7 +29,7 @@ def reopen_source(spec: Spec, fingerprint: str, data: Data | None = None) -> Sou
         if not _is_hashed(spec) and _is_hashed(source.spec):
             raise SourceError(
                 f"{source.name} can't be compared with what was scored: the run recorded the versions of remote files, "
-                "not their content; give their remote addresses"
+                "not hashes of their content; give the files' remote addresses with `data`"
             )
         raise SourceError(
             f"{source.name} has changed since it was scored (fingerprint {source.fingerprint[:12]}..., the run has "
@@ -39,7 +39,7 @@ def reopen_source(spec: Spec, fingerprint: str, data: Data | None = None) -> Sou
 
 
 def refuse_edited(spec: Spec) -> None:
-    """Raise SourceError if a local file of the run has changed; used where the other files can't be reached.
+    """Raise SourceError if a local file of the run has changed; used if the run's other files can't be reached.
 
     Raises:
         SourceError: a file has changed or can't be read.
@@ -58,7 +58,7 @@ def refuse_edited(spec: Spec) -> None:
 
 
 def _opened(spec: Spec, data: Data | None) -> Source:
-    """Open the data as it was opened for scoring, at another place if ``data`` names one."""
+    """Open the data with the arguments of scoring, at ``data`` instead of the recorded location if it is given."""
     if isinstance(spec, TableSpec):
         if data is None:
             raise SourceError("the run scored a table in memory; pass that table with `data`")
@@ -74,16 +74,16 @@ def _recorded(spec: FilesSpec | DatasetsSpec) -> Data:
 
 
 def _is_hashed(spec: Spec) -> bool:
-    """Return whether every file has the hash of its content, so that it can be compared wherever it lies."""
+    """Return whether the content of every file was hashed, so that the data can be compared at any location."""
     return all(record.sha256 for record in spec.files)
 
 
 def _reopen_without(spec: FilesSpec, fingerprint: str) -> Source:
-    """Open an address without its possible secret, which was left out and may not be needed."""
+    """Open an address without the part that was left out as a possible secret: that part may not be needed."""
     try:
         return reopen_source(spec, fingerprint, _recorded(spec))
     except SourceError as error:
         raise UnreachableError(
             f"{', '.join(spec.locations)} was scored at an address with a query or a user, which may be secret and so "
-            f"was not kept; give the whole address again with `data` (as it was kept: {error})"
+            f"was not recorded; give the whole address again with `data` (without that part: {error})"
         ) from error

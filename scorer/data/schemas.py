@@ -18,16 +18,18 @@ def refuse_twins(schema: pa.Schema, name: str) -> None:
         SourceError: two columns have the same name, or one has the reserved name of the column for unreadable lines.
     """
     if PROBLEM in schema.names:
-        raise SourceError(f"{name} has a column named {PROBLEM}, which lossrank keeps for itself; rename it")
+        raise SourceError(f"{name} has a column named {PROBLEM}, a name that lossrank reserves; rename the column")
     if len(set(schema.names)) < len(schema.names):
-        raise SourceError(f"{name} has two columns of the same name: {', '.join(schema.names)}", quotes_data=True)
+        raise SourceError(
+            f"{name} has two columns of the same name; rename one: {', '.join(schema.names)}", quotes_data=True
+        )
 
 
 def joined(schema: pa.Schema, found: pa.Schema, file: DataFile, first: DataFile) -> pa.Schema:
-    """Return the columns of two files of one data set, each with a type that holds the values of both.
+    """Return a schema for two files of one data set, in which each column has a type that fits both files' values.
 
     Raises:
-        SourceError: a column has no such type, or the files name the classes differently.
+        SourceError: a column has no such type, or the files have different class names.
     """
     here, there = label_names(found), label_names(schema)
     fields = []
@@ -36,18 +38,21 @@ def joined(schema: pa.Schema, found: pa.Schema, file: DataFile, first: DataFile)
         if here.get(name) and there.get(name) and here[name] != there[name]:
             raise SourceError(
                 f"{file} has the classes {', '.join(here[name])} in {name!r}; {first.name} has "
-                f"{', '.join(there[name])}",
+                f"{', '.join(there[name])}; give all files the same classes",
                 quotes_data=True,
             )
         both = _common(name, field.type, kind)
         if both is None and not is_text_format(file.name):
-            raise SourceError(f"{file} holds {kind} in {name!r}; {first.name} holds {field.type}", quotes_data=True)
+            raise SourceError(
+                f"{name!r} has type {kind} in {file}, but {field.type} in {first.name}; give the column one type",
+                quotes_data=True,
+            )
         fields.append(both or pa.field(name, pa.string()))
     return pa.schema(fields, metadata=schema.metadata)
 
 
 def _common(name: str, first: pa.DataType, second: pa.DataType) -> pa.Field | None:
-    """Return a column of a type that holds both types, a dictionary taken as its values' type; None if none does."""
+    """Return a column whose type fits values of both types, decoded if necessary; None if no type does."""
     both = [pa.schema([(name, first)]), pa.schema([(name, second)])]
     for schemas in (both, list(map(decoded, both))):
         with contextlib.suppress(pa.ArrowException):
@@ -73,14 +78,15 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBat
         return pa.RecordBatch.from_arrays(plain, names=batch.schema.names).cast(wanted)
     except pa.ArrowException as error:
         raise SourceError(
-            f"{name} has files whose columns don't go together ({error}); give them one type", quotes_data=True
+            f"{name} has a column with types that don't fit together ({error}); give the column one type in all data",
+            quotes_data=True,
         ) from error
 
 
 def label_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
-    """Return the names of every ClassLabel column, from the metadata that `datasets` leaves in Parquet and Arrow.
+    """Return the class names of every ClassLabel column, from the metadata that `datasets` leaves in Parquet and Arrow.
 
-    The metadata outlives a column that pandas or pyarrow has dropped.
+    A column that pandas or pyarrow has dropped may still be in the metadata; it is left out.
     """
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
@@ -97,7 +103,7 @@ def label_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
 
 
 def restore_types(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Parse the JSON text of columns that aren't text; a column that can't be parsed stays text."""
+    """Parse the JSON of columns whose type in ``schema`` isn't text; a column that can't be parsed stays text."""
     for i, name in enumerate(table.column_names):
         wanted = schema.field(name).type
         if not pa.types.is_string(wanted):

@@ -1,7 +1,7 @@
-"""open_source(): files, folders, globs, saved and named data sets, or an Arrow table, as one stream of rows.
+"""open_source(): open files, folders, globs, saved and named data sets, or an Arrow table, as one stream of rows.
 
-Rows are numbered from 0 in a fixed order: paths as given, the files of a folder or glob by name. The number joins a
-score back to its row.
+Rows are numbered from 0 in a fixed order: paths in the order given, the files of a folder or glob by name. A score is
+joined back to its row by this number.
 """
 
 import hashlib
@@ -29,16 +29,16 @@ from scorer.errors import SourceError
 
 Data: TypeAlias = str | Path | Sequence[str | Path] | pa.Table
 Find: TypeAlias = Callable[[], list[DataFile]]
-_TOGETHER = 1 << 30  # bytes of rows that are put in order by copying: an Arrow array of text holds 2 GiB at the most
+_TOGETHER = 1 << 30  # bytes of rows that are ordered by copying: an Arrow array of text is limited to 2 GiB
 
 
 @dataclass(frozen=True)
 class Source:
     """Rows to score, in a fixed order.
 
-    ``spec`` is the record that ``reopen_source`` opens the data again from; ``fingerprint`` is a SHA-256 of the
-    content, wherever it lies (for a remote file: of its version in its store); ``label_names`` has the class names of
-    each ClassLabel column; ``notes`` has what the user should know about how the data was opened; ``find`` lists the
+    ``spec`` is the record from which ``reopen_source`` opens the data again; ``fingerprint`` is a SHA-256 of the
+    content, whatever its location (for a remote file that wasn't hashed, of its version in its store); ``label_names``
+    has the class names of each ClassLabel column; ``notes`` tell the user how the data was opened; ``find`` lists the
     files again, None if the data isn't made of files.
     """
 
@@ -55,7 +55,7 @@ class Source:
     def read(
         self, columns: list[str] | None = None, start: int = 0, stop: int | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """Yield the rows from ``start`` up to ``stop`` in order, reading only the parts that hold them.
+        """Yield the rows from ``start`` up to ``stop`` in order; only parts with such rows are read.
 
         Text formats add the column ``formats.PROBLEM``.
         """
@@ -66,7 +66,7 @@ class Source:
                 yield batch.slice(low - first, high - low)
 
     def take(self, rows: NDArray[np.int64], columns: list[str] | None = None) -> pa.Table:
-        """Return all columns, or some, of the given rows, in the given order, as a table of ``len(rows)`` rows.
+        """Return the rows with the given numbers [n], in the given order, as a table of all columns or of ``columns``.
 
         Bytes that aren't UTF-8 become U+FFFD; dictionary-encoded columns become plain ones.
 
@@ -75,7 +75,8 @@ class Source:
         """
         if len(rows) and not 0 <= rows.min() <= rows.max() < self.num_rows:
             raise SourceError(
-                f"rows run from {rows.min()} to {rows.max()}; {self.name} has rows 0 to {self.num_rows - 1}"
+                f"row numbers go from {rows.min()} to {rows.max()}, but {self.name} only has rows 0 to "
+                f"{self.num_rows - 1}"
             )
         ordered = np.unique(rows)
         taken = []
@@ -124,17 +125,21 @@ class Source:
         if added := [str(file) for file in self.find() if str(file) not in known]:
             more = f" and {len(added) - 1} more were" if len(added) > 1 else " was"
             raise SourceError(
-                f"{added[0]}{more} added to the data while it was being read; every row that was there is scored and "
-                "kept: take it out, or name the other files, and score again with the same arguments to finish"
+                f"{added[0]}{more} added to the data while it was being read; the scores of all earlier rows "
+                "are kept; move what was added out of the data, or name the other files, and score again with the same "
+                "arguments to finish"
             )
 
     def place_of(self, row: int) -> str:
-        """Return the file of a row and its number in the file, for an error message."""
+        """Return a row's number in its file, and the file, as a clause for an error message.
+
+        Raises:
+            SourceError: the row number is out of range."""
         for part in self.parts:
             if row < part.rows:
                 return f"row {row} of {part.file}" if isinstance(part, FilePart) else f"row {row} of {self.name}"
             row -= part.rows
-        raise SourceError(f"{self.name} has {self.num_rows} rows, so no row {self.num_rows + row}")
+        raise SourceError(f"there is no row {self.num_rows + row}: {self.name} has rows 0 to {self.num_rows - 1}")
 
     def _batches(self, columns: list[str] | None, wanted: Wanted) -> Batches:
         """Yield ``(first row in the data set, batch)`` from the wanted parts."""
@@ -155,13 +160,13 @@ def open_source(
     streaming: bool = False,
     hashed: bool = False,
 ) -> Source:
-    """Open data to be scored.
+    """Open the data to score.
 
     ``data`` is a file, folder or glob of Parquet, Arrow, CSV or JSON lines, on this machine or in a remote store
     (``s3://bucket/folder``), or several of them; a folder written by ``datasets.save_to_disk``; the name of a
-    ``datasets`` data set, with ``config`` and ``split``; or a table. ``streaming`` reads a `datasets` data set (a name,
-    or a folder in the library's layout) without downloading it first. ``hashed`` reads remote files to hash their
-    content instead of using the version from their store.
+    ``datasets`` data set, with ``config`` and ``split``; or a table, called ``name`` in messages.
+    ``streaming`` reads a `datasets` data set (a name, or a folder in the library's layout) without downloading it
+    first. ``hashed`` reads remote files to hash their content, instead of using the version from their store.
 
     Raises:
         SourceError: the data is empty or unreadable, its files differ in columns, or a split is missing.
@@ -191,7 +196,8 @@ def _from_one(address: Address, config: str | None, split: str | None, streaming
         is_folder = Path(address.given).is_dir()
         if not is_folder and (address.is_remote or find_files(address, config, split)):
             raise SourceError(
-                f"`streaming=True` goes with a `datasets` data set; {shown} is a file, and read as a stream anyway"
+                f"`streaming=True` only goes with a `datasets` data set; leave it out: {shown} is a file, "
+                "which is never read whole"
             )
         return _from_stream(address.given, config, split, address.absolute if is_folder else address.given)
     files = find_files(address, config, split)
@@ -205,12 +211,13 @@ def _from_one(address: Address, config: str | None, split: str | None, streaming
 def _from_several(
     addresses: list[Address], config: str | None, split: str | None, streaming: bool, hashed: bool
 ) -> Source:
-    """Open several paths as one data set, in the order they are given."""
+    """Open several paths as one data set, in the order of ``addresses``."""
     if len(addresses) == 1:
         return _from_one(addresses[0], config, split, streaming, hashed)
     if not addresses or streaming or config is not None:
         raise SourceError(
-            f"{len(addresses)} paths were given; `streaming=True` and `config` go with one name of a data set"
+            f"{len(addresses)} paths were given; give at least one, and use `streaming=True` or `config` only with a "
+            "single data set's name"
         )
     find = partial(find_several, addresses, split)
     name = f"{Path(addresses[0].shown).name} and {len(addresses) - 1} more"
@@ -234,9 +241,9 @@ def _from_files(
             parts.append(part)
         identities = list(pool.map(partial(FilePart.identity, hashed=hashed), parts))
     if schema is None:
-        raise SourceError(f"{name} holds no file of a known kind; these are: {known_suffixes()}")
+        raise SourceError(f"{name} holds no file of a known kind; the known kinds are: {known_suffixes()}")
     where = tuple(address.absolute for address in addresses)
-    # Kept as given: the user named every folder of a relative path, but not the working directory's.
+    # A relative path is recorded as given: the user named its folders, but not those of the working directory.
     relative = tuple(address.given for address in addresses if address.is_relative)
     left_out = any(address.has_secret for address in addresses)
     digest = hashlib.sha256()
@@ -264,10 +271,10 @@ def _from_files(
 
 
 def _described(file: DataFile, data: str) -> tuple[FilePart, pa.Schema]:
-    """Return a file as a part, and its schema."""
+    """Return the part that reads a file, and the file's schema."""
     kind = format_of(file.name)
     if kind is None:
-        raise SourceError(f"{file} is of no known kind; these are: {known_suffixes()}")
+        raise SourceError(f"{file} is of no known kind; the known kinds are: {known_suffixes()}")
     version, schema, rows = inspected(file, kind, data)
     return FilePart(file, kind, rows, version), readable(schema)
 

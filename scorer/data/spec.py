@@ -1,4 +1,4 @@
-"""How a run records its data in run.json, so that the same data can be opened again.
+"""Records of a run's data in run.json, from which the same data can be opened again.
 
 ``Source.spec`` is one of three kinds, told apart by their key ``kind``: ``FilesSpec``, ``DatasetsSpec``, ``TableSpec``.
 """
@@ -8,12 +8,12 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
-# No file system takes a path with the character NUL.
+# No file system accepts a path with a NUL character.
 Location: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
 
 
 class FileRecord(msgspec.Struct, frozen=True):
-    """One file of the data: where it lies, and the hash of its content or, of a remote file, its store's version."""
+    """One file of the data: its location, and the hash of its content or a remote file's version in the store."""
 
     file: Location
     rows: int = 0
@@ -24,9 +24,9 @@ class FileRecord(msgspec.Struct, frozen=True):
 class FilesSpec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="files"):
     """Files, folders and globs, on this machine or in remote stores.
 
-    ``data`` has absolute paths, and addresses without anything that may be a secret (``left_out`` says whether there
-    was any); ``relative`` has those of the paths that the user gave as relative ones, as they were given; ``split`` is
-    the split of a ``DatasetDict`` that ``save_to_disk`` wrote.
+    ``data`` has absolute paths, and addresses without the parts that may be secret; ``left_out`` says whether an
+    address had such a part. ``relative`` has the paths that the user gave as relative ones, unchanged. ``split`` is the
+    split that was read of a ``DatasetDict`` written by ``save_to_disk``.
     """
 
     data: Location | tuple[Location, ...]
@@ -37,7 +37,7 @@ class FilesSpec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
 
     @property
     def locations(self) -> tuple[str, ...]:
-        """Return the recorded paths and addresses: one or several."""
+        """Return the recorded paths and addresses, at least one."""
         return (self.data,) if isinstance(self.data, str) else self.data
 
 
@@ -51,30 +51,30 @@ class DatasetsSpec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
 
     @property
     def locations(self) -> tuple[str, ...]:
-        """Return the data set's name, the only one."""
+        """Return the data set's name as the only location."""
         return (self.data,)
 
     @property
     def files(self) -> tuple[FileRecord, ...]:
-        """Return no file: only the library knows the files."""
+        """Return an empty tuple, because only the library knows the files."""
         return ()
 
 
 class TableSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="table"):
-    """A table in memory, which only its owner can pass again."""
+    """A table in memory, which is not recorded: whoever has the table must pass it again."""
 
     @property
     def split(self) -> None:
-        """Return no split."""
+        """Return None, because a table has no splits."""
 
     @property
     def locations(self) -> tuple[str, ...]:
-        """Return no location."""
+        """Return an empty tuple, because a table has no location."""
         return ()
 
     @property
     def files(self) -> tuple[FileRecord, ...]:
-        """Return no file."""
+        """Return an empty tuple, because a table has no files."""
         return ()
 
 

@@ -1,4 +1,4 @@
-"""lines() and csv_rows(): the lines and CSV records of text files, each limited to what memory can hold."""
+"""lines() and csv_rows(): read text files by line or CSV record, each limited to a size that fits in memory."""
 
 import csv
 import io
@@ -11,10 +11,11 @@ from scorer.data.filesystem import DataFile
 from scorer.errors import SourceError
 from scorer.text import is_utf8
 
-MOST_BYTES = 1 << 28  # of one line or CSV record; the csv module needs four times as much memory
-MOST_LINES = 10_000  # of one CSV record
+MOST_BYTES = 1 << 28  # in one line or CSV record, for which the csv module needs four times as much memory
+MOST_LINES = 10_000  # in one CSV record
 BLOCK = 1 << 16  # bytes read at a time
-# Added after a CSV file's last line: an open quote swallows it. It is random, so that no file holds it.
+# Added after a CSV file's last line: after an open quote it is part of the last record, which shows that the quote is
+# never closed. It is random, so that no file contains it.
 _END = f"\0 end of file {secrets.token_hex(16)}"
 
 
@@ -24,12 +25,12 @@ def suffixes(name: str) -> list[str]:
 
 
 class RecordBytes(io.BufferedIOBase):
-    """The bytes of a file, with a limit for each record, checked before the whole record is in memory.
+    """The bytes of a file, with a size limit for each record, checked before the whole record is in memory.
 
-    A block is read when all before it is used up, so the bytes read since a record began belong to it, except in the
-    latest block, where the next records may lie.
+    A block is read when all earlier blocks are used up. So all bytes read since a record began belong to that record,
+    except that the latest block may also contain the next records.
 
-    ``line``, from 1, is the line at which the current record begins; the reader sets it.
+    ``line``, counted from 1, is the line at which the current record begins; the caller sets it.
     """
 
     def __init__(self, file: DataFile) -> None:
@@ -69,7 +70,7 @@ class RecordBytes(io.BufferedIOBase):
 
 
 def open_text(raw: RecordBytes) -> io.TextIOWrapper:
-    """Return a file's text, with its line ends unchanged."""
+    """Return a stream of a file's text, with line ends unchanged."""
     # surrogateescape carries bytes that aren't UTF-8 through to the row they belong to.
     return io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="")
 
@@ -91,12 +92,12 @@ def csv_rows(file: DataFile) -> Iterator[tuple[list[str], str | None]]:
     """Yield the header, then every record as ``(fields, problem or None)``.
 
     Raises:
-        SourceError: the header can't be used.
-        SourceError: a quote is never closed, so that all lines after it would become one text. As the rows are counted
-            before a run starts, this is raised before the run.
+        SourceError: a column name in the header is not UTF-8, or a record has too many bytes.
+        SourceError: a quote is never closed, so that all lines after it would become one text. Rows are
+            counted before a run starts, so this error is raised before the run.
     """
-    # The csv module has one limit for the process. It is only raised, because a lower one would break a record that
-    # another thread is reading. It is larger than MOST_BYTES, so RecordBytes refuses a long record first.
+    # The csv module has one limit for the whole process. It is never lowered, because a lower one would break a record
+    # that another thread is reading. It is larger than MOST_BYTES, so RecordBytes refuses a long record first.
     if csv.field_size_limit() < MOST_BYTES + BLOCK:
         csv.field_size_limit(MOST_BYTES + BLOCK)
     raw = RecordBytes(file)
@@ -133,7 +134,7 @@ def csv_rows(file: DataFile) -> Iterator[tuple[list[str], str | None]]:
 
 
 def unclosed(file: DataFile, line: int, how: str) -> SourceError:
-    """Return the error of a CSV record with an open quote."""
+    """Return the error for a CSV record whose quote stays open; ``how`` completes the sentence "the quote ..."."""
     return SourceError(
         f"{file} line {line}: a quote that opens in this record {how}; close it, or double it "
         '("") where it is part of the text'

@@ -120,7 +120,7 @@ def test_a_head_of_random_weights_is_refused(model: Path, architectures: list[st
     message = refusal(edit(model, architectures=architectures))
     assert (
         "its weights lack classifier.bias, classifier.weight, pre_classifier.bias, pre_classifier.weight of "
-        "DistilBertForSequenceClassification; is it a trained classifier?"
+        "DistilBertForSequenceClassification, which transformers would initialise randomly;"
     ) in message
 
 

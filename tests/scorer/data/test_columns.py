@@ -130,10 +130,10 @@ class TestTypes:
     def test_that_is_not_text(self, kind: pa.DataType, role: str) -> None:
         assert not is_text(kind)
         with pytest.raises(
-            SourceError, match=facts("column 'a'", "not text; columns of text: b, c", f"`{role}_column`")
+            SourceError, match=facts("column 'a'", "not text", "columns of text: b, c", f"`{role}_column`")
         ) as caught:
             choose_columns(schema(a=kind, b=TEXT, c=TEXT), **{"text": "b", role: "a"})
-        assert f"holds {kind}," in str(caught.value)
+        assert f"type {kind}," in str(caught.value)
 
     def test_that_is_not_text_where_nothing_is(self) -> None:
         with pytest.raises(SourceError, match=facts("'a'", "int64", "none", "_column`")):
@@ -142,7 +142,7 @@ class TestTypes:
     @pytest.mark.parametrize("name", ["sentence1", "sentence2"])
     def test_a_guessed_pair_that_is_not_text(self, name: str) -> None:
         columns = schema(**{"sentence1": TEXT, "sentence2": TEXT, name: INT})
-        with pytest.raises(SourceError, match=f"column '{name}' holds int64, not text"):
+        with pytest.raises(SourceError, match=facts(f"'{name}'", "int64", "not text")):
             choose_columns(columns)
 
     @pytest.mark.parametrize(

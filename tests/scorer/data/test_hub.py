@@ -82,7 +82,7 @@ class TestRows:
         assert source.num_rows == 30
         assert source.schema.names == ["text", "label"]
         assert texts(source, 28) == ["w28", "w29"]
-        assert "counted in a first pass" in source.notes[0]
+        assert "a first pass counted the rows" in source.notes[0]
 
     @pytest.mark.parametrize(
         ("declared", "what"),
@@ -163,7 +163,7 @@ class TestRun:
 class TestErrors:
     def test_without_a_split_or_with_a_wrong_one(self, tmp_path: Path) -> None:
         data = folder(tmp_path / "data")
-        with pytest.raises(SourceError, match=facts("pick a split", "`split='test'`")):
+        with pytest.raises(SourceError, match=facts("a split", "`split='test'`")):
             open_source(data, streaming=True)
         with pytest.raises(SourceError, match=r"Bad split: tset\. Available splits: \['train'\]"):
             opened(data, "tset")
@@ -171,7 +171,7 @@ class TestErrors:
     def test_files_are_streamed_anyway(self, tmp_path: Path) -> None:
         data = folder(tmp_path / "data") / "train-00000-of-00002.parquet"
         for path in (data, str(tmp_path / "data" / "*.parquet")):
-            with pytest.raises(SourceError, match=facts("`streaming=True`", "`datasets`", "read as a stream")):
+            with pytest.raises(SourceError, match=facts("`streaming=True`", "`datasets`", "is a file")):
                 open_source(path, streaming=True)
-        with pytest.raises(SourceError, match=facts("2 paths", "`streaming=True`", "`config`", "one name")):
+        with pytest.raises(SourceError, match=facts("2 paths", "`streaming=True`", "`config`", "single", "name")):
             open_source([data, data], streaming=True)

@@ -65,7 +65,7 @@ class TestFilesInMidRun:
 
     @pytest.mark.parametrize("name", ["1.parquet", "3.parquet"])
     def test_deleted(self, cut: Callable[..., str], name: str) -> None:
-        assert tells(cut(name, Path.unlink), name, "is gone", "restore")
+        assert tells(cut(name, Path.unlink), name, "removed", "restore")
 
     @pytest.mark.parametrize("name", ["1.parquet", "3.parquet"])
     def test_cut_short_in_place(self, cut: Callable[..., str], name: str) -> None:

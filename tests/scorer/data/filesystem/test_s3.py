@@ -108,7 +108,7 @@ class TestS3:
         with pytest.raises(SourceError, match=facts("a.parquet", "has changed while")):
             source.refuse_change()
         bucket("a.parquet")
-        with pytest.raises(SourceError, match=facts("a.parquet", "gone")):
+        with pytest.raises(SourceError, match=facts("a.parquet", "removed")):
             source.refuse_change()
 
     def test_what_was_scored_here_and_lies_there_now_is_compared_by_its_content(
@@ -136,7 +136,7 @@ class TestS3:
                 gone["done"] = True
                 bucket("d/3.parquet")
 
-        with pytest.raises(SourceError, match=facts("s3://", "/d/3.parquet", "gone")):
+        with pytest.raises(SourceError, match=facts("s3://", "/d/3.parquet", "removed")):
             score_dataset(tiny_bundle, data, run, options, on_progress=remove)
         kept = json.loads((run / "run.json").read_text())["shards"]
         assert kept

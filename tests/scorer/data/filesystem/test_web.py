@@ -61,7 +61,7 @@ class TestWeb:
         (folder / "a.parquet").write_bytes(
             parquet(pa.table({"text": [noise[i : i + 8000] for i in range(0, 8 * 10**6, 8000)]}))
         )
-        with pytest.raises(SourceError, match=facts("download it first")):
+        with pytest.raises(SourceError, match=facts("download the file first")):
             open_source(f"{address}/a.parquet")
 
     def test_errors(self, web: tuple[str, type[WebHandler], Path]) -> None:

@@ -57,7 +57,7 @@ class TestLabelMapFile:
     def test_a_class_that_is_not_there(self, target: str, close: str) -> None:
         with pytest.raises(
             LabelError,
-            match=f"sends 'a' to '{target}', which is no class of the model{close}; its classes are 'World', 'Sports', "
+            match=f"sends 'a' to '{target}', which is no class of the model{close}; .*'World', 'Sports', "
             "'Business', 'Sci/Tech'",
         ):
             make_label_map(CLASSES, None, {"a": target})
@@ -144,7 +144,7 @@ class TestRefusePermutation:
         with pytest.raises(LabelError) as caught:
             refuse_permutation(confusion, self.MAP)
         message = str(caught.value)
-        assert f"(this one would fit: {json.dumps(fit)})" in message
+        assert f"would fit: {json.dumps(fit)})" in message
         assert "the model's order is 'World', 'Sports', 'Business', 'Sci/Tech'" in message
         assert "`label_map`" in message
         # What the message says would fit is taken, and maps each number to the class its rows go to.
@@ -155,7 +155,7 @@ class TestRefusePermutation:
     def test_a_swap(self) -> None:
         confusion = self.confusion([90, 3, 3, 4], [5, 5, 85, 5], [5, 80, 10, 5], [1, 1, 1, 97])
         message = self.refuses(confusion, {"0": "World", "1": "Business", "2": "Sports", "3": "Sci/Tech"})
-        assert "most rows labelled 1 -> 2 'Business', 2 -> 1 'Sports';" in message
+        assert "(1 -> 2 'Business', 2 -> 1 'Sports');" in message
 
     def test_a_rotation(self) -> None:
         confusion = self.confusion([0, 90, 5, 5], [5, 0, 90, 5], [5, 5, 0, 90], [90, 5, 5, 0])
@@ -230,9 +230,7 @@ def test_fold_is_stable_and_ignores_blanks_at_the_ends(name: str) -> None:
 def test_numbers_that_count_from_1_are_told_with_the_map_that_fits() -> None:
     label_map = make_label_map(("a", "b", "c"), None)
     index, unknown = label_map.indices(pa.array([1, 2, 3] * 10))
-    with pytest.raises(
-        LabelError, match=r'seem to count from 1; .*this one would fit: \{"1": "a", "2": "b", "3": "c"\}'
-    ):
+    with pytest.raises(LabelError, match=r'seem to count from 1; .*would fit: \{"1": "a", "2": "b", "3": "c"\}'):
         label_map.require_match(index, unknown)
     index, unknown = label_map.indices(pa.array([0, 1, 2, 3] * 10))
     with pytest.raises(LabelError, match=facts("'3'")):
@@ -247,5 +245,5 @@ def test_a_label_map_by_number_wins_over_the_names_behind_the_numbers() -> None:
 
 
 def test_a_label_map_of_labels_that_the_data_has_not_is_refused() -> None:
-    with pytest.raises(LabelError, match=facts("'Wrold'", "labels are 'World', 'Sports'")):
+    with pytest.raises(LabelError, match=facts("'Wrold'", "data's labels, 'World', 'Sports'")):
         make_label_map(("a", "b"), ("World", "Sports"), {"Wrold": "a", "Sports": "b"})

@@ -203,5 +203,5 @@ class TestGenericNames:
         assert mapped(make_label_map(GENERIC, ("1", "2", "3")), [0, 1, 2, -1]) == [0, 1, 2, NO_LABEL]
 
     def test_another_number_of_classes_is_refused(self) -> None:
-        with pytest.raises(LabelError, match=facts("data has 2 classes ('neg', 'pos')", "model 3", "`label_map`")):
+        with pytest.raises(LabelError, match=facts("data has 2 classes ('neg', 'pos')", "model has 3", "`label_map`")):
             make_label_map(GENERIC, ("neg", "pos"))

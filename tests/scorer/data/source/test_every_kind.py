@@ -164,7 +164,7 @@ class TestRowGroups:
         (folder / "part-002.parquet").unlink()
         assert rows_of(source, 100, 200) == TABLE.slice(100, 100).to_pylist()
         assert source.take(np.array([199, 100])).to_pylist() == TABLE.take([199, 100]).to_pylist()
-        with pytest.raises(SourceError, match=facts("part-002.parquet", "gone")):
+        with pytest.raises(SourceError, match=facts("part-002.parquet", "removed")):
             rows_of(source, 199, 201)
 
 

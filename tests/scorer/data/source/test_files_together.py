@@ -83,7 +83,7 @@ class TestFilesTogether:
         write_parquet(tmp_path / "b.parquet", pa.table({"text": ["b"], "n": [2**60 + 1]}))
         source = open_source(tmp_path)
         assert rows_of(source, columns=["text"]) == [{"text": "a"}, {"text": "b"}]
-        with pytest.raises(SourceError, match=facts("columns", "1152921504606846977")):
+        with pytest.raises(SourceError, match=facts("column", "1152921504606846977")):
             rows_of(source)
 
     def test_json_lines_of_different_types(self, tmp_path: Path) -> None:
