@@ -1,1 +1,1 @@
-"""A run's decisions to a corrected data set, and two runs held against each other."""
+"""Write the data set with the labels that people decided on: to a file, a folder or the Hugging Face hub."""

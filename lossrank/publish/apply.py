@@ -30,10 +30,10 @@ class Applied:
     """The result of `apply`.
 
     ``rows`` is the run's number of rows; ``by_status`` counts the rows that people kept, relabelled, discarded and left
-    unreviewed. ``moves`` counts the relabelled rows by given class (None without one) and new class, the most frequent
-    first. ``changed`` counts the relabelled and discarded rows; the file ``diff`` holds them. ``written`` is the number
-    of rows in ``output``; ``url`` is its address on the hub if it was pushed. ``notes`` are what a user should know
-    about the output, one line each.
+    unreviewed. ``moves`` lists (given class or None, new class, number of relabelled rows), the most frequent pair
+    first. ``changed`` counts the relabelled and discarded rows, which the file ``diff`` lists. ``written`` is the
+    number of rows in ``output``; ``url`` is the data set's address on the hub if it was pushed. ``notes`` tell what a
+    user should know about the output, one line each.
     """
 
     run: str
@@ -68,14 +68,14 @@ def apply(
 
     Args:
         run: a finished run with decisions, or its directory.
-        output: the .parquet file to write, or the folder in the hub's layout.
-        format: what the folder holds: ``parquet``, or ``save_to_disk``, which needs `datasets`.
+        output: the .parquet file to write, or the folder to write in the hub's layout.
+        format: the format of the folder: ``parquet``, or ``save_to_disk``, which needs `datasets`.
         diff: a .csv, .jsonl or .parquet file to write with only the changed rows.
         with_texts: add the rows' texts to ``diff``.
         drop_discarded: leave discarded rows out.
-        reviewers: add columns with who gave each label, where and when.
-        allow_test_split: correct a test split too.
-        push_to_hub: the name ``OWNER/NAME`` of the data set on the hub to push the folder to.
+        reviewers: add columns that tell who gave each label, in which tool and when.
+        allow_test_split: allow the data to be a test split.
+        push_to_hub: the data set on the hub to push the folder to, as ``OWNER/NAME``.
         private: make the pushed data set private.
         data: where the scored data is now, if it has moved.
         force: replace ``output``, ``diff`` and the split on the hub if they exist.
@@ -83,9 +83,9 @@ def apply(
 
     Raises:
         ArgumentError: neither ``output`` nor ``diff`` is given.
-        ArgumentError: arguments exclude each other.
+        ArgumentError: ``format`` is unknown, or the arguments can't be combined.
         RunError: the run is not finished.
-        RunError: nobody has decided anything.
+        RunError: no row has a decision.
         RunError: the data is a test split and ``allow_test_split`` is not set.
         RunError: ``output`` or ``diff`` can't be written, or the hub can't be pushed to.
         SourceError: the data is gone or has changed.
@@ -105,12 +105,12 @@ def apply(
 
     if output is not None:
         if (left := put_back(output)) is not None:
-            note([f"{output} is back from {left.name}, where an apply that was killed had left it"])
+            note([f"{output} was restored from {left.name}, where a killed apply had left it"])
         refuse_output(output, split, force=force)
     if diff is not None:
         check_output(diff, force)
         if output is not None and diff.resolve().is_relative_to(output.resolve()):
-            raise RunError(f"`diff` {diff} is inside `output` {output}; give the changes a file of their own")
+            raise RunError(f"`diff` {diff} is inside `output` {output}; write the changes to a file outside it")
     decided = decided_rows(run)
     if not allow_test_split:
         refuse_test_split(spec)
@@ -177,10 +177,10 @@ def _refuse_mixture(
     push_to_hub: str | None,
     private: bool,
 ) -> None:
-    """Check that the arguments can be combined.
+    """Check that ``format`` is known and that the arguments can be combined.
 
     Raises:
-        ArgumentError: the arguments can't be combined.
+        ArgumentError: ``format`` is unknown, or the arguments can't be combined.
     """
     if output is None and diff is None:
         raise ArgumentError("give `output` for the corrected data set, `diff` for just the changes, or both")
@@ -188,10 +188,10 @@ def _refuse_mixture(
         raise ArgumentError(f"`format` is {format!r}; it must be one of: {', '.join(FORMATS)}")
     is_folder = output is not None and not is_file_output(Path(output))
     if format == SAVED and not is_folder:
-        raise ArgumentError("`format=save_to_disk` writes a folder; give its name as `output`")
+        raise ArgumentError("`format=save_to_disk` writes a folder; give the folder's name as `output`")
     if push_to_hub is not None and not is_folder:
-        raise ArgumentError("`push_to_hub` pushes a folder, with its card; give its name as `output`")
+        raise ArgumentError("`push_to_hub` pushes a folder with its card; give the folder's name as `output`")
     if private and push_to_hub is None:
-        raise ArgumentError("`private=True` goes with `push_to_hub`")
+        raise ArgumentError("`private=True` needs `push_to_hub`; give the name of the data set, or leave `private` out")
     if with_texts and diff is None:
-        raise ArgumentError("`with_texts=True` goes with `diff`")
+        raise ArgumentError("`with_texts=True` needs `diff`; give the file for the changes, or leave `with_texts` out")

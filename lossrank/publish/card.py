@@ -24,20 +24,20 @@ _MEANS = {
     KEPT: "a person looked and kept the label",
     RELABELLED: "a person gave it another label",
     DISCARDED: "a person said that it should not be used",
-    UNREVIEWED: "nobody looked: the label is the data's",
+    UNREVIEWED: "nobody looked: the label is unchanged",
 }
 
 
 def write_card(rows: CorrectedRows, file: Path, split: str, form: str, there: Any) -> None:
-    """Write the card of the corrected data set in its folder; merge it into the card ``there`` if that is not None."""
+    """Write the corrected data set's card to ``file``, merged into the existing card ``there`` if there is one."""
     text = card_text(rows, split, form, _content(file.parent / "data"))
     file.write_text(text if there is None else merged_card(text, there, is_whole=True), encoding="utf-8")
 
 
 def card_text(rows: CorrectedRows, split: str, form: str, content: str) -> str:
-    """Return the card: a YAML head, whose values are written as JSON so that no YAML library is needed, and a text.
+    """Return the card: a YAML head, with values written as JSON because that needs no YAML library, and a text.
 
-    ``content`` is a hash of the data files, which changes with them.
+    ``content`` is a hash of the data files.
     """
     values = _head(rows, split, form, content)
     head = "".join(f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items())
@@ -57,11 +57,11 @@ def card_text(rows: CorrectedRows, split: str, form: str, content: str) -> str:
             f"of {reviewed:,} of them, found by the loss of the classifier {escape(run.model_name)} with lossrank "
             f"{version('lossrank')}.\n",
             _table(("label_status", "rows", "meaning"), status),
-            f"**{counts[UNREVIEWED]:,} rows were not looked at.** Wrong labels among them are as they were; so this is "
-            "not a clean data set, but one from which some errors are gone.\n",
+            f"**{counts[UNREVIEWED]:,} rows were not looked at.** Wrong labels among them are unchanged, so this is "
+            "not a clean data set, but one with fewer errors.\n",
             "Discarded rows are left out.\n"
             if rows.drop_discarded
-            else "Discarded rows are in it, with that status.\n",
+            else "Discarded rows are in the data set, with that status.\n",
             "## Changed labels\n",
             _table(("given", "new", "rows"), moved[:_MOST_MOVES]) if moved else "None.\n",
             more,
@@ -74,7 +74,7 @@ def card_text(rows: CorrectedRows, split: str, form: str, content: str) -> str:
             "## Where it comes from\n",
             f"- data: {name}, fingerprint `{run.data_fingerprint}`\n"
             f"- classifier: {escape(run.model_name)}, bundle `{run.manifest.bundle.sha256}`\n"
-            "- licence and authors: those of the data that were corrected; this was written by a program, which does "
+            "- licence and authors: the same as for the data that was corrected; the program that wrote this card does "
             "not know them\n",
             f"{END}\n",
         ]
@@ -82,17 +82,17 @@ def card_text(rows: CorrectedRows, split: str, form: str, content: str) -> str:
 
 
 def troubles(rows: CorrectedRows) -> list[str]:
-    """Return notes on unreadable and repaired rows, once the rows are written; each has no full stop."""
+    """Return notes on unreadable lines and repaired columns, without full stops; call it after writing the rows."""
     found = []
     if rows.unreadable:
-        found.append(f"{rows.unreadable:,} lines of the data could not be read: their columns are null")
+        found.append(f"{rows.unreadable:,} lines of the data could not be read, so their columns are null")
     if rows.repaired:
         found.append(f"bytes that are not UTF-8 became U+FFFD in: {', '.join(sorted(rows.repaired))}")
     return found
 
 
 def _content(folder: Path) -> str:
-    """Return the SHA-256 of the SHA-256s of a folder's Parquet files, in name order; no folder counts as no files."""
+    """Return a SHA-256 over the SHA-256s of a folder's Parquet files, in name order; no folder counts as empty."""
     digest = hashlib.sha256()
     for file in sorted(folder.glob("*.parquet")):
         digest.update(bytes.fromhex(file_sha256(file)))
@@ -117,7 +117,7 @@ def _head(rows: CorrectedRows, split: str, form: str, content: str) -> dict[str,
 
 
 def _features(schema: pa.Schema) -> list[dict[str, Any]] | None:
-    """Return the columns as ``features`` of the hub's head; None if a type is not a plain value or a ClassLabel."""
+    """Return the columns as ``features`` for the head; None if a column is neither of plain values nor a ClassLabel."""
     features: list[dict[str, Any]] = []
     known = _known(schema)
     for field in schema:
@@ -144,7 +144,7 @@ def _known(schema: pa.Schema) -> dict[str, Any]:
 def _columns(columns: NewColumns) -> str:
     means = [(escape(columns.label), "the label, corrected where a person gave another one")]
     if columns.original:
-        means.append((f"`{columns.original}`", "the label as it was"))
+        means.append((f"`{columns.original}`", "the label before the correction"))
     means.append((f"`{columns.status}`", "see above"))
     said = ("who gave the label", "where: on this machine's page, or the review tool", "when, UTC")
     means += [(f"`{name}`", text) for name, text in zip(columns.reviewers, said, strict=False)]

@@ -1,4 +1,4 @@
-"""Merge our data set card into an existing one, so that what people wrote into it is kept."""
+"""Merge our data set card into an existing card, and keep the text that people wrote into the existing card."""
 
 import re
 from typing import Any
@@ -15,7 +15,7 @@ _SIZE = "size_categories"
 
 
 def read_card(content: bytes, place: str) -> Any:
-    """Return a data set's card as huggingface_hub's DatasetCard; error messages call it ``place``.
+    """Return a data set's card as huggingface_hub's DatasetCard; ``place`` names the card in error messages.
 
     Raises:
         RunError: the card is not UTF-8.
@@ -28,15 +28,16 @@ def read_card(content: bytes, place: str) -> Any:
         has_head = text.lstrip().startswith("---")
         return DatasetCard(text if has_head else f"---\n{{}}\n---\n\n{text}")  # without a head the library warns
     except Exception as error:  # YAML's errors among them
-        raise RunError(f"{place} can't be read ({first_line(error)}); mend it there") from error
+        raise RunError(f"{place} can't be read ({first_line(error)}); correct the card there") from error
 
 
 def merged_card(ours: str, there: Any, *, is_whole: bool) -> str:
     """Return the existing card ``there`` with our part replaced by ``ours``, or with ``ours`` added.
 
-    The existing head keeps its values and gets the ones it lacks; the existing text around our part is kept. If the
-    existing card has no text but ours, text and size come from ``ours``. ``is_whole`` means that ``ours`` describes
-    the whole data set, not one of its splits; then splits and size in the head come from ``ours``.
+    The existing head keeps its values and gets the values that it lacks; the existing text around our part is kept. If
+    the existing card has no text except our part, the text and the size come from ``ours``. If ``is_whole`` is true,
+    ``ours`` describes the whole data set, not one of its splits, so the splits and the size in the head come from
+    ``ours``.
     """
     from huggingface_hub import DatasetCard
 
@@ -58,7 +59,7 @@ def merged_card(ours: str, there: Any, *, is_whole: bool) -> str:
 
 
 def _head(ours: dict[str, Any], there: dict[str, Any], *, is_whole: bool, has_words: bool) -> dict[str, Any]:
-    """Return the head of the existing card with the values that ours adds."""
+    """Return the existing card's head with the values that ``ours`` adds; ``has_words`` tells if people wrote text."""
     head = {key: value for key, value in there.items() if not (is_whole and key in (*_OF_SPLITS, _SIZE))}
     for key, value in ours.items():
         if key in _UNITED:

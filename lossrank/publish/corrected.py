@@ -1,4 +1,4 @@
-"""Read a run's data again, row by row in order, with the labels that people decided on: `CorrectedRows`."""
+"""CorrectedRows: the rows of a run's data, in order, with the labels that people decided on."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,9 +24,9 @@ from scorer.data.formats import PROBLEM
 class CorrectedRows:
     """The corrected data set, read in batches of rows.
 
-    ``dictionaries`` has the values of the dictionary-encoded label columns; all batches share them. ``notes`` are what
-    a user should know about the data set and are complete before it is read. ``unreadable`` counts the broken lines
-    read so far; ``repaired`` names the columns in which bytes that are not UTF-8 were read so far.
+    ``dictionaries`` maps the dictionary-encoded label columns to their values, which all batches share. ``notes`` tell
+    what a user should know about the data set, and are complete before it is read. ``unreadable`` counts the broken
+    lines read so far; ``repaired`` names the columns read so far with bytes that are not UTF-8.
     """
 
     run: RunDirectory
@@ -43,7 +43,7 @@ class CorrectedRows:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The classes of the label column, in its own order where it has one."""
+        """Return the names of a ClassLabel column in the data's order, for other columns the model's class names."""
         return self.spelling.class_labels or self.run.class_names
 
     @property
@@ -52,7 +52,7 @@ class CorrectedRows:
         return self.run.num_rows - dropped
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield the rows, in the order of the data.
+        """Yield batches of the corrected rows, in the order of the data.
 
         Raises:
             SourceError: the data can't be read.
@@ -106,7 +106,7 @@ class CorrectedRows:
         return _scattered(read, values, places[chosen])
 
     def _reviewers(self, low: int, high: int) -> dict[str, pa.Array]:
-        """Return annotator, source and time of a batch's decisions, by column; {} if reviewers were not requested."""
+        """Return annotator, source and time of a batch's decisions, by column name; {} if they were not requested."""
         made: list[list[Any]] = [
             [one.annotator, one.source, datetime.fromisoformat(one.decided_at)]
             for one in self.decided.decisions[low:high]
@@ -140,7 +140,7 @@ def corrected_rows(
 
 
 def _scattered(array: pa.Array, values: pa.Array, places: NDArray[np.int64]) -> pa.Array:
-    """Return the array [n] with ``values`` [k], of the same type, at the indices ``places`` [k]."""
+    """Return ``array`` [n] with its elements at the indices ``places`` [k] replaced by ``values`` [k]."""
     if not len(values):
         return array
     index = np.arange(len(array))

@@ -18,8 +18,9 @@ def refuse_output(out: Path, split: str, *, force: bool) -> None:
     Raises:
         RunError: ``out`` has the ending of another format, has no name, or is a link.
         RunError: the folder that would hold ``out`` does not exist.
-        RunError: ``out`` exists and ``force`` is not set, or it is a folder where a file is meant or the reverse.
-        RunError: ``out`` is a folder that `lossrank apply` did not write, or holds entries that it does not write.
+        RunError: ``out`` exists and ``force`` is false.
+        RunError: ``out`` is a folder but has the name of a .parquet file, or is a file but has another name.
+        RunError: ``out`` is a folder that `lossrank apply` did not write, or has entries that `apply` does not write.
         RunError: the card in ``out`` can't be read.
     """
     if out.suffix.lower() in (".csv", ".tsv", ".jsonl", ".json", ".arrow", ".gz", ".zst", ".xlsx", ".sqlite"):
@@ -33,7 +34,7 @@ def refuse_output(out: Path, split: str, *, force: bool) -> None:
     if not out.exists():
         return
     if is_file_output(out) != out.is_file():
-        what = "a folder, and a name that ends in .parquet is a file's" if out.is_dir() else "a file"
+        what = "a folder, but a name in .parquet is for a file" if out.is_dir() else "a file, not a folder"
         raise RunError(f"{out} is {what}; choose another `output`")
     if not force:
         raise RunError(f"{out} exists; choose another `output`, or replace it with `force=True`")
@@ -44,8 +45,8 @@ def refuse_output(out: Path, split: str, *, force: bool) -> None:
     if others := _others(out, split):
         more = f" and {len(others) - 1:,} more" if len(others) > 1 else ""
         raise RunError(
-            f"{out} holds {others[0]}{more}, which `lossrank apply` does not write for the split {split}, so it is not "
-            "replaced; move that away, or choose another `output`"
+            f"{out} has {others[0]}{more}, which `lossrank apply` does not write for the split {split}, so the folder "
+            "is not replaced; move such entries away, or choose another `output`"
         )
     card_there(out)
 

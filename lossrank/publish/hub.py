@@ -34,31 +34,33 @@ def refuse_push(name: str, *, private: bool, force: bool) -> None:
     """
     require_datasets("`push_to_hub`")
     if not _NAME.fullmatch(name):
-        raise RunError(f"`push_to_hub` is {name!r}; a data set on the hub is named OWNER/NAME")
+        raise RunError(f"`push_to_hub` is {name!r}; give the name of the data set as OWNER/NAME")
     if not os.environ.get(TOKEN):
-        raise RunError(f"`push_to_hub` needs a token that may write, in the variable {TOKEN}")
+        raise RunError(f"`push_to_hub` needs a token that may write; set the environment variable {TOKEN} to one")
     found = _existing(name)
     if found is None:
         return
     if not force:
         raise RunError(f"{name} exists on the hub; choose another name, or replace its split with `force=True`")
     if private and not found.private:
-        raise RunError(f"{name} is public on the hub, but `private=True` was given; make it private there first")
+        raise RunError(
+            f"{name} is public on the hub, but `private=True` was given; make it private first or omit `private`"
+        )
     with _reporting(f"the card of {name} can't be read", f"check the network and {TOKEN}"):
         _card_on_hub(name, found.sha)
 
 
 def push(out: Path, name: str, split: str, *, private: bool) -> str:
-    """Push a written folder and return its address on the hub.
+    """Push a folder that ``apply`` wrote, and return the data set's address on the hub.
 
-    The card is pushed first, so that the data is never on the hub without it. The hub's card keeps what people wrote
-    into it and its entries for other splits.
+    The card is pushed first, so that the data is never on the hub without it. The card on the hub keeps the text that
+    people wrote and the entries for other splits.
 
     After an error the folder is kept, and the card may already be on the hub.
 
     Raises:
         RunError: the hub refuses the push or can't be reached.
-        RunError: somebody changed the data set on the hub meanwhile.
+        RunError: somebody changed the data set on the hub during the push.
     """
     import datasets
     from huggingface_hub.errors import HfHubHTTPError
@@ -102,9 +104,9 @@ def _client() -> Any:
 
 
 def _card_on_hub(name: str, commit: str) -> Any:
-    """Return a data set's card at a commit, an empty card if it has none.
+    """Return a data set's card at a commit, an empty card if the data set has none.
 
-    Without the commit the client would return an older card from its cache if the hub responds slowly.
+    The commit is named because otherwise the client returns an older card from its cache if the hub responds slowly.
 
     Raises:
         RunError: the card can't be read.
@@ -134,7 +136,7 @@ def _existing(name: str) -> Any:
             return _client().repo_info(name, repo_type="dataset")
         except RepositoryNotFoundError as error:
             if error.response is not None and error.response.status_code == 401:
-                raise RunError(f"the hub refuses the token in {TOKEN}; give one that may write") from error
+                raise RunError(f"the hub refuses the token in {TOKEN}; set it to a token that may write") from error
             return None
 
 

@@ -13,7 +13,7 @@ from scorer.errors import first_line
 def require_datasets(what: str) -> None:
     """Raise RunError if `datasets` is not installed.
 
-    ``what`` is the argument that needs it, for the message.
+    ``what`` names, in the message, the argument that needs `datasets`.
 
     Raises:
         RunError: `datasets` is not installed.
@@ -25,7 +25,7 @@ def require_datasets(what: str) -> None:
 
 
 def save_to_disk(shards: Path, folder: Path, split: str) -> None:
-    """Convert the Parquet files in ``shards`` to what ``datasets.load_from_disk`` reads, in ``folder``.
+    """Convert the Parquet files in ``shards`` to the files that ``datasets.load_from_disk`` reads, in ``folder``.
 
     ``shards`` is deleted.
 
@@ -40,7 +40,9 @@ def save_to_disk(shards: Path, folder: Path, split: str) -> None:
         except Exception as error:  # the library's errors have no common base class
             if found := _of_the_system(error):
                 raise found from error
-            raise RunError(f"`datasets` can't save what was corrected ({first_line(error)})") from error
+            raise RunError(
+                f"`datasets` can't save the corrected data set ({first_line(error)}); use `format=parquet`"
+            ) from error
     del loaded
     shutil.rmtree(shards)
     for file in (folder / "saved").iterdir():
@@ -58,7 +60,7 @@ def load_shards(shards: Path, split: str, cache: Path) -> Any:
 
 @contextlib.contextmanager
 def quiet_datasets() -> Iterator[None]:
-    """Turn off the progress bars and advice of `datasets` within the block."""
+    """Turn off the progress bars and warnings of `datasets` within the block."""
     import datasets
 
     shown, said = datasets.is_progress_bar_enabled(), datasets.logging.get_verbosity()

@@ -33,7 +33,7 @@ class NewColumns:
 
 
 def new_columns(run: RunDirectory, source: Source, *, reviewers: bool) -> NewColumns:
-    """Return names for the new columns; if one is the name of a column in the data, all get a number at the end."""
+    """Return names for the new columns; if the data has a column with one of the names, all get a number at the end."""
     label = run.columns.label
     wanted = ["original_label" if label else "label", "label_status", *(_REVIEWERS if reviewers else ())]
     taken = [name for name in wanted if name in source.schema.names]
@@ -41,16 +41,18 @@ def new_columns(run: RunDirectory, source: Source, *, reviewers: bool) -> NewCol
     while any(name in source.schema.names for name in names):
         number += 1
         names = [f"{name}_{number}" for name in wanted]
-    notes = (f"the data have {', '.join(taken)} already: what is new is in {', '.join(names)}",) if taken else ()
+    notes = (
+        (f"the data already has columns {', '.join(taken)}, so the new ones are {', '.join(names)}",) if taken else ()
+    )
     return NewColumns(label or names[0], names[0] if label else None, names[1], tuple(names[2:]), notes)
 
 
 def corrected_schema(
     schema: pa.Schema, types: dict[str, pa.DataType], spelling: Spelling, columns: NewColumns, *, features: bool
 ) -> pa.Schema:
-    """Return the schema of the corrected data set; with ``features`` the data's own metadata is kept.
+    """Return the schema of the corrected data set; if ``features`` is true, the metadata of ``schema`` is kept.
 
-    The class names that `datasets` keeps in the metadata are unchanged; added classes follow in the label column's.
+    In the metadata of `datasets`, the label column's class names stay, and added classes follow them.
     """
     fields = [field.with_type(types[field.name]) for field in schema]
     at = next((i for i, field in enumerate(fields) if field.name == columns.label), None)

@@ -1,4 +1,4 @@
-"""Find how the data's label column spells each class: with the data's own numbers and words, not the model's order."""
+"""Find how the data's label column spells each class; its numbers and words may differ from the model's."""
 
 import re
 from collections import Counter
@@ -21,10 +21,11 @@ _BOOLEANS = {"false": "0", "true": "1"}  # a label map spells booleans as words
 class Spelling:
     """The label column of the corrected data set.
 
-    ``type`` is its type in the corrected data set, ``read_type`` the type that it is read in. ``values`` has, for each
-    class that rows were relabelled to, the value of ``read_type`` that spells it. ``class_labels`` are the names of a
-    ClassLabel column in the data's own order, added names last; None for any other column. ``dictionary`` has the
-    values of a dictionary-encoded column in the data's own order, added values last. ``notes`` say what was added.
+    ``type`` is the column's type in the corrected data set, ``read_type`` the type in which the column is read.
+    ``values`` maps each class that rows were relabelled to to the value, of type ``read_type``, that spells it.
+    ``class_labels`` are the names of a ClassLabel column in the data's order, added names last; None for any other
+    column. ``dictionary`` has the values of a dictionary-encoded column in the data's order, added values last; None
+    for any other column. ``notes`` tell which names were added.
     """
 
     type: pa.DataType
@@ -39,7 +40,7 @@ def spell(run: RunDirectory, source: Source, survey: Survey, wanted: Iterable[st
     """Find how the data spells the ``wanted`` classes.
 
     A class is spelled with its most frequent spelling in the data. A class that no row of the data has is spelled with
-    its name, or with its number if the label column holds numbers.
+    its name, or with its number if the label column has numbers.
 
     Raises:
         RunError: no row of the data has a class, and the label column can't spell it.
@@ -61,7 +62,7 @@ def spell(run: RunDirectory, source: Source, survey: Survey, wanted: Iterable[st
 
 
 class _Speller:
-    """Spells one class at a time; ``names`` are a ClassLabel's names and grow by the classes that it lacks."""
+    """Finds the spelling of one class at a time; ``names`` are a ClassLabel's names, where missing ones are added."""
 
     def __init__(
         self,
@@ -91,26 +92,26 @@ class _Speller:
         if number is None or (pa.types.is_boolean(self._kind) and number not in _TRUTH):
             raise RunError(
                 f"rows were relabelled to {name!r}, which no row of the data has, so its value in column "
-                f"{self._column!r} ({self._kind}) is unknown; score again with a `label_map` that has one"
+                f"{self._column!r} ({self._kind}) is unknown; score again with a `label_map` that has this class"
             )
         return _TRUTH[number] if pa.types.is_boolean(self._kind) else number
 
     def _position(self, name: str, index: int) -> int:
-        """Return the number of a class that no row has: its index in the data's class names; a new class is added."""
+        """Return the index, in a ClassLabel's names, of a class that no row has; a missing name is added."""
         for place, known in enumerate(self.names):
             if self._map.get(str(place), self._map.get(fold(known))) == index:
                 return place
         if name in self.names:
             raise RunError(
-                f"rows were relabelled to {name!r}, but the run's label map gives the data's class of that name to "
+                f"rows were relabelled to {name!r}, but the run's label map maps the data's class of that name to "
                 "another class; score again with a `label_map` that has a label for it"
             )
         self.names.append(name)
-        self.notes.append(f"{name!r} is no class of the data: added to the names of {self._column!r}, as the last")
+        self.notes.append(f"{name!r} is not a class of the data, so it was added as the last name of {self._column!r}")
         return len(self.names) - 1
 
     def _number(self, index: int) -> int | None:
-        """Return the label map's number for a class, or the model's index if the map has no numbers at all."""
+        """Return the label map's number for a class or None; if the map has no numbers at all, the model's index."""
         words = {_BOOLEANS.get(word, word): to for word, to in self._map.items()}
         numbers = {int(float(word)): to for word, to in words.items() if _NUMBER.fullmatch(word)}
         if numbers:

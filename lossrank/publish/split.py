@@ -1,4 +1,4 @@
-"""Find which split the data is from the names of its split, files and folders; refuse to correct a test split."""
+"""Tell from the names of a split, files and folders which split the data is; refuse to correct a test split."""
 
 import re
 from pathlib import PurePosixPath
@@ -16,7 +16,7 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def split_name(spec: Spec) -> str:
-    """Return a source's split: the one that its ``spec`` names, else the one its files' names agree on, else train."""
+    """Return a source's split: the split that ``spec`` names, else the split that all file names tell, else train."""
     chosen = re.sub(r"\[.*?\]", "", spec.split or "")
     if re.fullmatch(r"\w+(\.\w+)*", chosen) and chosen != _ALL:
         return chosen
@@ -44,7 +44,7 @@ def refuse_test_split(*specs: Spec) -> None:
 def _names(spec: Spec) -> list[str]:
     """Return the names that may tell the split.
 
-    This is the split's own name if there is one, else the files' names. If a file's name tells no split, the names of
+    These are the split's name if ``spec`` has one, else the files' names. If a file's name tells no split, the names of
     the given locations and of folders are added.
     """
     if spec.split:
@@ -63,7 +63,7 @@ def _names(spec: Spec) -> list[str]:
 def _nearest(place: PurePosixPath) -> str | None:
     """Return the last part of a path or a glob that names a split, None if no part does.
 
-    Of the folders further up, ``dev`` is ignored: it is often the name of a development folder.
+    Above the last two parts, a folder ``dev`` is ignored, because it is often a development folder.
     """
     near = place.parts[-2:]
     above = [part for part in place.parts[:-2] if part.lower() != "dev"]

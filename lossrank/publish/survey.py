@@ -41,10 +41,10 @@ _ROUNDED = "e|.{16}"  # only these can lose digits as a double: a number of at m
 class Survey:
     """The result of `survey`.
 
-    ``types`` are the columns' types in the order of the data. ``spellings`` counts, for each class index, the values
-    that the label column has for it. ``dictionary`` has the values of a dictionary-encoded label column: the first
-    part's in their order, then those that later parts add; None for any other column. ``notes`` report the types found
-    for the columns of a text format.
+    ``types`` are the columns' types in the order of the data. ``spellings`` maps each class index to the label column's
+    values for that class, with their counts. ``dictionary`` has the values of a dictionary-encoded label column, None
+    for any other column: the values of the first part in their order, then the values that later parts add. ``notes``
+    report the types found for the columns of a text format.
     """
 
     types: dict[str, pa.DataType]
@@ -89,12 +89,12 @@ def survey(run: RunDirectory, source: Source) -> Survey:
 
 
 def joined_values(known: pa.Array, found: pa.Array) -> pa.Array:
-    """Return the values of a dictionary, followed by those that only ``found`` has."""
+    """Return the values of the dictionary ``known``, followed by the values that only ``found`` has."""
     return known if known.equals(found) else pa.concat_arrays([known, found]).unique().drop_null()
 
 
 def dictionary_type(kind: pa.DataType, values: pa.Array) -> pa.DataType:
-    """Return the dictionary type for these values, with wider indices if ``kind``'s are too narrow."""
+    """Return a dictionary type for these values: ``kind``, or wider indices if those of ``kind`` are too narrow."""
     try:
         pa.scalar(max(len(values) - 1, 0), kind.index_type)
     except (pa.ArrowInvalid, OverflowError):
@@ -147,7 +147,7 @@ def _all_are(values: pa.Array, form: _Form) -> bool:
 
 
 def _is_exact(number: str) -> bool:
-    """Return whether a number, read as a double and written again, has the same value, so that no digit is lost."""
+    """Return whether a number keeps its value if it is read as a double and written again, so that no digit is lost."""
     shown = repr(float(number))
     return shown == number or Decimal(shown) == Decimal(number)
 

@@ -38,8 +38,8 @@ def write_file(rows: CorrectedRows, out: Path) -> None:
 def write_folder(rows: CorrectedRows, out: Path, split: str, form: str, shard_bytes: int = SHARD_BYTES) -> None:
     """Write the corrected data set and its card as a folder; after an error no partial folder is left.
 
-    ``form`` is ``parquet``, the hub's layout with files of about ``shard_bytes``, or ``save_to_disk``. If a folder is
-    replaced, the new card keeps what people wrote into the old one.
+    ``form`` is ``parquet`` (the hub's layout, with files of about ``shard_bytes``) or ``save_to_disk``. If a folder is
+    replaced, the new card keeps the text that people wrote into the old card.
 
     Raises:
         RunError: the disk is full, or ``out`` can't be written.
@@ -61,7 +61,7 @@ def write_folder(rows: CorrectedRows, out: Path, split: str, form: str, shard_by
 
 
 def _write_shards(rows: CorrectedRows, folder: Path, split: str, shard_bytes: int) -> None:
-    """Write one or more files of about ``shard_bytes``; they are named at the end, when their number is known."""
+    """Write one or more files of about ``shard_bytes``; the files are named at the end, when their number is known."""
     groups = _groups(rows.batches())
     files: list[Path] = []
     left: pa.Table | None = next(groups, rows.schema.empty_table())
@@ -84,7 +84,7 @@ def _write(stream: IO[bytes], schema: pa.Schema, groups: Iterable[pa.Table]) -> 
 
 
 def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Yield row groups gathered from batches: large enough to read fast, small enough to hold in memory."""
+    """Yield row groups made of several batches: large enough to read fast, small enough to keep in memory."""
     held: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in batches:
