@@ -1,7 +1,7 @@
 """Score a text-classification data set by model loss and rank its rows.
 
-The package needs only numpy, pyarrow, tokenizers and onnxruntime. A public name's module is imported when the name is
-first used.
+The package needs only numpy, pyarrow, msgspec, tokenizers and onnxruntime. A public name's module is imported when the
+name is first used.
 """
 
 import importlib

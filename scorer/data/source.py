@@ -284,7 +284,7 @@ def _from_stream(data: str, config: str | None, split: str | None, where: str) -
     refuse_twins(found.schema, data)
     return Source(
         name=Path(data).name if Path(data).is_dir() else data,
-        spec=DatasetsSpec(data=where if len(where) > 1 else where[0], config=config, split=split, streaming=True),
+        spec=DatasetsSpec(data=where, config=config, split=split, streaming=True),
         schema=found.schema,
         num_rows=found.part.rows,
         fingerprint=found.fingerprint,

@@ -8,6 +8,8 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from scorer.typed_json import Count
+
 # No file system accepts a path with a NUL character.
 Location: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
 
@@ -16,7 +18,7 @@ class FileRecord(msgspec.Struct, frozen=True):
     """One file of the data: its location, and the hash of its content or a remote file's version in the store."""
 
     file: Location
-    rows: int = 0
+    rows: Count = 0
     sha256: str | UnsetType = UNSET
     version: dict[str, int | str | None] | UnsetType = UNSET
 

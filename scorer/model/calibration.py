@@ -3,9 +3,11 @@
 This module is separate from ``autotune``, so that reading a run loads no tokenizer.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
+
+from scorer.typed_json import Amount, Positive
 
 
 class Calibration(msgspec.Struct, frozen=True):
@@ -14,8 +16,8 @@ class Calibration(msgspec.Struct, frozen=True):
     ``tokens_per_second`` maps each size that was tried to its speed; it is empty if none was tried.
     """
 
-    batch_tokens: Annotated[int, msgspec.Meta(ge=1)]
-    tokens_per_second: dict[str, Annotated[float, msgspec.Meta(ge=0)]]
+    batch_tokens: Positive
+    tokens_per_second: dict[str, Amount]
     why: str
 
     def as_dict(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from scorer.machine import peak_memory_bytes
 from scorer.pipeline.screen import screen_again
 from scorer.pipeline.window import Window
-from scorer.run.directory import RunDirectory
+from scorer.run.directory import RunDirectory, shard_name
 from scorer.run.health import run_health
 from scorer.run.manifest import RunStats, ShardNotes
 from scorer.run.shard_file import count_words
@@ -49,7 +49,8 @@ def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], m
     tokens = padded = duplicates = 0
     unknown: Counter[str] = Counter()
     problems: list[str] = []
-    for _, shard in sorted(run.shards.items()):
+    for index in range(run.num_shards):
+        shard = run.shards[shard_name(index)]
         tokens += shard.tokens
         padded += shard.padded_tokens
         duplicates += shard.duplicates

@@ -23,7 +23,6 @@ from scorer.run.shard_file import BATCH_ROWS, RESCORE, count_words, open_shard
 
 OK, WRONG, UNFINISHED, ABSENT = "ok", "wrong", "unfinished", "absent"
 _REMOVE = f"remove it, then {RESCORE}"
-_CUT_OFF = f"was being rescored in fp32 when the run was interrupted; {RESCORE}"
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def check_shards(run: RunDirectory) -> list[Finding]:
     damaged = len(findings)
     for index in sorted(set(range(run.num_shards)).difference(missing)):
         if fault := _fault(run, index):
-            findings.append(Finding(shard_name(index), UNFINISHED if fault == _CUT_OFF else WRONG, fault))
+            findings.append(Finding(shard_name(index), *fault))
     damaged = len(findings) - damaged
     there = run.num_shards - len(missing) - damaged
     if missing:
@@ -101,25 +100,26 @@ def _strays(run: RunDirectory) -> Iterable[Finding]:
             yield Finding(name, WRONG, f"is in {folder} and is not a shard of this run; remove it")
 
 
-def _fault(run: RunDirectory, index: int) -> str | None:
-    """Return what is wrong with a shard and how to fix it; None if nothing is wrong."""
+def _fault(run: RunDirectory, index: int) -> tuple[str, str] | None:
+    """Return the state of a shard that is not as it should be, and how to fix it; None if nothing is wrong."""
     file = run.shard_file(index)
     try:
         actual, expected = file_sha256(file), run.shards[file.name].sha256
         if actual == expected:
-            return _content_fault(run, index)
+            fault = _content_fault(run, index)
+            return None if fault is None else (WRONG, fault)
         if _rescored(run, index):
-            return _CUT_OFF
-        return f"has the SHA-256 {actual[:12]}..., not {expected[:12]}...; {RESCORE}"
+            return UNFINISHED, f"was being rescored in fp32 when the run was interrupted; {RESCORE}"
+        return WRONG, f"has the SHA-256 {actual[:12]}..., not {expected[:12]}...; {RESCORE}"
     except FileNotFoundError:
-        return f"is listed but missing; {RESCORE}"
+        return WRONG, f"is listed but missing; {RESCORE}"
     except (OSError, pa.ArrowException) as error:
         if shortage(error):
             raise  # full memory or disk is no fault of the shard
         # pyarrow's errors about a file's content carry no errno.
         of_content = error.errno is None if isinstance(error, OSError) else isinstance(error, pa.ArrowInvalid)
         fix = _REMOVE if of_content else "correct the cause and verify again"
-        return f"can't be read ({' '.join(str(error).split())}); {fix}"
+        return WRONG, f"can't be read ({' '.join(str(error).split())}); {fix}"
 
 
 def _content_fault(run: RunDirectory, index: int) -> str | None:

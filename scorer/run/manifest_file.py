@@ -1,5 +1,6 @@
 """Read and write ``run.json``; a damaged file is refused with the path of the fault and how to fix it."""
 
+import json
 import re
 from pathlib import Path
 
@@ -47,6 +48,22 @@ def read_manifest(path: Path) -> Manifest:
         return msgspec.json.decode(content, type=Manifest)
     except (msgspec.ValidationError, RecursionError) as error:
         raise _damaged_value(file, error) from error
+    except msgspec.DecodeError as error:
+        raise RunError(f"{file} can't be read ({error}); {_ANEW}") from error
+
+
+def unknown_settings(path: Path, manifest: Manifest) -> dict[str, str]:
+    """Return the settings in the ``run.json`` of a run that a newer lossrank wrote, by ``PART KEY``, as JSON.
+
+    ``manifest`` is that run's manifest, which lacks them. A run that has one must not be resumed without it.
+    """
+    document = json.loads((path / MANIFEST).read_bytes())
+    return {
+        f"{part} {key}": json.dumps(value, ensure_ascii=False)
+        for part in ("columns", "labels", "options")
+        for key, value in document[part].items()
+        if not hasattr(getattr(manifest, part), key)
+    }
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:

@@ -15,7 +15,7 @@ from scorer.run.directory import RunDirectory
 from scorer.run.history import closed, reason
 from scorer.run.lock import locked
 from scorer.run.manifest import Machine, Manifest, ShardInfo
-from scorer.run.manifest_file import read_manifest
+from scorer.run.manifest_file import read_manifest, unknown_settings
 from scorer.text import is_utf8
 
 # The rest of the manifest records what happened and may differ.
@@ -26,13 +26,19 @@ _IDENTITY = ("sha256", "fingerprint", "rows")  # what identifies bundle and data
 def differences(old: Manifest, new: Manifest) -> list[str]:
     """Return what differs between a run and a new plan, each as ``NAME is OLD in the run, NEW now``."""
     found = []
-    before_parts, now_parts = old.as_dict(), new.as_dict()
     for part in _COMPARED:
-        before, now = _flat(before_parts[part]), _flat(now_parts[part])
+        before, now = (_flat(getattr(manifest, part).as_dict()) for manifest in (old, new))
         for key in dict.fromkeys([*before, *now]):
-            if before.get(key) != now.get(key) and not (part in ("bundle", "data") and key not in _IDENTITY):
+            compared = key in _IDENTITY if part in ("bundle", "data") else (part, key) != ("labels", "how")
+            if compared and before.get(key) != now.get(key):
                 found.append(f"{part} {key} is {_short(before.get(key))} in the run, {_short(now.get(key))} now")
     return found
+
+
+def _differences_on_disk(path: Path, old: Manifest, plan: Manifest) -> list[str]:
+    """Return the differences, and the settings in ``run.json`` that a newer lossrank wrote and this one lacks."""
+    newer = [f"{name} is {_short(value)} in the run, unknown now" for name, value in unknown_settings(path, old).items()]
+    return [*differences(old, plan), *newer]
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
@@ -96,7 +102,8 @@ def _start(path: Path, plan: Manifest, overwrite: bool, same_batches: bool) -> R
         old = None
     if old is not None and same_batches:
         plan = replace(plan, options=replace(plan.options, batch_tokens=old.options.batch_tokens))
-    if old is not None and (different := differences(old, plan)):
+    different = [] if old is None else _differences_on_disk(path, old, plan)
+    if different:
         raise RunError(
             f"{path} holds another run: {'; '.join(different)}; give the same arguments to resume it, another "
             "folder as `output`, or `overwrite=True` to start again",

@@ -23,7 +23,7 @@ from scorer.data import hf_datasets as hub
 from scorer.run.manifest import Manifest, RunStats
 from scorer.run.manifest_file import read_manifest
 from tests.support import short_and_long
-from tests.support.facts import facts
+from tests.support.facts import facts, tells
 from tests.support.tiny import make_bundle, weights
 
 Lossrank = Callable[..., click.testing.Result]
@@ -239,6 +239,36 @@ def test_a_part_that_is_needed_is_named_and_the_run_can_be_started_anew(
     score = "score", bundle.path, scored / "news.parquet", "-o", tmp_path / "run"
     assert lossrank(*score).exit_code == 1
     assert lossrank(*score, "--overwrite").exit_code == 0
+
+
+def test_a_run_with_a_setting_of_a_newer_lossrank_is_read_but_not_resumed(
+    lossrank: Lossrank, scored: Path, bundle: ModelBundle, tmp_path: Path
+) -> None:
+    shutil.copytree(scored / "fp32", tmp_path / "run")
+    file = tmp_path / "run" / "run.json"
+    whole = json.loads(file.read_text())
+    whole["options"]["normalise"] = "nfkc"
+    whole["labels"]["how"] = "in other words"  # which decide nothing
+    del whole["shards"]["part-00001.parquet"], whole["summary"]
+    file.write_text(json.dumps(whole))
+    assert lossrank("status", tmp_path / "run").exit_code == 0
+    score = "score", bundle.path, scored / "news.parquet", "-o", tmp_path / "run", "--shard-rows", SHARD_ROWS
+    refused = lossrank(*score)
+    assert refused.exit_code == 1
+    assert tells(refused.stderr, "options", "normalise", "nfkc", "--overwrite")
+    assert not tells(refused.stderr, "labels")
+    assert json.loads(file.read_text()) == whole
+    del whole["options"]["normalise"]
+    file.write_text(json.dumps(whole))
+    assert lossrank(*score).exit_code == 0
+
+
+def test_bytes_that_are_not_utf_8_are_one_line(scored: Path, tmp_path: Path) -> None:
+    shutil.copytree(scored / "fp32", tmp_path / "run")
+    file = tmp_path / "run" / "run.json"
+    file.write_bytes(file.read_bytes().replace(b"news.parquet", b"news\xff.parquet"))
+    with pytest.raises(RunError, match=facts(file, "`overwrite=True`")):
+        read_manifest(tmp_path / "run")
 
 
 def test_every_number_that_a_summary_must_have_is_looked_at(scored: Path) -> None:
