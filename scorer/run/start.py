@@ -37,8 +37,8 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
 
 def _differences_on_disk(path: Path, old: Manifest, plan: Manifest) -> list[str]:
     """Return the differences, and the settings in ``run.json`` that a newer lossrank wrote and this one lacks."""
-    newer = [f"{name} is {_short(value)} in the run, unknown now" for name, value in unknown_settings(path, old).items()]
-    return [*differences(old, plan), *newer]
+    newer = unknown_settings(path, old).items()
+    return [*differences(old, plan), *(f"{name} is {_short(value)} in the run, unknown now" for name, value in newer)]
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
