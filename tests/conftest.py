@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click.testing
+import hypothesis
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -37,6 +38,8 @@ def pytest_configure() -> None:
     # torch is loaded later, here and in children. The tests' models are so small that its threads only wait for each
     # other: with two, an export takes ten times the CPU time.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    hypothesis.settings.register_profile("busy", deadline=None)  # no time decides a test
+    hypothesis.settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")

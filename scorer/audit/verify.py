@@ -87,10 +87,11 @@ def verify(
 
 def _summary(run: RunDirectory, whole: bool) -> Iterable[Finding]:
     """If the shards are whole, compare the summary with them, except values of the process that wrote the summary."""
-    if run.manifest.summary is None:
+    if (summary := run.manifest.summary) is None:
         yield Finding("summary", UNFINISHED, "is not written yet; score again with the same arguments to write it")
-    elif whole and (stats := recount(run)) is not None:
-        recorded, found = run.manifest.summary.as_dict(), stats.as_dict()
+    elif whole:
+        stats = recount(run, summary)
+        recorded, found = summary.as_dict(), stats.as_dict()
         wrong = [name for name in found if name not in OF_THE_PROCESS and not _same(recorded[name], found[name])]
         if wrong:
             says = "; ".join(_difference(name, recorded[name], found[name]) for name in wrong)

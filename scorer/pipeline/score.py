@@ -135,8 +135,11 @@ def score_dataset(
                 report=report,
                 on_error=options.on_error,
             )
-            if (finished := _recounted(work)) is not None:
-                return finished
+            work.progress.kept = run.num_rows - _missing_rows(run)
+            if options.on_error == "fail":
+                work.refuse_kept()
+            if not run.missing_shards() and run.manifest.summary is not None:
+                return _recounted(run, run.manifest.summary)
             _score(work, plan)
         except BaseException:
             runners.shutdown(cancel_futures=True)
@@ -227,16 +230,13 @@ def _tune(
     return replace(plan, calibration=tried)
 
 
-def _recounted(work: Work) -> RunStats | None:
-    """Return the statistics of a finished run and correct its summary if it is wrong; None if scoring must go on."""
-    run = work.run
-    missing = run.missing_shards()
-    work.progress.kept = run.num_rows - sum(stop - start for start, stop in map(run.shard_range, missing))
-    if work.on_error == "fail":
-        work.refuse_kept()
-    recorded = run.manifest.summary
-    if missing or recorded is None or (stats := recount(run)) is None:
-        return None
+def _missing_rows(run: RunDirectory) -> int:
+    return sum(stop - start for start, stop in map(run.shard_range, run.missing_shards()))
+
+
+def _recounted(run: RunDirectory, recorded: RunStats) -> RunStats:
+    """Return the statistics of a finished run, counted again, and correct the run's summary if it is wrong."""
+    stats = recount(run, recorded)
     counted = msgspec.structs.replace(stats, kept_rows=recorded.kept_rows)
     if counted != recorded or run.manifest.screen != stats.screen:
         run.set_summary(counted)

@@ -76,18 +76,15 @@ def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], m
     )
 
 
-def recount(run: RunDirectory) -> RunStats | None:
-    """Return a finished run's summary, counted again from its shards; None if the run has no summary yet.
+def recount(run: RunDirectory, recorded: RunStats) -> RunStats:
+    """Return a finished run's summary, counted again from its shards.
 
-    Values of the process that wrote the summary (``OF_THE_PROCESS``) are copied from it, except ``kept_rows``, which
+    Values of the process that wrote ``recorded`` (``OF_THE_PROCESS``) are copied from it, except ``kept_rows``, which
     is all rows. The screen's report is counted again only if the summary's report differs from the manifest's.
 
     Raises:
         RunError: a shard is missing or can't be read.
     """
-    recorded = run.manifest.summary
-    if recorded is None:
-        return None
     stats = summarise(run, kept_rows=run.num_rows, seconds=recorded.seconds, model_share=recorded.model_share)
     if stats.screen != recorded.screen:
         stats = replace(stats, screen=screen_again(run) if run.is_screen else None)
