@@ -9,7 +9,7 @@ _CODES = {signal.SIGHUP: HUNG_UP, signal.SIGTERM: TERMINATED}
 
 
 class Terminated(KeyboardInterrupt):
-    """Raised by SIGTERM (a service manager) and SIGHUP (a closed terminal); it is handled like Ctrl-C."""
+    """Raised on SIGTERM (from a service manager, say) and SIGHUP (when the terminal closes); handled like Ctrl-C."""
 
     def __init__(self, number: int) -> None:
         super().__init__()

@@ -54,7 +54,7 @@ def fetch(model: str | Path, revision: str | None = None) -> ModelFiles:
     name = str(model)
     if not _HUB_NAME.fullmatch(name) or isinstance(model, Path):
         raise ModelError(
-            f"no such folder: {model}{_nearest_sibling(path)}, and that is not a valid name on the Hugging Face hub"
+            f"{model} is neither a folder nor a valid name on the Hugging Face hub{_nearest_sibling(path)}"
         )
     folder = _snapshot(name, revision, _SMALL_FILES)
     return ModelFiles(folder, name, folder.name, on_hub=True)

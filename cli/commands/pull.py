@@ -91,7 +91,7 @@ def _print(done: Pulled) -> None:
         click.echo(f"{done.older:,} of these decisions are older than the row's decision in this run, which is kept.")
     if done.outdated:
         which = f"{done.outdated:,} answers are older than the same people's answers in an earlier pull"
-        click.echo(f"{which}; the newer answers count.")
+        click.echo(f"{which}; only the newer answers are used.")
     console = stderr()
     if done.taken_back:
         which = f"{done.taken_back:,} decisions of an earlier pull are taken back"

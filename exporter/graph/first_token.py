@@ -96,7 +96,7 @@ def _why_not(plan: _Plan) -> str:
 
 
 def _rewritten(model: onnx.ModelProto, plan: _Plan, context: Context) -> onnx.ModelProto:
-    """Return the graph in which every tensor that is cut has only the first token, under the tensor's old name."""
+    """Return the graph in which each tensor that the plan shortens keeps its name and only the first token."""
     writer = GraphWriter(model, "first_token")
     nodes = model.graph.node
     cut = {name: plan.need[name] for i in plan.cut for name in nodes[i].output}

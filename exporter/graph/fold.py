@@ -1,12 +1,12 @@
 """Compute single-query attention without projecting every token to a key and a value; losses stay exact.
 
 After ``keep_first_token`` the last layer's attention has one query, for [CLS]. With one query q, hidden states h_j and
-attention weights p_j, the key and value projections can be moved off the tokens:
+attention weights p_j, the key and value projections need not be applied to each token:
 
     q · (W_k h_j + b_k) = (W_kᵀ q) · h_j + q · b_k        Σ p_j (W_v h_j + b_v) = W_v (Σ p_j h_j) + b_v    (Σ p_j = 1)
 
-Each projection is then applied once per text instead of once per token. Per token and head, the remaining
-products are with a vector, not with a matrix.
+Each projection is then applied once per text instead of once per token. What remains per token and head is a product
+with a vector instead of a matrix.
 """
 
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Write a run's data set with the labels that people decided on: `apply`, and its result `Applied`."""
+"""apply(): write a run's data set with the labels that people chose. `Applied` is what it returns."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

@@ -45,8 +45,8 @@ def refuse_output(out: Path, split: str, *, force: bool) -> None:
     if others := _others(out, split):
         more = f" and {len(others) - 1:,} more" if len(others) > 1 else ""
         raise RunError(
-            f"{out} has {others[0]}{more}, which `lossrank apply` does not write for the split {split}, so the folder "
-            "is not replaced; move such entries away, or choose another `output`"
+            f"{out} is not replaced, because it contains {others[0]}{more}, which `lossrank apply` would not write for "
+            f"the split {split}; move what is not part of that split away, or choose another `output`"
         )
     card_there(out)
 

@@ -130,4 +130,6 @@ def _as_read(value: object, kind: pa.DataType, column: str, name: str) -> object
     try:
         return pa.scalar(value, kind).as_py()
     except (pa.ArrowException, OverflowError, ValueError) as error:
-        raise RunError(f"column {column!r} ({kind}) can't hold {value!r}, the number of class {name!r}") from error
+        raise RunError(
+            f"column {column!r} ({kind}) can't hold {value!r}, which stands for the class {name!r}"
+        ) from error

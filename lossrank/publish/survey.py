@@ -1,4 +1,4 @@
-"""Read the data once to learn how labels are spelled and which types the columns of CSV and JSON lines have."""
+"""Read the data once to learn how labels are spelled, and which types the columns of a CSV or JSON-lines file have."""
 
 from collections import Counter
 from dataclasses import dataclass

@@ -199,8 +199,8 @@ def _kind(files: Sequence[Path], source: str | None) -> str:
     if source is not None:
         if source not in FILES:
             raise RunError(
-                f"`source` is {source!r}, which is not a kind of file; leave out {files[0]}, or give one of: "
-                f"{', '.join(FILES)}"
+                f"`source` is {source!r}, which is not a kind of file; leave out {files[0]}, or set `source` to one "
+                f"of: {', '.join(FILES)}"
             )
         return source
     if runs := [file for file in files if file.is_dir() and is_run(file)]:

@@ -56,8 +56,8 @@ def build_records(
 ) -> tuple[list[ReviewRecord], list[Refusal]]:
     """Return the records of the ranked rows, and a Refusal for each row that can't become a record.
 
-    A row is refused if its text is missing or not UTF-8, or if one of its numbers is not finite. ``source`` has the
-    data's columns of the ranked rows, in the same order [len(ranked_rows)].
+    A row is refused if its text is missing or not UTF-8, or if one of its numbers is not finite. ``source`` is a
+    table with the columns of the data and one row per ranked row, in the same order.
 
     Raises:
         ValueError: ``source`` and ``ranked_rows`` differ in length.

@@ -38,7 +38,7 @@ def how_to_match(a: RunDirectory, b: RunDirectory) -> str:
     if not have_ids(a, b):
         lacking = " and ".join(str(run.path) for run in (a, b) if not run.columns.id)
         raise RunError(
-            f"{a.path} has {a.num_rows:,} rows and {b.path} {b.num_rows:,}, so they can only be matched by id, but "
+            f"{a.path} has {a.num_rows:,} rows and {b.path} has {b.num_rows:,}, so they can only be matched by id, but "
             f"there is no id column in {lacking}; score both with `id_column`"
         )
     return BY_ID

@@ -158,7 +158,7 @@ def _library(name: str, split: str | None) -> Iterator[Any]:
             f"{name} is no file or folder here; to load it by name from the hub, run `pip install 'lossrank[datasets]'`"
         ) from None
     if split is None:
-        raise SourceError(f"{name} is loaded by name, which needs a split; name one, for example `split='test'`")
+        raise SourceError(f"{name} is loaded by name, so it needs a split; give one, for example `split='test'`")
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:

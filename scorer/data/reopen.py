@@ -39,7 +39,7 @@ def reopen_source(spec: Spec, fingerprint: str, data: Data | None = None) -> Sou
 
 
 def refuse_edited(spec: Spec) -> None:
-    """Raise SourceError if a local file of the run has changed; used if the run's other files can't be reached.
+    """Raise SourceError if a local file of the run has changed. Called when the run's remote files can't be reached.
 
     Raises:
         SourceError: a file has changed or can't be read.

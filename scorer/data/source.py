@@ -125,9 +125,9 @@ class Source:
         if added := [str(file) for file in self.find() if str(file) not in known]:
             more = f" and {len(added) - 1} more were" if len(added) > 1 else " was"
             raise SourceError(
-                f"{added[0]}{more} added to the data while it was being read; the scores of all earlier rows "
-                "are kept; move what was added out of the data, or name the other files, and score again with the same "
-                "arguments to finish"
+                f"{added[0]}{more} added to the data while it was being read; the scores of the other files are kept. "
+                "To finish, move the new files out of the data, or list only the other files, then score again with "
+                "the same arguments"
             )
 
     def place_of(self, row: int) -> str:
