@@ -1,4 +1,4 @@
-"""The errors that lossrank adds to ``scorer.errors``."""
+"""The error of wrong usage; the other errors are defined in ``scorer.errors`` and beside the code that raises them."""
 
 from scorer.errors import LossrankError
 
