@@ -11,9 +11,8 @@ import pytest
 
 from scorer import ModelBundle
 from scorer.model.bundle_manifest import FORMAT
-from tests.conftest import read_only
 from tests.support import ROOT
-from tests.support.commands import Lossrank, command_line, error_line, listed_shards
+from tests.support.commands import Lossrank, command_line, error_line, listed_shards, read_only
 from tests.support.facts import tells
 from tests.support.publishing import decide
 from tests.support.tiny import make_bundle
@@ -105,14 +104,15 @@ def test_an_output_that_cannot_be_written_is_one_line(
     (tmp_path / "taken" / "file").write_text("mine")
     taken = lossrank("score", tiny_bundle.path, data, "-o", tmp_path / "taken")
     assert taken.exit_code == 1
-    assert tells(error_line(taken), tmp_path / "taken")
+    assert tells(error_line(taken), tmp_path / "taken", "not a run directory", "`-o`")
     assert sorted((tmp_path / "taken").iterdir()) == [tmp_path / "taken" / "file"]
-    locked = lossrank("score", tiny_bundle.path, data, "-o", read_only(tmp_path) / "run")
+    place = read_only(tmp_path) / "run"
+    locked = lossrank("score", tiny_bundle.path, data, "-o", place)
     assert locked.exit_code == 1
-    assert tells(error_line(locked), "run")
+    assert tells(error_line(locked), place, "can't be written")
     nowhere = lossrank("rank", run, "-o", tmp_path / "no" / "folder.csv")
     assert nowhere.exit_code == 1
-    assert tells(error_line(nowhere), tmp_path / "no", "folder")
+    assert tells(error_line(nowhere), f"{tmp_path / 'no'} is not a folder")
     ending = lossrank("rank", run, "-o", tmp_path / "worst.xlsx")
     assert tells(error_line(ending), "worst.xlsx", ".parquet", ".csv", ".jsonl")
 

@@ -11,7 +11,7 @@ import pytest
 from exporter import ExportError, OutputError, ParityError, export_model
 from exporter.output import replacing
 from scorer import ModelBundle
-from tests.conftest import read_only
+from tests.support.commands import read_only
 from tests.support.facts import facts
 from tests.support.tiny_models import build, edit
 

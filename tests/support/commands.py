@@ -1,6 +1,7 @@
-"""What the tests of the command line share: its lines and documents, and processes of it."""
+"""What the tests of the command line share: its lines and documents, processes of it, and a read-only folder."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -68,3 +69,12 @@ def wait_for_shards(run: Path, count: int = 1) -> None:
     deadline = time.monotonic() + 60
     while listed_shards(run) < count and time.monotonic() < deadline:
         time.sleep(0.01)
+
+
+def read_only(tmp_path: Path) -> Path:
+    """Return a folder that even root can't write to (procfs), or one without the permission."""
+    if os.geteuid() == 0:
+        return Path("/proc/self")
+    folder = tmp_path / "read-only"
+    folder.mkdir(mode=0o500)
+    return folder

@@ -13,9 +13,8 @@ import pytest
 
 from lossrank.publish.corrected import CorrectedRows
 from scorer import ModelBundle, ScoreOptions, score_dataset
-from tests.conftest import read_only
 from tests.support import ROOT
-from tests.support.commands import Lossrank, error_line
+from tests.support.commands import Lossrank, error_line, read_only
 from tests.support.facts import tells
 from tests.support.publishing import decide, files
 
@@ -24,12 +23,12 @@ from tests.support.publishing import decide, files
     ("name", "named"),
     [
         ("out.csv", ["out.csv", ".parquet", "folder"]),
-        ("nowhere/out", ["nowhere", "folder"]),
+        ("nowhere/out", ["/nowhere is not a folder"]),
         ("in/news.parquet", ["in/news.parquet", "data", "scored"]),
         ("run/scores/part-00000.parquet", ["run/scores/part-00000.parquet", "scores"]),
-        ("in", ["in", "lossrank apply"]),
-        ("folder.parquet", ["folder.parquet", "folder", "file"]),
-        ("file", ["file is a file"]),
+        ("in", ["/in was not written", "lossrank apply"]),
+        ("folder.parquet", ["folder.parquet is a folder", "file"]),
+        ("file", ["/file is a file"]),
     ],
 )
 def test_places_that_can_not_be_written_to_are_refused(

@@ -7,8 +7,7 @@ import pytest
 
 from benchmarks.synthetic.make_run import make_run
 from scorer import RunDirectory
-from tests.conftest import read_only
-from tests.support.commands import Lossrank
+from tests.support.commands import Lossrank, read_only
 from tests.support.facts import tells
 
 

@@ -16,7 +16,7 @@ from scorer.files import write_atomically
 from scorer.model.calibration import Calibration
 from scorer.run import start as scorer_run
 from scorer.run.lock import locked
-from tests.conftest import read_only
+from tests.support.commands import read_only
 from tests.support.facts import facts
 
 
