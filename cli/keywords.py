@@ -6,24 +6,25 @@ import click
 
 from cli.commands import load_command
 
+_TOOL = {"to": "log", "source": "pull"}  # a message about a server says how to log and how to pull
 _KEYWORD = re.compile(r"`([a-z]\w*)(?:=([^`]*))?`")
 
 
 def with_options(message: str, command: click.Command | None) -> str:
     """Return the message with each backticked keyword argument replaced by the option of ``command`` that sets it.
 
-    `` `overwrite=True` `` becomes `` `--overwrite` ``, `` `overwrite=False` `` becomes `` `no --overwrite` `` (a flag
-    with an off-switch becomes its off-switch), `` `screen_top` `` becomes `` `--screen-top` ``, and
-    `` `data` `` becomes `` `DATA` `` if the command takes it as an argument. A keyword that ``command`` lacks becomes
-    an option of `score`, because messages about a run say how to score it again. Other words in backticks are
-    unchanged.
+    `` `overwrite=True` `` becomes `` `--overwrite` ``, `` `overwrite=False` `` becomes `` `no --overwrite` `` (or the
+    off-switch of a flag that has one), `` `screen_top` `` becomes `` `--screen-top` ``, and `` `data` `` becomes
+    `` `DATA` `` if the command takes it as an argument. A keyword that ``command`` lacks becomes an option of `score`,
+    because messages about a run say how to score it again, or the review tool of `log` or `pull`. Other words in
+    backticks are unchanged.
     """
     if command is None:
         return message
     known = _parameters(command)
 
     def translated(found: re.Match[str]) -> str:
-        parameter = known.get(found[1]) or _of_score().get(found[1])
+        parameter = known.get(found[1]) or _elsewhere().get(found[1])
         return found[0] if parameter is None else f"`{_as_typed(parameter, found[2])}`"
 
     return _KEYWORD.sub(translated, message)
@@ -35,10 +36,13 @@ def in_options(message: str) -> str:
     return with_options(message, context.command if context else None)
 
 
-def _of_score() -> dict[str, click.Parameter]:
-    """Return the parameters of `score`, but not those that mean something else in a message of another command."""
+def _elsewhere() -> dict[str, click.Parameter]:
+    """Return the parameters that a message of another command can name: those of `score` that are only its own, and
+    the review tool of `log` and of `pull`.
+    """
     parameters = _parameters(load_command("score"))
-    return {name: found for name, found in parameters.items() if name not in ("data", "bundle", "output")}
+    found = {name: found for name, found in parameters.items() if name not in ("data", "bundle", "output")}
+    return found | {name: _parameters(load_command(command))[name] for name, command in _TOOL.items()}
 
 
 def _parameters(command: click.Command) -> dict[str, click.Parameter]:

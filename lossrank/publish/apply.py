@@ -115,7 +115,7 @@ def apply(
     if not allow_test_split:
         refuse_test_split(spec)
     if format == SAVED:
-        require_datasets("`format=save_to_disk`")
+        require_datasets("`format='save_to_disk'`")
     if push_to_hub is not None:
         refuse_push(push_to_hub, private=private, force=force)
     source = _reopened(run, spec, data, output, diff)
@@ -188,7 +188,7 @@ def _refuse_mixture(
         raise ArgumentError(f"`format` is {format!r}; it must be one of: {', '.join(FORMATS)}")
     is_folder = output is not None and not is_file_output(Path(output))
     if format == SAVED and not is_folder:
-        raise ArgumentError("`format=save_to_disk` writes a folder; give the folder's name as `output`")
+        raise ArgumentError("`format='save_to_disk'` writes a folder; give the folder's name as `output`")
     if push_to_hub is not None and not is_folder:
         raise ArgumentError("`push_to_hub` pushes a folder with its card; give the folder's name as `output`")
     if private and push_to_hub is None:

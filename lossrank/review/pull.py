@@ -248,7 +248,7 @@ def _where(
             + "; give `source` and `name` to say where the decisions are, or give `files`"
         )
     if tool not in TOOLS:
-        raise RunError(f"`source={tool}` is a kind of file; give `files` too")
+        raise RunError(f"`source={tool!r}` is a kind of file; give `files` too")
     account = TOOLS[tool].account(url, api_key, workspace)
     variable = f"{TOOLS[tool].variables}_API_URL"
     if known is not None and url is None and variable in os.environ and not _same(account.url, known):

@@ -29,6 +29,8 @@ from scorer import RunError, ScoreOptions
         ("score", "scored with `streaming=False`", "scored with `no --streaming`"),
         ("rank", "leave `force=False`", "leave `no --force`"),
         ("pull", "one of `source`, or `files`", "one of `--from`, or `FILE`"),
+        ("pull", "`to='rubrix'` or `source='rubrix'`", "`--to rubrix` or `--from rubrix`"),
+        ("log", "`to='rubrix'` or `source='rubrix'`", "`--to rubrix` or `--from rubrix`"),
         ("rank", "`screen_top` or `precision='fp32'`", "`--screen-top` or `--precision fp32`"),
         ("diff", "score both with `id_column`", "score both with `--id-column`"),
         ("apply", "`format` and `allow_test_split=True`", "`--format` and `--allow-test-split`"),

@@ -96,7 +96,7 @@ def test_a_server_that_is_called_by_another_name_says_which_it_is(
 ) -> None:
     called, answers = {"rubrix": ("argilla", "Rubrix 0.18.0"), "argilla": ("rubrix", "Argilla 2.8.0")}[server.tool]
     wrong = refusal(lossrank("log", run.path, "--to", called, "--name", "d", "--url", server.url))
-    assert tells(wrong, answers, server.url, server.tool, called)
+    assert tells(wrong, answers, server.url, f"--to {server.tool}")
     assert not server.has("d")
 
 

@@ -40,7 +40,7 @@ def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
     with path.open("rb") as stream:
         for number, line in read_lines(str(path), stream):
             if "decision" not in line:
-                hint = "; if the file is from doccano, pull it with `source=doccano`" if "label" in line else ""
+                hint = "; if the file is from doccano, pull it with `source='doccano'`" if "label" in line else ""
                 raise FileError(f"{path}, line {number}: the key 'decision' is missing{hint}")
             row = row_of(line.get(RECORD_ID), run.data_fingerprint)
             word, who = ("" if line.get(key) is None else line[key] for key in ("decision", "annotator"))

@@ -58,10 +58,10 @@ def connect(account: Account, on_wait: OnWait) -> Server:
     api = RubrixApi(account.url, account.api_key, account.workspace, tool="argilla", on_wait=on_wait)
     product = api.product()
     if product.title != "Argilla":
-        raise ReviewError(f"the server at {api.url} is {product}; name the tool rubrix, not argilla")
+        raise ReviewError(
+            f"the server at {api.url} is {product}; log there with `to='rubrix'` and pull with `source='rubrix'`"
+        )
     if product.major == 1:
         return RubrixServer(api, "argilla")
-    from lossrank.review.servers.argilla.api import ArgillaApi
-
     with api:
         return Argilla2Server(ArgillaApi(account.url, account.api_key, account.workspace, product, on_wait=on_wait))

@@ -102,7 +102,7 @@ class LabelStudioApi(ReviewClient):
         if "import" in imported:
             raise self._broken_off(
                 "the server imports in the background, as the Enterprise edition does, which lossrank does not "
-                "support; log to a file with `to=label-studio` and `output`, and import the file there"
+                "support; log to a file with `to='label-studio'` and `output`, and import the file there"
             )
         stored = imported.get("task_count")
         if stored != len(records):

@@ -107,7 +107,9 @@ class RubrixApi(ReviewClient):
         check_name(name)
         product = self.product()
         if product.major > 1:
-            raise ReviewError(f"the server at {self.url} is {product}; name the tool argilla, not rubrix")
+            raise ReviewError(
+                f"the server at {self.url} is {product}; log there with `to='argilla'` and pull with `source='argilla'`"
+            )
         return self.persist(lambda: self._open_dataset(name, product, make), FIRST_WAIT)
 
     def existing_ids(self, name: str, ids: list[str]) -> set[str]:

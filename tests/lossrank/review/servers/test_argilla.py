@@ -208,14 +208,14 @@ def test_argilla_1_is_spoken_to_as_rubrix_was(
 
 def test_a_rubrix_server_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     talk_to(FakeRubrix(), monkeypatch)
-    with pytest.raises(ReviewError, match=facts("Rubrix 0.18.0", URL, "argilla")):
+    with pytest.raises(ReviewError, match=facts("Rubrix 0.18.0", URL, "`to='rubrix'`", "`source='rubrix'`")):
         client()
 
 
 def test_argilla_2_says_so_to_who_takes_it_for_rubrix(server: FakeArgilla) -> None:
     with (
         RubrixApi(URL, KEY, transport=server) as api,
-        pytest.raises(ReviewError, match=facts("Argilla 2.8.0", URL, "rubrix")),
+        pytest.raises(ReviewError, match=facts("Argilla 2.8.0", URL, "`to='argilla'`", "`source='argilla'`")),
     ):
         api.open_dataset("d")
 
