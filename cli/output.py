@@ -6,6 +6,8 @@ from typing import Any
 import click
 
 from cli.keywords import in_options
+from cli.text import printable
+from lossrank.progress import Step
 from lossrank.tables.json_values import plain
 from lossrank.tables.ranking import precision_note
 from scorer import RankedRow, RunDirectory
@@ -19,4 +21,14 @@ def print_json(document: dict[str, Any]) -> None:
 def say_precision(run: RunDirectory, ranked: list[RankedRow]) -> None:
     """Print the ``precision_note`` of ranked rows on stderr, if there is one."""
     if note := precision_note(run, ranked):
-        click.echo(in_options(note), err=True)
+        _say(note)
+
+
+def say_note(step: Step) -> None:
+    """Print the note of a library function on stderr; ignore its counts."""
+    if step.note is not None:
+        _say(step.note)
+
+
+def _say(note: str) -> None:
+    click.echo(f"Note: {printable(in_options(note))}.", err=True)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Step:
-    """One progress report: either ``done`` of ``total`` rows are finished, or a ``note``, one line for the user.
+    """One progress report: either ``done`` of ``total`` rows are finished, or a ``note``.
+
+    A note is one line for the user, without a full stop at its end.
 
     ``total`` is None if the number of rows isn't known beforehand. A report with a note has no row counts.
     """

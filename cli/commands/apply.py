@@ -6,11 +6,9 @@ from typing import Any
 
 import click
 
-from cli.keywords import in_options
 from cli.options import data_option, json_option
-from cli.output import print_json
+from cli.output import print_json, say_note
 from cli.text import printable
-from lossrank.progress import Step
 from lossrank.publish.apply import Applied
 from lossrank.publish.apply import apply as apply_decisions
 from lossrank.publish.write import FORMATS, PARQUET
@@ -62,16 +60,11 @@ def apply(run: Path, as_json: bool, **options: Any) -> None:
       lossrank apply run -o corrected.parquet --diff changes.csv
       lossrank apply run -o corrected --push-to-hub me/corrected-reviews --private
     """
-    done = apply_decisions(run, **options, progress=_note)
+    done = apply_decisions(run, **options, progress=say_note)
     if as_json:
         print_json(asdict(done))
     else:
         _print(done)
-
-
-def _note(step: Step) -> None:
-    if step.note is not None:
-        click.echo(f"Note: {printable(in_options(step.note))}.", err=True)
 
 
 def _print(done: Applied) -> None:

@@ -15,7 +15,7 @@ from cli.progress import StepProgress
 from cli.servers import server_options
 from cli.text import printable
 from lossrank.review.files.kinds import FILES
-from lossrank.review.log import Logged
+from lossrank.review.log import Logged, check_arguments
 from lossrank.review.log import log as log_rows
 from lossrank.review.servers.server import TOOLS
 from scorer.audit.rank import TOP_K
@@ -54,6 +54,7 @@ def log(run: Path, log_file: Path | None, as_json: bool, **options: Any) -> None
       lossrank log run --to label-studio --name 'AG News' --url https://label.example
       lossrank log run --to csv -o worst.csv --pair World:Sports
     """
+    check_arguments(options["to"], options["name"], options["output"], options["chunk_size"])
     refuse_log_file(log_file, files=[options["output"]], runs=[run], data=options["data"])
     with logging_to(log_file, "log", run=str(run), to=options["to"], name=options["name"]):
         with StepProgress("logging") as progress:

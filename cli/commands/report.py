@@ -6,10 +6,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from cli.keywords import in_options
 from cli.options import json_option, ranking_options
-from cli.output import print_json
-from lossrank.progress import Step
+from cli.output import print_json, say_note
 from lossrank.report.report import FORMATS, TOP
 from lossrank.report.report import report as report_run
 
@@ -47,15 +45,10 @@ def report(run: Path, output: Path | None, as_json: bool, **options: Any) -> Non
         raise click.UsageError("an HTML report needs a file: add -o report.html, or use --format md or json")
     if click.get_current_context().get_parameter_source("by") == ParameterSource.DEFAULT:
         options["by"] = None  # the library then ranks by loss, or by entropy if the run has no labels
-    done = report_run(run, output, **options, progress=_note)
+    done = report_run(run, output, **options, progress=say_note)
     if output is None:
         click.echo(done.content, nl=False)
     elif as_json:
         print_json(done.as_dict())
     else:
         click.echo(f"{done.count:,} of {done.rows:,} rows in {output} ({done.bytes / 1000:,.0f} kB)")
-
-
-def _note(step: Step) -> None:
-    if step.note is not None:
-        click.echo(in_options(step.note), err=True)

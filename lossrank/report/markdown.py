@@ -114,7 +114,7 @@ def _worst(document: dict[str, Any]) -> str:
             line.append(escape(value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…"))
         line += [escape(decided(row["decision"]))] if reviewed else []
         rows.append(line)
-    note = f"\n{worst['precision_note']}\n" if worst["precision_note"] else ""
+    note = f"\n{worst['precision_note']}.\n" if worst["precision_note"] else ""
     return f"{_section(f'The worst {len(rows):,} rows', head, rows, escape(chosen(worst)))}{note}"
 
 

@@ -78,6 +78,7 @@ def report(
 
     Raises:
         ArgumentError: ``format`` is unknown, or it is missing and the extension of ``output`` doesn't determine it.
+        ArgumentError: ``top`` or ``per_class`` is below 1.
         RunError: the run is not finished.
         RunError: ``output`` can't be written.
         RunError: no row has a value of the measure ``by``, or a class of ``pair`` doesn't exist.
@@ -85,6 +86,9 @@ def report(
     """
     output = None if output is None else Path(output)
     format = _format(output, format)
+    for name, count in (("top", top), ("per_class", per_class)):
+        if count is not None and count < 1:
+            raise ArgumentError(f"`{name}` is {count}; it must be at least 1")
     if output is not None:
         refuse_existing(output, force)
     run = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
@@ -94,7 +98,7 @@ def report(
     by = by or ("loss" if health.scored else "entropy")
     ranked: list[RankedRow] = []
     if health.by_precision:  # else no row has predictions, and rank() would raise
-        ranked = rank(run, top if top or per_class else TOP, by=by, per_class=per_class, pair=pair)
+        ranked = rank(run, TOP if top is None and per_class is None else top, by=by, per_class=per_class, pair=pair)
     source = None if no_texts else join_source(run, ranked, data or None)
     worst = Worst(ranked, source, by, per_class, pair if pair is None or isinstance(pair, str) else ":".join(pair))
     content = _render(report_document(run, health, worst, read_decisions(run) or {}), format)

@@ -77,13 +77,14 @@ def log(
         ArgumentError: ``name`` and ``output`` are both given, or neither is.
         ArgumentError: ``name`` is given but ``to`` is not a server, or ``output`` is given but ``to`` is not a kind of
             file.
+        ArgumentError: ``chunk_size`` is below 1.
         RunError: the run is not finished, or no row fits ``by``, ``per_class`` and ``pair``.
         RunError: ``output`` can't be written.
         RunError: the server needs an API key, and none was found.
         SourceError: the data is missing or has changed.
         ReviewError: the server can't be used, or fails on the way; records that it has stored stay there.
     """
-    _refuse_mixture(to, name, output)
+    check_arguments(to, name, output, chunk_size)
     sink: Path | Server
     if output is not None:
         sink = Path(output)
@@ -117,19 +118,22 @@ def log(
     return replace(done, written=sending.logged, already_there=sending.already_there, refused=sending.refused)
 
 
-def _refuse_mixture(to: str, name: str | None, output: str | Path | None) -> None:
-    """Check that either ``name`` or ``output`` is given, and that ``to`` is a server or a kind of file accordingly.
+def check_arguments(to: str, name: str | None, output: str | Path | None, chunk_size: int) -> None:
+    """Check arguments of ``log`` without reading the run: ``name`` or ``output`` is given, as ``to`` requires.
 
     Raises:
         ArgumentError: ``name`` and ``output`` are both given, or neither is.
         ArgumentError: ``name`` is given but ``to`` is not a server, or ``output`` is given but ``to`` is not a kind of
             file.
+        ArgumentError: ``chunk_size`` is below 1.
     """
     if (output is None) == (name is None) or to not in (FILES if name is None else TOOLS):
         ways = [("`name` and no `output`", to in TOOLS), ("`output` and no `name`", to in FILES)]
         takes = ", or ".join(way for way, fits in ways if fits)
         kinds = ", ".join(dict.fromkeys([*TOOLS, *FILES]))
-        raise ArgumentError(f"`to={to}` takes {takes}" if takes else f"`to` is {to!r}; it must be one of: {kinds}")
+        raise ArgumentError(f"`to={to!r}` takes {takes}" if takes else f"`to` is {to!r}; it must be one of: {kinds}")
+    if chunk_size < 1:
+        raise ArgumentError(f"`chunk_size` is {chunk_size}; it must be at least 1")
 
 
 def _send(sending: Sending, records: list[ReviewRecord], progress: OnStep) -> None:

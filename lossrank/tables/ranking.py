@@ -62,7 +62,7 @@ def precision_note(run: RunDirectory, ranked: list[RankedRow]) -> str | None:
         )
     else:
         why = "for exact numbers, score again with `precision='screen'` or `precision='fp32'`"
-    return f"{in_int8:,} of these {len(ranked):,} rows have int8 numbers: {why}."
+    return f"{in_int8:,} of these {len(ranked):,} rows have int8 numbers: {why}"
 
 
 def ranking_records(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) -> list[dict[str, Any]]:

@@ -9,9 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
+from lossrank.errors import ArgumentError
+from lossrank.review.log import log
 from scorer import RunDirectory
 from tests.support.commands import Lossrank, error_line
-from tests.support.facts import counts, tells
+from tests.support.facts import counts, facts, tells
 from tests.support.fake_rubrix import KEY, FakeRubrix, error
 from tests.support.tiny import CLASSES
 
@@ -66,11 +68,19 @@ def test_stopped_half_way_it_says_how_far_it_is(
     ],
 )
 def test_wrong_usage(
-    news_run: RunDirectory, rubrix: FakeRubrix, lossrank: Lossrank, arguments: list[str], named: list[str]
+    tmp_path: Path, rubrix: FakeRubrix, lossrank: Lossrank, arguments: list[str], named: list[str]
 ) -> None:
-    result = lossrank("log", news_run.path, *arguments)
-    assert result.exit_code == 2
+    log_file = tmp_path / "log.jsonl"
+    result = lossrank("log", tmp_path / "no-run", *arguments, "--log-file", log_file)
+    assert (result.exit_code, log_file.exists()) == (2, False)  # before the run is opened or anything is logged
     assert tells(result.stderr, *named)
+    assert rubrix.requests == []
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_request_has_a_record(rubrix: FakeRubrix, tmp_path: Path, size: int) -> None:
+    with pytest.raises(ArgumentError, match=facts("`chunk_size`", size, 1)):
+        log(tmp_path / "run", name="d", chunk_size=size)
     assert rubrix.requests == []
 
 

@@ -10,12 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.synthetic.make_run import make_run
+from lossrank.errors import ArgumentError
+from lossrank.report.report import report
 from lossrank.report.wording import status
 from lossrank.review.store import DecisionStore
 from scorer import ModelBundle, RunDirectory, ScoreOptions, score_dataset
 from scorer.run.schema import STATUSES
 from tests.support.commands import Lossrank, read_report
-from tests.support.facts import counts, tells
+from tests.support.facts import counts, facts, tells
 from tests.support.manifests import altered
 from tests.support.tiny import make_bundle, make_texts
 
@@ -27,6 +29,12 @@ def test_the_worst_rows_are_ranks_with_its_options(own: Path, lossrank: Lossrank
         rows = read_report(lossrank, own, *options)["worst"]["rows"]
         assert rows
         assert [{key: value for key, value in row.items() if key != "decision"} for row in rows] == ranked["rows"]
+
+
+@pytest.mark.parametrize("name", ["top", "per_class"])
+def test_a_report_of_no_rows_is_refused(own: Path, name: str) -> None:
+    with pytest.raises(ArgumentError, match=facts(f"`{name}`", 0, 1)):
+        report(own, format="json", **{name: 0})  # type: ignore[arg-type]
 
 
 def test_the_headline_numbers_are_the_summarys_in_every_format(own: Path, lossrank: Lossrank, tmp_path: Path) -> None:
