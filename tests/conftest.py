@@ -203,12 +203,3 @@ def freeze() -> Iterator[Callable[[Path], None]]:
             folder.chmod(0o700)
         else:
             subprocess.run(["umount", str(folder)], check=True)
-
-
-def read_only(tmp_path: Path) -> Path:
-    """Return a folder that even root can't write to (procfs), or one without the permission."""
-    if os.geteuid() == 0:
-        return Path("/proc/self")
-    folder = tmp_path / "read-only"
-    folder.mkdir(mode=0o500)
-    return folder

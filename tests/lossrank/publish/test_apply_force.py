@@ -119,7 +119,7 @@ def test_a_link_and_a_place_without_a_name_are_refused_and_nothing_is_written(
         link = tmp_path / f"link-{name}"
         link.symlink_to(tmp_path / name)
         said = error_line(lossrank("apply", scored, "-o", link, "--force"))
-        assert tells(said, link, "link", tmp_path / name)
+        assert tells(said, f"{link} is a link to {tmp_path / name}", "`-o`")
         assert link.is_symlink()
     (tmp_path / "empty" / "below").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "empty" / "below")

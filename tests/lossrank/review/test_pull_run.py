@@ -221,10 +221,10 @@ def test_a_run_that_can_not_be_pulled_is_one_line(
     first: Path, score: Callable[..., Path], lossrank: Lossrank, tmp_path: Path
 ) -> None:
     second = score("second", tmp_path / "first.parquet")
-    assert tells(error_line(lossrank("pull", first, first)), first)
-    assert tells(error_line(lossrank("pull", first, second)), second)
+    assert tells(error_line(lossrank("pull", first, first)), f"{first} is the run to pull into")
+    assert tells(error_line(lossrank("pull", first, second)), f"no row of {second}", "decision")
     beside = lossrank("pull", second, first, tmp_path / "a.csv")
-    assert tells(error_line(beside), first, "run")
+    assert tells(error_line(beside), f"{first} is a run", "other files")
     shutil.rmtree(tmp_path / "first" / "scores")
     assert lossrank("pull", second, first).exit_code == 1
     assert json.loads((second / "run.json").read_text())["summary"]["rows"] == 40

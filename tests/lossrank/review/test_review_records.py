@@ -216,7 +216,7 @@ def test_the_file_has_a_line_for_each_record(tmp_path: Path) -> None:
 def test_a_file_is_replaced_only_when_forced(tmp_path: Path) -> None:
     file = tmp_path / "worst.jsonl"
     file.write_text("mine")
-    with pytest.raises(match=facts("worst.jsonl", "force")):
+    with pytest.raises(RunError, match=facts(file, "exists", "`force=True`")):
         FILES["jsonl"].write(file, [make_record(1)])
     assert file.read_text() == "mine"
     FILES["jsonl"].write(file, [make_record(1)], force=True)
@@ -233,7 +233,7 @@ def test_a_file_that_fails_half_way_leaves_the_old_one(tmp_path: Path) -> None:
 
 
 def test_a_file_in_no_folder_or_that_is_one(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=facts("nowhere", "folder")):
+    with pytest.raises(RunError, match=facts(tmp_path / "nowhere", "not a folder")):
         FILES["jsonl"].write(tmp_path / "nowhere" / "worst.jsonl", [])
-    with pytest.raises(match=facts(tmp_path, "folder")):
+    with pytest.raises(RunError, match=facts(tmp_path, "is a folder")):
         FILES["jsonl"].write(tmp_path, [], force=True)

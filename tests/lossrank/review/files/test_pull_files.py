@@ -97,7 +97,7 @@ def test_files_of_one_name_or_of_two_kinds_are_refused(fresh: RunDirectory, loss
     one, other = (write(fresh, tmp_path / folder / "worst.csv", "discard") for folder in ("ana", "ben"))
     lines = write(fresh, tmp_path / "cy.jsonl", "discard")
     named = lossrank("pull", fresh.path, one, other)
-    assert tells(error_line(named), one, other, "name")
+    assert tells(error_line(named), one, other, "have the same name")
     mixed = lossrank("pull", fresh.path, one, lines)
     assert tells(error_line(mixed), one, lines, "csv", "jsonl", "--from")
     assert named.exit_code == mixed.exit_code == 1
