@@ -41,7 +41,7 @@ def save_to_disk(shards: Path, folder: Path, split: str) -> None:
             if found := _of_the_system(error):
                 raise found from error
             raise RunError(
-                f"`datasets` can't save the corrected data set ({first_line(error)}); use `format=parquet`"
+                f"`datasets` can't save the corrected data set ({first_line(error)}); use `format='parquet'`"
             ) from error
     del loaded
     shutil.rmtree(shards)
