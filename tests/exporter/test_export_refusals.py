@@ -219,7 +219,7 @@ def test_places_without_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     cases = {
         str(tmp_path / "my-modell"): (f"{tmp_path}/my-modell", f"did you mean '{tmp_path}/my-model'?"),
-        "./nowhere/at/all": ("no such folder", "./nowhere/at/all", "hub"),
+        "./nowhere/at/all": ("neither a folder", "./nowhere/at/all", "hub"),
         "file": ("file", "config.json"),
     }
     for name, named in cases.items():

@@ -44,6 +44,7 @@ def test_the_headline_numbers_are_the_summarys_in_every_format(own: Path, lossra
         assert document[name] == summary[name], name
     assert lossrank("report", own, "-o", tmp_path / "report.html").exit_code == 0
     page, text = (tmp_path / "report.html").read_text(), lossrank("report", own, "--format", "md").stdout
+    assert any(tells(line, "truncated", document["truncated"]) for line in text.splitlines() if line.startswith("|"))
     business = document["classes"][2]
     numbers = [
         f"{summary['mean_loss']:.4f}",

@@ -119,7 +119,7 @@ def test_a_run_and_itself_differ_in_nothing_and_no_store_is_made(lossrank: Lossr
 def with_ids(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> Callable[..., Path]:
     """Score the rows with these ids, in this order."""
 
-    def make(name: str, ids: list[str], order: list[int] | None = None, about: str = "", **options: Any) -> Path:
+    def make(name: str, ids: list[Any], order: list[int] | None = None, about: str = "", **options: Any) -> Path:
         table = rows.append_column("key", pa.array(ids)).append_column("about", pa.array([about] * len(rows)))
         pq.write_table(table if order is None else table.take(order), tmp_path / f"{name}.parquet")
         settings = ScoreOptions(threads=1, shard_rows=170, **options)
@@ -153,6 +153,13 @@ def test_rows_that_were_dropped_or_moved_are_matched_by_their_id(with_ids: Calla
     assert (again.matched_by, again.entered, again.left, again.stayed) == ("id", 0, 0, 3)
     assert again.moved == ()  # what other batches change is rounding
     assert again.groups["unreviewed"].fell == 0
+
+
+def test_rows_without_an_id_match_no_row(with_ids: Callable[..., Path]) -> None:
+    ids = [None, None, *(f"id-{i}" for i in range(2, 1000))]
+    a, b = with_ids("a", ids, id_column="key"), with_ids("b", ids, list(reversed(range(1000))), id_column="key")
+    found = compare(RunDirectory.open(a), RunDirectory.open(b), 3)
+    assert (found.matched_by, found.matched, found.only_a, found.only_b) == ("id", 998, 2, 2)
 
 
 def test_rows_that_can_not_be_matched_are_refused(lossrank: Lossrank, with_ids: Callable[..., Path]) -> None:
