@@ -44,7 +44,7 @@ def test_a_folder_of_something_else_is_left_alone(tiny_bundle: ModelBundle, rows
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.txt").write_text("years of work")
     for overwrite in (False, True):
-        with pytest.raises(RunError, match=facts("home", "not a run directory", "`output`")):
+        with pytest.raises(RunError, match=facts("/home exists", "not a run directory", "`output`")):
             score_dataset(tiny_bundle, rows, tmp_path / "home", overwrite=overwrite)
     assert [file.name for file in (tmp_path / "home").iterdir()] == ["thesis.txt"]
     (tmp_path / "file").write_text("x")

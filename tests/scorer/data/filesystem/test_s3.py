@@ -181,7 +181,7 @@ class TestS3Errors:
         }.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        with pytest.raises(SourceError, match=facts("s3://mine/a.csv", "no permission", "DENIED")):
+        with pytest.raises(SourceError, match=facts("s3://mine/a.csv", "no permission", "ACCESS_DENIED")):
             open_source("s3://mine/a.csv")
 
     @pytest.mark.parametrize(

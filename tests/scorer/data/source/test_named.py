@@ -68,7 +68,7 @@ class TestSavedFolders:
         folder = save_dict(tmp_path / "saved")
         for split in (None, "validation"):
             with pytest.raises(
-                SourceError, match=facts("saved has the splits train, test", "`split`", f"got {split!r}")
+                SourceError, match=facts("/saved has the splits train, test", "`split`", f"got {split!r}")
             ):
                 open_source(folder, split=split)
 
