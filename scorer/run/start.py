@@ -27,7 +27,8 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     """Return what differs between a run and a new plan, each as ``NAME is OLD in the run, NEW now``."""
     found = []
     for part in _COMPARED:
-        before, now = (_flat(getattr(manifest, part).as_dict()) for manifest in (old, new))
+        both = (getattr(manifest, part) for manifest in (old, new))  # a run without labels has no part for them
+        before, now = ({} if recorded is None else _flat(recorded.as_dict()) for recorded in both)
         for key in dict.fromkeys([*before, *now]):
             compared = key in _IDENTITY if part in ("bundle", "data") else (part, key) != ("labels", "how")
             if compared and before.get(key) != now.get(key):
