@@ -10,6 +10,7 @@ from scorer.errors import RunError
 from scorer.files import write_atomically
 from scorer.layout import MANIFEST
 from scorer.run.manifest import FORMAT, Manifest, shards_fault
+from scorer.text import short
 from scorer.typed_json import as_text, fault_of
 
 _ANEW = "score the data again with `overwrite=True`"
@@ -52,18 +53,23 @@ def read_manifest(path: Path) -> Manifest:
         raise RunError(f"{file} can't be read ({error}); {_ANEW}") from error
 
 
-def unknown_settings(path: Path, manifest: Manifest) -> dict[str, str]:
-    """Return the settings in the ``run.json`` of a run that a newer lossrank wrote, by ``PART KEY``, as JSON.
+def refuse_newer_settings(path: Path, manifest: Manifest) -> None:
+    """Raise RunError if a run has a setting that only newer versions know, and that its rows were scored with.
 
-    ``manifest`` is that run's manifest, which lacks them. A run that has one must not be resumed without it.
+    ``manifest`` is the run's manifest, which lacks such settings.
+
+    Raises:
+        RunError: ``run.json`` has an unknown key in its columns, labels or options.
     """
     document = json.loads((path / MANIFEST).read_bytes())
-    return {
-        f"{part} {key}": json.dumps(value, ensure_ascii=False)
-        for part in ("columns", "labels", "options")
-        for key, value in document[part].items()
-        if not hasattr(getattr(manifest, part), key)
-    }
+    for part in ("columns", "labels", "options"):
+        for key, value in (document[part] or {}).items():
+            if not hasattr(getattr(manifest, part), key):
+                raise RunError(
+                    f"{path} was written by a newer lossrank: its {part} have {key} = {short(json.dumps(value))}, "
+                    "which this version doesn't know; upgrade lossrank, or start again with `overwrite=True`",
+                    quotes_data=True,
+                )
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:

@@ -15,7 +15,7 @@ from scorer.run.directory import RunDirectory
 from scorer.run.history import closed, reason
 from scorer.run.lock import locked
 from scorer.run.manifest import Machine, Manifest, ShardInfo
-from scorer.run.manifest_file import read_manifest, unknown_settings
+from scorer.run.manifest_file import read_manifest, refuse_newer_settings
 from scorer.text import is_utf8
 
 # The rest of the manifest records what happened and may differ.
@@ -34,12 +34,6 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
             if compared and before.get(key) != now.get(key):
                 found.append(f"{part} {key} is {_short(before.get(key))} in the run, {_short(now.get(key))} now")
     return found
-
-
-def _differences_on_disk(path: Path, old: Manifest, plan: Manifest) -> list[str]:
-    """Return the differences, and the settings in ``run.json`` that a newer lossrank wrote and this one lacks."""
-    newer = unknown_settings(path, old).items()
-    return [*differences(old, plan), *(f"{name} is {_short(value)} in the run, unknown now" for name, value in newer)]
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
@@ -103,8 +97,9 @@ def _start(path: Path, plan: Manifest, overwrite: bool, same_batches: bool) -> R
         old = None
     if old is not None and same_batches:
         plan = replace(plan, options=replace(plan.options, batch_tokens=old.options.batch_tokens))
-    different = [] if old is None else _differences_on_disk(path, old, plan)
-    if different:
+    if old is not None:
+        refuse_newer_settings(path, old)
+    if old is not None and (different := differences(old, plan)):
         raise RunError(
             f"{path} holds another run: {'; '.join(different)}; give the same arguments to resume it, another "
             "folder as `output`, or `overwrite=True` to start again",

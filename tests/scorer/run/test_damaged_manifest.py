@@ -255,8 +255,7 @@ def test_a_run_with_a_setting_of_a_newer_lossrank_is_read_but_not_resumed(
     score = "score", bundle.path, scored / "news.parquet", "-o", tmp_path / "run", "--shard-rows", SHARD_ROWS
     refused = lossrank(*score)
     assert refused.exit_code == 1
-    assert tells(refused.stderr, "options", "normalise", "nfkc", "--overwrite")
-    assert not tells(refused.stderr, "labels")
+    assert tells(refused.stderr, "options", "normalise", "nfkc", "upgrade", "--overwrite")
     assert json.loads(file.read_text()) == whole
     del whole["options"]["normalise"]
     file.write_text(json.dumps(whole))
