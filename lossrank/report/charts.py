@@ -75,16 +75,17 @@ def class_bars(classes: list[dict[str, Any]], width: int) -> Markup:
     """Return the mean loss and accuracy of each given class, highest mean loss first, for at most 20 classes."""
     values = [counts for counts in classes if counts["mean_loss"] is not None]
     values = sorted(values, key=lambda counts: -counts["mean_loss"])[:_CLASSES]
+    names = [_drawable(counts["name"]) for counts in values]
     values = [
         {
             **counts,
+            "name": name,
             "at": str(i),  # not the name: two names may differ only by case or blanks
-            "loss_tooltip": f"{counts['name']}: mean loss {counts['mean_loss']:.3f} nats",
-            "accuracy_tooltip": f"{counts['name']}: accuracy {counts['accuracy']:.1%}",
+            "loss_tooltip": f"{name}: mean loss {counts['mean_loss']:.3f} nats",
+            "accuracy_tooltip": f"{name}: accuracy {counts['accuracy']:.1%}",
         }
-        for i, counts in enumerate(values)
+        for i, (name, counts) in enumerate(zip(names, values, strict=True))
     ]
-    names = [counts["name"] for counts in values]
     panels = []
     for field, title, colour, form in (
         ("mean_loss", "mean loss in nats", "var(--disagree)", ".2~f"),
@@ -124,7 +125,7 @@ def class_bars(classes: list[dict[str, Any]], width: int) -> Markup:
 def confusion_matrix(document: dict[str, Any]) -> Markup:
     """Return the confusion matrix of the most confused classes; its rows are given classes, its columns predicted."""
     shown = document["most_confused"]
-    names = [document["class_names"][k] for k in shown]
+    names = [_drawable(document["class_names"][k]) for k in shown]
     total = [sum(row) for row in document["confusion"]]
     values = []
     for i, given in enumerate(shown):
@@ -181,6 +182,11 @@ def confusion_matrix(document: dict[str, Any]) -> Markup:
 def _text(field: str, size: int, dy: int, ink: dict[str, Any]) -> dict[str, Any]:
     mark = {"type": "text", "fontSize": size, "dy": dy, "aria": False}
     return {"mark": mark, "encoding": {"text": {"field": field}, "color": ink}}
+
+
+def _drawable(name: str) -> str:
+    """Return a class name without control characters: one of them in a text ends the whole process in vl-convert."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in name)
 
 
 def _names(names: list[str]) -> str:

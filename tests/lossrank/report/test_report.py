@@ -203,6 +203,14 @@ def test_losses_beyond_any_scale_are_reported(tmp_path: Path, lossrank: Lossrank
         assert "and more" in (tmp_path / f"report.{form}").read_text()
 
 
+def test_control_characters_in_a_class_name_end_no_report(tmp_path: Path, lossrank: Lossrank) -> None:
+    names = ("Wor\x1fld", "Sp\x00orts", "Business", "Sci/Tech\U0003ed2e")
+    table = pa.table({"text": make_texts(40), "label": [names[i % 4] for i in range(40)]})
+    score_dataset(make_bundle(tmp_path / "bundle", names), table, tmp_path / "run", ScoreOptions(threads=1))
+    assert lossrank("report", tmp_path / "run", "-o", tmp_path / "report.html", "--no-texts").exit_code == 0
+    assert "Wor\ufffdld" in (tmp_path / "report.html").read_text()
+
+
 def test_of_many_classes_the_page_shows_the_most_confused(tmp_path: Path, lossrank: Lossrank) -> None:
     names = tuple(f"class {i:03d} with a long name" for i in range(150))
     bundle = make_bundle(tmp_path / "bundle", names)
