@@ -1,5 +1,6 @@
 """Make the rows that are scored: the demo's news texts, or longer texts made of them; seeded, without duplicates."""
 
+import functools
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -85,9 +86,7 @@ def _typical_start(tokens: NDArray[np.int64]) -> int:
 
 def _joined(texts: list[str], lengths: NDArray[np.int64], rng: np.random.Generator) -> list[str]:
     """Return distinct texts with the given token counts: spans that start at a random word of all texts joined."""
-    words = [word for text in texts for word in text.split()]
-    encodings = _tokenizer().encode_batch_fast(words, add_special_tokens=False)
-    ends = np.concatenate([[0], np.cumsum([len(encoding.ids) for encoding in encodings])])
+    words, ends = _words(tuple(texts))
     found: dict[str, None] = {}
     for length in lengths:
         while True:
@@ -97,6 +96,14 @@ def _joined(texts: list[str], lengths: NDArray[np.int64], rng: np.random.Generat
                 break
         found[text] = None
     return list(found)
+
+
+@functools.cache
+def _words(texts: tuple[str, ...]) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the words of all texts in a row, and the number of tokens before each word and after the last one."""
+    words = [word for text in texts for word in text.split()]
+    encodings = _tokenizer().encode_batch_fast(words, add_special_tokens=False)
+    return words, np.concatenate([[0], np.cumsum([len(encoding.ids) for encoding in encodings])])
 
 
 def _tokenizer() -> Tokenizer:

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page
 from cli.commands.demo import DATA
 from lossrank.review.decision import DISCARDED, KEPT, RELABELLED
 from scorer import ScoreOptions, rank, score_dataset
+from tests.support import SOAK
 from tests.support.browser import SCRIPT_ROW, held, other_key, press, reviewing, row_on
 from tests.support.facts import tells
 from tests.support.pages import page_of
@@ -41,6 +42,7 @@ def test_ten_rows_are_decided_by_keys_and_a_reload_and_a_new_server_go_on_after_
         assert row_on(tab) == rows[10].row
 
 
+@SOAK
 def test_from_the_demo_to_ten_decisions_to_a_data_set_that_differs_in_just_those_rows(
     tab: Page, tmp_path: Path, lossrank: Callable[..., click.testing.Result]
 ) -> None:

@@ -15,6 +15,7 @@ from scorer.audit.verify import verify
 from scorer.run.directory import shard_name
 from scorer.run.integrity import RESCORE
 from tests.scorer.pipeline.screen_run.helpers import OPTIONS, ROWS, shards
+from tests.support import SOAK
 from tests.support.facts import tells
 
 
@@ -89,7 +90,7 @@ class Cut(Exception):
     """Stands in for whatever ends a process."""
 
 
-@pytest.mark.parametrize("report", [1, 3, 5, 6, 7])
+@pytest.mark.parametrize("report", [1, 6, *(pytest.param(report, marks=SOAK) for report in (3, 5, 7))])
 def test_a_screen_that_was_cut_off_ends_byte_for_byte_the_same(
     bundle: ModelBundle, news: pa.Table, screened: Path, tmp_path: Path, report: int
 ) -> None:
