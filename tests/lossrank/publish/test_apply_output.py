@@ -83,7 +83,9 @@ def test_a_large_data_set_is_cut_into_shards_that_are_named_by_their_number(scor
     assert len(names) > 2
     assert names == [f"data/dev-{i:05d}-of-{len(names):05d}.parquet" for i in range(len(names))]
     assert pa.concat_tables([pq.read_table(tmp_path / "out" / name) for name in names]).equals(whole)
-    assert all((tmp_path / "out" / name).stat().st_size < 40_000 for name in names)
+    sizes = [(tmp_path / "out" / name).stat().st_size for name in names]
+    assert max(sizes) < 40_000
+    assert min(sizes[:-1]) >= 20_000
 
 
 def test_the_card_says_what_was_done_and_its_head_is_what_the_hub_reads(
