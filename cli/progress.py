@@ -36,7 +36,7 @@ class _Bar:
             self._bar.stop()
 
     def _show(self, done: int, total: int | None, line: Callable[[], str], **fields: Any) -> None:
-        """Draw the bar with the values ``fields`` of its columns; without a terminal, print ``line()`` now and then."""
+        """Draw the bar, with ``fields`` as its columns' values; without a terminal, print ``line()`` now and then."""
         if self._console.is_terminal:
             self._draw(done, total, fields)
         elif done and time.monotonic() - self._printed >= _EVERY:

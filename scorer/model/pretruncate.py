@@ -75,7 +75,7 @@ class Shortener:
         return text[: cut.start()] if cut else None
 
     def _until_it_settles(self, text: str) -> str:
-        """Return the first part tried for which more of the text does not change the tokens that the model reads."""
+        """Try longer and longer parts of the text, and return the first one whose tokens more text does not change."""
         held, taken, step = "", 0, self._length + _FAR
         few = False
         while taken < len(text):

@@ -166,7 +166,8 @@ class _Shard:
 class _Tail:
     """The tail of the errors: above their 95% quantile, larger errors are exponentially rarer (peaks over threshold).
 
-    Pickands, Statistical inference using extreme order statistics (1975), with the tail index 0.
+    The method is from Pickands, Statistical inference using extreme order statistics (1975). The tail index is taken
+    as 0.
     """
 
     start: float
