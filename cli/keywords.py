@@ -1,5 +1,6 @@
 """Show library messages in the command line's words: a keyword argument in backticks becomes its option."""
 
+import functools
 import re
 
 import click
@@ -36,6 +37,7 @@ def in_options(message: str) -> str:
     return with_options(message, context.command if context else None)
 
 
+@functools.cache
 def _elsewhere() -> dict[str, click.Parameter]:
     """Return the parameters that a message of another command can name: those of `score` that are only its own, and
     the review tool of `log` and of `pull`.

@@ -15,7 +15,6 @@ from typing import Any
 import click
 
 from cli.keywords import in_options
-from cli.text import printable
 from lossrank.tables.json_values import json_line
 from scorer import LossrankError, Plan, Progress, RunDirectory, RunError, RunStats
 from scorer.address import Address, scrubbed
@@ -26,6 +25,7 @@ from scorer.events import LOG, event
 from scorer.files import reporting
 from scorer.layout import is_part_of_run
 from scorer.run.protect import refuse_own_data, refuse_scores
+from scorer.text import printable
 
 _EVERY = 30.0  # seconds between lines of progress
 

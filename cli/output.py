@@ -6,11 +6,11 @@ from typing import Any
 import click
 
 from cli.keywords import in_options
-from cli.text import printable
 from lossrank.progress import Step
 from lossrank.tables.json_values import plain
 from lossrank.tables.ranking import precision_note
 from scorer import RankedRow, RunDirectory
+from scorer.text import printable
 
 
 def print_json(document: dict[str, Any]) -> None:

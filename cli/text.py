@@ -1,9 +1,6 @@
 """Make an untrusted text safe to print."""
 
-
-def printable(text: str) -> str:
-    """Return a text with every control code and line break replaced by a blank."""
-    return "".join(character if character.isprintable() else " " for character in text)
+from scorer.text import printable
 
 
 def one_line(text: str) -> str:

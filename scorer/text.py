@@ -17,10 +17,14 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def printable(text: str, instead: str = " ") -> str:
+    """Return a text with ``instead`` for every control code, line break and other character that can't be printed."""
+    return "".join(character if character.isprintable() else instead for character in text)
+
+
 def escape(value: str) -> str:
     """Return a text of unknown origin as one line of Markdown that shows the text literally."""
-    line = "".join(character if character.isprintable() else " " for character in value)
-    line = _SPECIAL.sub(r"\\\g<0>", " ".join(line.split()))
+    line = _SPECIAL.sub(r"\\\g<0>", " ".join(printable(value).split()))
     line = "".join(_ENTITIES.get(character, character) for character in line)
     return _ADDRESS.sub(lambda found: f"&#{ord(found[0])};", line)  # a bare address would become a link
 

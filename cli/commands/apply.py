@@ -8,11 +8,11 @@ import click
 
 from cli.options import data_option, json_option
 from cli.output import print_json, say_note
-from cli.text import printable
 from lossrank.publish.apply import Applied
 from lossrank.publish.apply import apply as apply_decisions
 from lossrank.publish.write import FORMATS, PARQUET
 from lossrank.review.decision import DISCARDED, KEPT, RELABELLED, UNREVIEWED
+from scorer.text import printable
 
 
 @click.command()

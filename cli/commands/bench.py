@@ -10,10 +10,9 @@ from cli.console import safe, stdout
 from cli.options import json_option
 from cli.output import print_json
 from cli.settings import setting_options, settings_of
-from cli.text import printable
 from scorer.bench.bench import ROWS, BenchResult
 from scorer.bench.bench import bench as bench_rows
-from scorer.text import duration
+from scorer.text import duration, printable
 
 _ROOFLINE = "2 x weights x tokens / (seconds x peak); above 100% is possible, because lossrank leaves out work"
 

@@ -11,12 +11,12 @@ from cli.console import safe, stdout
 from cli.keywords import in_options
 from cli.options import json_option
 from cli.output import print_json
-from cli.text import printable
 from lossrank.review.compare import Comparison, Group, Moved, compare
 from lossrank.tables.write import check_output, write_table
 from scorer import RunDirectory
 from scorer.audit.rank import MEASURES, TOP_K
 from scorer.run.protect import refuse_own_data
+from scorer.text import printable
 
 _SCHEMA = pa.schema(
     [

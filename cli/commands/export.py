@@ -14,11 +14,11 @@ from cli.console import safe, stdout
 from cli.log_file import logging_to, refuse_log_file
 from cli.options import json_option, log_file_option
 from cli.output import print_json
-from cli.text import printable
 from exporter import ConversionError, export_model
 from scorer import ModelBundle
 from scorer.events import event
 from scorer.model.bundle_manifest import MANIFEST
+from scorer.text import printable
 
 _MOST_CLASSES = 30
 

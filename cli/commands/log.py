@@ -13,13 +13,13 @@ from cli.options import json_option, log_file_option, ranking_options
 from cli.output import print_json
 from cli.progress import StepProgress
 from cli.servers import server_options
-from cli.text import printable
 from lossrank.review.files.kinds import FILES
 from lossrank.review.log import Logged, check_arguments
 from lossrank.review.log import log as log_rows
 from lossrank.review.servers.server import TOOLS
 from scorer.audit.rank import TOP_K
 from scorer.events import event
+from scorer.text import printable
 
 
 @click.command()

@@ -13,13 +13,12 @@ from cli.options import json_option, log_file_option
 from cli.output import print_json
 from cli.progress import ScoreProgress
 from cli.settings import setting_options, settings_of
-from cli.text import printable
 from scorer import Plan, Progress, RunStats, ScoreOptions, score_dataset
 from scorer.address import without_secrets
 from scorer.audit.gates import Gate, failures
 from scorer.errors import shortage
 from scorer.run.manifest import ScreenReport
-from scorer.text import duration
+from scorer.text import duration, printable
 
 _NO_LABEL = "NONE: rows get predictions but no loss; if the data has labels, name their column with --label-column"
 

@@ -10,6 +10,8 @@ from typing import Any
 import vl_convert
 from markupsafe import Markup
 
+from scorer.text import printable
+
 _CLASSES = 20  # classes that the bar charts show
 _LABEL = 120  # pixels for a class name
 _CONFIG = {
@@ -186,7 +188,7 @@ def _text(field: str, size: int, dy: int, ink: dict[str, Any]) -> dict[str, Any]
 
 def _drawable(name: str) -> str:
     """Return a class name without control characters: one of them in a text ends the whole process in vl-convert."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in name)
+    return printable(name, "\ufffd")
 
 
 def _names(names: list[str]) -> str:

@@ -44,6 +44,7 @@ from scorer.run.manifest import (
 )
 from scorer.run.manifest_file import refuse_many_shards
 from scorer.run.start import locked_run
+from scorer.run.status import missing_rows
 
 _CUDA_BATCH_TOKENS = 16384  # a GPU wants large batches
 _CALIBRATED_FROM = 10_000  # rows; calibration does not pay for fewer
@@ -135,7 +136,7 @@ def score_dataset(
                 report=report,
                 on_error=options.on_error,
             )
-            work.progress.kept = run.num_rows - _missing_rows(run)
+            work.progress.kept = run.num_rows - missing_rows(run)
             if options.on_error == "fail":
                 work.refuse_kept()
             if not run.missing_shards() and run.manifest.summary is not None:
@@ -228,10 +229,6 @@ def _tune(
     tried = calibrate(session, runners, tokens, bundle.pad_id, len(bundle.class_names), run.num_rows)
     run.set_calibration(tried)
     return replace(plan, calibration=tried)
-
-
-def _missing_rows(run: RunDirectory) -> int:
-    return sum(stop - start for start, stop in map(run.shard_range, run.missing_shards()))
 
 
 def _recounted(run: RunDirectory, recorded: RunStats) -> RunStats:

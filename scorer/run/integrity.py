@@ -20,6 +20,7 @@ from scorer.run.directory import RunDirectory, shard_name
 from scorer.run.lock import writer
 from scorer.run.schema import score_schema
 from scorer.run.shard_file import BATCH_ROWS, RESCORE, count_words, open_shard
+from scorer.run.status import missing_rows
 
 OK, WRONG, UNFINISHED, ABSENT = "ok", "wrong", "unfinished", "absent"
 _REMOVE = f"remove it, then {RESCORE}"
@@ -71,7 +72,7 @@ def check_shards(run: RunDirectory) -> list[Finding]:
     damaged = len(findings) - damaged
     there = run.num_shards - len(missing) - damaged
     if missing:
-        left = sum(stop - start for start, stop in map(run.shard_range, missing))
+        left = missing_rows(run)
         says = f"{left:,} of {run.num_rows:,} rows are not scored yet; score again with the same arguments to go on"
         findings.append(Finding("rows", UNFINISHED, says))
     elif not damaged:

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -19,6 +20,14 @@ _REBUILT = ("calibration", "history", "machine", "machines", "screen", "summary"
 
 class _Head(msgspec.Struct):
     format: int
+
+
+class _Settings(msgspec.Struct):
+    """The settings of a run with all their keys, also those that this version does not know."""
+
+    columns: dict[str, Any]
+    labels: dict[str, Any] | None
+    options: dict[str, Any]
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -61,10 +70,10 @@ def refuse_newer_settings(path: Path, manifest: Manifest) -> None:
     Raises:
         RunError: ``run.json`` has an unknown key in its columns, labels or options.
     """
-    document = json.loads((path / MANIFEST).read_bytes())
-    for part in ("columns", "labels", "options"):
-        for key, value in (document[part] or {}).items():
-            if not hasattr(getattr(manifest, part), key):
+    settings = msgspec.json.decode((path / MANIFEST).read_bytes(), type=_Settings)
+    for part in _Settings.__struct_fields__:
+        for key, value in (getattr(settings, part) or {}).items():
+            if key not in getattr(manifest, part).__struct_fields__:
                 raise RunError(
                     f"{path} was written by a newer lossrank: its {part} have {key} = {short(json.dumps(value))}, "
                     "which this version doesn't know; upgrade lossrank, or start again with `overwrite=True`",

@@ -50,6 +50,11 @@ class RunStatus:
         return values
 
 
+def missing_rows(run: RunDirectory) -> int:
+    """Return the number of rows that are not scored yet."""
+    return sum(stop - start for start, stop in map(run.shard_range, run.missing_shards()))
+
+
 def run_status(path: str | Path, now: datetime | None = None) -> RunStatus:
     """Return the progress of a run at the time ``now``, by default the current time.
 
@@ -64,7 +69,7 @@ def run_status(path: str | Path, now: datetime | None = None) -> RunStatus:
     run = RunDirectory.read(path)
     now = now or datetime.now(UTC)
     missing = run.missing_shards()
-    left = sum(stop - start for start, stop in map(run.shard_range, missing))
+    left = missing_rows(run)
     history, summary = run.manifest.history, run.manifest.summary
     last = history[-1] if history else None
     state = FINISHED if summary and not missing else RUNNING if busy else STOPPED

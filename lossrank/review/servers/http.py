@@ -15,6 +15,7 @@ import httpx
 import tenacity
 
 from lossrank.review.servers.server import ReviewError
+from scorer.text import printable
 
 LATER = frozenset({429, 500, 502, 503, 504})  # statuses that may go away
 FIRST_WAIT = 3.0  # seconds: at the start, a missing server is more likely a wrong address than an outage
@@ -216,7 +217,7 @@ def broken(error: httpx.RequestError) -> str:
 
 def one_line(reason: str) -> str:
     """Return a server's reason as one printable line, cut if it is long."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in reason).split())
+    line = " ".join(printable(reason).split())
     return line if len(line) <= _MAX_REASON else f"{line[: _MAX_REASON - 3]}..."
 
 
