@@ -3,6 +3,8 @@
 This module is separate from ``autotune``, so that reading a run loads no tokenizer.
 """
 
+from typing import Any
+
 import msgspec
 
 from scorer.typed_json import Amount, Positive
@@ -17,3 +19,7 @@ class Calibration(msgspec.Struct, frozen=True):
     batch_tokens: Positive
     tokens_per_second: dict[str, Amount]
     why: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as ``run.json`` stores them."""
+        return msgspec.structs.asdict(self)
