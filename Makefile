@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test soak lint browser test-servers docs screenshots bench clean
+.PHONY: help demo test soak lint browser servers test-servers docs screenshots bench clean
 
 help:
 	@echo "make demo          find wrong labels in a real news data set (no torch is installed)"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint          ruff and mypy"
 	@echo "make browser       install Chromium for the tests of the review page, where there is none (Debian, as root)"
 	@echo "make test-servers  test against real Rubrix, Argilla and Label Studio servers (needs Java 17 and Maven)"
+	@echo "make servers       install those servers, which make test-servers does too"
 	@echo "make docs          write docs/cli.md anew"
 	@echo "make screenshots   take the pictures in docs/ anew (needs Chromium)"
 	@echo "make bench         time lossrank and its peers, and write docs/benchmarks.md (15 minutes, and the installation)"
@@ -43,6 +44,9 @@ browser:
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
 	    if command -v $$name > /dev/null; then exit 0; fi; done; \
 	    apt-get update --quiet && apt-get install --yes --quiet --no-install-recommends chromium
+
+servers:
+	LOSSRANK_PYTHON=$(PYTHON) tests/servers/install .servers
 
 test-servers: $(VENV)/.dev
 	PATH="$(abspath $(BIN)):$$PATH" tests/servers/run .servers
