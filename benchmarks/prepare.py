@@ -45,7 +45,7 @@ def main() -> None:
                 "classes": made.class_names,
                 "calibration": sample,
                 "token_parameters": made.token_parameters,
-                "variants": made.as_dict()["variants"],
+                "variants": made.to_dict()["variants"],
             }
         )
     )

@@ -143,12 +143,12 @@ def _columns(plan: Plan) -> dict[str, str | None]:
     def shown(name: str | None) -> str | None:
         return name if name is None or name in KNOWN else f"column {names.index(name) + 1} of {len(names)}"
 
-    return {role: shown(name) for role, name in plan.columns.as_dict().items()}
+    return {role: shown(name) for role, name in plan.columns.to_dict().items()}
 
 
 def log_end(stats: RunStats) -> None:
     """Log the summary of a run, without the fields that quote labels or lines of the data."""
-    summary = stats.as_dict()
+    summary = stats.to_dict()
     del summary["unknown_labels"], summary["problems"]
     event("end", **summary, rows_per_second=stats.rows_per_second)
 

@@ -28,7 +28,7 @@ _MISSING = re.compile(r"missing required field `(?P<name>\w+)`")
 class Section(Struct, frozen=True, kw_only=True):
     """A part of a JSON file; its fields are written in the order in which they are declared."""
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, as they are written to a file or as a command's JSON output."""
         values: dict[str, Any] = msgspec.to_builtins(self)
         return values

@@ -63,6 +63,6 @@ def run(bundle: ModelBundle, table: pa.Table, job: Job, options: ScoreOptions) -
     notes = {
         "padding": stats.padding,
         "stages": stats.seconds,
-        "screen": stats.screen.as_dict() if stats.screen else None,
+        "screen": stats.screen.to_dict() if stats.screen else None,
     }
     return Scored(losses.astype(np.float64), seconds, notes)

@@ -47,7 +47,7 @@ def bench(bundle: Path, data: tuple[str, ...], rows: int, as_json: bool, **setti
     options, reading = settings_of(settings)
     result = bench_rows(bundle, data, options, rows=rows, progress=_print_step, **reading)
     if as_json:
-        print_json(result.as_dict())
+        print_json(result.to_dict())
     else:
         print_result(result)
 

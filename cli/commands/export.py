@@ -60,9 +60,9 @@ def export(
     with logging_to(log_file, "export", model=model, bundle=str(bundle)):
         exported = _export(model, bundle, revision, force, int8)
         seconds = time.monotonic() - started
-        event("end", seconds=round(seconds, 3), sha256=exported.sha256, parity=exported.parity().as_dict())
+        event("end", seconds=round(seconds, 3), sha256=exported.sha256, parity=exported.parity().to_dict())
     if as_json:
-        print_json({"path": exported.path, **exported.as_dict(), "sha256": exported.sha256, "seconds": seconds})
+        print_json({"path": exported.path, **exported.to_dict(), "sha256": exported.sha256, "seconds": seconds})
         return
     _print_summary(exported, seconds)
     click.echo(f"\nNext: lossrank score {bundle} DATA -o run")

@@ -49,6 +49,6 @@ def report(run: Path, output: Path | None, as_json: bool, **options: Any) -> Non
     if output is None:
         click.echo(done.content, nl=False)
     elif as_json:
-        print_json(done.as_dict())
+        print_json(done.to_dict())
     else:
         click.echo(f"{done.count:,} of {done.rows:,} rows in {output} ({done.bytes / 1000:,.0f} kB)")

@@ -106,7 +106,7 @@ def score_document(run: Path, stats: RunStats, failed_gates: list[str]) -> dict[
     """Return the document that ``--json`` prints for a run."""
     return {
         "run": str(run),
-        **stats.as_dict(),
+        **stats.to_dict(),
         "rows_per_second": stats.rows_per_second,
         "failed_gates": failed_gates,
     }
@@ -119,7 +119,7 @@ def print_plan(plan: Plan) -> None:
     _note(f"data     {source.name}: {source.num_rows:,} rows in {len(source.parts)} part(s)")
     for note in source.notes:
         _note(f"         {note}")
-    for role, name in plan.columns.as_dict().items():
+    for role, name in plan.columns.to_dict().items():
         if name is not None or role == "label":
             guess = " (guessed)" if role in guessed else ""
             _note(f"{role:<8} {_NO_LABEL if name is None else name + guess}")

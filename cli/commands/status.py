@@ -48,7 +48,7 @@ def status(run: Path, watch: bool, fail_if: tuple[Gate, ...], as_json: bool) -> 
         found = _in_options(run_status(run))
     failed = failed_gates(fail_if, found.summary)
     if as_json:
-        print_json({**found.as_dict(), "failed_gates": failed})
+        print_json({**found.to_dict(), "failed_gates": failed})
     else:
         _print(found)
     if fail_if and failed is None:

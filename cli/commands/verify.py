@@ -40,7 +40,7 @@ def verify(run: Path, bundle: Path | None, data: tuple[str, ...], fail_if: tuple
     found = replace(verified, findings=shown)
     failed = failed_gates(fail_if, found.summary)
     if as_json:
-        print_json({**found.as_dict(), "failed_gates": failed})
+        print_json({**found.to_dict(), "failed_gates": failed})
     else:
         for finding in found.findings:
             click.echo(f"{finding.state:<11}{finding.what:<20}{printable(finding.says)}")

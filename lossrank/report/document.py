@@ -120,21 +120,21 @@ def _int8_note(health: RunHealth) -> str | None:
 def _how(run: RunDirectory, texts: bool) -> dict[str, Any]:
     """Return how a run was made; parts that may quote the data are left out if ``texts`` is false."""
     manifest = run.manifest
-    summary = manifest.summary.as_dict() if manifest.summary else {}
+    summary = manifest.summary.to_dict() if manifest.summary else {}
     history = [
         {key: getattr(entry, key) for key in ("started", "ended", "rows", "seconds")} | {"why": _ended(entry.why)}
         for entry in manifest.history
     ]
-    columns = run.columns.as_dict()
+    columns = run.columns.to_dict()
     names = ("tokens", "padding", "duplicates", "screen", "model_share", "seconds", "peak_memory_bytes")
     return {
         "bundle_sha256": manifest.bundle.sha256,
         "data_fingerprint": run.data_fingerprint,
         "columns": columns if texts else {role: _known(name) for role, name in columns.items()},
         "labels": manifest.labels.how if manifest.labels else None,
-        "options": manifest.options.as_dict(),
+        "options": manifest.options.to_dict(),
         "history": history,
-        "machines": [machine.as_dict() for machine in manifest.machines],
+        "machines": [machine.to_dict() for machine in manifest.machines],
         **{name: summary.get(name) for name in names},
         **{name: summary.get(name) if texts else None for name in ("unknown_labels", "problems")},
     }

@@ -44,7 +44,7 @@ class Report:
     count: int
     content: str
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return all fields except ``content``."""
         return {name: value for name, value in asdict(self).items() if name != "content"}
 

@@ -126,7 +126,7 @@ def join_source(
     """
     source = reopen_source(run.manifest.data.spec, run.data_fingerprint, data)
     refuse_columns(run, source)
-    scored = list(dict.fromkeys(name for name in run.columns.as_dict().values() if name is not None))
+    scored = list(dict.fromkeys(name for name in run.columns.to_dict().values() if name is not None))
     return source.take(np.array([row.row for row in ranked], dtype=np.int64), scored if scored_only else None)
 
 

@@ -52,7 +52,7 @@ class Verification:
         """Whether no finding is wrong and every row is scored."""
         return all(finding.state in (OK, ABSENT) for finding in self.findings)
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         found: dict[str, Any] = msgspec.to_builtins(self)
         return {**found, "sound": self.sound, "complete": self.complete}
 
@@ -91,7 +91,7 @@ def _summary(run: RunDirectory, whole: bool) -> Iterable[Finding]:
         yield Finding("summary", UNFINISHED, "is not written yet; score again with the same arguments to write it")
     elif whole:
         stats = recount(run, summary)
-        recorded, found = summary.as_dict(), stats.as_dict()
+        recorded, found = summary.to_dict(), stats.to_dict()
         wrong = [name for name in found if name not in OF_THE_PROCESS and not _same(recorded[name], found[name])]
         if wrong:
             says = "; ".join(_difference(name, recorded[name], found[name]) for name in wrong)
@@ -108,7 +108,7 @@ def _screen(run: RunDirectory, whole: bool) -> Iterable[Finding]:
         says = "the worst rows are not rescored in fp32 yet; score again with the same arguments to go on"
         yield Finding("screen", UNFINISHED, says)
     elif whole:
-        recorded, found = run.manifest.screen.as_dict(), screen_again(run).as_dict()
+        recorded, found = run.manifest.screen.to_dict(), screen_again(run).to_dict()
         if _same(recorded, found):
             yield Finding("screen", OK, f"finished: {run.manifest.screen.rescored:,} rows were rescored in fp32")
         else:

@@ -73,7 +73,7 @@ class BenchResult:
             return None
         return 2.0 * self.token_parameters * self.tokens_per_second / self.matrix_peak_flops
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return all fields and ``roofline_share`` as a dictionary for JSON."""
         return {**asdict(self), "roofline_share": self.roofline_share}
 
@@ -140,7 +140,7 @@ def bench(
         data=source.name,
         data_rows=source.num_rows,
         rows=count,
-        columns=plan.columns.as_dict(),
+        columns=plan.columns.to_dict(),
         options={name: value for name, value in asdict(options).items() if value is not None},
         device=plan.device,
         threads=plan.threads,

@@ -29,7 +29,7 @@ class Columns:
         """Return the names of the columns to read, without repeats."""
         return list(dict.fromkeys(name for name in (self.text, self.text_pair, self.label, self.id) if name))
 
-    def as_dict(self) -> dict[str, str | None]:
+    def to_dict(self) -> dict[str, str | None]:
         return {"text": self.text, "text_pair": self.text_pair, "label": self.label, "id": self.id}
 
 

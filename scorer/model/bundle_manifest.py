@@ -72,7 +72,7 @@ class BundleManifest(Section, frozen=True, kw_only=True):
     files: dict[str, str]
     token_parameters: Positive | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values for JSON, as in ``bundle.json``."""
         return {name: msgspec.to_builtins(getattr(self, name)) for name in BundleManifest.__struct_fields__}
 
@@ -126,7 +126,7 @@ def _no_folder(path: Path) -> str:
 
 def write_manifest(path: Path, manifest: BundleManifest) -> None:
     """Write the manifest of a bundle."""
-    (path / MANIFEST).write_text(as_text({"format": FORMAT, **manifest.as_dict()}), encoding="utf-8")
+    (path / MANIFEST).write_text(as_text({"format": FORMAT, **manifest.to_dict()}), encoding="utf-8")
 
 
 def listed_files(path: Path) -> set[str] | None:

@@ -20,6 +20,6 @@ class Calibration(msgspec.Struct, frozen=True):
     tokens_per_second: dict[str, Amount]
     why: str
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the fields as ``run.json`` stores them."""
         return msgspec.structs.asdict(self)

@@ -303,7 +303,7 @@ def given_labels(run: RunDirectory, rows: Sequence[int]) -> dict[int, str | None
 
 def refuse_columns(run: RunDirectory, source: Source) -> None:
     """Raise RunError if the manifest names a column that ``source``, the data that was scored, does not have."""
-    for role, name in run.columns.as_dict().items():
+    for role, name in run.columns.to_dict().items():
         if name is not None and name not in source.schema.names:
             what = f"it names the {role} column {name!r}, which {source.name} does not have"
             raise damaged(run.path / MANIFEST, what, quotes_data=True)

@@ -87,7 +87,7 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     Raises:
         RunError: the disk is full or the folder can't be written.
     """
-    text = as_text(manifest.as_dict())
+    text = as_text(manifest.to_dict())
     write_atomically(path / MANIFEST, lambda stream: stream.write(text.encode()))
 
 

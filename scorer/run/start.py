@@ -28,7 +28,7 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     found = []
     for part in _COMPARED:
         both = (getattr(manifest, part) for manifest in (old, new))  # a run without labels has no part for them
-        before, now = ({} if recorded is None else _flat(recorded.as_dict()) for recorded in both)
+        before, now = ({} if recorded is None else _flat(recorded.to_dict()) for recorded in both)
         for key in dict.fromkeys([*before, *now]):
             compared = key in _IDENTITY if part in ("bundle", "data") else (part, key) != ("labels", "how")
             if compared and before.get(key) != now.get(key):

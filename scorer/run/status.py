@@ -45,7 +45,7 @@ class RunStatus:
     history: list[HistoryEntry]
     summary: RunStats | None
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         values: dict[str, Any] = msgspec.to_builtins(self)
         return values
 

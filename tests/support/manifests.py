@@ -15,7 +15,7 @@ def manifest(parts: dict[str, Any]) -> Manifest:
 
 def altered(run: RunDirectory, **parts: Any) -> RunDirectory:
     """Return a run in the same folder with other values in its manifest; dictionaries are merged into the part."""
-    whole = run.manifest.as_dict()
+    whole = run.manifest.to_dict()
     for part, values in parts.items():
         whole[part] = {**whole[part], **values} if isinstance(values, dict) and whole.get(part) else values
     return RunDirectory(run.path, msgspec.convert(whole, Manifest))

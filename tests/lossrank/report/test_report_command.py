@@ -75,7 +75,7 @@ def test_a_place_that_cannot_be_written_is_one_line(own: Path, lossrank: Lossran
 def test_json_prints_a_summary_of_what_was_written(own: Path, lossrank: Lossrank, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
     printed = json.loads(lossrank("report", own, "-o", file, "--top", 5, "--json").stdout)
-    summary = RunDirectory.open(own).manifest.as_dict()["summary"]
+    summary = RunDirectory.open(own).manifest.to_dict()["summary"]
     assert printed == {
         "run": str(own),
         "output": str(file),

@@ -138,7 +138,7 @@ def test_no_texts_leaves_out_what_is_of_the_data(tiny_bundle: ModelBundle, tmp_p
         content = file.read_text()
         assert "secret" not in content
         assert "k0" in content
-    assert "secretlabel" in json.dumps(RunDirectory.open(run).manifest.as_dict()["summary"])
+    assert "secretlabel" in json.dumps(RunDirectory.open(run).manifest.to_dict()["summary"])
 
 
 def test_no_texts_leaves_out_the_columns_of_a_csv_without_a_header(

@@ -105,8 +105,8 @@ def test_a_sample_is_scored_and_its_figures_add_up(
     assert peaks == [2, 2]
     assert result.matrix_peak_flops == PEAK
     assert result.roofline_share == pytest.approx(2 * 3000 * result.tokens / (stats.seconds["total"] * PEAK))
-    assert json.loads(json.dumps(result.as_dict())) == result.as_dict()
-    assert result.as_dict()["roofline_share"] == result.roofline_share
+    assert json.loads(json.dumps(result.to_dict())) == result.to_dict()
+    assert result.to_dict()["roofline_share"] == result.roofline_share
 
 
 def test_the_sample_is_random_in_order_and_always_the_same(
@@ -169,7 +169,7 @@ def test_a_bundle_that_does_not_tell_has_no_roofline(tiny_bundle: ModelBundle, d
     result = bench(tiny_bundle, data, rows=20)
     assert result.matrix_peak_flops == PEAK
     assert result.token_parameters is None
-    assert result.as_dict()["roofline_share"] is None
+    assert result.to_dict()["roofline_share"] is None
 
 
 def test_a_gpu_has_no_roofline(counted: ModelBundle, data: Path, capsys: pytest.CaptureFixture[str]) -> None:

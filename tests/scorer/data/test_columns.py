@@ -91,7 +91,7 @@ class TestNamed:
         assert found == Columns("a", "b", "y", "key")
         assert found.guessed == ()
         assert found.names() == ["a", "b", "y", "key"]
-        assert found.as_dict() == {"text": "a", "text_pair": "b", "label": "y", "id": "key"}
+        assert found.to_dict() == {"text": "a", "text_pair": "b", "label": "y", "id": "key"}
 
     def test_a_column_with_two_parts_is_read_once(self) -> None:
         assert choose_columns(schema(a=TEXT, label=INT), text="a", id="a").names() == ["a", "label"]

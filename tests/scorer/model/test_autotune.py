@@ -114,7 +114,7 @@ def test_the_rounds_are_interleaved() -> None:
 def test_what_was_tried_is_recorded() -> None:
     speeds = dict.fromkeys(SIZES, 900.0) | {4096: 1100.0}
     found = chosen(Simulated(lambda size, nth: speeds[size] + nth))
-    record = json.loads(json.dumps(found.as_dict()))
+    record = json.loads(json.dumps(found.to_dict()))
     assert record == {
         "batch_tokens": 4096,
         # The second of three rounds; the default was run twice before.

@@ -61,12 +61,12 @@ class TestRoundTrip:
         assert ModelBundle.load(bundle.path) == bundle
 
     def test_bundles_of_older_versions_lack_values(self, bundle: ModelBundle) -> None:
-        parity = PARITY.as_dict()
+        parity = PARITY.to_dict()
         del parity["mean_loss_difference"]
         edit(bundle, token_parameters=..., variants={"fp32": {"file": "model.onnx", "parity": parity}})
         loaded = ModelBundle.load(bundle.path)
         assert loaded.token_parameters is None
-        assert loaded.parity().as_dict() == parity
+        assert loaded.parity().to_dict() == parity
         assert loaded.variants["fp32"].graph is UNSET
 
     def test_the_bytes_of_its_file(self, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_the_manifest_says_what_was_scored_and_how(run: Path, tiny_bundle: Model
     assert opened.class_names == tiny_bundle.class_names
     assert opened.model_name == "tiny"
     assert opened.num_rows == 1000
-    assert opened.columns.as_dict() == {"text": "text", "text_pair": None, "label": "label", "id": None}
+    assert opened.columns.to_dict() == {"text": "text", "text_pair": None, "label": "label", "id": None}
     assert [opened.shard_range(i) for i in range(opened.num_shards)] == [(0, 300), (300, 600), (600, 900), (900, 1000)]
     manifest = json.loads((run / "run.json").read_text())
     assert manifest["bundle"]["sha256"] == tiny_bundle.sha256

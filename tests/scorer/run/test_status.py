@@ -148,7 +148,7 @@ def test_the_command_says_it_in_words_and_in_json(lossrank: Lossrank, finished: 
     assert "rows             1,000 of 1,000 (100%); 0 left" in words.stdout
     assert "1,000 rows in" in words.stdout
     document = lossrank("status", finished, "--json")
-    assert json.loads(document.stdout) == {**run_status(finished).as_dict(), "failed_gates": []}
+    assert json.loads(document.stdout) == {**run_status(finished).to_dict(), "failed_gates": []}
     begun(finished)
     words = lossrank("status", finished)
     entry = json.loads((finished / "run.json").read_text())["history"][0]

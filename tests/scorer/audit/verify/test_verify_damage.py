@@ -123,7 +123,7 @@ def test_every_number_of_the_summary_that_follows_from_the_shards_is_counted_aga
         assert states(found)["summary"] == "wrong"
         assert says(found, "summary").startswith(f"{name} ")
         stats = score_dataset(bundle, data, run, OPTIONS)
-        assert stats.as_dict()[name] == summary[name]
+        assert stats.to_dict()[name] == summary[name]
         assert json.loads((run / "run.json").read_text())["summary"] == summary
 
 
@@ -150,7 +150,7 @@ def test_a_screen_is_counted_again_where_run_and_summary_differ(
     assert tells(says(found, part), "screen", *named)
     mended_report = score_dataset(bundle, rows, tmp_path / "run", options).screen
     assert mended_report is not None
-    assert mended_report.as_dict() == screen
+    assert mended_report.to_dict() == screen
     mended = json.loads((tmp_path / "run" / "run.json").read_text())
     assert mended["screen"] == mended["summary"]["screen"] == screen
     assert verify(tmp_path / "run").complete

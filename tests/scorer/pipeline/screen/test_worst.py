@@ -121,7 +121,7 @@ class TestWorst:
         rest = doubt(np.array([kth]))[0] - doubt(np.delete(run.int8, chosen))
         assert report.expected_missed == pytest.approx((0.05 * np.exp(-(rest - start) / excess)).sum())
         off = np.abs(run.fp32 - run.int8)[run.control]
-        assert report.control.as_dict() == {
+        assert report.control.to_dict() == {
             "rows": 200,
             "mean_error": pytest.approx(off.mean()),
             "error_quantiles": {str(q): pytest.approx(np.quantile(off, q), abs=1e-9) for q in (0.5, 0.9, 0.99, 0.999)},
