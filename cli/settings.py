@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from cli.options import F
-from scorer.data.labels import read_label_map
 from scorer.model.tokenizer import LONG_TEXTS
 from scorer.pipeline.options import ON_ERROR, PRECISIONS, ScoreOptions
 
@@ -80,16 +79,3 @@ def _option(name: str, kind: Any, text: str) -> Callable[[F], F]:
         return click.option(word, is_flag=True, help=text)
     default = _DEFAULTS.get(name)
     return click.option(word, type=kind, default=default, show_default=default is not None, help=text)
-
-
-def settings_of(given: dict[str, Any]) -> tuple[ScoreOptions, dict[str, Any]]:
-    """Return a command's settings as ``ScoreOptions``, and its remaining settings, which are for ``open_source``.
-
-    Raises:
-        LabelError: the file of the label map is missing or not a label map.
-        RunError: the settings contradict each other.
-    """
-    options = {name: value for name, value in given.items() if name in _DEFAULTS}
-    if options["label_map"] is not None:
-        options["label_map"] = read_label_map(options["label_map"])
-    return ScoreOptions(**options), {name: value for name, value in given.items() if name not in _DEFAULTS}

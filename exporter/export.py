@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -12,6 +13,7 @@ from exporter.errors import ConversionError, ParityError
 from exporter.fetch import fetch
 from exporter.libraries import captured
 from exporter.load import Classifier, load
+from exporter.loaded import on_disk
 from exporter.output import replacing
 from exporter.parity import Logits, measure_parity, reference_logits, require_parity
 from exporter.parity_texts import Text, parity_texts
@@ -24,15 +26,19 @@ _GRAPH, _INT8_GRAPH = "model.onnx", "model.int8.onnx"
 
 
 def export_model(
-    model: str | Path,
+    model: Any,
     output: str | Path,
     *,
+    tokenizer: Any = None,
     revision: str | None = None,
     force: bool = False,
     int8: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> ModelBundle:
-    """Export a sequence classifier, from a folder or the Hugging Face hub, and return its bundle.
+    """Export a sequence classifier and return its bundle.
+
+    ``model`` is a folder, a name on the Hugging Face hub, a loaded transformers model with its ``tokenizer``, or a
+    text-classification ``pipeline``. A loaded model is saved to a temporary folder and loaded from there.
 
     The bundle's logits and losses are compared with torch's, text by text; ``variants["fp32"].parity`` has the
     differences, and ``variants["fp32"].graph`` describes how the graph was rewritten. With ``int8`` the bundle gets
@@ -53,9 +59,10 @@ def export_model(
     """
     say = progress or (lambda doing: None)
     path = Path(output).expanduser()
-    with replacing(path, force) as folder:
-        say(f"looking for {model}")
-        files = fetch(model, revision)
+    with replacing(path, force) as folder, on_disk(model, tokenizer) as location:
+        say(f"looking for {location.name}")
+        files = fetch(location.given, revision)
+        files = files if files.on_hub or location.given == model else replace(files, name=location.name)
         say("loading torch and transformers")
         libraries.require()
         say(f"loading {files.name}")

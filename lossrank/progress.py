@@ -1,25 +1,77 @@
-"""Progress reports of slow functions."""
+"""Progress reports of slow functions, and the bar that shows them in a terminal or a notebook."""
 
-from collections.abc import Callable
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from lossrank.notebook import NotebookBar, in_notebook
+
+if TYPE_CHECKING:
+    from scorer.pipeline.loop import Progress as Scoring
+    from scorer.pipeline.score import Plan
 
 
 @dataclass(frozen=True)
 class Step:
-    """One progress report: either ``done`` of ``total`` rows are finished, or a ``note``.
+    """One progress report: ``done`` of ``total`` rows are finished, or a ``note``, or the ``plan`` of a run.
 
-    A note is one line for the user, without a full stop at its end.
-
-    ``total`` is None if the number of rows isn't known beforehand. A report with a note has no row counts.
+    A note is one line for the user, without a full stop at its end. A report with a note or a plan has no row counts.
+    ``total`` is None if the number of rows isn't known beforehand. ``scoring`` has the rows, tokens and seconds of
+    ``score``; it is None for other functions.
     """
 
     done: int = 0
     total: int | None = None
     note: str | None = None
+    plan: "Plan | None" = None
+    scoring: "Scoring | None" = None
 
 
-OnStep = Callable[[Step], None]
+OnStep: TypeAlias = Callable[[Step], None]
 
 
 def unwatched(step: Step) -> None:
     """Ignore a progress report; functions use this callback by default."""
+
+
+@contextlib.contextmanager
+def watched(progress: bool | OnStep, doing: str) -> Iterator[OnStep]:
+    """Yield the callback that ``progress`` stands for.
+
+    A function is itself; True is a bar, if there is a terminal or a notebook to show it; False ignores the reports.
+    """
+    if callable(progress):
+        yield progress
+    elif not progress or not (in_notebook() or sys.stderr.isatty()):
+        yield unwatched
+    else:
+        with NotebookBar(doing) if in_notebook() else _TerminalBar(doing) as bar:
+            yield bar
+
+
+class _TerminalBar:
+    """Shows the rows that are done on the terminal, from the first report on."""
+
+    def __init__(self, doing: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
+        self._bar = Progress(*columns, console=Console(stderr=True))
+        self._task: Any = None
+
+    def __enter__(self) -> "_TerminalBar":
+        return self
+
+    def __call__(self, step: Step) -> None:
+        if step.note is not None or step.plan is not None:
+            return
+        if self._task is None:
+            self._task = self._bar.add_task("", total=step.total)
+            self._bar.start()
+        self._bar.update(self._task, completed=step.done, total=step.total)
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()

@@ -1,6 +1,5 @@
 """`lossrank apply`."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +61,7 @@ def apply(run: Path, as_json: bool, **options: Any) -> None:
     """
     done = apply_decisions(run, **options, progress=say_note)
     if as_json:
-        print_json(asdict(done))
+        print_json(done.to_dict())
     else:
         _print(done)
 

@@ -9,9 +9,10 @@ from rich.table import Table
 from cli.console import safe, stdout
 from cli.options import json_option
 from cli.output import print_json
-from cli.settings import setting_options, settings_of
+from cli.settings import setting_options
+from lossrank import Step
+from lossrank import bench as bench_rows
 from scorer.bench.bench import ROWS, BenchResult
-from scorer.bench.bench import bench as bench_rows
 from scorer.text import duration, printable
 
 _ROOFLINE = "2 x weights x tokens / (seconds x peak); above 100% is possible, because lossrank leaves out work"
@@ -44,16 +45,15 @@ def bench(bundle: Path, data: tuple[str, ...], rows: int, as_json: bool, **setti
       lossrank bench bundle reviews.parquet --threads 1 --json > bench.json
       lossrank bench bundle reviews.parquet --rows 5000 --precision screen --screen-top 50
     """
-    options, reading = settings_of(settings)
-    result = bench_rows(bundle, data, options, rows=rows, progress=_print_step, **reading)
+    result = bench_rows(bundle, data, rows=rows, progress=_print_step, **settings)
     if as_json:
         print_json(result.to_dict())
     else:
         print_result(result)
 
 
-def _print_step(doing: str) -> None:
-    click.echo(printable(doing), err=True)
+def _print_step(step: Step) -> None:
+    click.echo(printable(step.note or ""), err=True)
 
 
 def print_result(result: BenchResult) -> None:

@@ -6,12 +6,9 @@ from pathlib import Path
 import click
 
 from cli.commands.rank import print_ranking
-from cli.commands.score import print_summary, run_score, score_document
+from cli.commands.score import print_summary, run_score
 from cli.options import json_option
 from cli.output import print_json
-from lossrank.tables.ranking import ranking_records
-from scorer import RunDirectory, ScoreOptions, join_source
-from scorer import rank as rank_rows
 
 FILES = Path(__file__).parents[1] / "demo_files"
 BUNDLE = FILES / "bundle"
@@ -52,19 +49,17 @@ def demo(output: Path, top: int, overwrite: bool, as_json: bool) -> None:
       lossrank demo -o /tmp/demo --top 50
     """
     click.echo("The test split of AG News, scored by a small classifier that was not trained on it:\n", err=True)
-    stats = run_score(BUNDLE, str(DATA), output, ScoreOptions(), overwrite=overwrite)
-    opened = RunDirectory.open(output)
-    ranked = rank_rows(opened, top)
-    source = join_source(opened, ranked)
+    run = run_score(BUNDLE, str(DATA), output, overwrite=overwrite)
+    worst = run.worst(top)
     if as_json:
-        print_json({**score_document(output, stats, []), "worst": ranking_records(opened, ranked, source)})
+        print_json({**run.to_dict(), "failed_gates": [], "worst": worst.to_dict()["rows"]})
         return
-    print_summary(stats, output)
+    print_summary(run.stats, output)
     click.echo(
-        f"\nThe {len(ranked)} rows whose given label the model finds hardest to believe.\n"
+        f"\nThe {len(worst)} rows whose given label the model finds hardest to believe.\n"
         "Wrong labels gather here, among rows that are only hard: a person decides which is which.\n"
     )
-    print_ranking(opened, ranked, source)
+    print_ranking(worst)
     click.echo("\nNext:")
     for command, does in _NEXT:
         click.echo(f"  {does}:\n    lossrank {command.format(run=shlex.quote(str(output)))}")

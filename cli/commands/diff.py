@@ -74,7 +74,7 @@ def diff(run_a: Path, run_b: Path, top: int, by: str, output: Path | None, force
     if output is not None:
         write_table(pa.Table.from_pylist([asdict(row) for row in found.worst], schema=_SCHEMA), output)
     if as_json:
-        print_json({**asdict(found), "output": None if output is None else str(output)})
+        print_json({**found.to_dict(), "output": None if output is None else str(output)})
         return
     for note in found.notes:
         click.echo(f"Note: {printable(note)}.", err=True)

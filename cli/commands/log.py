@@ -1,7 +1,6 @@
 """`lossrank log`."""
 
 import shlex
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +61,7 @@ def log(run: Path, log_file: Path | None, as_json: bool, **options: Any) -> None
         counts = {"rows": done.rows, "written": done.written, "already_there": done.already_there}
         event("end", **counts, refused=[refusal.row for refusal in done.refused])
     if as_json:
-        print_json(asdict(done))
+        print_json(done.to_dict())
     else:
         _print(done)
     if options["top"] and done.rows < options["top"]:

@@ -75,7 +75,7 @@ def pull(run: Path, files: tuple[Path, ...], log_file: Path | None, as_json: boo
             done = pull_decisions(run, files, **options, progress=progress)
         event("end", **{key: value for key, value in asdict(done).items() if isinstance(value, int)})
     if as_json:
-        print_json(asdict(done))
+        print_json(done.to_dict())
     else:
         _print(done)
     if done.unknown_labels or done.foreign:

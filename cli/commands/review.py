@@ -1,35 +1,24 @@
 """`lossrank review`."""
 
 import contextlib
-import getpass
 from collections import Counter
 from pathlib import Path
 
 import click
 
 from cli.options import json_option, ranking_options
-from cli.output import print_json, say_precision
+from cli.output import print_json, say
 from cli.signals import Terminated
-from lossrank.page.app import make_app, new_token
 from lossrank.page.browser import browser_at
-from lossrank.page.rows import page_rows
-from lossrank.page.serve import HOST, listen, serve
+from lossrank.page.review import login, open_review
+from lossrank.page.serve import HOST
 from lossrank.page.view import tally
 from lossrank.publish.hints import apply_command
 from lossrank.review.decision import VERDICTS, Decision
-from lossrank.review.store import DecisionStore
-from scorer import RunDirectory, RunError, join_source, rank
+from scorer import RunDirectory
 from scorer.audit.rank import TOP_K
 
 _PORT = 8470
-
-
-def _login() -> str | None:
-    """Return the login name, or None if the system has none."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return None
 
 
 def _named(ctx: click.Context, param: click.Parameter, user: str | None) -> str:
@@ -51,7 +40,7 @@ def _named(ctx: click.Context, param: click.Parameter, user: str | None) -> str:
 )
 @click.option(
     "--user",
-    default=_login,
+    default=login,
     callback=_named,
     show_default="your login name",
     help="Name to record with your decisions.",
@@ -84,28 +73,23 @@ def review(
       lossrank review run --by entropy --no-browser --port 8000
     """
     opened = RunDirectory.open(run)
-    with listen(port) as listening:
-        ranked = rank(opened, top if top or per_class else TOP_K, by=by, per_class=per_class, pair=pair)
-        rows, refused = page_rows(opened, ranked, join_source(opened, ranked, data or None, scored_only=True))
-        say_precision(opened, ranked)
-        for refusal in refused:
+    with open_review(opened, top, by=by, per_class=per_class, pair=pair, data=data, port=port, user=user) as page:
+        if page.note:
+            say(page.note)
+        for refusal in page.refused:
             click.echo(f"row {refusal.row} can't be shown: {refusal.reason}", err=True)
-        if not rows:
-            raise RunError(f"{run} has no such row to show; choose other rows with --pair, --by or --per-class")
-        if top and len(ranked) < top:
-            click.echo(f"{len(ranked):,} rows: no more rows match.", err=True)
-        with DecisionStore(opened) as store:
-            token = new_token()
-            address = f"http://{HOST}:{listening.getsockname()[1]}/{token}/"
-            try:
-                click.echo(f"{len(rows):,} rows to review, as {user}; stop with Ctrl-C.", err=True)
-                click.echo(address, err=as_json)
-                with contextlib.nullcontext() if no_browser else browser_at(address):
-                    serve(make_app(opened, rows, store, user, token=token, by=by, data=data), listening)
-            except KeyboardInterrupt as error:
-                _print_end(opened, len(rows), store.current(), data, as_json)
-                if isinstance(error, Terminated):
-                    raise
+        ranked = len(page.rows) + len(page.refused)
+        if top and ranked < top:
+            click.echo(f"{ranked:,} rows: no more rows match.", err=True)
+        try:
+            click.echo(f"{len(page.rows):,} rows to review, as {user}; stop with Ctrl-C.", err=True)
+            click.echo(page.url, err=as_json)
+            with contextlib.nullcontext() if no_browser else browser_at(page.url):
+                page.serve()
+        except KeyboardInterrupt as error:
+            _print_end(opened, len(page.rows), page.decisions(), data, as_json)
+            if isinstance(error, Terminated):
+                raise
 
 
 def _print_end(

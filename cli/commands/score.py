@@ -1,7 +1,7 @@
 """`lossrank score`."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from cli.log_file import ProgressLog, log_end, log_plan, logging_to, refuse_log_
 from cli.options import json_option, log_file_option
 from cli.output import print_json
 from cli.progress import ScoreProgress
-from cli.settings import setting_options, settings_of
-from scorer import Plan, Progress, RunStats, ScoreOptions, score_dataset
+from cli.settings import setting_options
+from lossrank import Run, Step
+from lossrank import score as score_data
+from scorer import Plan, RunStats
 from scorer.address import without_secrets
 from scorer.audit.gates import Gate, failures
 from scorer.errors import shortage
@@ -61,55 +63,40 @@ def score(
     refuse_log_file(log_file, folder=output, files=[settings["label_map"], *model_files], read=data)
     addresses = [without_secrets(address) for address in data]
     with logging_to(log_file, "score", bundle=str(bundle), data=addresses, run=str(output)):
-        options, reading = settings_of(settings)
-        stats = run_score(bundle, data, output, options, overwrite=overwrite, **reading)
-        log_end(stats)
-        failed = failures(fail_if, stats)
+        run = run_score(bundle, data, output, overwrite=overwrite, **settings)
+        log_end(run.stats)
+        failed = failures(fail_if, run.stats)
         if as_json:
-            print_json(score_document(output, stats, failed))
+            print_json({**run.to_dict(), "failed_gates": failed})
         else:
-            print_summary(stats, output)
+            print_summary(run.stats, output)
         check_gates(failed)
     if as_json:
         return
-    by = " --by entropy" if stats.mean_loss is None else ""
+    by = " --by entropy" if run.stats.mean_loss is None else ""
     click.echo(f"\nNext: lossrank rank {shlex.quote(str(output))} --top 20{by}")
 
 
-def run_score(
-    bundle: Path, data: str | Sequence[str], run: Path, options: ScoreOptions, *, overwrite: bool, **reading: Any
-) -> RunStats:
-    """Score data into the directory ``run``; show and log the plan and the progress."""
+def run_score(bundle: Path, data: Any, output: Path, *, overwrite: bool, **settings: Any) -> Run:
+    """Score data into the directory ``output``; show and log the plan and the progress."""
     log = ProgressLog()
 
-    def on_plan(plan: Plan) -> None:
-        log_plan(plan)
-        print_plan(plan)
-
-    def on_progress(report: Progress) -> None:
-        log(report)
-        progress(report)
+    def on_step(step: Step) -> None:
+        if step.plan is not None:
+            log_plan(step.plan)
+            print_plan(step.plan)
+        if step.scoring is not None:
+            log(step.scoring)
+            progress(step.scoring)
 
     with ScoreProgress() as progress:
         try:
-            return score_dataset(
-                bundle, data, run, options, overwrite=overwrite, on_plan=on_plan, on_progress=on_progress, **reading
-            )
+            return score_data(bundle, data, output, overwrite=overwrite, progress=on_step, **settings)
         except BaseException as error:
             if progress.last is not None and (isinstance(error, KeyboardInterrupt) or shortage(error)):
                 again = "the same command without --overwrite" if overwrite else "the same command again"
-                click.echo(f"\nFinished shards are kept in {run}; to resume, give {again}.", err=True)
+                click.echo(f"\nFinished shards are kept in {output}; to resume, give {again}.", err=True)
             raise
-
-
-def score_document(run: Path, stats: RunStats, failed_gates: list[str]) -> dict[str, Any]:
-    """Return the document that ``--json`` prints for a run."""
-    return {
-        "run": str(run),
-        **stats.to_dict(),
-        "rows_per_second": stats.rows_per_second,
-        "failed_gates": failed_gates,
-    }
 
 
 def print_plan(plan: Plan) -> None:

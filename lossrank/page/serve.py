@@ -1,7 +1,6 @@
-"""serve(): serve the page on the loopback address until Ctrl-C."""
+"""The server of the page, and the socket on the loopback address that it listens on."""
 
 import socket
-from typing import NoReturn
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -32,12 +31,6 @@ def listen(port: int) -> socket.socket:
             f"port {port} of {HOST} can't be used ({reason}); give another `port`, or `port=0` for any free port"
         ) from error
     return listening
-
-
-def serve(app: ASGIApp, listening: socket.socket) -> NoReturn:
-    """Serve requests until Ctrl-C or SIGTERM, then raise KeyboardInterrupt."""
-    make_server(app).run(sockets=[listening])
-    raise KeyboardInterrupt  # if the process ignores SIGINT, uvicorn still stops at it, but does not raise
 
 
 def make_server(app: ASGIApp) -> uvicorn.Server:

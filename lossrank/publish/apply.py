@@ -14,6 +14,7 @@ from lossrank.publish.hub import push, refuse_push
 from lossrank.publish.save_to_disk import require_datasets
 from lossrank.publish.split import refuse_test_split, split_name
 from lossrank.publish.write import FORMATS, PARQUET, SAVED, write_file, write_folder
+from lossrank.results import Result
 from lossrank.review.decided_rows import decided_rows
 from lossrank.tables.write import check_output, write_table
 from scorer.data.reopen import reopen_source
@@ -26,7 +27,7 @@ from scorer.run.protect import refuse_own_data, refuse_scores
 
 
 @dataclass(frozen=True)
-class Applied:
+class Applied(Result):
     """The result of `apply`.
 
     ``rows`` is the run's number of rows; ``by_status`` counts the rows that people kept, relabelled, discarded and left

@@ -81,7 +81,7 @@ def report_document(
 
 def _worst(run: RunDirectory, worst: Worst, decisions: Mapping[int, Decision]) -> dict[str, Any]:
     none = pa.table({"none": pa.nulls(len(worst.rows))})
-    records = ranking_records(run, worst.rows, none if worst.source is None else worst.source)
+    records = ranking_records(worst.rows, none if worst.source is None else worst.source)
     texts = worst.source is not None
     columns = (run.columns.text, run.columns.text_pair) if texts else ()  # a name may be a text, see _known
     for record in records:

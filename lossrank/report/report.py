@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from lossrank.errors import ArgumentError
 from lossrank.progress import OnStep, Step, unwatched
 from lossrank.report.document import Worst, report_document
 from lossrank.report.markdown import markdown
+from lossrank.results import Result
 from lossrank.review.store import read_decisions
 from lossrank.tables.ranking import precision_note
 from scorer.audit.rank import RankedRow, join_source, rank
@@ -24,7 +25,7 @@ _ENDINGS = {".html": "html", ".htm": "html", ".md": "md", ".markdown": "md", ".j
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Result):
     """A report and its main numbers.
 
     ``content`` is the whole report as text, which the file ``output`` also contains unless ``output`` is None.
@@ -46,7 +47,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields except ``content``."""
-        return {name: value for name, value in asdict(self).items() if name != "content"}
+        return {name: value for name, value in super().to_dict().items() if name != "content"}
 
 
 def report(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lossrank.results import Result
 from lossrank.review.decided_rows import STATUSES, decided_rows
 from lossrank.review.decision import UNREVIEWED
 from scorer import RankedRow, RunDirectory, rank
@@ -50,7 +51,7 @@ class Moved:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Result):
     """The differences between two runs.
 
     ``groups`` is keyed by the rows' review status in the first run. ``worst`` lists the rows among the worst ``top`` of

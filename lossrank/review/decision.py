@@ -62,6 +62,21 @@ class ServerDataset:
     name: str
 
 
+@dataclass(frozen=True)
+class Added:
+    """Counts of the decisions that ``DecisionStore.add`` stored and undid.
+
+    ``new`` counts the decisions that were not stored before. ``older`` of them are not in force, because their row has
+    a later decision, and ``ahead`` of them were dated in the future. ``taken_back`` counts the rows whose earlier
+    decision was undone without a new one.
+    """
+
+    new: int
+    older: int
+    ahead: int
+    taken_back: int
+
+
 class ConflictError(RunError):
     """Raised if a decision has changed since the person saw it; ``current`` is the decision now, or None."""
 

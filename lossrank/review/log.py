@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lossrank.errors import ArgumentError
 from lossrank.progress import OnStep, Step, unwatched
+from lossrank.results import Result
 from lossrank.review.files.kinds import FILES
 from lossrank.review.records import Refusal, ReviewRecord, build_records
 from lossrank.review.servers.server import TOOLS, Form, Sending, Server, waiting
@@ -17,7 +18,7 @@ from scorer.run.protect import refuse_existing, refuse_own_data
 
 
 @dataclass(frozen=True)
-class Logged:
+class Logged(Result):
     """The result of ``log``.
 
     ``rows`` is the number of ranked rows. ``written`` of them were written to the file ``output`` or stored in the data

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from lossrank.progress import OnStep, Step, unwatched
+from lossrank.results import Result
 from lossrank.review.agree import Disagreement, agree, check_policy, is_verdict
 from lossrank.review.decision import DISCARDED, KEPT, RELABELLED, Answer, Reading, ServerDataset, now_text
 from lossrank.review.files.kinds import FILES, read_files
@@ -24,7 +25,7 @@ from scorer.run.protect import refuse_existing, refuse_own_data
 
 
 @dataclass(frozen=True)
-class Pulled:
+class Pulled(Result):
     """The result of ``pull``.
 
     ``answers`` counts the answers read; ``kept``, ``relabelled`` and ``discarded`` count the rows that they decide.

@@ -8,7 +8,7 @@ in force, whether it was made on the page of `lossrank review` or pulled from el
 import contextlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -19,6 +19,7 @@ from lossrank.review.decision import (
     RELABELLED,
     TOGETHER,
     VERDICTS,
+    Added,
     Answer,
     ConflictError,
     Decision,
@@ -41,21 +42,6 @@ _THE_SAME = (
     f"SELECT {_FIELDS} FROM decisions WHERE row = ? AND verdict = ? AND label IS ? AND annotator = ? AND source = ? "  # noqa: S608
     "AND said_at = ?"
 )
-
-
-@dataclass(frozen=True)
-class Added:
-    """Counts of the decisions that ``DecisionStore.add`` stored and undid.
-
-    ``new`` counts the decisions that were not stored before. ``older`` of them are not in force, because their row has
-    a later decision, and ``ahead`` of them were dated in the future. ``taken_back`` counts the rows whose earlier
-    decision was undone without a new one.
-    """
-
-    new: int
-    older: int
-    ahead: int
-    taken_back: int
 
 
 class DecisionStore:
@@ -111,10 +97,26 @@ class DecisionStore:
             if seen is not None and seen != (current.number if current else 0):
                 what = f"decided by {current.annotator}" if current else "left without a decision"
                 raise ConflictError(f"row {row} was {what} meanwhile; look at the row again", current)
-            moment = now_text()
-            if current:  # even if the clock was set back, the new decision must win
-                moment = max(moment, current.decided_at)
-            return self._insert(Decision(row, verdict, label, annotator, HERE, moment))
+            return self._decide(row, verdict, label, annotator)
+
+    def decide_all(self, made: Sequence[tuple[int, str, str | None]], *, annotator: str) -> None:
+        """Store several decisions ``(row, verdict, label)`` of one person, all or none.
+
+        Raises:
+            RunError: a row, verdict or class does not exist.
+            RunError: the store can't be written.
+        """
+        for decision in made:
+            self._refuse(*decision)
+        with self._writing():
+            for decision in made:
+                self._decide(*decision, annotator)
+
+    def _decide(self, row: int, verdict: str, label: str | None, annotator: str) -> Decision:
+        current, moment = self.get(row), now_text()
+        if current:  # even if the clock was set back, the new decision must win
+            moment = max(moment, current.decided_at)
+        return self._insert(Decision(row, verdict, label, annotator, HERE, moment))
 
     def last(self, annotator: str) -> Decision | None:
         """Return the latest decision in force that the person made on the page, None if there is none."""

@@ -1,5 +1,6 @@
 """Convert ranked rows to a table or to JSON records."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,16 +10,15 @@ from lossrank.tables.values import records
 from scorer import RankedRow, RunDirectory
 
 
-def ranking_table(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) -> pa.Table:
+def ranking_table(ranked: Sequence[RankedRow], source: pa.Table) -> pa.Table:
     """Return a table of ranked rows [len(ranked)]: their scores and the columns of ``source``, which has these rows."""
-    names = run.class_names
     scores = pa.table(
         {
             "rank": pa.array([row.rank for row in ranked], pa.int64()),
             "row": pa.array([row.row for row in ranked], pa.int64()),
             "loss": pa.array([row.loss for row in ranked], pa.float32()),
-            "given": pa.array([None if row.label is None else names[row.label] for row in ranked], pa.string()),
-            "predicted": pa.array([names[row.predicted] for row in ranked], pa.string()),
+            "given": pa.array([row.given_name for row in ranked], pa.string()),
+            "predicted": pa.array([row.predicted_name for row in ranked], pa.string()),
             "label_prob": pa.array([row.label_prob for row in ranked], pa.float32()),
             "top_prob": pa.array([row.top_prob for row in ranked], pa.float32()),
             "margin": pa.array([row.margin for row in ranked], pa.float32()),
@@ -49,7 +49,7 @@ def with_source_columns(table: pa.Table, source: pa.Table) -> pa.Table:
     return table
 
 
-def precision_note(run: RunDirectory, ranked: list[RankedRow]) -> str | None:
+def precision_note(run: RunDirectory, ranked: Sequence[RankedRow]) -> str | None:
     """Return how many rows have int8 numbers and how to score them in fp32; None if no row has int8 numbers."""
     in_int8 = sum(row.precision == "int8" for row in ranked)
     if not in_int8:
@@ -65,19 +65,10 @@ def precision_note(run: RunDirectory, ranked: list[RankedRow]) -> str | None:
     return f"{in_int8:,} of these {len(ranked):,} rows have int8 numbers: {why}"
 
 
-def ranking_records(run: RunDirectory, ranked: list[RankedRow], source: pa.Table) -> list[dict[str, Any]]:
-    """Return ranked rows as dictionaries: the fields of ``RankedRow``, both class names and the source columns.
+def ranking_records(ranked: Sequence[RankedRow], source: pa.Table) -> list[dict[str, Any]]:
+    """Return ranked rows as dictionaries: the fields of ``RankedRow``, and ``source``: the row's columns in the data.
 
     Raises:
         RunError: a source column has a type that JSON can't hold.
     """
-    names = run.class_names
-    return [
-        {
-            **asdict(row),
-            "given_name": None if row.label is None else names[row.label],
-            "predicted_name": names[row.predicted],
-            "source": columns,
-        }
-        for row, columns in zip(ranked, records(source), strict=True)
-    ]
+    return [{**asdict(row), "source": columns} for row, columns in zip(ranked, records(source), strict=True)]

@@ -51,9 +51,9 @@ MEASURES = {
 class RankedRow:
     """One row of a ranking: ``rank`` 1 is the worst row, ``row`` is the row's number in the data, from 0.
 
-    ``label`` and ``predicted`` are class indices, ``probs`` [C] is the softmax, ``loss`` and ``entropy`` are in nats.
-    ``precision`` (``fp32`` or ``int8``) is the precision that these numbers were computed in. If the row has no label,
-    the values that depend on a label are None.
+    ``label`` and ``predicted`` are class indices, ``given_name`` and ``predicted_name`` the names of these classes,
+    ``probs`` [C] is the softmax, ``loss`` and ``entropy`` are in nats. ``precision`` (``fp32`` or ``int8``) is the
+    precision that these numbers were computed in. If the row has no label, the values that depend on a label are None.
     """
 
     rank: int
@@ -70,6 +70,8 @@ class RankedRow:
     truncated: bool
     precision: str
     probs: tuple[float, ...]
+    given_name: str | None
+    predicted_name: str
 
 
 def rank(
@@ -178,7 +180,11 @@ def _read_rows(run: RunDirectory, rows: NDArray[np.int64]) -> list[RankedRow]:
         if len(probs) != len(run.class_names):
             classes = f"it names {len(run.class_names)} classes, but the shards have {len(probs)}"
             raise damaged(run.path / MANIFEST, classes)
-        ranked.append(RankedRow(rank=place, probs=tuple(probs), **record))
+        names = {
+            "given_name": None if record["label"] is None else run.class_names[record["label"]],
+            "predicted_name": run.class_names[record["predicted"]],
+        }
+        ranked.append(RankedRow(rank=place, probs=tuple(probs), **record, **names))
     return ranked
 
 

@@ -9,12 +9,13 @@ from lossrank.review.decision import (
     DISCARDED,
     KEPT,
     RELABELLED,
+    Added,
     Answer,
     Decision,
     now_text,
     utc_text,
 )
-from lossrank.review.store import Added, DecisionStore
+from lossrank.review.store import DecisionStore
 from scorer import RunDirectory, RunError
 from tests.support.facts import facts
 

@@ -1,0 +1,332 @@
+"""The functions of `import lossrank`: export, load_bundle, score, open_run, verify, status, bench and diff."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lossrank.progress import OnStep, Step, watched
+from lossrank.run import Run
+from scorer.data.source import Data
+from scorer.run.directory import RunDirectory
+
+# A function imports what only it needs, so that a run is opened and ranked quickly.
+if TYPE_CHECKING:
+    from lossrank.review.compare import Comparison
+    from scorer.audit.verify import Verification
+    from scorer.bench.bench import BenchResult
+    from scorer.model.bundle import ModelBundle
+    from scorer.pipeline.loop import Progress
+    from scorer.pipeline.score import Plan
+    from scorer.run.status import RunStatus
+
+
+def export(
+    model: Any,
+    output: str | Path,
+    *,
+    tokenizer: Any = None,
+    revision: str | None = None,
+    force: bool = False,
+    int8: bool = True,
+    progress: bool | OnStep = True,
+) -> "ModelBundle":
+    """Turn a Hugging Face classifier into a bundle that scores without torch.
+
+    The bundle's logits and losses are compared with torch's, text by text, before the bundle is kept.
+
+    Args:
+        model: a folder, a name on the Hugging Face hub, a loaded transformers model with its ``tokenizer``, or a
+            text-classification ``pipeline``.
+        output: the folder to write.
+        tokenizer: the tokenizer of a loaded model.
+        revision: a branch, tag or commit of a model on the hub.
+        force: replace a bundle in ``output``; the old bundle stays until the new bundle is complete.
+        int8: also write the int8 graph, for ``precision="int8"`` and ``"screen"``.
+        progress: called with a note for each step.
+
+    Raises:
+        ExportError: the model is not found, can't be exported with correct losses, or ``output`` can't be written;
+            ``exporter.errors`` has the kinds.
+        DeviceError: onnxruntime is missing or installed twice.
+
+    Example:
+        >>> bundle = lr.export("andi611/distilbert-base-uncased-ner-agnews", "bundle")  # doctest: +SKIP
+    """
+    from exporter.export import export_model
+
+    with watched(progress, "exporting") as say:
+        return export_model(
+            model,
+            output,
+            tokenizer=tokenizer,
+            revision=revision,
+            force=force,
+            int8=int8,
+            progress=lambda doing: say(Step(note=doing)),
+        )
+
+
+def load_bundle(path: str | Path) -> "ModelBundle":
+    """Read a bundle and check every file against its recorded hash.
+
+    Raises:
+        BundleError: the folder is no bundle, is damaged, or was written by a newer version.
+
+    Example:
+        >>> lr.load_bundle(BUNDLE).class_names
+        ('World', 'Sports', 'Business', 'Sci/Tech')
+    """
+    from scorer.model.bundle import ModelBundle
+
+    return ModelBundle.load(path)
+
+
+def score(
+    bundle: "ModelBundle | str | Path",
+    data: Data,
+    output: str | Path,
+    *,
+    text_column: str | None = None,
+    text_pair_column: str | None = None,
+    label_column: str | None = None,
+    id_column: str | None = None,
+    label_map: Mapping[str, Any] | str | Path | None = None,
+    config: str | None = None,
+    split: str | None = None,
+    streaming: bool = False,
+    device: str = "auto",
+    threads: int | None = None,
+    precision: str = "fp32",
+    screen_top: int | None = None,
+    max_tokens: int | None = None,
+    long_text: str = "head",
+    batch_tokens: int | None = None,
+    window_rows: int | None = None,
+    shard_rows: int = 4096,
+    on_error: str = "skip",
+    overwrite: bool = False,
+    progress: bool | OnStep = True,
+) -> Run:
+    """Compute the loss of every row of a data set, or resume a run that was interrupted.
+
+    To resume, call ``score`` again with the same arguments; finished shards are kept.
+
+    Args:
+        bundle: an exported model, or its folder.
+        data: a `datasets` Dataset, DatasetDict (with ``split``) or IterableDataset, a pandas or polars DataFrame, an
+            Arrow table or reader, a list of dicts; or a file, folder, glob or address of Parquet, Arrow, CSV or JSON
+            lines, several of these, or the name of a `datasets` data set.
+        output: the run directory.
+        text_column, text_pair_column, label_column, id_column: the columns to read; text and label are guessed from
+            common names, and ``Run.columns`` tells the choice.
+        label_map: each label in the data with the model's class name, or None to leave the label out; or a JSON file
+            of that.
+        config, split: of a `datasets` data set.
+        streaming: read a `datasets` data set without downloading all of it first.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: how many batches run at once on a CPU; one per core by default.
+        precision: ``fp32`` is exact; ``int8`` is faster and not exact; ``screen`` runs int8 on all rows, then fp32 on
+            the rows that could be among the ``screen_top`` worst.
+        screen_top: by default 1% of the rows, at least 1,000.
+        max_tokens: cut texts after this many tokens; by default the model's limit.
+        long_text: score a longer text by its ``head``, its ``tail``, or the ``mean`` over overlapping pieces.
+        batch_tokens: the most tokens in a batch, padding included.
+        window_rows: how many rows are sorted by length together.
+        shard_rows: how many rows a shard has.
+        on_error: ``skip`` and count a row that can't be read, or ``fail``.
+        overwrite: replace a run in ``output`` instead of resuming it.
+        progress: True shows a bar in a terminal or notebook, False shows nothing, a function is called with each
+            ``Step``: first with the ``plan``, then after every batch.
+
+    Raises:
+        TypeError: ``data`` is of a kind that can't be scored.
+        BundleError: the bundle is missing, damaged or newer than this version.
+        SourceError: the data can't be read, lacks a column, or changes while it is scored.
+        LabelError: the labels don't match the model's classes.
+        DeviceError: onnxruntime or the device is not available.
+        RunError: the run directory can't be written, or holds another run; or a setting is not valid.
+        KeyboardInterrupt: finished shards are whole, and the run can be resumed.
+
+    Example:
+        >>> run = lr.score(BUNDLE, rows, "run", label_column="label", progress=False)
+        >>> run.stats.rows
+        500
+    """
+    from scorer.data.spec import FilesSpec, TableSpec
+    from scorer.pipeline.options import ScoreOptions
+    from scorer.pipeline.score import score_dataset
+
+    options = ScoreOptions(
+        text_column=text_column,
+        text_pair_column=text_pair_column,
+        label_column=label_column,
+        id_column=id_column,
+        label_map=_label_map(label_map),
+        device=device,
+        threads=threads,
+        precision=precision,
+        screen_top=screen_top,
+        max_tokens=max_tokens,
+        long_text=long_text,
+        batch_tokens=batch_tokens,
+        window_rows=window_rows,
+        shard_rows=shard_rows,
+        on_error=on_error,
+    )
+    plans: list[Plan] = []
+    with watched(progress, "scoring") as say:
+
+        def on_plan(plan: Plan) -> None:
+            plans.append(plan)
+            say(Step(plan=plan))
+
+        def on_progress(report: Progress) -> None:
+            say(Step(report.done, report.total_rows, scoring=report))
+
+        score_dataset(
+            bundle,
+            data,
+            output,
+            options,
+            config=config,
+            split=split,
+            streaming=streaming,
+            overwrite=overwrite,
+            on_plan=on_plan,
+            on_progress=on_progress,
+        )
+    source = plans[0].source
+    if isinstance(source.spec, TableSpec):
+        return open_run(output, data=source)
+    # A relative path would be lost when the working folder changes; the run has recorded the absolute one.
+    return open_run(output, data=data if isinstance(source.spec, FilesSpec) and source.spec.left_out else None)
+
+
+def open_run(path: str | Path, *, data: Data | None = None) -> Run:
+    """Open a finished run.
+
+    Args:
+        path: the run directory.
+        data: where the scored data is now, if it has moved; or the same rows in memory, of any kind that ``score``
+            takes. Without it, data is read from where it was scored.
+
+    Raises:
+        RunError: the folder is not a run directory, is damaged or of another format, or the run is not finished.
+
+    Example:
+        >>> lr.open_run("run", data=rows)
+        <Run run: 500 rows of table, mean loss 0.4194 nats, 86.20% of the labels are the predicted ones>
+    """
+    return Run(RunDirectory.open(path), data)
+
+
+def verify(run: str | Path, *, bundle: str | Path | None = None, data: Data | None = None) -> "Verification":
+    """Compare a run, finished or not, with its manifest, its bundle and its data; nothing is written.
+
+    Args:
+        run: the run directory.
+        bundle: where the bundle is now, if it has moved.
+        data: where the data is now, if it has moved, or the same rows in memory.
+
+    Raises:
+        RunError: the folder is not a run, its manifest is damaged, or a process is writing the run.
+
+    Example:
+        >>> lr.verify("run", data=rows).complete
+        True
+    """
+    from scorer.audit.verify import verify as verify_run
+
+    return verify_run(run, bundle=bundle, data=data)
+
+
+def status(run: str | Path) -> "RunStatus":
+    """Return the progress and speed of a run, finished or not, and which process works on it.
+
+    Raises:
+        RunError: the folder is not a run, or its manifest is damaged.
+
+    Example:
+        >>> lr.status("run").state
+        'finished'
+    """
+    from scorer.run.status import run_status
+
+    return run_status(run)
+
+
+def bench(
+    bundle: "ModelBundle | str | Path",
+    data: Data,
+    *,
+    rows: int = 2000,
+    config: str | None = None,
+    split: str | None = None,
+    streaming: bool = False,
+    progress: bool | OnStep = True,
+    **settings: Any,
+) -> "BenchResult":
+    """Score a random sample of the data, the same on every call, and return how fast this machine is.
+
+    Args:
+        bundle: an exported model, or its folder.
+        data: as in ``score``, with ``config``, ``split`` and ``streaming``.
+        rows: the size of the sample; all rows if the data has fewer.
+        progress: called with a note for each step.
+        settings: the other settings of ``score``, such as ``text_column`` or ``precision``.
+
+    Raises:
+        TypeError: there is no such setting, or ``data`` is of a kind that can't be scored.
+        BundleError, SourceError, LabelError, DeviceError, RunError: as for ``score``.
+
+    Example:
+        >>> lr.bench(BUNDLE, rows, rows=100, progress=False).rows
+        100
+    """
+    from scorer.bench.bench import bench as bench_rows
+    from scorer.pipeline.options import ScoreOptions
+
+    with watched(progress, "timing") as say:
+        return bench_rows(
+            bundle,
+            data,
+            ScoreOptions(**{**settings, "label_map": _label_map(settings.get("label_map"))}),
+            config=config,
+            split=split,
+            streaming=streaming,
+            rows=rows,
+            progress=lambda doing: say(Step(note=doing)),
+        )
+
+
+def _label_map(given: Mapping[str, Any] | str | Path | None) -> Mapping[str, Any] | None:
+    if not isinstance(given, str | Path):
+        return given
+    from scorer.data.labels import read_label_map
+
+    return read_label_map(Path(given))
+
+
+def diff(run_a: Run | str | Path, run_b: Run | str | Path, *, top: int = 500, by: str = "loss") -> "Comparison":
+    """Compare two runs: which rows entered, left or stayed among the worst, and whose loss fell.
+
+    Compare the runs before and after ``Run.apply``, or two models over the same data. Rows are matched by number if
+    both runs have the same number of rows, else by the id column. Decisions are read from ``run_a``.
+
+    Args:
+        run_a: the run before, or its directory.
+        run_b: the run after, or its directory.
+        top: how many rows count as the worst.
+        by: the measure, as in ``Run.worst``.
+
+    Raises:
+        RunError: a run is not finished, the rows can't be matched, or no row has the measure ``by``.
+
+    Example:
+        >>> lr.diff("run", "run").stayed
+        500
+    """
+    from lossrank.review.compare import compare
+
+    a, b = (run.directory if isinstance(run, Run) else RunDirectory.open(run) for run in (run_a, run_b))
+    return compare(a, b, top, by)

@@ -1,0 +1,88 @@
+"""Health: the statuses, classes, confusions and losses of a run; charts in a notebook."""
+
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+
+from lossrank.results import TableResult
+from lossrank.tables.json_values import plain
+from scorer.run.directory import RunDirectory
+from scorer.run.health import ClassHealth, ConfusedPair, LossHistogram, RunHealth, run_health
+
+_PAIRS = 20
+
+
+class Health(TableResult):
+    """The counts of a run: the table of ``to_pandas`` has one row per class, in index order.
+
+    Attributes:
+        class_names: the classes [C], in index order.
+        rows: the number of rows.
+        by_status: the number of rows by status.
+        mean_loss: in nats, high is bad; None without labels.
+        accuracy: the share (0..1, low is bad) of the rows with a loss whose label the model predicts; None without
+            labels.
+        counts: all counts, as the scorer made them: ``confusion`` [C, C] counts rows by given class (axis 0) and
+            predicted class (axis 1).
+    """
+
+    def __init__(self, run: RunDirectory) -> None:
+        self.counts: RunHealth = run_health(run)
+        self.class_names = self.counts.class_names
+        self.rows = self.counts.rows
+        self.by_status = self.counts.by_status
+        self.mean_loss = self.counts.mean_loss
+        self.accuracy = self.counts.accuracy
+        self._run = run
+
+    def __repr__(self) -> str:
+        return f"<Health of {self._run.path}: {self.rows:,} rows, {self._losses()}>"
+
+    def classes(self) -> list[ClassHealth]:
+        """Return each class's rows, mean loss and accuracy, in index order."""
+        return self.counts.classes()
+
+    def pairs(self, top: int = _PAIRS) -> list[ConfusedPair]:
+        """Return the ``top`` pairs of a given and another predicted class that most rows have, most rows first."""
+        return self.counts.pairs(top)
+
+    def histogram(self) -> LossHistogram:
+        """Return the rows by loss, in bins of equal width (nats)."""
+        return self.counts.histogram()
+
+    def to_arrow(self) -> pa.Table:
+        """Return an Arrow table [C] of the classes: name, given, predicted, mean_loss (nats), accuracy (0..1)."""
+        return pa.Table.from_pylist([asdict(counts) for counts in self.classes()])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts as values that JSON can hold, with the names that `lossrank report --format json` uses."""
+        labelled = self.counts.scored > 0
+        values: dict[str, Any] = plain(
+            {
+                "run": str(self._run.path),
+                "rows": self.rows,
+                "scored": self.counts.scored,
+                "by_status": self.by_status,
+                "mean_loss": self.mean_loss,
+                "accuracy": self.accuracy,
+                "class_names": list(self.class_names),
+                "classes": [asdict(counts) for counts in self.classes()] if labelled else None,
+                "pairs": [asdict(pair) for pair in self.pairs()] if labelled else None,
+                "confusion": self.counts.confusion.tolist() if labelled else None,
+                "histogram": asdict(self.histogram()) if labelled else None,
+            }
+        )
+        return values
+
+    def _repr_html_(self) -> str:
+        if not self.counts.scored:
+            return super()._repr_html_()
+        from lossrank.report.notebook import health_html  # imported late, since the chart library loads slowly
+
+        return health_html(self.counts, f"{self.rows:,} rows of {self._run.data_name}: {self._losses()}")
+
+    def _losses(self) -> str:
+        if self.mean_loss is None or self.accuracy is None:
+            return "no losses, because no row has a label that the model knows"
+        return f"mean loss {self.mean_loss:.4f} nats, {self.accuracy:.2%} of the labels are the predicted ones"

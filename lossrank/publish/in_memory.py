@@ -1,0 +1,81 @@
+"""corrected_data(): the corrected data set in memory, as an Arrow table, a DataFrame or a `datasets` Dataset."""
+
+from typing import Any
+
+import pyarrow as pa
+
+from lossrank.errors import ArgumentError
+from lossrank.publish.corrected import CorrectedRows, corrected_rows
+from lossrank.publish.save_to_disk import require_datasets
+from lossrank.publish.split import refuse_test_split
+from lossrank.review.decided_rows import Decided, decided_rows
+from lossrank.review.decision import DISCARDED
+from scorer.data.reopen import reopen_source
+from scorer.data.source import Data
+from scorer.run.directory import RunDirectory
+
+DATASET = "dataset"
+IN_MEMORY = (DATASET, "arrow", "pandas")
+
+
+def corrected_data(
+    run: RunDirectory,
+    format: str = DATASET,
+    *,
+    drop_discarded: bool = False,
+    reviewers: bool = False,
+    allow_test_split: bool = False,
+    data: Data | None = None,
+) -> Any:
+    """Return a run's data with the labels that people decided on: every row, in order, with all its columns.
+
+    ``format`` is ``dataset`` for a `datasets.Dataset`, ``arrow`` for a pyarrow.Table or ``pandas`` for a DataFrame. In
+    a Dataset the label column is a ClassLabel: with the data's names if it has them, else with the model's.
+
+    Raises:
+        ArgumentError: ``format`` is unknown.
+        RunError: no row has a decision, or the data is a test split and ``allow_test_split`` is not set.
+        RunError: `datasets` is not installed.
+        SourceError: the data is gone or has changed.
+    """
+    if format not in IN_MEMORY:
+        raise ArgumentError(f"`format` is {format!r}; without `output` it must be one of: {', '.join(IN_MEMORY)}")
+    if format == DATASET:
+        require_datasets("`format='dataset'`")
+    decided = decided_rows(run)
+    source = reopen_source(run.manifest.data.spec, run.data_fingerprint, data)
+    if not allow_test_split:
+        refuse_test_split(run.manifest.data.spec, source.spec)
+    rows = corrected_rows(run, source, decided, drop_discarded=drop_discarded, reviewers=reviewers)
+    table = pa.Table.from_batches(rows.batches(), rows.schema)
+    if format == "arrow":
+        return table
+    return table.to_pandas() if format == "pandas" else _dataset(rows, table, decided)
+
+
+def _dataset(rows: CorrectedRows, table: pa.Table, decided: Decided) -> Any:
+    import datasets
+
+    if rows.spelling.class_labels is not None:
+        return datasets.Dataset(table)
+    at = table.column_names.index(rows.columns.label)
+    labels = pa.array(_class_indices(rows, decided), pa.int64())
+    dataset = datasets.Dataset(table.set_column(at, rows.columns.label, labels))
+    return dataset.cast_column(rows.columns.label, datasets.ClassLabel(names=list(rows.class_names)))
+
+
+def _class_indices(rows: CorrectedRows, decided: Decided) -> list[int | None]:
+    """Return each corrected row's class index; None for a row without a label that the model knows."""
+    run = rows.run
+    found = [label for batch in run.batches(["label"]) for label in batch["label"].to_pylist()]
+    for row, decision in zip(decided.rows.tolist(), decided.decisions, strict=True):
+        if decision.label is not None:
+            found[row] = run.class_names.index(decision.label)
+    if not rows.drop_discarded:
+        return found
+    dropped = {
+        row
+        for row, decision in zip(decided.rows.tolist(), decided.decisions, strict=True)
+        if decision.verdict == DISCARDED
+    }
+    return [label for row, label in enumerate(found) if row not in dropped]

@@ -1,0 +1,69 @@
+"""decide(): store decisions that a program or a notebook makes, as the review page stores a person's."""
+
+from collections.abc import Mapping
+from enum import Enum
+
+from lossrank.review.decision import DISCARDED, KEPT, RELABELLED, class_named
+from lossrank.review.store import DecisionStore
+from scorer.errors import RunError
+from scorer.run.directory import RunDirectory, given_labels
+from scorer.text import nearest
+
+
+class Verdict(Enum):
+    """What to do with a row that gets no other class."""
+
+    KEEP = KEPT
+    DISCARD = DISCARDED
+
+
+KEEP, DISCARD = Verdict.KEEP, Verdict.DISCARD
+
+
+def decide(run: RunDirectory, decisions: Mapping[int, str | Verdict], annotator: str) -> None:
+    """Store decisions on rows, all or none.
+
+    Args:
+        run: a finished run.
+        decisions: for each row number the name of its right class, ``KEEP`` or ``DISCARD``.
+        annotator: the name to record with the decisions.
+
+    Raises:
+        RunError: a row or class does not exist, a row without a label is kept, or ``annotator`` is not printable.
+        RunError: the store can't be written.
+    """
+    if not annotator.strip() or not annotator.isprintable():
+        raise RunError(f"`annotator` is {annotator!r}; it must be a printable name")
+    rows = [_row(row, run) for row in decisions]
+    given = given_labels(run, sorted(rows))
+    made = [
+        (row, *_verdict(row, choice, given[row], run)) for row, choice in zip(rows, decisions.values(), strict=True)
+    ]
+    with DecisionStore(run) as store:
+        store.decide_all(made, annotator=annotator.strip())
+
+
+def _row(row: int, run: RunDirectory) -> int:
+    try:
+        number = row.__index__()  # numpy's and pandas' integers too
+    except AttributeError:
+        raise RunError(f"{row!r} is no row number; a row number is a whole number") from None
+    if not 0 <= number < run.num_rows:
+        raise RunError(f"there is no row {number}; the data has rows 0 to {run.num_rows - 1}")
+    return number
+
+
+def _verdict(row: int, choice: str | Verdict, given: str | None, run: RunDirectory) -> tuple[str, str | None]:
+    """Return the verdict and the new class, None unless the row is relabelled."""
+    if choice is KEEP and given is None:
+        raise RunError(f"row {row} has no label of the model to keep; give its class, or `lossrank.DISCARD`")
+    if isinstance(choice, Verdict):
+        return choice.value, None
+    name = class_named(choice, run.class_names) if isinstance(choice, str) else None
+    if name is None:
+        close = nearest(choice, list(run.class_names)) if isinstance(choice, str) else ""
+        raise RunError(
+            f"row {row} can't get class {choice!r}{close}; give one of {', '.join(run.class_names)}, or "
+            "`lossrank.KEEP` or `lossrank.DISCARD`"
+        )
+    return (KEPT, None) if name == given else (RELABELLED, name)

@@ -1,0 +1,195 @@
+"""ReviewedRun: the part of a run in which people review its rows: log, review, decide, decisions and pull."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lossrank.progress import OnStep, watched
+from scorer.data.source import Data
+from scorer.layout import is_run
+from scorer.run.directory import RunDirectory
+
+# A method imports what only it needs, so that a run is opened and ranked quickly.
+if TYPE_CHECKING:
+    from lossrank.decisions import Decisions
+    from lossrank.page.review import Review
+    from lossrank.review.decide import Verdict
+    from lossrank.review.log import Logged
+    from lossrank.review.pull import Pulled
+
+
+class ReviewedRun:
+    """A finished run whose rows people review; ``Run`` has all that is here."""
+
+    def __init__(self, directory: RunDirectory, data: Data | None = None) -> None:
+        self.directory = directory
+        self._data = data
+
+    def log(
+        self,
+        *,
+        to: str = "rubrix",
+        name: str | None = None,
+        output: str | Path | None = None,
+        top: int | None = None,
+        by: str = "loss",
+        per_class: int | None = None,
+        pair: tuple[str, str] | str | None = None,
+        url: str | None = None,
+        api_key: str | None = None,
+        workspace: str | None = None,
+        chunk_size: int = 500,
+        force: bool = False,
+        progress: bool | OnStep = True,
+    ) -> "Logged":
+        """Send the worst rows to a review tool, or write them to a file for one.
+
+        Records that are already on the server stay unchanged; logging again adds the missing ones.
+
+        Args:
+            to: ``rubrix``, ``argilla``, ``label-studio``, or a kind of file (``csv``, ``jsonl``, ``doccano``, ...).
+            name: the data set on the server, created if it is missing; for Label Studio the project's title.
+            output: the file to write; give either ``output`` or ``name``.
+            top, by, per_class, pair: which rows, as in ``worst``.
+            url, api_key, workspace: the server and the account; by default from the tool's environment variables.
+            chunk_size: the number of records per request.
+            force: replace ``output`` if it exists.
+            progress: as in ``score``.
+
+        Raises:
+            ArgumentError: the arguments can't be combined.
+            RunError: no row fits, or ``output`` can't be written.
+            SourceError: the data is gone or has changed.
+            ReviewError: the server can't be used, or fails on the way; the records that it stored stay there.
+        """
+        from lossrank.review.log import log
+
+        with watched(progress, "logging") as say:
+            return log(
+                self.directory,
+                to=to,
+                name=name,
+                output=output,
+                top=top,
+                by=by,
+                per_class=per_class,
+                pair=pair,
+                data=self._data,
+                url=url,
+                api_key=api_key,
+                workspace=workspace,
+                chunk_size=chunk_size,
+                force=force,
+                progress=say,
+            )
+
+    def review(
+        self,
+        *,
+        top: int | None = None,
+        by: str = "loss",
+        per_class: int | None = None,
+        pair: tuple[str, str] | str | None = None,
+        port: int = 0,
+        user: str | None = None,
+    ) -> "Review":
+        """Serve the review page of the worst rows on this machine, in the background.
+
+        Each decision is stored at once. The page is served until ``Review.stop`` or the end of the process.
+
+        Args:
+            top, by, per_class, pair: which rows, as in ``worst``.
+            port: the port on the loopback address; 0 takes any free port.
+            user: the name to record with decisions; by default the login name.
+
+        Raises:
+            RunError: the port is in use, ``user`` is not a printable name, or no row can be shown.
+            SourceError: the data is gone or has changed.
+        """
+        from lossrank.page.review import open_review
+
+        review = open_review(
+            self.directory, top, by=by, per_class=per_class, pair=pair, data=self._data, port=port, user=user
+        )
+        review.start()
+        return review
+
+    def decide(self, decisions: "Mapping[int, str | Verdict]", *, annotator: str) -> "Decisions":
+        """Store decisions on rows, as the review page does, and return all decisions in force.
+
+        Args:
+            decisions: for each row number the name of its right class, or ``lossrank.KEEP`` or ``lossrank.DISCARD``.
+                The name of the class that the row has keeps the row.
+            annotator: the name to record with the decisions.
+
+        Raises:
+            RunError: a row or class does not exist, or the store can't be written. Then nothing is stored.
+
+        Example:
+            >>> run.decide({226: "Sports", 119: lr.KEEP}, annotator="ann")
+            <Decisions on run: 1 kept, 1 relabelled, 0 discarded, 498 unreviewed>
+        """
+        from lossrank.review.decide import decide
+
+        decide(self.directory, decisions, annotator)
+        return self.decisions()
+
+    def decisions(self) -> "Decisions":
+        """Return the decisions in force, from the page, from ``decide`` and from ``pull``.
+
+        Raises:
+            RunError: the decisions or a shard can't be read.
+        """
+        from lossrank.decisions import Decisions
+
+        return Decisions(self.directory)
+
+    def pull(
+        self,
+        files: Sequence[str | Path] | str | Path = (),
+        *,
+        source: str | None = None,
+        name: str | None = None,
+        url: str | None = None,
+        api_key: str | None = None,
+        workspace: str | None = None,
+        policy: str = "majority",
+        disagreements: str | Path | None = None,
+        force: bool = False,
+        progress: bool | OnStep = True,
+    ) -> "Pulled":
+        """Bring people's decisions back from a review tool, from its exported files, or from another run.
+
+        Args:
+            files: exported files of one kind, or one other run over the same data; without files, a server is asked.
+            source: the review tool or the kind of file; by default where ``log`` sent rows last, or by the files'
+                extension.
+            name, url, workspace: the data set on the server; by default where ``log`` sent rows last.
+            api_key: the key for the server; by default from the tool's environment variable.
+            policy: how several people's answers are combined: ``majority``, ``unanimous``, ``latest``, ``user=NAME``.
+            disagreements: a JSON lines file to write, with the undecided rows.
+            force: replace ``disagreements`` if it exists.
+            progress: as in ``score``.
+
+        Raises:
+            RunError: a file can't be read, ``policy`` is not valid, or the source is unknown.
+            ReviewError: the server can't be used.
+        """
+        paths = [files] if isinstance(files, str | Path) else list(files)
+        from lossrank.review.pull import pull
+
+        with watched(progress, "pulling") as say:
+            return pull(
+                self.directory,
+                paths,
+                source=source,
+                name=name,
+                url=url,
+                api_key=api_key,
+                workspace=workspace,
+                policy=policy,
+                disagreements=disagreements,
+                force=force,
+                data=self._data if any(is_run(Path(path)) for path in paths) else None,
+                progress=say,
+            )
