@@ -176,11 +176,11 @@ def score(
     plans: list[Plan] = []
     with watched(progress, "scoring") as say:
 
-        def on_plan(plan: Plan) -> None:
+        def on_plan(plan: "Plan") -> None:
             plans.append(plan)
             say(Step(plan=plan))
 
-        def on_progress(report: Progress) -> None:
+        def on_progress(report: "Progress") -> None:
             say(Step(report.done, report.total_rows, scoring=report))
 
         score_dataset(
