@@ -10,7 +10,8 @@ from lossrank.siblings import refuse_others
 
 if TYPE_CHECKING:
     from exporter.errors import ExportError
-    from lossrank.api import bench, diff, export, load_bundle, open_run, score, status, verify
+    from lossrank.api import diff, open_run, score, status, verify
+    from lossrank.bundles import bench, export, load_bundle
     from lossrank.decisions import Decisions
     from lossrank.errors import ArgumentError
     from lossrank.health import Health
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from scorer.run.status import RunStatus
 
 _NAMES = {
-    "lossrank.api": ("export", "load_bundle", "score", "open_run", "verify", "status", "bench", "diff"),
+    "lossrank.bundles": ("export", "load_bundle", "bench"),
+    "lossrank.api": ("score", "open_run", "verify", "status", "diff"),
     "lossrank.run": ("Run",),
     "lossrank.ranking": ("Ranking",),
     "scorer.audit.rank": ("RankedRow",),

@@ -1,9 +1,10 @@
-"""The functions of `import lossrank`: export, load_bundle, score, open_run, verify, status, bench and diff."""
+"""The functions of `import lossrank`: score, open_run, verify, status and diff."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lossrank.bundles import label_map_of
 from lossrank.progress import OnStep, Step, watched
 from lossrank.run import Run
 from scorer.data.source import Data
@@ -13,72 +14,10 @@ from scorer.run.directory import RunDirectory
 if TYPE_CHECKING:
     from lossrank.review.compare import Comparison
     from scorer.audit.verify import Verification
-    from scorer.bench.bench import BenchResult
     from scorer.model.bundle import ModelBundle
     from scorer.pipeline.loop import Progress
     from scorer.pipeline.score import Plan
     from scorer.run.status import RunStatus
-
-
-def export(
-    model: Any,
-    output: str | Path,
-    *,
-    tokenizer: Any = None,
-    revision: str | None = None,
-    force: bool = False,
-    int8: bool = True,
-    progress: bool | OnStep = True,
-) -> "ModelBundle":
-    """Turn a Hugging Face classifier into a bundle that scores without torch.
-
-    The bundle's logits and losses are compared with torch's, text by text, before the bundle is kept.
-
-    Args:
-        model: a folder, a name on the Hugging Face hub, a loaded transformers model with its ``tokenizer``, or a
-            text-classification ``pipeline``.
-        output: the folder to write.
-        tokenizer: the tokenizer of a loaded model.
-        revision: a branch, tag or commit of a model on the hub.
-        force: replace a bundle in ``output``; the old bundle stays until the new bundle is complete.
-        int8: also write the int8 graph, for ``precision="int8"`` and ``"screen"``.
-        progress: called with a note for each step.
-
-    Raises:
-        ExportError: the model is not found, can't be exported with correct losses, or ``output`` can't be written;
-            ``exporter.errors`` has the kinds.
-        DeviceError: onnxruntime is missing or installed twice.
-
-    Example:
-        >>> bundle = lr.export("andi611/distilbert-base-uncased-ner-agnews", "bundle")  # doctest: +SKIP
-    """
-    from exporter.export import export_model
-
-    with watched(progress, "exporting") as say:
-        return export_model(
-            model,
-            output,
-            tokenizer=tokenizer,
-            revision=revision,
-            force=force,
-            int8=int8,
-            progress=lambda doing: say(Step(note=doing)),
-        )
-
-
-def load_bundle(path: str | Path) -> "ModelBundle":
-    """Read a bundle and check every file against its recorded hash.
-
-    Raises:
-        BundleError: the folder is no bundle, is damaged, or was written by a newer version.
-
-    Example:
-        >>> lr.load_bundle(BUNDLE).class_names
-        ('World', 'Sports', 'Business', 'Sci/Tech')
-    """
-    from scorer.model.bundle import ModelBundle
-
-    return ModelBundle.load(path)
 
 
 def score(
@@ -161,7 +100,7 @@ def score(
         text_pair_column=text_pair_column,
         label_column=label_column,
         id_column=id_column,
-        label_map=_label_map(label_map),
+        label_map=label_map_of(label_map),
         device=device,
         threads=threads,
         precision=precision,
@@ -253,58 +192,6 @@ def status(run: str | Path) -> "RunStatus":
     from scorer.run.status import run_status
 
     return run_status(run)
-
-
-def bench(
-    bundle: "ModelBundle | str | Path",
-    data: Data,
-    *,
-    rows: int = 2000,
-    config: str | None = None,
-    split: str | None = None,
-    streaming: bool = False,
-    progress: bool | OnStep = True,
-    **settings: Any,
-) -> "BenchResult":
-    """Score a random sample of the data, the same on every call, and return how fast this machine is.
-
-    Args:
-        bundle: an exported model, or its folder.
-        data: as in ``score``, with ``config``, ``split`` and ``streaming``.
-        rows: the size of the sample; all rows if the data has fewer.
-        progress: called with a note for each step.
-        settings: the other settings of ``score``, such as ``text_column`` or ``precision``.
-
-    Raises:
-        TypeError: there is no such setting, or ``data`` is of a kind that can't be scored.
-        BundleError, SourceError, LabelError, DeviceError, RunError: as for ``score``.
-
-    Example:
-        >>> lr.bench(BUNDLE, rows, rows=100, progress=False).rows
-        100
-    """
-    from scorer.bench.bench import bench as bench_rows
-    from scorer.pipeline.options import ScoreOptions
-
-    with watched(progress, "timing") as say:
-        return bench_rows(
-            bundle,
-            data,
-            ScoreOptions(**{**settings, "label_map": _label_map(settings.get("label_map"))}),
-            config=config,
-            split=split,
-            streaming=streaming,
-            rows=rows,
-            progress=lambda doing: say(Step(note=doing)),
-        )
-
-
-def _label_map(given: Mapping[str, Any] | str | Path | None) -> Mapping[str, Any] | None:
-    if not isinstance(given, str | Path):
-        return given
-    from scorer.data.labels import read_label_map
-
-    return read_label_map(Path(given))
 
 
 def diff(run_a: Run | str | Path, run_b: Run | str | Path, *, top: int = 500, by: str = "loss") -> "Comparison":

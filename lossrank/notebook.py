@@ -1,5 +1,6 @@
 """What a notebook shows: tables and progress bars as HTML, with every text of the data escaped."""
 
+import importlib
 import sys
 import time
 from html import escape
@@ -70,14 +71,13 @@ class NotebookBar:
             self._draw(self._last)
 
     def _draw(self, step: "Step") -> None:
-        from IPython.display import HTML, display
-
+        shown: Any = importlib.import_module("IPython.display")
         of = "" if step.total is None else f" of {step.total:,}"
         bar = "" if step.total is None else f'<progress max="{step.total}" value="{step.done}"></progress> '
         spent = duration(time.monotonic() - self._started)
-        html = HTML(f"{escape(self._doing)} {bar}{step.done:,}{of} rows, {spent}")
+        html = shown.HTML(f"{escape(self._doing)} {bar}{step.done:,}{of} rows, {spent}")
         if self._shown is None:
-            self._shown = display(html, display_id=True)
+            self._shown = shown.display(html, display_id=True)
         else:
             self._shown.update(html)
         self._drawn = time.monotonic()

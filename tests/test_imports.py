@@ -87,9 +87,9 @@ def test_scoring_loads_onnxruntime_and_nothing_heavier(tiny_bundle: ModelBundle)
 
 
 @pytest.mark.parametrize("package", ["exporter", "lossrank", "scorer"])
-def test_all_is_sorted_and_there(package: str) -> None:
+def test_all_names_are_there(package: str) -> None:
     module = __import__(package)
-    assert module.__all__ == sorted(module.__all__)
+    assert len(set(module.__all__)) == len(module.__all__)
     assert set(dir(module)) >= set(module.__all__)
     assert all(hasattr(module, name) for name in module.__all__)
 
