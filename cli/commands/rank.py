@@ -34,7 +34,7 @@ def rank(
     by: str,
     per_class: int | None,
     pair: str | None,
-    data: tuple[str, ...],
+    data: tuple[str, ...] | None,
     output: Path | None,
     force: bool,
     as_json: bool,
@@ -50,7 +50,7 @@ def rank(
     """
     if output is not None:
         check_output(output, force)
-    opened = open_run(run, data=data or None)
+    opened = open_run(run, data=data)
     worst = opened.worst(top if top or per_class else _TOP, by=by, per_class=per_class, pair=pair)
     if output is not None:
         worst.write(output, force=force)

@@ -53,7 +53,7 @@ def review(
     by: str,
     per_class: int | None,
     pair: str | None,
-    data: tuple[str, ...],
+    data: tuple[str, ...] | None,
     port: int,
     user: str,
     no_browser: bool,
@@ -93,7 +93,7 @@ def review(
 
 
 def _print_end(
-    run: RunDirectory, rows: int, decisions: dict[int, Decision], data: tuple[str, ...], as_json: bool
+    run: RunDirectory, rows: int, decisions: dict[int, Decision], data: tuple[str, ...] | None, as_json: bool
 ) -> None:
     """Print how many rows were decided, and the command that writes the corrected data."""
     if as_json:

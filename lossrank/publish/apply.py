@@ -1,6 +1,6 @@
 """apply(): write a run's data set with the labels that people chose. `Applied` is what it returns."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from lossrank.publish.write import FORMATS, PARQUET, SAVED, write_file, write_fo
 from lossrank.results import Result
 from lossrank.review.decided_rows import decided_rows
 from lossrank.tables.write import check_output, write_table
-from scorer.data.reopen import reopen_source
-from scorer.data.source import Source
+from scorer.data.reopen import places, reopen_source
+from scorer.data.source import Data, Source
 from scorer.data.spec import Spec
 from scorer.errors import RunError
 from scorer.files import put_back
@@ -61,7 +61,7 @@ def apply(
     allow_test_split: bool = False,
     push_to_hub: str | None = None,
     private: bool = False,
-    data: str | Sequence[str] | None = None,
+    data: Data | None = None,
     force: bool = False,
     progress: OnStep = unwatched,
 ) -> Applied:
@@ -150,9 +150,7 @@ def apply(
     )
 
 
-def _reopened(
-    run: RunDirectory, spec: Spec, data: str | Sequence[str] | None, output: Path | None, diff: Path | None
-) -> Source:
+def _reopened(run: RunDirectory, spec: Spec, data: Data | None, output: Path | None, diff: Path | None) -> Source:
     """Open the scored data again, and check that neither it nor any run's scores would be overwritten.
 
     Raises:
@@ -160,9 +158,8 @@ def _reopened(
         RunError: ``output`` or ``diff`` is among a run's scores.
         SourceError: the data is gone or has changed.
     """
-    source = reopen_source(spec, run.data_fingerprint, data or None)
-    moved = [data] if isinstance(data, str) else data or ()
-    files = [*moved, *(record.file for record in source.spec.files)]
+    source = reopen_source(spec, run.data_fingerprint, data)
+    files = [*places(data), *(record.file for record in source.spec.files)]
     for place in (output, diff):
         if place is not None:
             refuse_own_data(place, run, files, is_folder=place is output and not is_file_output(place))

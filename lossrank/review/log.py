@@ -13,6 +13,7 @@ from lossrank.review.servers.server import TOOLS, Form, Sending, Server, waiting
 from lossrank.review.store import DecisionStore
 from lossrank.tables.ranking import precision_note
 from scorer.audit.rank import join_source, rank
+from scorer.data.source import Data
 from scorer.run.directory import RunDirectory
 from scorer.run.protect import refuse_existing, refuse_own_data
 
@@ -49,7 +50,7 @@ def log(
     by: str = "loss",
     per_class: int | None = None,
     pair: tuple[str, str] | str | None = None,
-    data: str | Sequence[str] | None = None,
+    data: Data | None = None,
     url: str | None = None,
     api_key: str | None = None,
     workspace: str | None = None,
@@ -100,7 +101,7 @@ def log(
     ranked = rank(run, top, by=by, per_class=per_class, pair=pair)
     if note := precision_note(run, ranked):
         progress(Step(note=note))
-    built, textless = build_records(run, ranked, join_source(run, ranked, data or None, scored_only=True))
+    built, textless = build_records(run, ranked, join_source(run, ranked, data, scored_only=True))
     records, unfit = (FILES[to] if isinstance(sink, Path) else sink).accept(built)
     refused = [*textless, *unfit]
     _report_refused(refused, progress)

@@ -17,6 +17,8 @@ from lossrank.review.servers.server import TOOLS, Account, waiting
 from lossrank.review.store import DecisionStore
 from lossrank.tables.json_values import json_line
 from scorer.address import without_secrets
+from scorer.data.reopen import places
+from scorer.data.source import Data
 from scorer.errors import RunError
 from scorer.files import write_atomically
 from scorer.layout import is_run
@@ -74,7 +76,7 @@ def pull(
     policy: str = "majority",
     disagreements: str | Path | None = None,
     force: bool = False,
-    data: str | Sequence[str] | None = None,
+    data: Data | None = None,
     progress: OnStep = unwatched,
 ) -> Pulled:
     """Bring people's decisions on a run's rows into the run.
@@ -108,8 +110,8 @@ def pull(
         refuse_existing(target, force)
         if target.resolve() in [file.resolve() for file in paths]:
             raise RunError(f"`disagreements` {target} is one of the pulled files; choose another name")
-    if data and not any(map(is_run, paths)):
-        moved = data if isinstance(data, str) else data[0]
+    if data is not None and not any(map(is_run, paths)):
+        moved = (places(data) or ["in memory"])[0]
         raise RunError(f"`data` {moved} is used only to pull from another run; leave it out")
     run = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
     if target is not None:
@@ -117,7 +119,7 @@ def pull(
     with DecisionStore(run) as store:
         if paths:
             kind = _kind(paths, source)
-            reading = read_run(paths[0], run, data or None) if kind == RUN else read_files(paths, kind, run)
+            reading = read_run(paths[0], run, data) if kind == RUN else read_files(paths, kind, run)
         else:
             dataset, account = _where(store.datasets(), source, name, url, api_key, workspace)
             kind = dataset.tool

@@ -1,5 +1,7 @@
 """reopen_source(): open the data of a finished run again, if the data has not changed since it was scored."""
 
+from pathlib import Path
+
 from scorer.address import Address
 from scorer.data.filesystem import local_place
 from scorer.data.source import Data, Source, open_source
@@ -36,6 +38,13 @@ def reopen_source(spec: Spec, fingerprint: str, data: Data | None = None) -> Sou
             f"{fingerprint[:12]}...); restore it{elsewhere}, or score it again"
         )
     return source
+
+
+def places(data: Data | None) -> list[str]:
+    """Return the paths and addresses that ``data`` names; data in memory has none."""
+    if isinstance(data, str | Path):
+        return [str(data)]
+    return [str(place) for place in data if isinstance(place, str | Path)] if isinstance(data, list | tuple) else []
 
 
 def refuse_edited(spec: Spec) -> None:
