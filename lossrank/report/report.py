@@ -1,7 +1,7 @@
 """report(): write the findings of a run to one file."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class Report(Result):
     accuracy: float | None
     by: str
     count: int
-    content: str
+    content: str = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields except ``content``."""
