@@ -4,20 +4,19 @@ import shlex
 
 from lossrank.publish.split import refuse_test_split
 from scorer import RunDirectory, RunError
-from scorer.data.reopen import places
 from scorer.data.source import Data
-from scorer.data.spec import FilesSpec, TableSpec
+from scorer.data.spec import FilesSpec, places_of
 
 
 def apply_command(run: RunDirectory, data: Data | None = None) -> str:
     """Return the command that writes a run's corrected data; ``data`` is where the data is now, if it has moved.
 
-    If the run scored data in memory, ``--data FILE`` stands for a file with the same rows.
+    Data in memory is not part of the command, because the command line can't name it.
     """
-    moved = places(data) or (["FILE"] if isinstance(run.manifest.data.spec, TableSpec) else [])
-    words = ["lossrank", "apply", str(run.path), "-o", "OUT", *(word for place in moved for word in ("--data", place))]
+    places = places_of(data)
+    words = ["lossrank", "apply", str(run.path), "-o", "OUT", *(word for place in places for word in ("--data", place))]
     try:
-        refuse_test_split(run.manifest.data.spec, *(FilesSpec(data=place) for place in places(data)))
+        refuse_test_split(run.manifest.data.spec, *(FilesSpec(data=place) for place in places))
     except RunError:
         words.append("--allow-test-split")
     return shlex.join(words)

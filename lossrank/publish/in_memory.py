@@ -10,9 +10,9 @@ from lossrank.publish.save_to_disk import require_datasets
 from lossrank.publish.split import refuse_test_split
 from lossrank.review.decided_rows import Decided, decided_rows
 from lossrank.review.decision import DISCARDED
-from scorer.data.reopen import reopen_source
 from scorer.data.source import Data
 from scorer.run.directory import RunDirectory
+from scorer.run.reopened import reopen_data
 
 DATASET = "dataset"
 IN_MEMORY = (DATASET, "arrow", "pandas")
@@ -43,7 +43,7 @@ def corrected_data(
     if format == DATASET:
         require_datasets("`format='dataset'`")
     decided = decided_rows(run)
-    source = reopen_source(run.manifest.data.spec, run.data_fingerprint, data)
+    source = reopen_data(run, data)
     if not allow_test_split:
         refuse_test_split(run.manifest.data.spec, source.spec)
     rows = corrected_rows(run, source, decided, drop_discarded=drop_discarded, reviewers=reviewers)

@@ -1,7 +1,7 @@
 """report(): write the findings of a run to one file."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def report(
         format: ``html``, ``md`` or ``json``; by default, the extension of ``output`` determines the format.
         top, by, per_class, pair: which rows are listed, with the meanings they have in ``scorer.rank``. By default,
             ``top`` is 100, and ``by`` is ``loss``, or ``entropy`` for a run without labels.
-        data: where the scored data is now, if the data has moved.
+        data: where the scored data is now, if it has moved; or the same rows as another kind of data.
         no_texts: leave out all content of the data except row numbers and ids.
         force: replace ``output`` if it exists.
         progress: called with a note if some of the listed numbers are not exact.

@@ -68,7 +68,7 @@ def log(
         name: the data set on the server, created if it is missing; for Label Studio, the project's title.
         output: the file to write; give either ``output`` or ``name``.
         top, by, per_class, pair: which rows to log, as in ``scorer.rank``; ``top`` is 500 by default.
-        data: where the scored data is now, if it has moved.
+        data: where the scored data is now, if it has moved; or the same rows as another kind of data.
         url, api_key, workspace: the server and the account; by default from the tool's environment variables, else
             the values of a fresh installation.
         chunk_size: the number of records per request.

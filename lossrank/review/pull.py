@@ -17,8 +17,8 @@ from lossrank.review.servers.server import TOOLS, Account, waiting
 from lossrank.review.store import DecisionStore
 from lossrank.tables.json_values import json_line
 from scorer.address import without_secrets
-from scorer.data.reopen import places
 from scorer.data.source import Data
+from scorer.data.spec import places_of
 from scorer.errors import RunError
 from scorer.files import write_atomically
 from scorer.layout import is_run
@@ -91,7 +91,8 @@ def pull(
         policy: how several people's answers are combined: ``majority``, ``unanimous``, ``latest`` or ``user=NAME``.
         disagreements: a JSON lines file to write, with the undecided rows and each person's latest answer to them.
         force: replace ``disagreements`` if it exists.
-        data: where ``run``'s data is now, if it has moved; allowed only if ``files`` is another run.
+        data: where ``run``'s data is now, if it has moved, or the same rows as another kind of data; allowed only if
+            ``files`` is another run.
         progress: called with the number of answers read, and with notes.
 
     Raises:
@@ -111,8 +112,8 @@ def pull(
         if target.resolve() in [file.resolve() for file in paths]:
             raise RunError(f"`disagreements` {target} is one of the pulled files; choose another name")
     if data is not None and not any(map(is_run, paths)):
-        moved = (places(data) or ["in memory"])[0]
-        raise RunError(f"`data` {moved} is used only to pull from another run; leave it out")
+        given = " ".join(["`data`", *places_of(data)[:1]])
+        raise RunError(f"{given} is used only to pull from another run; leave it out")
     run = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
     if target is not None:
         refuse_own_data(target, run)

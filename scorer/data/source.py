@@ -36,7 +36,7 @@ _TOGETHER = 1 << 30  # bytes of rows that are ordered by copying: an Arrow array
 class Source:
     """Rows to score, in a fixed order.
 
-    ``spec`` is the record from which ``reopen_source`` opens the data again; ``fingerprint`` is a SHA-256 of the
+    ``spec`` is the record from which ``reopen_data`` opens the data again; ``fingerprint`` is a SHA-256 of the
     content, whatever its location (for a remote file that wasn't hashed, of its version in its store); ``label_names``
     has the class names of each ClassLabel column; ``notes`` tell the user how the data was opened; ``find`` lists the
     files again, None if the data isn't made of files.

@@ -5,8 +5,8 @@ from pathlib import Path
 from scorer.address import Address
 from scorer.data.find import would_read
 from scorer.data.formats import format_of
-from scorer.data.reopen import places
 from scorer.data.source import Data
+from scorer.data.spec import places_of
 from scorer.errors import RunError
 from scorer.layout import SCORES, is_part_of_run, is_run
 from scorer.run.directory import RunDirectory
@@ -48,8 +48,8 @@ def refuse_scores(place: Path) -> None:
 def refuse_own_data(place: Path, run: RunDirectory, data: Data | None = None, *, is_folder: bool = False) -> None:
     """Raise RunError if writing a file or folder would replace or add to the run's data.
 
-    ``data`` is where the data is now, if it has moved. If the data is a folder, neither a file of a data format nor
-    a folder (``is_folder``) may be written into it.
+    ``data`` is where the data is now, if it has moved; data in memory can't be replaced. If the data is a folder,
+    neither a file of a data format nor a folder (``is_folder``) may be written into it.
 
     Raises:
         RunError: the path is in the data, or would be read as part of it the next time.
@@ -57,7 +57,7 @@ def refuse_own_data(place: Path, run: RunDirectory, data: Data | None = None, *,
     """
     spec = run.manifest.data.spec
     parent = place.parent.resolve()
-    for given in [*spec.locations, *(record.file for record in spec.files), *places(data)]:
+    for given in [*spec.locations, *(record.file for record in spec.files), *places_of(data)]:
         address = Address.parse(given)
         if address.is_remote:
             continue
