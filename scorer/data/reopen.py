@@ -2,7 +2,8 @@
 
 from scorer.address import Address
 from scorer.data.filesystem import local_place
-from scorer.data.source import Data, Source, open_source
+from scorer.data.opening.open import open_source
+from scorer.data.source import Data, Source
 from scorer.data.spec import DatasetsSpec, FilesSpec, Spec, TableSpec
 from scorer.errors import NotThereError, SourceError, UnreachableError, first_line
 
