@@ -29,17 +29,18 @@ _COUNTED = f"of its first pass; {_REPEATABLE}"
 
 @dataclass(frozen=True)
 class DatasetPart:
-    """A Dataset with the Arrow format, in memory or in memory-mapped files; only the wanted rows are read."""
+    """A Dataset, in memory or in memory-mapped files; only the wanted rows are read."""
 
     name: str
-    dataset: Any  # datasets.Dataset
+    dataset: Any  # datasets.Dataset with the format "arrow" and no hidden columns
 
     @property
     def rows(self) -> int:
         return len(self.dataset)
 
     def batches(self, columns: list[str], wanted: Wanted) -> Batches:
-        shown = self.dataset.select_columns(columns).with_format("arrow")
+        is_whole = columns == self.dataset.column_names
+        shown = self.dataset if is_whole else self.dataset.select_columns(columns)
         size = _CHUNK if shown._indices is None else _GATHERED
         try:
             for start in range(0, self.rows, size):
@@ -142,7 +143,7 @@ def load(name: str, config: str | None, split: str | None) -> Any:
         UnreachableError: the hub failed, or `datasets` is not installed.
     """
     with _library(name, split) as datasets:
-        return datasets.load_dataset(name, config, split=split).with_format(None)
+        return datasets.load_dataset(name, config, split=split)
 
 
 def stream(name: str, config: str | None, split: str | None) -> Stream:

@@ -60,11 +60,11 @@ def from_table(table: pa.Table, name: str) -> Source:
 
 
 def from_dataset(dataset: Any, name: str, spec: Spec) -> Source:
-    """Open a Dataset in the order that it shows, without copying it."""
+    """Open all columns of a Dataset in the order that it shows, without copying it."""
     # The class names are taken from the features, because the cached table may lack them.
     schema = readable(dataset.data.schema).with_metadata(dataset.features.arrow_schema.metadata)
     refuse_twins(schema, name)
-    return _from_part(DatasetPart(name, dataset), schema, name, spec)
+    return _from_part(DatasetPart(name, dataset.with_format("arrow")), schema, name, spec)
 
 
 def from_stream(found: Stream, name: str, spec: Spec) -> Source:
@@ -146,4 +146,4 @@ def _shown(dataset: Any) -> Any:
             f"the Dataset's format hides {', '.join(texts)} and shows no text; pass `ds.with_format(None)`",
             quotes_data=True,
         )
-    return dataset.with_format(None).select_columns(columns)
+    return dataset if columns == dataset.column_names else dataset.with_format(None).select_columns(columns)
