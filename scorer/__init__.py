@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scorer.audit.rank import RankedRow, join_source, rank
     from scorer.audit.verify import Verification, verify
-    from scorer.data.source import Source, open_source
+    from scorer.data.opening.open import open_source
+    from scorer.data.source import Source
     from scorer.errors import BundleError, DeviceError, LabelError, LossrankError, RunError, SourceError
     from scorer.model.bundle import ModelBundle
     from scorer.pipeline.loop import Progress
@@ -48,7 +49,8 @@ __all__ = [
 _NAMES = {
     "scorer.audit.rank": ("RankedRow", "join_source", "rank"),
     "scorer.audit.verify": ("Verification", "verify"),
-    "scorer.data.source": ("Source", "open_source"),
+    "scorer.data.opening.open": ("open_source",),
+    "scorer.data.source": ("Source",),
     "scorer.errors": ("BundleError", "DeviceError", "LabelError", "LossrankError", "RunError", "SourceError"),
     "scorer.model.bundle": ("ModelBundle",),
     "scorer.pipeline.loop": ("Progress",),

@@ -17,8 +17,7 @@ from lossrank.publish.write import FORMATS, PARQUET, SAVED, write_file, write_fo
 from lossrank.results import Result
 from lossrank.review.decided_rows import decided_rows
 from lossrank.tables.write import check_output, write_table
-from scorer.data.source import Data, Source
-from scorer.data.spec import places_of
+from scorer.data.source import Data, Source, paths_of
 from scorer.errors import RunError
 from scorer.files import put_back
 from scorer.run.directory import RunDirectory
@@ -159,7 +158,7 @@ def _reopened(run: RunDirectory, data: Data | None, output: Path | None, diff: P
         SourceError: the data is gone or has changed.
     """
     source = reopen_data(run, data)
-    files = [*places_of(data), *(record.file for record in source.spec.files)]
+    files = [*(paths_of(data) or ()), *(record.file for record in source.spec.files)]
     for place in (output, diff):
         if place is not None:
             refuse_own_data(place, run, files, is_folder=place is output and not is_file_output(place))

@@ -4,8 +4,8 @@ import shlex
 
 from lossrank.publish.split import refuse_test_split
 from scorer import RunDirectory, RunError
-from scorer.data.source import Data
-from scorer.data.spec import FilesSpec, places_of
+from scorer.data.source import Data, paths_of
+from scorer.data.spec import FilesSpec
 
 
 def apply_command(run: RunDirectory, data: Data | None = None) -> str:
@@ -13,7 +13,7 @@ def apply_command(run: RunDirectory, data: Data | None = None) -> str:
 
     Data in memory is not part of the command, because the command line can't name it.
     """
-    places = places_of(data)
+    places = paths_of(data) or []
     words = ["lossrank", "apply", str(run.path), "-o", "OUT", *(word for place in places for word in ("--data", place))]
     try:
         refuse_test_split(run.manifest.data.spec, *(FilesSpec(data=place) for place in places))

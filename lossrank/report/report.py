@@ -1,7 +1,7 @@
 """report(): write the findings of a run to one file."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 

@@ -17,8 +17,7 @@ from lossrank.review.servers.server import TOOLS, Account, waiting
 from lossrank.review.store import DecisionStore
 from lossrank.tables.json_values import json_line
 from scorer.address import without_secrets
-from scorer.data.source import Data
-from scorer.data.spec import places_of
+from scorer.data.source import Data, paths_of
 from scorer.errors import RunError
 from scorer.files import write_atomically
 from scorer.layout import is_run
@@ -112,7 +111,7 @@ def pull(
         if target.resolve() in [file.resolve() for file in paths]:
             raise RunError(f"`disagreements` {target} is one of the pulled files; choose another name")
     if data is not None and not any(map(is_run, paths)):
-        given = " ".join(["`data`", *places_of(data)[:1]])
+        given = " ".join(["`data`", *(paths_of(data) or ())[:1]])
         raise RunError(f"{given} is used only to pull from another run; leave it out")
     run = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
     if target is not None:

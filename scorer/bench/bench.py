@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from scorer.bench.peak import matrix_peak
-from scorer.data.source import Data, open_source
+from scorer.data.opening.open import open_source
+from scorer.data.source import Data
 from scorer.errors import RunError
 from scorer.machine import hardware, versions
 from scorer.model.bundle import ModelBundle

@@ -1,5 +1,6 @@
 """Turn Arrow arrays and types into plain ones: valid text, numpy values, no dictionaries, no views."""
 
+import hashlib
 import math
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -115,6 +116,15 @@ def hash_rows(digest: Any, rows: pa.Table | pa.RecordBatch) -> None:
         taken = part.take(pa.array(np.arange(len(part))))
         for batch in taken.combine_chunks().to_batches() if isinstance(taken, pa.Table) else [taken]:
             digest.update(batch.serialize())
+
+
+def hash_table(schema: pa.Schema, batches: Iterator[pa.RecordBatch], rows: int) -> str:
+    """Return a hash of column names, types and rows, which does not depend on how the rows are chunked."""
+    digest = hashlib.sha256(str(schema.remove_metadata()).encode())
+    pieces = Pieces(batches)
+    for start in range(0, rows, _HASHED_ROWS):
+        hash_rows(digest, pieces.take(min(_HASHED_ROWS, rows - start)))
+    return digest.hexdigest()
 
 
 def decoded(schema: pa.Schema) -> pa.Schema:

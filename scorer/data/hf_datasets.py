@@ -1,8 +1,9 @@
-"""load() and stream(): read a data set with the `datasets` library, from its cache or without a download."""
+"""Read data of the `datasets` library: a Dataset in batches, a stream from its start, or either by name."""
 
 import contextlib
 import gzip
 import hashlib
+import itertools
 import json
 import logging
 from collections.abc import Iterator
@@ -12,22 +13,81 @@ from typing import Any
 
 import pyarrow as pa
 
-from scorer.data.arrow import hash_rows
+from scorer.data.arrow import hash_rows, readable
 from scorer.data.formats import NO_END, Batches, Wanted
 from scorer.data.parts import GO_ON
+from scorer.data.schemas import conform
 from scorer.errors import SourceError, UnreachableError, first_line
 
 _CHUNK = 4096
+_GATHERED = 512  # rows that are copied together: those of a shuffled Dataset lie far apart
+_ASKED = 64  # rows of a Dataset that are wanted or left out together
+_DECLARED = "it declares; score it without `streaming=True`"
+_REPEATABLE = "make it give the same rows each time, or pass a Dataset"
+_COUNTED = f"of its first pass; {_REPEATABLE}"
+
+
+@dataclass(frozen=True)
+class DatasetPart:
+    """A Dataset, in memory or in memory-mapped files; only the wanted rows are read."""
+
+    name: str
+    dataset: Any  # datasets.Dataset with the format "arrow" and no hidden columns
+
+    @property
+    def rows(self) -> int:
+        return len(self.dataset)
+
+    def batches(self, columns: list[str], wanted: Wanted) -> Batches:
+        is_whole = columns == self.dataset.column_names
+        shown = self.dataset if is_whole else self.dataset.select_columns(columns)
+        size = _CHUNK if shown._indices is None else _GATHERED
+        try:
+            for start in range(0, self.rows, size):
+                for low, high in _runs(wanted, start, min(start + size, self.rows)):
+                    table = shown[low:high].select(columns).replace_schema_metadata(None)
+                    # Behind indices each row is a chunk of its own.
+                    for batch in (table if shown._indices is None else table.combine_chunks()).to_batches():
+                        yield low, batch
+                        low += len(batch)
+        except (OSError, pa.ArrowException) as error:
+            raise SourceError(
+                f"`datasets` can't read {self.name} ({first_line(error)})", quotes_data=not isinstance(error, OSError)
+            ) from error
+
+    def refuse_change(self) -> None:
+        """Return without a check, because a Dataset can't change."""
+
+
+def _runs(wanted: Wanted, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Yield the ranges from ``start`` up to ``stop`` that are wanted, in steps of ``_ASKED`` rows."""
+    low = None
+    for at in range(start, stop, _ASKED):
+        if not wanted(at, min(at + _ASKED, stop)):
+            if low is not None:
+                yield low, at
+            low = None
+        elif low is None:
+            low = at
+    if low is not None:
+        yield low, stop
 
 
 @dataclass(frozen=True)
 class StreamPart:
-    """A streamed split; it is always read from its first row, whichever rows are wanted."""
+    """A streamed split; it is always read from its first row, whichever rows are wanted.
+
+    ``files`` has the split's local files, with their modification times. ``promise`` says where ``rows`` comes from,
+    and what to do if it is wrong. ``digests`` has the hash of each batch in the first pass, for a stream that nothing
+    else can identify; empty for a split by name.
+    """
 
     name: str
     stream: Any  # datasets.IterableDataset
     rows: int
-    files: dict[str, float]  # the split's local files, with their modification times
+    files: dict[str, float]
+    promise: str = _DECLARED
+    digests: tuple[bytes, ...] = ()
 
     def batches(self, columns: list[str], wanted: Wanted) -> Batches:
         try:
@@ -39,23 +99,20 @@ class StreamPart:
     def _counted(self, columns: list[str], wanted: Wanted) -> Batches:
         start = 0
         batches = _batches(self.stream, self.name)
-        for batch in batches:
+        for number, batch in enumerate(batches):
             stop = start + len(batch)
+            if self.digests and self.digests[number : number + 1] != (_digest(batch),):
+                raise SourceError(f"{self.name} gives other rows than those {_COUNTED}")
             # The last rows are held back until the stream has ended, so that extra rows are noticed first.
             if stop > self.rows or (stop == self.rows and next(batches, None) is not None):
-                raise SourceError(
-                    f"{self.name} has more rows than the {self.rows:,} it declares; score it without `streaming=True`"
-                )
+                raise SourceError(f"{self.name} has more rows than the {self.rows:,} {self.promise}")
             if wanted(start, stop):
                 yield start, batch.select(columns)
             start = stop
             if not wanted(start, NO_END):
                 return
         if start < self.rows:
-            raise SourceError(
-                f"{self.name} ended after {start:,} of the {self.rows:,} rows it declares; score it without "
-                "`streaming=True`"
-            )
+            raise SourceError(f"{self.name} ended after {start:,} of the {self.rows:,} rows {self.promise}")
 
     def refuse_change(self) -> None:
         """Raise SourceError if a local file has changed; files on the hub are read from one commit and can't change."""
@@ -78,19 +135,15 @@ class Stream:
     notes: tuple[str, ...]
 
 
-def load(name: str, config: str | None, split: str | None) -> pa.Table:
-    """Download a split, or take it from the cache, and return it as a memory-mapped table.
+def load(name: str, config: str | None, split: str | None) -> Any:
+    """Download a split, or take it from the cache, and return it as a Dataset.
 
     Raises:
         SourceError: no split is named, or the split can't be loaded.
         UnreachableError: the hub failed, or `datasets` is not installed.
     """
     with _library(name, split) as datasets:
-        loaded = datasets.load_dataset(name, config, split=split)
-    if loaded._indices is not None:
-        loaded = loaded.flatten_indices()
-    # The class names are taken from the features, because the cached table may lack them.
-    return loaded.data.table.replace_schema_metadata(loaded.features.arrow_schema.metadata)
+        return datasets.load_dataset(name, config, split=split)
 
 
 def stream(name: str, config: str | None, split: str | None) -> Stream:
@@ -129,16 +182,72 @@ def stream(name: str, config: str | None, split: str | None) -> Stream:
     return Stream(part, schema, digest.hexdigest(), tuple(notes))
 
 
+def count(stream: Any, name: str) -> Stream:
+    """Count and hash the rows of an IterableDataset in a first pass.
+
+    The number of rows that its ``info`` declares is not used: ``filter`` and ``take`` leave it as it was.
+
+    Raises:
+        SourceError: the stream has no rows, gives other rows the second time, or can't be read.
+        UnreachableError: its store failed.
+    """
+    schema = None if stream.features is None else readable(stream.features.arrow_schema)
+    content = hashlib.sha256()
+    digests: list[bytes] = []
+    rows = 0
+    for batch in _batches(stream, name):
+        schema = readable(batch.schema) if schema is None else schema
+        if not digests:
+            content.update(str(schema.remove_metadata()).encode())
+        hash_rows(content, conform(batch, schema, name))
+        digests.append(_digest(batch))
+        rows += len(batch)
+    if schema is None or not rows:
+        raise SourceError(f"{name} is empty: it gives no rows")
+    again = next(_batches(stream, name), None)
+    if again is None or _digest(again) != digests[0]:
+        found = "no rows" if again is None else "other rows"
+        raise SourceError(
+            f"{name} gives {found} the second time; make it give the same rows each time, or pass a Dataset"
+        )
+    part = StreamPart(name, stream, rows, {}, _COUNTED, tuple(digests))
+    return Stream(part, schema, content.hexdigest(), (f"{name} is a stream; a first pass counted the rows",))
+
+
+def _digest(batch: pa.RecordBatch) -> bytes:
+    digest = hashlib.sha256()
+    hash_rows(digest, batch)
+    return digest.digest()
+
+
 def _batches(rows: Any, name: str) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of an IterableDataset in batches of ``_CHUNK``, of which only the last is shorter."""
     try:
-        for table in rows.with_format("arrow").iter(batch_size=_CHUNK):
+        for table in _tables(rows.with_format("arrow")):
             yield from table.replace_schema_metadata(None).combine_chunks().to_batches()
     except (SourceError, MemoryError):
         raise
     except Exception as error:  # the library's errors have no common root
+        fix = "; give the stream `features`" if isinstance(error, pa.ArrowException) and rows.features is None else ""
         raise _at_fault(name, error)(
-            f"`datasets` can't stream {name} ({first_line(error)})", quotes_data=not isinstance(error, OSError)
+            f"`datasets` can't stream {name} ({first_line(error)}){fix}", quotes_data=not isinstance(error, OSError)
         ) from error
+
+
+def _tables(rows: Any) -> Iterator[pa.Table]:
+    read = 0
+    try:
+        for table in rows.iter(batch_size=_CHUNK):
+            yield table
+            read += len(table)
+    except pa.ArrowInvalid:
+        if rows.features is None:
+            raise
+        # The library joins what is left of several batches after a filter, and fails if a column of one has nothing but
+        # nulls. Single rows are not joined.
+        left = itertools.islice(rows.iter(batch_size=1), read, None)
+        while single := list(itertools.islice(left, _CHUNK)):
+            yield pa.concat_tables(single)
 
 
 @contextlib.contextmanager

@@ -3,8 +3,6 @@
 ``Source.spec`` is one of three kinds, told apart by their key ``kind``: ``FilesSpec``, ``DatasetsSpec``, ``TableSpec``.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -83,9 +81,3 @@ class TableSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="table"):
 
 
 Spec: TypeAlias = FilesSpec | DatasetsSpec | TableSpec
-
-
-def places_of(data: object) -> list[str]:
-    """Return the paths, addresses and names of which a ``data`` argument consists; none if it is data in memory."""
-    given = data if isinstance(data, Sequence) and not isinstance(data, str) else [data]
-    return [str(place) for place in given if isinstance(place, str | Path)]

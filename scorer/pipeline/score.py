@@ -14,7 +14,8 @@ import msgspec
 
 from scorer.data.columns import Columns, choose_columns
 from scorer.data.labels import LabelMap, make_label_map
-from scorer.data.source import Data, Source, open_source
+from scorer.data.opening.open import open_source
+from scorer.data.source import Data, Source
 from scorer.errors import RunError
 from scorer.machine import versions
 from scorer.model.autotune import DEFAULT, calibrate

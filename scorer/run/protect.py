@@ -5,8 +5,7 @@ from pathlib import Path
 from scorer.address import Address
 from scorer.data.find import would_read
 from scorer.data.formats import format_of
-from scorer.data.source import Data
-from scorer.data.spec import places_of
+from scorer.data.source import Data, paths_of
 from scorer.errors import RunError
 from scorer.layout import SCORES, is_part_of_run, is_run
 from scorer.run.directory import RunDirectory
@@ -57,7 +56,7 @@ def refuse_own_data(place: Path, run: RunDirectory, data: Data | None = None, *,
     """
     spec = run.manifest.data.spec
     parent = place.parent.resolve()
-    for given in [*spec.locations, *(record.file for record in spec.files), *places_of(data)]:
+    for given in [*spec.locations, *(record.file for record in spec.files), *(paths_of(data) or ())]:
         address = Address.parse(given)
         if address.is_remote:
             continue

@@ -10,7 +10,8 @@ from msgspec import UNSET
 
 from scorer.address import Address
 from scorer.data.filesystem import local_place
-from scorer.data.source import Data, Source, open_source
+from scorer.data.opening.open import open_source
+from scorer.data.source import Data, Source
 from scorer.data.spec import DatasetsSpec, FilesSpec, Spec
 from scorer.errors import NotThereError, SourceError, UnreachableError, first_line
 from scorer.layout import MANIFEST

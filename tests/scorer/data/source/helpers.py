@@ -14,6 +14,7 @@ import scorer.data.formats
 from scorer import Source, open_source
 
 datasets = pytest.importorskip("datasets")
+pandas = pytest.importorskip("pandas")
 
 
 N = 250
@@ -90,6 +91,11 @@ def save_dict(folder: Path) -> Path:
     return folder
 
 
+def frame() -> Any:
+    """Return a DataFrame with the types of the table: pandas would use another type of text."""
+    return TABLE.to_pandas(types_mapper=pandas.ArrowDtype)
+
+
 def nested(folder: Path) -> Path:
     """Write parts two folders down."""
     (folder / "a").mkdir()
@@ -120,6 +126,13 @@ KINDS: dict[str, Callable[[Path], Source]] = {
     "table in chunks": lambda d: open_source(
         pa.concat_tables([TABLE.slice(0, 10), TABLE.slice(10, 0), TABLE.slice(10)])
     ),
+    "Dataset": lambda d: open_source(to_dataset()),
+    "Dataset with indices": lambda d: open_source(to_dataset(TABLE.take([*range(N)][::-1])).select([*range(N)][::-1])),
+    "Dataset in several files": lambda d: open_source(datasets.load_from_disk(save_to_disk(d / "saved"))),
+    "DatasetDict": lambda d: open_source(datasets.DatasetDict(test=to_dataset(), train=to_dataset()), split="test"),
+    "IterableDataset": lambda d: open_source(to_dataset().to_iterable_dataset(num_shards=3)),
+    "DataFrame": lambda d: open_source(frame()),
+    "list of dicts": lambda d: open_source(TABLE.to_pylist()),
 }
 
 

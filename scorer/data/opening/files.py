@@ -1,0 +1,122 @@
+"""from_paths(): open files, folders, globs, and saved or named data sets."""
+
+import hashlib
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+from msgspec import UNSET
+
+from scorer.address import Address
+from scorer.data import hf_datasets as hub
+from scorer.data.arrow import readable
+from scorer.data.filesystem import DataFile
+from scorer.data.find import find_files, find_several, same_format
+from scorer.data.formats import format_of, known_suffixes
+from scorer.data.opening.memory import from_dataset, from_stream
+from scorer.data.parts import FilePart, at_once, inspected
+from scorer.data.schemas import joined, label_names, refuse_twins
+from scorer.data.source import Find, Source
+from scorer.data.spec import DatasetsSpec, FileRecord, FilesSpec
+from scorer.errors import SourceError
+
+
+def from_paths(
+    addresses: list[Address], config: str | None, split: str | None, streaming: bool, hashed: bool
+) -> Source:
+    """Open files, a data set's name, or several paths as one data set, in the order of ``addresses``; at least one.
+
+    Raises:
+        SourceError: the data is unreadable, its files differ in columns, or a split is missing.
+        NotThereError: nothing lies at the path or address.
+        UnreachableError: the store or the hub failed.
+    """
+    if len(addresses) == 1:
+        return _from_one(addresses[0], config, split, streaming, hashed)
+    if streaming or config is not None:
+        raise SourceError(
+            f"{len(addresses)} paths were given; use `streaming=True` or `config` only with a single data set's name"
+        )
+    find = partial(find_several, addresses, split)
+    name = f"{Path(addresses[0].shown).name} and {len(addresses) - 1} more"
+    return _from_files(addresses, name, same_format(find(), name), split, hashed, find)
+
+
+def _from_one(address: Address, config: str | None, split: str | None, streaming: bool, hashed: bool) -> Source:
+    shown = address.shown
+    if streaming:
+        is_folder = Path(address.given).is_dir()
+        if not is_folder and (address.is_remote or find_files(address, config, split)):
+            raise SourceError(
+                f"`streaming=True` only goes with a `datasets` data set; leave it out: {shown} is a file, "
+                "which is never read whole"
+            )
+        where = address.absolute if is_folder else address.given
+        spec = DatasetsSpec(data=where, config=config, split=split, streaming=True)
+        found = hub.stream(address.given, config, split)
+        return from_stream(found, Path(shown).name if is_folder else address.given, spec)
+    files = find_files(address, config, split)
+    if files:
+        find = partial(find_files, address, config, split)
+        return _from_files([address], Path(shown).name or shown, same_format(files, shown), split, hashed, find)
+    spec = DatasetsSpec(data=address.given, config=config, split=split)
+    return from_dataset(hub.load(address.given, config, split), address.given, spec)
+
+
+def _from_files(
+    addresses: list[Address], name: str, files: list[DataFile], split: str | None, hashed: bool, find: Find
+) -> Source:
+    parts: list[FilePart] = []
+    schema: pa.Schema | None = None
+    with at_once() as pool:
+        # Every file is inspected before any is hashed, so that an unreadable file is reported at once.
+        for file, (part, found) in zip(files, pool.map(partial(_described, data=name), files), strict=True):
+            refuse_twins(found, str(file))
+            if schema is not None and set(found.names) != set(schema.names):
+                raise SourceError(
+                    f"{file} has the columns {_listed(found)}; {files[0].name} has {_listed(schema)}", quotes_data=True
+                )
+            schema = found if schema is None else joined(schema, found, file, files[0])
+            parts.append(part)
+        identities = list(pool.map(partial(FilePart.identity, hashed=hashed), parts))
+    if schema is None:
+        raise SourceError(f"{name} holds no file of a known kind; the known kinds are: {known_suffixes()}")
+    where = tuple(address.absolute for address in addresses)
+    # A relative path is recorded as given: the user named its folders, but not those of the working directory.
+    relative = tuple(address.given for address in addresses if address.is_relative)
+    left_out = any(address.has_secret for address in addresses)
+    digest = hashlib.sha256()
+    for identity in identities:
+        digest.update(str(identity.get("sha256", identity)).encode())
+    records = tuple(
+        FileRecord(part.file.absolute, part.rows, **identity) for part, identity in zip(parts, identities, strict=True)
+    )
+    return Source(
+        name=name,
+        spec=FilesSpec(
+            data=where if len(where) > 1 else where[0],
+            split=split,
+            relative=relative or UNSET,
+            left_out=left_out or UNSET,
+            files=records,
+        ),
+        schema=schema,
+        num_rows=sum(part.rows for part in parts),
+        fingerprint=digest.hexdigest(),
+        label_names=label_names(schema),
+        parts=list(parts),
+        find=find,
+    )
+
+
+def _described(file: DataFile, data: str) -> tuple[FilePart, pa.Schema]:
+    """Return the part that reads a file, and the file's schema."""
+    kind = format_of(file.name)
+    if kind is None:
+        raise SourceError(f"{file} is of no known kind; the known kinds are: {known_suffixes()}")
+    version, schema, rows = inspected(file, kind, data)
+    return FilePart(file, kind, rows, version), readable(schema)
+
+
+def _listed(schema: pa.Schema) -> str:
+    return ", ".join(schema.names)
