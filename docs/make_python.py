@@ -118,7 +118,6 @@ file in place of `rows`.
 >>> rows = pq.read_table(DATA).slice(0, 500)
 >>> rows.column_names
 ['text', 'label']
->>> run = lr.score(BUNDLE, rows, "run", progress=False)
 ```
 
 ## Words
