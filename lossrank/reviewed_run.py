@@ -121,7 +121,7 @@ class ReviewedRun:
         Example:
             >>> page = run.review(user="ann")
             >>> page.url
-            'http://127.0.0.1:...
+            'http://127.0.0.1:.../'
             >>> page.stop()
         """
         from lossrank.page.review import open_review
@@ -160,8 +160,12 @@ class ReviewedRun:
 
         Example:
             >>> run.decisions().to_pandas()[["row", "given", "verdict", "label", "annotator", "source"]]
-               row     given      verdict     label  annotator  source
-            0  154     World  relabelled  Business        ann  review
+               row     given     verdict     label annotator  source
+            0  154     World  relabelled  Business       ann  review
+            1  264  Sci/Tech   discarded  Sci/Tech       ann  review
+            2  344    Sports        kept    Sports       ann  review
+            3  348     World  relabelled    Sports       ann  review
+            4  408  Business  relabelled     World       ben     csv
         """
         from lossrank.decisions import Decisions
 

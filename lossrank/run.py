@@ -169,7 +169,7 @@ class Run(ReviewedRun):
         Example:
             >>> scores = run.to_pandas()
             >>> int((scores.loss > 2).sum())
-            26
+            34
         """
         frame: pd.DataFrame = self.to_arrow().to_pandas()
         return frame

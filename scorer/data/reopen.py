@@ -9,8 +9,10 @@ from scorer.data.spec import DatasetsSpec, FilesSpec, Spec, TableSpec
 from scorer.errors import NotThereError, SourceError, UnreachableError, first_line
 
 
-def reopen_source(spec: Spec, fingerprint: str, data: Data | None = None) -> Source:
+def reopen_source(spec: Spec, fingerprint: str, data: Data | Source | None = None) -> Source:
     """Open the data of a finished run again, at its recorded location or, if the data has moved, at ``data``.
+
+    ``data`` can be the Source itself, which a process that scored data in memory still has.
 
     Raises:
         SourceError: the content has changed since it was scored, or can't be compared.
@@ -66,8 +68,10 @@ def refuse_edited(spec: Spec) -> None:
             raise SourceError(f"{record.file} has changed since it was scored; restore it, or score it again")
 
 
-def _opened(spec: Spec, data: Data | None) -> Source:
+def _opened(spec: Spec, data: Data | Source | None) -> Source:
     """Open the data with the arguments of scoring, at ``data`` instead of the recorded location if it is given."""
+    if isinstance(data, Source):
+        return data
     if isinstance(spec, TableSpec):
         if data is None:
             raise SourceError("the run scored a table in memory; pass that table with `data`")
