@@ -14,7 +14,7 @@ help:
 	@echo "make browser       install Chromium for the tests of the review page, where there is none (Debian, as root)"
 	@echo "make test-servers  test against real Rubrix, Argilla and Label Studio servers (needs Java 17 and Maven)"
 	@echo "make servers       install those servers, which make test-servers does too"
-	@echo "make docs          write docs/cli.md anew"
+	@echo "make docs          write docs/cli.md and docs/python.md anew"
 	@echo "make screenshots   take the pictures in docs/ anew (needs Chromium)"
 	@echo "make bench         time lossrank and its peers, and write docs/benchmarks.md (15 minutes, and the installation)"
 	@echo "make clean         remove the virtual environment, the servers and the demo's run"
@@ -53,6 +53,7 @@ test-servers: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/make_cli.py
+	$(BIN)/python -m docs.make_python
 
 screenshots: $(VENV)/.dev
 	$(BIN)/python -m docs.make_screenshots

@@ -94,7 +94,7 @@ run.worst(500)  # the worst rows: a table in a notebook, or .to_pandas()
 run.health()  # classes and confusions; charts in a notebook
 run.log(to="rubrix", name="ag_news_error_analysis", top=500)  # to a review tool, or:
 page = run.review()  # the review page, served on this machine until page.stop()
-run.decide({3077: "Sports", 2546: lr.KEEP, 7: lr.DISCARD}, annotator="ann")  # or decide in Python
+run.decide({154: "Business", 348: "Sports", 344: lr.KEEP}, annotator="ann")  # or decide in Python
 run.pull()  # what people decided in the review tool
 run.decisions()  # all decisions, as a table
 corrected = run.apply(allow_test_split=True)  # a datasets.Dataset with the labels that people decided on
@@ -118,7 +118,6 @@ file in place of `rows`.
 >>> rows = pq.read_table(DATA).slice(0, 500)
 >>> rows.column_names
 ['text', 'label']
->>> run = lr.score(BUNDLE, rows, "run", progress=False)
 ```
 
 ## Words

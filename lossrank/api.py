@@ -48,19 +48,23 @@ def score(
 ) -> Run:
     """Compute the loss of every row of a data set, or resume a run that was interrupted.
 
-    To resume, call ``score`` again with the same arguments; finished shards are kept.
+    The scores are written to the folder ``output``, in shards. To resume a run, call ``score`` again with the same
+    arguments: finished shards are kept. A finished run is returned at once.
 
     Args:
         bundle: an exported model, or its folder.
         data: a `datasets` Dataset, DatasetDict (with ``split``) or IterableDataset, a pandas or polars DataFrame, an
             Arrow table or reader, a list of dicts; or a file, folder, glob or address of Parquet, Arrow, CSV or JSON
             lines, several of these, or the name of a `datasets` data set.
-        output: the run directory.
-        text_column, text_pair_column, label_column, id_column: the columns to read; text and label are guessed from
-            common names, and ``Run.columns`` tells the choice.
-        label_map: each label in the data with the model's class name, or None to leave the label out; or a JSON file
-            of that.
-        config, split: of a `datasets` data set.
+        output: the run directory to write.
+        text_column, text_pair_column, label_column, id_column: the names of the columns with the text, the second text
+            of a pair, the label, and your own row ids. Text and label are guessed if they are not named (``text``,
+            ``sentence``, ...; ``label``, ``labels``, ...), and ``Run.columns`` tells the choice. Data without labels
+            can be ranked by entropy.
+        label_map: for labels that are not named like the model's classes: a dictionary from each label in the data to
+            the model's class name, or to None to leave rows with that label out; or a JSON file with such an object.
+        config, split: the configuration and the split of a `datasets` data set; ``split`` is also the one to take
+            from a DatasetDict.
         streaming: read a `datasets` data set without downloading all of it first.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: how many batches run at once on a CPU; one per core by default.
@@ -74,8 +78,11 @@ def score(
         shard_rows: how many rows a shard has.
         on_error: ``skip`` and count a row that can't be read, or ``fail``.
         overwrite: replace a run in ``output`` instead of resuming it.
-        progress: True shows a bar in a terminal or notebook, False shows nothing, a function is called with each
+        progress: True shows a bar in a terminal or notebook, False shows nothing; a function is called with each
             ``Step``: first with the ``plan``, then after every batch.
+
+    Returns:
+        The finished run. Data in memory stays with it, so keep the run, or give the data to ``open_run`` again.
 
     Raises:
         TypeError: ``data`` is of a kind that can't be scored.
@@ -88,8 +95,8 @@ def score(
 
     Example:
         >>> run = lr.score(BUNDLE, rows, "run", label_column="label", progress=False)
-        >>> run.stats.rows
-        500
+        >>> run
+        <Run run: 500 rows of table, mean loss 0.35... nats, 88.40% of the labels are the predicted ones>
     """
     from scorer.data.spec import FilesSpec, TableSpec
     from scorer.pipeline.options import ScoreOptions
@@ -147,14 +154,15 @@ def open_run(path: str | Path, *, data: Data | None = None) -> Run:
     Args:
         path: the run directory.
         data: where the scored data is now, if it has moved; or the same rows in memory, of any kind that ``score``
-            takes. Without it, data is read from where it was scored.
+            takes. Without it, data is read from where it was scored; only the texts and the other columns of the
+            data need it.
 
     Raises:
         RunError: the folder is not a run directory, is damaged or of another format, or the run is not finished.
 
     Example:
-        >>> lr.open_run("run", data=rows)
-        <Run run: 500 rows of table, mean loss 0.4194 nats, 86.20% of the labels are the predicted ones>
+        >>> lr.open_run("run", data=rows).rows
+        500
     """
     return Run(RunDirectory.open(path), data)
 
@@ -181,6 +189,9 @@ def verify(run: str | Path, *, bundle: str | Path | None = None, data: Data | No
 
 def status(run: str | Path) -> "RunStatus":
     """Return the progress and speed of a run, finished or not, and which process works on it.
+
+    Args:
+        run: the run directory.
 
     Raises:
         RunError: the folder is not a run, or its manifest is damaged.
@@ -210,8 +221,11 @@ def diff(run_a: Run | str | Path, run_b: Run | str | Path, *, top: int = 500, by
         RunError: a run is not finished, the rows can't be matched, or no row has the measure ``by``.
 
     Example:
-        >>> lr.diff("run", "run").stayed
-        500
+        >>> after = lr.score(BUNDLE, "corrected", "after", progress=False)
+        >>> changes = lr.diff(run, after)
+        >>> relabelled = changes.groups["relabelled"]
+        >>> relabelled.rows, round(relabelled.mean_loss_before, 1), round(relabelled.mean_loss_after, 1)
+        (3, 5.2, 0.1)
     """
     from lossrank.review.compare import compare
 

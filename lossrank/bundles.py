@@ -25,25 +25,32 @@ def export(
 ) -> "ModelBundle":
     """Turn a Hugging Face classifier into a bundle that scores without torch.
 
-    The bundle's logits and losses are compared with torch's, text by text, before the bundle is kept.
+    A bundle is a folder with the model as an ONNX graph, its tokenizer and its class names. Its logits and losses are
+    compared with torch's, text by text, before the bundle is kept. This needs the extra ``export`` (torch and
+    transformers); scoring with the bundle does not.
 
     Args:
         model: a folder, a name on the Hugging Face hub, a loaded transformers model with its ``tokenizer``, or a
             text-classification ``pipeline``.
-        output: the folder to write.
+        output: the folder to write; it must not exist, unless ``force`` is true.
         tokenizer: the tokenizer of a loaded model.
         revision: a branch, tag or commit of a model on the hub.
         force: replace a bundle in ``output``; the old bundle stays until the new bundle is complete.
         int8: also write the int8 graph, for ``precision="int8"`` and ``"screen"``.
-        progress: called with a note for each step.
+        progress: True shows a bar in a terminal or notebook, False shows nothing; a function is called with a
+            ``Step`` that has a ``note``, before each part of the work.
+
+    Returns:
+        The bundle, checked and ready to score.
 
     Raises:
-        ExportError: the model is not found, can't be exported with correct losses, or ``output`` can't be written;
-            ``exporter.errors`` has the kinds.
+        ExportError: the model is not found, can't be exported with correct losses, or ``output`` can't be written.
         DeviceError: onnxruntime is missing or installed twice.
 
     Example:
-        >>> bundle = lr.export("andi611/distilbert-base-uncased-ner-agnews", "bundle")  # doctest: +SKIP
+        >>> bundle = lr.export("andi611/distilbert-base-uncased-ner-agnews", "bundle")
+        >>> bundle.path, bundle.class_names
+        (PosixPath('bundle'), ('World', 'Sports', 'Business', 'Sci/Tech'))
     """
     from exporter.export import export_model
 
@@ -61,6 +68,9 @@ def export(
 
 def load_bundle(path: str | Path) -> "ModelBundle":
     """Read a bundle and check every file against its recorded hash.
+
+    Args:
+        path: the folder that ``export`` wrote.
 
     Raises:
         BundleError: the folder is no bundle, is damaged, or was written by a newer version.
@@ -91,7 +101,7 @@ def bench(
         bundle: an exported model, or its folder.
         data: as in ``score``, with ``config``, ``split`` and ``streaming``.
         rows: the size of the sample; all rows if the data has fewer.
-        progress: called with a note for each step.
+        progress: as in ``export``.
         settings: the other settings of ``score``, such as ``text_column`` or ``precision``.
 
     Raises:

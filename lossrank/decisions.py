@@ -16,7 +16,11 @@ from scorer.run.directory import RunDirectory
 class Decisions(TableResult, Sequence[Decision]):
     """The decisions in force on a run's rows: a sequence of ``Decision`` by row number, ascending.
 
-    A row that was relabelled to the label it has counts as kept.
+    A row that was relabelled to the label it has counts as kept. A notebook shows the decisions as a table.
+
+    Example:
+        >>> run.decisions().counts()
+        {'kept': 1, 'relabelled': 3, 'discarded': 1, 'unreviewed': 495}
     """
 
     def __init__(self, run: RunDirectory) -> None:
@@ -51,8 +55,8 @@ class Decisions(TableResult, Sequence[Decision]):
         """Return an Arrow table with one row per decided row.
 
         Its columns are ``row``, ``id``, ``given`` and ``predicted`` (class names), ``loss`` (nats), ``verdict``
-        (``kept``, ``relabelled`` or ``discarded``), ``label`` (the class name after the decision; null for a kept row
-        without a label), ``annotator``, ``source`` and ``decided_at`` (ISO 8601, UTC).
+        (``kept``, ``relabelled`` or ``discarded``), ``label`` (the class name that ``Run.apply`` writes, for a kept or
+        discarded row the given one), ``annotator``, ``source`` and ``decided_at`` (ISO 8601, UTC).
         """
         decided, names = self._decided, self._run.class_names
         predicted = decided.scores["predicted"].to_pylist()

@@ -14,17 +14,27 @@ _PAIRS = 20
 
 
 class Health(TableResult):
-    """The counts of a run: the table of ``to_pandas`` has one row per class, in index order.
+    """The counts of a run: rows by status, class and confusion, and their losses. ``Run.health`` returns it.
+
+    A notebook shows charts of the losses, the confusions and the classes.
 
     Attributes:
         class_names: the classes [C], in index order.
         rows: the number of rows.
-        by_status: the number of rows by status.
+        by_status: the number of rows by status; ``RunStats`` lists the statuses.
         mean_loss: in nats, high is bad; None without labels.
         accuracy: the share (0..1, low is bad) of the rows with a loss whose label the model predicts; None without
             labels.
         counts: all counts, as the scorer made them: ``confusion`` [C, C] counts rows by given class (axis 0) and
             predicted class (axis 1).
+
+    Example:
+        >>> health = run.health()
+        >>> health
+        <Health of run: 500 rows, mean loss 0.35... nats, 88.40% of the labels are the predicted ones>
+        >>> worst_pair = health.pairs()[0]
+        >>> worst_pair.given, worst_pair.predicted, worst_pair.rows
+        ('World', 'Business', 9)
     """
 
     def __init__(self, run: RunDirectory) -> None:
@@ -52,7 +62,11 @@ class Health(TableResult):
         return self.counts.histogram()
 
     def to_arrow(self) -> pa.Table:
-        """Return an Arrow table [C] of the classes: name, given, predicted, mean_loss (nats), accuracy (0..1)."""
+        """Return an Arrow table with one row per class [C], in index order.
+
+        Its columns are ``name``, ``given`` and ``predicted`` (how many rows with a loss have the class as label and as
+        prediction), ``mean_loss`` (nats, high is bad) and ``accuracy`` (0..1, low is bad) of the rows with that label.
+        """
         return pa.Table.from_pylist([asdict(counts) for counts in self.classes()])
 
     def to_dict(self) -> dict[str, Any]:

@@ -18,8 +18,18 @@ class Step:
     """One progress report: ``done`` of ``total`` rows are finished, or a ``note``, or the ``plan`` of a run.
 
     A note is one line for the user, without a full stop at its end. A report with a note or a plan has no row counts.
-    ``total`` is None if the number of rows isn't known beforehand. ``scoring`` has the rows, tokens and seconds of
-    ``score``; it is None for other functions.
+    ``total`` is None if the number of rows isn't known beforehand. ``plan`` has the choices for a run: its ``device``,
+    ``columns``, ``labels`` and ``batch_tokens``. ``scoring`` has the rows, tokens and seconds of ``score``; it is None
+    for other functions.
+
+    Example:
+        >>> def show(step):
+        ...     if step.scoring:
+        ...         print(step.done, "of", step.total)
+        >>> run = lr.score(BUNDLE, rows, "run", overwrite=True, progress=show)
+        0 of 500
+        ...
+        500 of 500
     """
 
     done: int = 0

@@ -18,10 +18,11 @@ from scorer.run.protect import refuse_own_data
 
 
 class Ranking(TableResult, Sequence[RankedRow]):
-    """The worst rows of a run, worst first: a sequence of ``RankedRow``.
+    """The worst rows of a run, worst first. ``Run.worst`` returns it.
 
-    The columns of the data are read when they are first needed, for a table or for ``to_dict``; for that the data must
-    still be there, unchanged.
+    It is a sequence of ``RankedRow``: ``worst[0]`` is the worst row, ``worst[:10]`` a Ranking of ten. A notebook shows
+    it as a table. The columns of the data are read when they are first needed, for a table or for ``to_dict``; for that
+    the data must still be there, unchanged.
 
     Attributes:
         by: the measure: ``loss`` or ``entropy`` (high is bad), ``margin`` or ``self-confidence`` (low is bad).
@@ -30,7 +31,10 @@ class Ranking(TableResult, Sequence[RankedRow]):
     Example:
         >>> worst = run.worst(3)
         >>> [(row.given_name, row.predicted_name) for row in worst]
-        [('World', 'Sports'), ('World', 'Business'), ('World', 'Business')]
+        [('Sports', 'Sci/Tech'), ('World', 'Business'), ('Business', 'World')]
+        >>> worst.texts()["text"][1].as_py()[:34]
+        'Google Lowers Its IPO Price Range '
+        >>> worst.write("worst.csv")
     """
 
     def __init__(self, run: RunDirectory, rows: Sequence[RankedRow], by: str, data: Data | None) -> None:
@@ -63,7 +67,7 @@ class Ranking(TableResult, Sequence[RankedRow]):
 
     @cached_property
     def source(self) -> pa.Table:
-        """The rows' columns in the data, in the order of the ranking.
+        """The rows' columns in the data as an Arrow table, in the order of the ranking.
 
         Raises:
             SourceError: the data is gone or has changed, or it was in memory and ``open_run`` was not given it.
@@ -83,9 +87,12 @@ class Ranking(TableResult, Sequence[RankedRow]):
         ).select(names)
 
     def to_arrow(self) -> pa.Table:
-        """Return the rows as an Arrow table: rank, row, scores and class names, then the columns of the data.
+        """Return the rows as an Arrow table: the scores, then all columns of the data.
 
-        A column of the data that has the name of a score gets the prefix ``source_``. Losses and entropies are in nats.
+        The scores are ``rank`` (1 is the worst), ``row``, ``loss`` (nats, high is bad), ``given`` and ``predicted``
+        (class names), ``label_prob`` and ``top_prob`` (the probabilities of these two, 0..1), ``margin`` (-1..1, low is
+        bad), ``entropy`` (nats, high is bad), ``n_tokens``, ``truncated`` and ``precision``. A column of the data that
+        has the name of a score gets the prefix ``source_``.
 
         Raises:
             SourceError: as for ``source``.

@@ -44,14 +44,20 @@ class ReviewedRun:
     ) -> "Logged":
         """Send the worst rows to a review tool, or write them to a file for one.
 
-        Records that are already on the server stay unchanged; logging again adds the missing ones.
+        Each record has the text, the given label, the prediction and the loss. Records that are already on the server
+        stay unchanged; logging again adds the missing ones. The run remembers where its rows were sent, so that
+        ``pull`` finds them. In a ``csv`` or ``jsonl`` file, people fill in ``decision`` with a class name, ``keep`` or
+        ``discard``, and may fill in ``annotator`` with their name.
 
         Args:
-            to: ``rubrix``, ``argilla``, ``label-studio``, or a kind of file (``csv``, ``jsonl``, ``doccano``, ...).
+            to: a server (``rubrix``, ``argilla`` or ``label-studio``) or a kind of file (``csv``, ``jsonl``,
+                ``doccano`` or ``label-studio``).
             name: the data set on the server, created if it is missing; for Label Studio the project's title.
             output: the file to write; give either ``output`` or ``name``.
             top, by, per_class, pair: which rows, as in ``worst``.
-            url, api_key, workspace: the server and the account; by default from the tool's environment variables.
+            url, api_key, workspace: the server and the account. By default from the variables ``RUBRIX_API_URL``,
+                ``RUBRIX_API_KEY`` and ``RUBRIX_WORKSPACE`` (or ``ARGILLA_...``, ``LABEL_STUDIO_...``), else those of a
+                fresh installation on this machine.
             chunk_size: the number of records per request.
             force: replace ``output`` if it exists.
             progress: as in ``score``.
@@ -61,6 +67,11 @@ class ReviewedRun:
             RunError: no row fits, or ``output`` can't be written.
             SourceError: the data is gone or has changed.
             ReviewError: the server can't be used, or fails on the way; the records that it stored stay there.
+
+        Example:
+            >>> logged = run.log(to="csv", output="to-review.csv", top=3)
+            >>> logged.written
+            3
         """
         from lossrank.review.log import log
 
@@ -95,7 +106,8 @@ class ReviewedRun:
     ) -> "Review":
         """Serve the review page of the worst rows on this machine, in the background.
 
-        Each decision is stored at once. The page is served until ``Review.stop`` or the end of the process.
+        The call returns at once; in a notebook, the result is a link to the page. Each decision on the page is stored
+        in the run at once. The page is served until ``Review.stop`` or the end of the process.
 
         Args:
             top, by, per_class, pair: which rows, as in ``worst``.
@@ -105,6 +117,12 @@ class ReviewedRun:
         Raises:
             RunError: the port is in use, ``user`` is not a printable name, or no row can be shown.
             SourceError: the data is gone or has changed.
+
+        Example:
+            >>> page = run.review(user="ann")
+            >>> page.url
+            'http://127.0.0.1:.../'
+            >>> page.stop()
         """
         from lossrank.page.review import open_review
 
@@ -119,15 +137,15 @@ class ReviewedRun:
 
         Args:
             decisions: for each row number the name of its right class, or ``lossrank.KEEP`` or ``lossrank.DISCARD``.
-                The name of the class that the row has keeps the row.
+                The name of the class that the row has keeps the row. A later decision on a row replaces an earlier one.
             annotator: the name to record with the decisions.
 
         Raises:
             RunError: a row or class does not exist, or the store can't be written. Then nothing is stored.
 
         Example:
-            >>> run.decide({226: "Sports", 119: lr.KEEP}, annotator="ann")
-            <Decisions on run: 1 kept, 1 relabelled, 0 discarded, 498 unreviewed>
+            >>> run.decide({348: "Sports", 154: "Business", 344: lr.KEEP, 264: lr.DISCARD}, annotator="ann")
+            <Decisions on run: 1 kept, 2 relabelled, 1 discarded, 496 unreviewed>
         """
         from lossrank.review.decide import decide
 
@@ -139,6 +157,15 @@ class ReviewedRun:
 
         Raises:
             RunError: the decisions or a shard can't be read.
+
+        Example:
+            >>> run.decisions().to_pandas()[["row", "given", "verdict", "label", "annotator", "source"]]
+               row     given     verdict     label annotator  source
+            0  154     World  relabelled  Business       ann  review
+            1  264  Sci/Tech   discarded  Sci/Tech       ann  review
+            2  344    Sports        kept    Sports       ann  review
+            3  348     World  relabelled    Sports       ann  review
+            4  408  Business  relabelled     World       ben     csv
         """
         from lossrank.decisions import Decisions
 
@@ -161,19 +188,31 @@ class ReviewedRun:
         """Bring people's decisions back from a review tool, from its exported files, or from another run.
 
         Args:
-            files: exported files of one kind, or one other run over the same data; without files, a server is asked.
+            files: exported files of one kind, or the directory of one other run over the same data, whose decisions are
+                copied; without files, the server is asked.
             source: the review tool or the kind of file; by default where ``log`` sent rows last, or by the files'
                 extension.
             name, url, workspace: the data set on the server; by default where ``log`` sent rows last.
             api_key: the key for the server; by default from the tool's environment variable.
-            policy: how several people's answers are combined: ``majority``, ``unanimous``, ``latest``, ``user=NAME``.
-            disagreements: a JSON lines file to write, with the undecided rows.
+            policy: how several people's answers to a row are combined: ``majority`` (more than half of them),
+                ``unanimous``, ``latest`` or ``user=NAME``. Rows that they don't settle stay undecided.
+            disagreements: a JSON lines file to write, with the undecided rows and everybody's answers to them.
             force: replace ``disagreements`` if it exists.
             progress: as in ``score``.
 
         Raises:
             RunError: a file can't be read, ``policy`` is not valid, or the source is unknown.
+            SourceError: ``files`` is another run, and this run's data is gone or has changed.
             ReviewError: the server can't be used.
+
+        Example:
+            >>> import pandas as pd
+            >>> sheet = pd.read_csv("to-review.csv", dtype=str, keep_default_na=False)
+            >>> sheet.loc[sheet.row == "408", ["decision", "annotator"]] = ["World", "ben"]
+            >>> sheet.to_csv("to-review.csv", index=False)
+            >>> pulled = run.pull("to-review.csv")
+            >>> pulled.answers, pulled.relabelled
+            (1, 1)
         """
         paths = [files] if isinstance(files, str | Path) else list(files)
         from lossrank.review.pull import pull

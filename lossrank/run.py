@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class Run(ReviewedRun):
-    """A finished run. ``score`` and ``open_run`` return it.
+    """A finished run: the scores of a data set, and everything that can be done with them.
+
+    ``score`` and ``open_run`` return it. Methods that need the texts read the data again, and refuse data that has
+    changed since it was scored.
 
     Attributes:
         directory: the run directory as the scorer sees it, with its manifest and shards.
@@ -30,6 +33,8 @@ class Run(ReviewedRun):
     Example:
         >>> run.rows, run.class_names
         (500, ('World', 'Sports', 'Business', 'Sci/Tech'))
+        >>> run.columns.text, run.columns.label
+        ('text', 'label')
     """
 
     @property
@@ -69,7 +74,14 @@ class Run(ReviewedRun):
         return f"<Run {self.path}: {self.rows:,} rows of {self.directory.data_name}, {losses}>"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the run's counts as values that JSON can hold, as `lossrank score --json` prints them."""
+        """Return the run's counts as values that JSON can hold, as `lossrank score --json` prints them.
+
+        They are the fields of ``RunStats``, with ``run`` and ``rows_per_second``.
+
+        Example:
+            >>> run.to_dict()["by_status"]
+            {'ok': 500}
+        """
         values: dict[str, Any] = plain(
             {"run": str(self.path), **self.stats.to_dict(), "rows_per_second": self.stats.rows_per_second}
         )
@@ -96,10 +108,16 @@ class Run(ReviewedRun):
             RunError: an argument is not valid, or no row has the measure.
 
         Example:
-            >>> run.worst(2, pair=("World", "Sports")).to_pandas()[["row", "loss", "given", "predicted"]]
-               row      loss  given predicted
-            0  226  6.353516  World    Sports
-            1  119  5.301758  World    Sports
+            >>> worst = run.worst(5)
+            >>> worst.to_pandas()[["row", "loss", "given", "predicted"]].round(2)
+               row  loss     given predicted
+            0  344  6.23    Sports  Sci/Tech
+            1  154  5.76     World  Business
+            2  408  5.06  Business     World
+            3  348  4.83     World    Sports
+            4  264  4.66  Sci/Tech     World
+            >>> [row.row for row in run.worst(2, pair=("World", "Sports"))]
+            [348, 79]
         """
         rows = rank(self.directory, top, by=by, per_class=per_class, pair=pair)
         return Ranking(self.directory, rows, by, self._data)
@@ -109,24 +127,49 @@ class Run(ReviewedRun):
 
         Raises:
             RunError: a shard can't be read.
+
+        Example:
+            >>> health = run.health()
+            >>> health.to_pandas()[["name", "given", "predicted"]]
+                   name  given  predicted
+            0     World    122        121
+            1    Sports    145        146
+            2  Business    106        104
+            3  Sci/Tech    127        129
         """
         from lossrank.health import Health
 
         return Health(self.directory)
 
     def to_arrow(self) -> pa.Table:
-        """Return the scores of every row [n] as an Arrow table, in row order; losses are in nats.
+        """Return the scores of every row [n] as an Arrow table, in row order.
+
+        Its columns are ``row``, ``id`` (null without an id column), ``label`` and ``predicted`` (class indices),
+        ``loss`` (nats, high is bad), ``label_prob`` and ``top_prob`` (the probabilities of the given and of the
+        predicted class, 0..1), ``margin`` (the given label's probability less the largest of the others, -1..1, low is
+        bad), ``entropy`` (nats, high is bad), ``n_tokens``, ``truncated``, ``status`` (see ``RunStats``),
+        ``precision``, ``int8_loss`` (null unless a screen ran) and ``probs`` (the probability of each class [C]).
+        Columns that depend on a label are null where there is none.
 
         Raises:
             RunError: a shard can't be read.
+
+        Example:
+            >>> run.to_arrow().num_rows
+            500
         """
         return pa.concat_tables([self.directory.read_shard(i) for i in range(self.directory.num_shards)])
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Return the scores of every row [n] as a pandas DataFrame, in row order; losses are in nats.
+        """Return the scores of every row [n] as a pandas DataFrame, in row order, with the columns of ``to_arrow``.
 
         Raises:
             RunError: a shard can't be read.
+
+        Example:
+            >>> scores = run.to_pandas()
+            >>> int((scores.loss > 2).sum())
+            34
         """
         frame: pd.DataFrame = self.to_arrow().to_pandas()
         return frame
@@ -149,6 +192,7 @@ class Run(ReviewedRun):
 
         Every row is there, in its order and with all its columns. The label column is corrected in place;
         ``original_label`` has the label before, and ``label_status`` is kept, relabelled, discarded or unreviewed.
+        Class names and class numbers are those of the data. The scored data itself is never changed.
 
         Args:
             output: a .parquet file, or a folder to write in the hub's layout.
@@ -157,8 +201,9 @@ class Run(ReviewedRun):
             diff: a .csv, .jsonl or .parquet file to write with only the changed rows.
             with_texts: add the rows' texts to ``diff``.
             drop_discarded: leave discarded rows out.
-            reviewers: add columns with each decision's annotator, source and time.
-            allow_test_split: allow the data to be a test split.
+            reviewers: add the columns ``label_annotator``, ``label_source`` and ``label_decided_at``.
+            allow_test_split: allow the data to be a test split. It is refused otherwise, because a correction changes
+                what scores on it mean.
             push_to_hub: the data set on the hub to push the folder to, as ``OWNER/NAME``.
             private: make the pushed data set private.
             force: replace ``output``, ``diff`` and the split on the hub if they exist.
@@ -173,8 +218,12 @@ class Run(ReviewedRun):
 
         Example:
             >>> corrected = run.apply()
-            >>> corrected.features["label"].names, corrected[226]["label_status"]
-            (['World', 'Sports', 'Business', 'Sci/Tech'], 'relabelled')
+            >>> corrected.features["label"].names
+            ['World', 'Sports', 'Business', 'Sci/Tech']
+            >>> {name: corrected[348][name] for name in ("label", "original_label", "label_status")}
+            {'label': 1, 'original_label': 0, 'label_status': 'relabelled'}
+            >>> run.apply("corrected").output
+            'corrected'
         """
         from lossrank.errors import ArgumentError
         from lossrank.publish.apply import apply
@@ -235,8 +284,9 @@ class Run(ReviewedRun):
             SourceError: the data is gone or has changed.
 
         Example:
-            >>> run.report("report.html").count
-            100
+            >>> report = run.report("report.html")
+            >>> report.output, report.count
+            ('report.html', 100)
         """
         from lossrank.report.report import report
 
@@ -254,7 +304,9 @@ class Run(ReviewedRun):
         )
 
     def verify(self, *, bundle: str | Path | None = None) -> "Verification":
-        """Compare the run with its manifest, its bundle and its data; nothing is written.
+        """Check that the run has every row once, and that it, its bundle and its data have not changed since scoring.
+
+        Nothing is written.
 
         Args:
             bundle: where the bundle is now, if it has moved.
@@ -275,6 +327,10 @@ class Run(ReviewedRun):
 
         Raises:
             RunError: the manifest is damaged.
+
+        Example:
+            >>> run.status().done
+            500
         """
         from scorer.run.status import run_status
 

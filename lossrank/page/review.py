@@ -36,7 +36,10 @@ class _Parts:
 
 
 class Review:
-    """A review page. Each decision is stored at once, so nothing is lost when the page is stopped.
+    """A review page, which ``Run.review`` serves on this machine.
+
+    Each decision is stored at once, so nothing is lost when the page is stopped. In a ``with`` statement it is stopped
+    at the end.
 
     Attributes:
         url: the address, which nobody can guess; it works on this machine only.
@@ -44,6 +47,11 @@ class Review:
         rows: the rows to review.
         refused: the rows that can't be shown, with reasons.
         note: how many of the rows have int8 numbers, None if there are none.
+
+    Example:
+        >>> with run.review(top=20, user="ann") as page:
+        ...     len(page.rows)
+        20
     """
 
     def __init__(

@@ -55,7 +55,8 @@ class Moved:
 class Comparison(Result):
     """The differences between two runs.
 
-    ``groups`` is keyed by the rows' review status in the first run. ``worst`` lists the rows among the worst ``top`` of
+    ``groups`` tells how the mean loss changed of the rows that people kept, relabelled, discarded or did not review. It
+    is keyed by the rows' review status in the first run. ``worst`` lists the rows among the worst ``top`` of
     either run: ``stayed`` of them are among the worst of both runs, ``left`` only of the first, ``entered`` only of the
     second. ``moved`` lists the rows whose loss changed most. ``only_a`` counts the rows that only the first run has,
     ``only_b`` the rows that only the second run has.

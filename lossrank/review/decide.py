@@ -11,7 +11,10 @@ from scorer.text import nearest
 
 
 class Verdict(Enum):
-    """What to do with a row that gets no other class."""
+    """What ``Run.decide`` does with a row that gets no other class.
+
+    ``KEEP``: the given label is right. ``DISCARD``: the row is an example of none of the classes.
+    """
 
     KEEP = KEPT
     DISCARD = DISCARDED

@@ -15,12 +15,13 @@ HERE = "review"  # the source of decisions made on the page of `lossrank review`
 
 @dataclass(frozen=True)
 class Decision:
-    """A decision on one row; ``label`` is the new class name if the row is relabelled, otherwise None.
+    """A decision on one row: ``verdict`` is ``kept``, ``relabelled`` or ``discarded``.
 
-    ``annotator`` is the person's name, or the names of all people who agreed, joined by ``TOGETHER``. ``source`` is
-    ``review`` (the page of `lossrank review`) or the name of the review tool, kind of file or ``run`` from which the
-    decision was pulled. ``decided_at`` is ISO 8601 in UTC with microseconds, so sorting these texts sorts them by time.
-    ``number`` is the decision's number in the store, 0 before it is stored.
+    ``label`` is the new class name if the row is relabelled, otherwise None. ``annotator`` is the person's name, or the
+    names of all people who agreed, joined by semicolons. ``source`` is ``review`` (the review page, or ``Run.decide``)
+    or the name of the review tool, kind of file or ``run`` from which the decision was pulled. ``decided_at`` is ISO
+    8601 in UTC with microseconds, so sorting these texts sorts them by time. ``number`` is the decision's number in the
+    store, 0 before it is stored.
     """
 
     row: int

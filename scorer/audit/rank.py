@@ -54,6 +54,10 @@ class RankedRow:
     ``label`` and ``predicted`` are class indices, ``given_name`` and ``predicted_name`` the names of these classes,
     ``probs`` [C] is the softmax, ``loss`` and ``entropy`` are in nats. ``precision`` (``fp32`` or ``int8``) is the
     precision that these numbers were computed in. If the row has no label, the values that depend on a label are None.
+    ``label_prob`` and ``top_prob`` (0..1) are the probabilities of the given and of the predicted class, ``margin``
+    (-1..1, low is bad) is ``label_prob`` less the largest probability of another class. ``id`` is the row's own id, if
+    an id column was scored. ``n_tokens`` counts the tokens that the model saw; ``truncated`` tells whether the text was
+    cut.
     """
 
     rank: int

@@ -36,7 +36,11 @@ from scorer.run.shard_file import RESCORE
 
 @dataclass(frozen=True)
 class Verification:
-    """The findings of ``verify``, and the run's summary from its manifest, None if the run is not finished."""
+    """The findings of ``verify``, and the run's summary from its manifest, None if the run is not finished.
+
+    Each finding says ``what`` was checked, its ``state`` (``ok``, ``wrong``, ``unfinished`` or ``absent``), and what
+    was found.
+    """
 
     run: str
     findings: tuple[Finding, ...]
@@ -53,6 +57,7 @@ class Verification:
         return all(finding.state in (OK, ABSENT) for finding in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the fields, ``sound`` and ``complete`` as plain values for JSON."""
         found: dict[str, Any] = msgspec.to_builtins(self)
         return {**found, "sound": self.sound, "complete": self.complete}
 

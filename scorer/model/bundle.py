@@ -20,7 +20,17 @@ TOKENIZER = "tokenizer.json"
 
 
 class ModelBundle(BundleManifest, frozen=True, kw_only=True):
-    """An exported classifier: its folder, and the fields of its manifest."""
+    """An exported classifier: its folder ``path``, and the fields of its manifest.
+
+    ``class_names`` [C] is in the order of the model's outputs. ``max_tokens`` is the most tokens that the model reads
+    of a text. ``variants`` has the graph of each precision (``fp32``, ``int8``), ``versions`` the package versions at
+    the export, ``files`` the SHA-256 of each file.
+
+    Example:
+        >>> bundle = lr.load_bundle(BUNDLE)
+        >>> bundle.model, bundle.max_tokens, list(bundle.variants)
+        ('lossrank-demo-agnews', 256, ['fp32'])
+    """
 
     path: Path
 
@@ -38,6 +48,7 @@ class ModelBundle(BundleManifest, frozen=True, kw_only=True):
 
     @property
     def tokenizer_file(self) -> Path:
+        """The path of the tokenizer."""
         return self.path / TOKENIZER
 
     def model_file(self, precision: str = "fp32") -> Path:

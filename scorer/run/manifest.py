@@ -190,6 +190,9 @@ class ScreenReport(Section, frozen=True, kw_only=True):
 class RunStats(Section, frozen=True, kw_only=True):
     """The counts of a whole run, and the work of the process that finished it.
 
+    ``by_status`` counts the rows by status: ``ok`` (have a loss), ``no_label`` and ``unknown_label`` (have predictions
+    but no loss), ``no_text``, ``invalid_text`` (not UTF-8), ``unreadable``, ``bad_logits`` and ``no_memory``.
+    ``truncated`` counts the texts that were cut to the model's limit.
     ``mean_loss`` (nats, high is bad) and ``accuracy`` (0..1, low is bad) are over the rows with status ``ok``; None if
     there are none. ``padding`` is the share (0..1) of the model's input that is padding. ``by_precision`` counts the
     rows that have predictions. ``duplicates`` counts the texts that were not run because another text in their window

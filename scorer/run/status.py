@@ -46,6 +46,7 @@ class RunStatus:
     summary: RunStats | None
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values for JSON."""
         values: dict[str, Any] = msgspec.to_builtins(self)
         return values
 
