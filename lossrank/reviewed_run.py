@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lossrank.progress import OnStep, watched
-from scorer.data.source import Data
+from lossrank.scored_run import ScoredRun
 from scorer.layout import is_run
-from scorer.run.directory import RunDirectory
 
 # A method imports what only it needs, so that a run is opened and ranked quickly.
 if TYPE_CHECKING:
@@ -18,12 +17,8 @@ if TYPE_CHECKING:
     from lossrank.review.pull import Pulled
 
 
-class ReviewedRun:
+class ReviewedRun(ScoredRun):
     """A finished run whose rows people review; ``Run`` has all that is here."""
-
-    def __init__(self, directory: RunDirectory, data: Data | None = None) -> None:
-        self.directory = directory
-        self._data = data
 
     def log(
         self,
