@@ -110,17 +110,19 @@ refuse_others()
 __version__: str
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        value = getattr(importlib.import_module(_MODULES[name]), name)
-    elif name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # else every name would be there for a type checker
 
-        value = version("lossrank")
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            value = getattr(importlib.import_module(_MODULES[name]), name)
+        elif name == "__version__":
+            from importlib.metadata import version
+
+            value = version("lossrank")
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
