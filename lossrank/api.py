@@ -1,13 +1,14 @@
 """The functions of `import lossrank`: score, open_run, verify, status and diff."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lossrank.bundles import label_map_of
 from lossrank.progress import OnStep, Step, watched
 from lossrank.run import Run
-from scorer.data.source import Data
+from scorer.data.source import Data, Source, paths_of
 from scorer.run.directory import RunDirectory
 
 # A function imports what only it needs, so that a run is opened and ranked quickly.
@@ -141,11 +142,11 @@ def score(
             on_plan=on_plan,
             on_progress=on_progress,
         )
-    source = plans[0].source
+    run, source = RunDirectory.open(output), plans[0].source
     if isinstance(source.spec, TableSpec):
-        return open_run(output, data=source)
+        return Run(run, _known(run, source))
     # A relative path would be lost when the working folder changes; the run has recorded the absolute one.
-    return open_run(output, data=data if isinstance(source.spec, FilesSpec) and source.spec.left_out else None)
+    return Run(run, data if isinstance(source.spec, FilesSpec) and source.spec.left_out else None)
 
 
 def open_run(path: str | Path, *, data: Data | None = None) -> Run:
@@ -159,12 +160,24 @@ def open_run(path: str | Path, *, data: Data | None = None) -> Run:
 
     Raises:
         RunError: the folder is not a run directory, is damaged or of another format, or the run is not finished.
+        SourceError: the rows in memory are not what was scored; the message names the first that differ.
+        TypeError: ``data`` is of a kind that can't be scored.
 
     Example:
         >>> lr.open_run("run", data=rows).rows
         500
     """
-    return Run(RunDirectory.open(path), data)
+    run = RunDirectory.open(path)
+    if data is None or paths_of(data) is not None:
+        return Run(run, data)
+    from scorer.run.reopened import reopen_data
+
+    return Run(run, _known(run, reopen_data(run, data)))
+
+
+def _known(run: RunDirectory, source: Source) -> Source:
+    """Return data in memory that is known to be the run's with the run's fingerprint, so it is compared only once."""
+    return replace(source, fingerprint=run.data_fingerprint)
 
 
 def verify(run: str | Path, *, bundle: str | Path | None = None, data: Data | None = None) -> "Verification":

@@ -16,7 +16,7 @@ import lossrank as lr
 from cli.commands.demo import BUNDLE, DATA
 from tests.support import ROOT
 from tests.support.fake_rubrix import FakeRubrix, talk_to
-from tests.support.kinds import KINDS
+from tests.lossrank.kinds import KINDS
 
 ROWS = 600
 CLASSES = ["World", "Sports", "Business", "Sci/Tech"]
@@ -97,7 +97,7 @@ def _reopened(kind: str, news: pa.Table, folder: Path, relabelled: int) -> None:
 import json
 import pyarrow.parquet as pq
 import lossrank as lr
-from tests.support.kinds import KINDS
+from tests.lossrank.kinds import KINDS
 
 run = lr.open_run("run", data=KINDS[{other!r}](pq.read_table("rows.parquet")))
 worst = run.worst(20).to_pandas()
