@@ -45,6 +45,7 @@ REPORT = [
     Picture("report-light", (1180, 2300)),
     Picture("report-dark", (1180, 1500), "dark"),
     Picture("report-phone", (390, 1700)),
+    Picture("ranking", (1180, 587), before=lambda page: page.locator("#worst").evaluate("part => part.scrollIntoView()")),
 ]
 
 
