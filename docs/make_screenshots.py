@@ -35,6 +35,10 @@ def _press(page: Page, keys: str) -> None:
             page.keyboard.press(key)
 
 
+def _to_the_worst(page: Page) -> None:
+    page.locator("#worst").evaluate("part => part.scrollIntoView()")
+
+
 REVIEW = [
     Picture("review-light", before=lambda page: _press(page, "1k21x")),
     Picture("review-dark", colours="dark"),
@@ -45,6 +49,7 @@ REPORT = [
     Picture("report-light", (1180, 2300)),
     Picture("report-dark", (1180, 1500), "dark"),
     Picture("report-phone", (390, 1700)),
+    Picture("ranking", (1180, 587), before=_to_the_worst),
 ]
 
 

@@ -1,28 +1,29 @@
-"""The docs are true: every command in the README runs, and docs/cli.md is what the commands say."""
+"""The docs are true: their commands and their Python run, their links lead somewhere, docs/cli.md is up to date."""
 
 import contextlib
 import functools
 import re
 import runpy
 import shlex
-import shutil
 import subprocess
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click.testing
 import pytest
 
-from cli.commands import COMMANDS
+from lossrank.page.review import Review
 from lossrank.page.serve import listen
 from lossrank.review.servers.rubrix.api import RubrixApi
 from tests.support import ROOT
 from tests.support.fake_rubrix import KEY, FakeRubrix
-from tests.support.publishing import decide
 
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+DOCS = ROOT / "docs"
+PAGES = {name: (DOCS / f"{name}.md").read_text() for name in ("score", "rank", "nightly")}  # run after the README
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -37,7 +38,7 @@ def commands(text: str) -> list[list[str]]:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in which the hub's names of the README are folders: a small model and a saved data set."""
+    """A folder in which the hub's names of the README are there: a small model and 600 rows of the data set."""
     import datasets
 
     from cli.commands.demo import DATA
@@ -47,38 +48,52 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     build("distilbert", tmp_path / "andi611" / "distilbert-base-uncased-ner-agnews")
     test = datasets.Dataset.from_parquet(str(DATA), cache_dir=str(tmp_path / "cache")).select(range(600))
     datasets.DatasetDict({"test": test}).save_to_disk(tmp_path / "ag_news")
+    monkeypatch.setattr("datasets.load_dataset", lambda name, split: datasets.load_from_disk(name)[split])
     test.to_parquet(tmp_path / "reviews.parquet")
     return tmp_path
 
 
-def stopped(*_: object) -> None:
-    """Serve nothing, as if Ctrl-C came at once."""
-    raise KeyboardInterrupt
-
-
-def test_every_lossrank_command_of_the_readme_runs(
-    place: Path, lossrank: Callable[..., click.testing.Result], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> FakeRubrix:
+    """Stands in for the Rubrix server."""
     server = FakeRubrix()
     monkeypatch.setenv("RUBRIX_API_KEY", KEY)
     monkeypatch.setattr(
         "lossrank.review.servers.rubrix.server.RubrixApi", functools.partial(RubrixApi, transport=server)
     )
-    monkeypatch.setattr("cli.commands.review.serve", stopped)
-    monkeypatch.setattr("cli.commands.review.listen", lambda port: listen(0))
+    return server
+
+
+def stopped(self: Review) -> None:
+    """Serve nothing, as if Ctrl-C came at once."""
+    raise KeyboardInterrupt
+
+
+def test_every_lossrank_command_runs(
+    place: Path,
+    server: FakeRubrix,
+    lossrank: Callable[..., click.testing.Result],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Review, "serve", stopped)
+    monkeypatch.setattr("lossrank.page.review.listen", lambda port: listen(0))
     monkeypatch.setattr("cli.commands.review.browser_at", contextlib.nullcontext)
-    ran = [words for words in commands(README) if words[0] == "lossrank"]
+    ran = [words for text in (README, *PAGES.values()) for words in commands(text) if words[0] == "lossrank"]
     assert [words[1] for words in ran[:4]] == ["export", "score", "rank", "log"]
     for words in ran:
-        if words[1] == "apply":
-            decide(place / words[2], {0: "World", 1: "kept"})
         result = lossrank(*words[1:])
         assert result.exit_code == 0, f"{shlex.join(words)}\n{result.output}"
     assert len(server.records) == 500
     assert (place / "to-review.csv").read_text().startswith("\ufeffrank,row,record_id,")
-    for block in blocks(README, "python"):
-        shutil.rmtree(place / "run")
-        exec(compile(block, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
+def test_the_first_python_of_a_page_runs(place: Path, server: FakeRubrix, page: str) -> None:
+    names: dict[str, Any] = {}
+    exec(compile(blocks((ROOT / page).read_text(), "python")[0], page, "exec"), names)
+    names["page"].stop()
+    assert {348, 154, 344} >= {decision.row for decision in names["run"].decisions()} >= {154, 344}
+    assert names["corrected"].num_rows == 600
 
 
 @pytest.mark.parametrize("text", [README, CONTRIBUTING])
@@ -93,15 +108,41 @@ def test_the_first_two_commands_are_demo_and_test() -> None:
     assert commands(README)[:2] == [["make", "demo"], ["make", "test"]]
 
 
-def test_every_extra_that_the_readme_installs_is_there() -> None:
+def test_every_extra_that_the_docs_install_is_there() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    installs = [words for words in commands(README) if words[0] == "pip"]
+    installs = [words for words in commands((DOCS / "install.md").read_text()) if words[0] == "pip"]
     named = {name for words in installs for name in re.findall(r"\[(.*)\]", words[-1])[0].split(",")}
     assert named == {"cpu", "gpu", "export", "datasets", "remote", "argilla"} <= set(extras)
 
 
-def test_the_readmes_table_has_every_command() -> None:
-    assert re.findall(r"^\| `lossrank (\w+)", README, flags=re.MULTILINE) == list(COMMANDS)
+def test_the_readme_fits_on_a_screen_and_its_figures_are_measured() -> None:
+    assert len(README.splitlines()) < 80
+    figures = re.findall(r"\| ([\d.]+) \| ([\d.]+) \|$", README, flags=re.MULTILINE)
+    measured = (DOCS / "benchmarks.md").read_text().partition("## MiniLM-L6 size, news")[2].partition("\n## ")[0]
+    assert len(figures) == 3
+    for rows_per_second, times in figures:
+        assert re.search(rf"\| {rows_per_second} \|.*\| {times} \|", measured), rows_per_second
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))])
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)):
+        name, _, heading = link.partition("#")
+        if "://" in name:
+            continue
+        file = page.parent / name if name else page
+        assert file.exists(), link
+        if heading:
+            assert heading in anchors(file.read_text()), link
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    found: list[str] = []
+    for title in re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), flags=re.M):
+        plain = re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+        found.append(f"{plain}-{found.count(plain)}" if plain in found else plain)
+    return {*found}
 
 
 def test_cli_md_is_what_the_commands_say() -> None:

@@ -1,4 +1,4 @@
-"""docs/publish.md is true: its commands run, on the data that the README's commands run on."""
+"""docs/publish.md is true: its commands run, on the demo's data."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_every_command_of_the_page_runs(
     score_dataset("bundle", "reviews.parquet", "run", ScoreOptions())
     decide(tmp_path / "run", {0: "World", 283: "discarded"})
     ran = commands(PAGE)
-    assert [words[1] for words in ran] == ["apply", "apply", "score", "diff"]
+    assert [words[1] for words in ran] == ["apply", "apply", "score", "diff", "pull"]
     for words in ran:
         result = lossrank(*words[1:])
         assert result.exit_code == 0, result.output
