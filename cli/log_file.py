@@ -20,6 +20,7 @@ from scorer import LossrankError, Plan, Progress, RunDirectory, RunError, RunSta
 from scorer.address import Address, scrubbed
 from scorer.data.columns import KNOWN
 from scorer.data.find import would_read
+from scorer.data.source import Data
 from scorer.errors import recordable
 from scorer.events import LOG, event
 from scorer.files import reporting
@@ -83,7 +84,7 @@ def refuse_log_file(
     files: Iterable[Path | None] = (),
     read: Iterable[str] = (),
     runs: Iterable[Path] = (),
-    data: Iterable[str] = (),
+    data: Data | None = None,
 ) -> None:
     """Raise RunError if the command reads or writes the log file itself; call this before logging starts.
 

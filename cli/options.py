@@ -18,9 +18,9 @@ def json_option(command: F) -> F:
 
 
 def data_option(command: F) -> F:
-    """Add ``--data`` to a command, whose parameter ``data`` is a tuple."""
-    text = "Where the scored data is now, if it has moved; repeat the option for several paths."
-    return click.option("--data", multiple=True, help=text)(command)
+    """Add ``--data`` to a command, whose parameter ``data`` is a tuple, None without the option."""
+    text = "Where the scored data is now, if it has moved, or a file with its rows; repeat it for several paths."
+    return click.option("--data", multiple=True, callback=lambda *given: given[2] or None, help=text)(command)
 
 
 def log_file_option(command: F) -> F:

@@ -37,7 +37,7 @@ def rank(
     by: str,
     per_class: int | None,
     pair: str | None,
-    data: tuple[str, ...],
+    data: tuple[str, ...] | None,
     output: Path | None,
     force: bool,
     as_json: bool,
@@ -57,7 +57,7 @@ def rank(
     if output is not None:
         refuse_own_data(output, opened, data)
     ranked = rank_rows(opened, top if top or per_class else _TOP, by=by, per_class=per_class, pair=pair)
-    source = join_source(opened, ranked, data or None, scored_only=output is None and not as_json)
+    source = join_source(opened, ranked, data, scored_only=output is None and not as_json)
     if output is not None:
         write_table(ranking_table(opened, ranked, source), output)
     if as_json:

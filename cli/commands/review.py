@@ -64,7 +64,7 @@ def review(
     by: str,
     per_class: int | None,
     pair: str | None,
-    data: tuple[str, ...],
+    data: tuple[str, ...] | None,
     port: int,
     user: str,
     no_browser: bool,
@@ -86,7 +86,7 @@ def review(
     opened = RunDirectory.open(run)
     with listen(port) as listening:
         ranked = rank(opened, top if top or per_class else TOP_K, by=by, per_class=per_class, pair=pair)
-        rows, refused = page_rows(opened, ranked, join_source(opened, ranked, data or None, scored_only=True))
+        rows, refused = page_rows(opened, ranked, join_source(opened, ranked, data, scored_only=True))
         say_precision(opened, ranked)
         for refusal in refused:
             click.echo(f"row {refusal.row} can't be shown: {refusal.reason}", err=True)
@@ -109,7 +109,7 @@ def review(
 
 
 def _print_end(
-    run: RunDirectory, rows: int, decisions: dict[int, Decision], data: tuple[str, ...], as_json: bool
+    run: RunDirectory, rows: int, decisions: dict[int, Decision], data: tuple[str, ...] | None, as_json: bool
 ) -> None:
     """Print how many rows were decided, and the command that writes the corrected data."""
     if as_json:

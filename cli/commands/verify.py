@@ -22,7 +22,9 @@ from scorer.text import printable
 @data_option
 @fail_if_option
 @json_option
-def verify(run: Path, bundle: Path | None, data: tuple[str, ...], fail_if: tuple[Gate, ...], as_json: bool) -> None:
+def verify(
+    run: Path, bundle: Path | None, data: tuple[str, ...] | None, fail_if: tuple[Gate, ...], as_json: bool
+) -> None:
     """Check that RUN has every row of its data once and has not changed since scoring.
 
     Compares the shards with their hashes, their rows with the rows of the data, and the run's summary with a summary
@@ -35,7 +37,7 @@ def verify(run: Path, bundle: Path | None, data: tuple[str, ...], fail_if: tuple
       lossrank verify run --data /mnt/new-place/reviews.parquet
       lossrank verify run --fail-if 'no_text > 0.01' --json
     """
-    verified = verify_run(run, bundle=bundle, data=data or None)
+    verified = verify_run(run, bundle=bundle, data=data)
     shown = tuple(replace(finding, says=in_options(finding.says)) for finding in verified.findings)
     found = replace(verified, findings=shown)
     failed = failed_gates(fail_if, found.summary)

@@ -29,6 +29,7 @@ from lossrank.page.view import per_hour
 from lossrank.review.decision import DISCARDED, KEPT, RELABELLED, ConflictError
 from lossrank.review.store import DecisionStore
 from scorer import RunDirectory, RunError
+from scorer.data.source import Data
 
 _STATIC = Path(__file__).parent / "static"
 _SEE_OTHER, _BAD_REQUEST, _CONFLICT, _FAILED = 303, 400, 409, 500
@@ -42,7 +43,7 @@ def make_app(
     *,
     token: str,
     by: str = "loss",
-    data: Sequence[str] = (),
+    data: Data | None = None,
 ) -> ASGIApp:
     """Return the web app in which ``user`` reviews ``rows``; all its paths begin with ``/TOKEN/``.
 

@@ -13,6 +13,7 @@ from lossrank.page.selection import LIST, Selection
 from lossrank.publish.hints import apply_command
 from lossrank.review.decision import Decision
 from scorer import RunDirectory
+from scorer.data.source import Data
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _PAGE = 50  # rows on one page of the list
@@ -30,7 +31,7 @@ class Html:
     """Renders the review page of one run's ranked rows."""
 
     def __init__(
-        self, run: RunDirectory, rows: Sequence[PageRow], user: str, by: str, data: Sequence[str] = ()
+        self, run: RunDirectory, rows: Sequence[PageRow], user: str, by: str, data: Data | None = None
     ) -> None:
         self._rows = rows
         self._templates = Environment(

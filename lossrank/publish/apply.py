@@ -1,6 +1,6 @@
 """apply(): write a run's data set with the labels that people chose. `Applied` is what it returns."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,13 +16,12 @@ from lossrank.publish.split import refuse_test_split, split_name
 from lossrank.publish.write import FORMATS, PARQUET, SAVED, write_file, write_folder
 from lossrank.review.decided_rows import decided_rows
 from lossrank.tables.write import check_output, write_table
-from scorer.data.reopen import reopen_source
-from scorer.data.source import Source
-from scorer.data.spec import Spec
+from scorer.data.source import Data, Source, paths_of
 from scorer.errors import RunError
 from scorer.files import put_back
 from scorer.run.directory import RunDirectory
 from scorer.run.protect import refuse_own_data, refuse_scores
+from scorer.run.reopened import reopen_data
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def apply(
     allow_test_split: bool = False,
     push_to_hub: str | None = None,
     private: bool = False,
-    data: str | Sequence[str] | None = None,
+    data: Data | None = None,
     force: bool = False,
     progress: OnStep = unwatched,
 ) -> Applied:
@@ -77,7 +76,7 @@ def apply(
         allow_test_split: allow the data to be a test split.
         push_to_hub: the data set on the hub to push the folder to, as ``OWNER/NAME``.
         private: make the pushed data set private.
-        data: where the scored data is now, if it has moved.
+        data: where the scored data is now, if it has moved; or the same rows as another kind of data.
         force: replace ``output``, ``diff`` and the split on the hub if they exist.
         progress: called with each note.
 
@@ -118,7 +117,7 @@ def apply(
         require_datasets("`format='save_to_disk'`")
     if push_to_hub is not None:
         refuse_push(push_to_hub, private=private, force=force)
-    source = _reopened(run, spec, data, output, diff)
+    source = _reopened(run, data, output, diff)
     if not allow_test_split:
         refuse_test_split(source.spec)
     written, url = 0, None
@@ -149,9 +148,7 @@ def apply(
     )
 
 
-def _reopened(
-    run: RunDirectory, spec: Spec, data: str | Sequence[str] | None, output: Path | None, diff: Path | None
-) -> Source:
+def _reopened(run: RunDirectory, data: Data | None, output: Path | None, diff: Path | None) -> Source:
     """Open the scored data again, and check that neither it nor any run's scores would be overwritten.
 
     Raises:
@@ -159,9 +156,8 @@ def _reopened(
         RunError: ``output`` or ``diff`` is among a run's scores.
         SourceError: the data is gone or has changed.
     """
-    source = reopen_source(spec, run.data_fingerprint, data or None)
-    moved = [data] if isinstance(data, str) else data or ()
-    files = [*moved, *(record.file for record in source.spec.files)]
+    source = reopen_data(run, data)
+    files = [*(paths_of(data) or ()), *(record.file for record in source.spec.files)]
     for place in (output, diff):
         if place is not None:
             refuse_own_data(place, run, files, is_folder=place is output and not is_file_output(place))

@@ -1,7 +1,6 @@
 """report(): write the findings of a run to one file."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from lossrank.report.markdown import markdown
 from lossrank.review.store import read_decisions
 from lossrank.tables.ranking import precision_note
 from scorer.audit.rank import RankedRow, join_source, rank
+from scorer.data.source import Data
 from scorer.files import write_atomically
 from scorer.run.directory import RunDirectory
 from scorer.run.health import run_health
@@ -58,7 +58,7 @@ def report(
     by: str | None = None,
     per_class: int | None = None,
     pair: tuple[str, str] | str | None = None,
-    data: str | Sequence[str] | None = None,
+    data: Data | None = None,
     no_texts: bool = False,
     force: bool = False,
     progress: OnStep = unwatched,
@@ -71,7 +71,7 @@ def report(
         format: ``html``, ``md`` or ``json``; by default, the extension of ``output`` determines the format.
         top, by, per_class, pair: which rows are listed, with the meanings they have in ``scorer.rank``. By default,
             ``top`` is 100, and ``by`` is ``loss``, or ``entropy`` for a run without labels.
-        data: where the scored data is now, if the data has moved.
+        data: where the scored data is now, if it has moved; or the same rows as another kind of data.
         no_texts: leave out all content of the data except row numbers and ids.
         force: replace ``output`` if it exists.
         progress: called with a note if some of the listed numbers are not exact.
@@ -99,7 +99,7 @@ def report(
     ranked: list[RankedRow] = []
     if health.by_precision:  # else no row has predictions, and rank() would raise
         ranked = rank(run, TOP if top is None and per_class is None else top, by=by, per_class=per_class, pair=pair)
-    source = None if no_texts else join_source(run, ranked, data or None)
+    source = None if no_texts else join_source(run, ranked, data)
     worst = Worst(ranked, source, by, per_class, pair if pair is None or isinstance(pair, str) else ":".join(pair))
     content = _render(report_document(run, health, worst, read_decisions(run) or {}), format)
     encoded = content.encode()

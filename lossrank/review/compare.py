@@ -10,6 +10,7 @@ from lossrank.review.decided_rows import STATUSES, decided_rows
 from lossrank.review.decision import UNREVIEWED
 from scorer import RankedRow, RunDirectory, rank
 from scorer.audit.matching import BY_ROW, Pairs, have_ids, how_to_match, matched
+from scorer.run.reopened import same_data
 
 ENTERED, LEFT, STAYED = "entered", "left", "stayed"
 MOST_MOVED = 10
@@ -233,7 +234,7 @@ def _of_worst(
 
 def _notes(a: RunDirectory, b: RunDirectory, how: str) -> tuple[str, ...]:
     notes = []
-    if a.data_fingerprint != b.data_fingerprint:
+    if not same_data(a, b):
         if how != BY_ROW:
             by = "id"
         elif have_ids(a, b):

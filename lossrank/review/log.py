@@ -12,6 +12,7 @@ from lossrank.review.servers.server import TOOLS, Form, Sending, Server, waiting
 from lossrank.review.store import DecisionStore
 from lossrank.tables.ranking import precision_note
 from scorer.audit.rank import join_source, rank
+from scorer.data.source import Data
 from scorer.run.directory import RunDirectory
 from scorer.run.protect import refuse_existing, refuse_own_data
 
@@ -48,7 +49,7 @@ def log(
     by: str = "loss",
     per_class: int | None = None,
     pair: tuple[str, str] | str | None = None,
-    data: str | Sequence[str] | None = None,
+    data: Data | None = None,
     url: str | None = None,
     api_key: str | None = None,
     workspace: str | None = None,
@@ -66,7 +67,7 @@ def log(
         name: the data set on the server, created if it is missing; for Label Studio, the project's title.
         output: the file to write; give either ``output`` or ``name``.
         top, by, per_class, pair: which rows to log, as in ``scorer.rank``; ``top`` is 500 by default.
-        data: where the scored data is now, if it has moved.
+        data: where the scored data is now, if it has moved; or the same rows as another kind of data.
         url, api_key, workspace: the server and the account; by default from the tool's environment variables, else
             the values of a fresh installation.
         chunk_size: the number of records per request.
@@ -99,7 +100,7 @@ def log(
     ranked = rank(run, top, by=by, per_class=per_class, pair=pair)
     if note := precision_note(run, ranked):
         progress(Step(note=note))
-    built, textless = build_records(run, ranked, join_source(run, ranked, data or None, scored_only=True))
+    built, textless = build_records(run, ranked, join_source(run, ranked, data, scored_only=True))
     records, unfit = (FILES[to] if isinstance(sink, Path) else sink).accept(built)
     refused = [*textless, *unfit]
     _report_refused(refused, progress)

@@ -10,9 +10,9 @@ from lossrank.review.decided_rows import Decided, decided_rows
 from lossrank.review.decision import DISCARDED, KEPT, UNREVIEWED, Answer, Reading, class_named
 from scorer import RunDirectory, RunError
 from scorer.audit.matching import BY_ID, have_ids, matched
-from scorer.data.reopen import reopen_source
 from scorer.data.source import Data
 from scorer.run.directory import given_labels
+from scorer.run.reopened import reopen_data, same_data
 
 RUN = "run"  # the source of decisions pulled from a run
 _STATUS = re.compile(r"label_status(_\d+)?")  # columns that `apply` adds
@@ -51,7 +51,7 @@ def read_run(path: Path, run: RunDirectory, data: Data | None = None) -> Reading
 def _same_rows(other: RunDirectory, run: RunDirectory, decided: Decided, data: Data | None) -> dict[int, int]:
     """Map each decided row of ``other`` to the same row of ``run``; rows that ``run`` lacks are left out."""
     by_number = {row: row for row in decided.rows.tolist()}
-    if other.data_fingerprint == run.data_fingerprint or _is_applied(other, run, decided, data):
+    if same_data(other, run) or _is_applied(other, run, decided, data):
         return by_number
     if not have_ids(other, run):
         raise RunError(
@@ -78,7 +78,7 @@ def _is_applied(other: RunDirectory, run: RunDirectory, decided: Decided, data: 
     wanted = [given if decision.label is None else decision.label for decision, given in pairs]
     if [label and class_named(label, run.class_names) for label in wanted] != list(labels.values()):
         return False
-    source = reopen_source(run.manifest.data.spec, run.data_fingerprint, data)
+    source = reopen_data(run, data)
     names = [name for name in source.schema.names if _STATUS.fullmatch(name)]
     statuses = np.full(run.num_rows, UNREVIEWED, dtype=object)
     statuses[decided.rows] = [decision.verdict for decision in decided.decisions]

@@ -16,6 +16,7 @@ from lossrank.review.servers.server import TOOLS, Account, waiting
 from lossrank.review.store import DecisionStore
 from lossrank.tables.json_values import json_line
 from scorer.address import without_secrets
+from scorer.data.source import Data, paths_of
 from scorer.errors import RunError
 from scorer.files import write_atomically
 from scorer.layout import is_run
@@ -73,7 +74,7 @@ def pull(
     policy: str = "majority",
     disagreements: str | Path | None = None,
     force: bool = False,
-    data: str | Sequence[str] | None = None,
+    data: Data | None = None,
     progress: OnStep = unwatched,
 ) -> Pulled:
     """Bring people's decisions on a run's rows into the run.
@@ -88,7 +89,8 @@ def pull(
         policy: how several people's answers are combined: ``majority``, ``unanimous``, ``latest`` or ``user=NAME``.
         disagreements: a JSON lines file to write, with the undecided rows and each person's latest answer to them.
         force: replace ``disagreements`` if it exists.
-        data: where ``run``'s data is now, if it has moved; allowed only if ``files`` is another run.
+        data: where ``run``'s data is now, if it has moved, or the same rows as another kind of data; allowed only if
+            ``files`` is another run.
         progress: called with the number of answers read, and with notes.
 
     Raises:
@@ -107,16 +109,16 @@ def pull(
         refuse_existing(target, force)
         if target.resolve() in [file.resolve() for file in paths]:
             raise RunError(f"`disagreements` {target} is one of the pulled files; choose another name")
-    if data and not any(map(is_run, paths)):
-        moved = data if isinstance(data, str) else data[0]
-        raise RunError(f"`data` {moved} is used only to pull from another run; leave it out")
+    if data is not None and not any(map(is_run, paths)):
+        given = " ".join(["`data`", *(paths_of(data) or ())[:1]])
+        raise RunError(f"{given} is used only to pull from another run; leave it out")
     run = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
     if target is not None:
         refuse_own_data(target, run)
     with DecisionStore(run) as store:
         if paths:
             kind = _kind(paths, source)
-            reading = read_run(paths[0], run, data or None) if kind == RUN else read_files(paths, kind, run)
+            reading = read_run(paths[0], run, data) if kind == RUN else read_files(paths, kind, run)
         else:
             dataset, account = _where(store.datasets(), source, name, url, api_key, workspace)
             kind = dataset.tool

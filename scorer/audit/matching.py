@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scorer.data.arrow import Pieces
 from scorer.errors import RunError
 from scorer.run.directory import RunDirectory
+from scorer.run.reopened import same_data
 
 BY_ROW, BY_ID = "row", "id"
 Losses = NDArray[np.float64]
@@ -33,7 +34,7 @@ def how_to_match(a: RunDirectory, b: RunDirectory) -> str:
     Raises:
         RunError: the runs have different numbers of rows, and a run has no id column.
     """
-    if a.num_rows == b.num_rows and not (have_ids(a, b) and _ids_differ(a, b)):
+    if same_data(a, b) or (a.num_rows == b.num_rows and not (have_ids(a, b) and _ids_differ(a, b))):
         return BY_ROW
     if not have_ids(a, b):
         lacking = " and ".join(str(run.path) for run in (a, b) if not run.columns.id)

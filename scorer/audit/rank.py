@@ -13,12 +13,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from scorer.data.arrow import floats, integers, validity
-from scorer.data.reopen import reopen_source
 from scorer.data.source import Data
 from scorer.errors import RunError
 from scorer.layout import MANIFEST
-from scorer.run.directory import RunDirectory, refuse_columns
+from scorer.run.directory import RunDirectory
 from scorer.run.manifest_file import damaged
+from scorer.run.reopened import refuse_columns, reopen_data
 from scorer.text import fold, nearest
 
 TOP_K = 500  # rows of a ranking by default
@@ -117,14 +117,14 @@ def join_source(
 ) -> pa.Table:
     """Return the source columns of ranked rows as a table, in the order of ``ranked``.
 
-    ``data`` is where the data is now, if it has moved. With ``scored_only`` only the columns that the run used are
-    read: text, second text, label and id.
+    ``data`` is where the data is now, if it has moved, or the same rows as another kind of data. With ``scored_only``
+    only the columns that the run used are read: text, second text, label and id.
 
     Raises:
-        SourceError: the data is gone, or its content is not what was scored.
+        SourceError: the data is gone, or its rows are not what was scored.
         RunError: the data lacks a column that the run's manifest names.
     """
-    source = reopen_source(run.manifest.data.spec, run.data_fingerprint, data)
+    source = reopen_data(run, data)
     refuse_columns(run, source)
     scored = list(dict.fromkeys(name for name in run.columns.to_dict().values() if name is not None))
     return source.take(np.array([row.row for row in ranked], dtype=np.int64), scored if scored_only else None)

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from scorer.data.reopen import refuse_edited, reopen_source
 from scorer.data.source import Data
 from scorer.data.spec import Spec, TableSpec
 from scorer.errors import BundleError, NotThereError, RunError, SourceError, UnreachableError
@@ -19,7 +18,7 @@ from scorer.layout import MANIFEST
 from scorer.model.bundle import ModelBundle
 from scorer.pipeline.screen import screen_again
 from scorer.pipeline.summary import OF_THE_PROCESS, recount
-from scorer.run.directory import RunDirectory, refuse_columns
+from scorer.run.directory import RunDirectory
 from scorer.run.integrity import (
     ABSENT,
     OK,
@@ -31,6 +30,7 @@ from scorer.run.integrity import (
     refuse_writer,
 )
 from scorer.run.manifest import RunStats
+from scorer.run.reopened import refuse_columns, refuse_edited, reopen_data
 from scorer.run.shard_file import RESCORE
 
 
@@ -164,11 +164,11 @@ def _data(run: RunDirectory, moved: Data | None) -> Iterable[Finding]:
     spec = run.manifest.data.spec
     if moved is None and isinstance(spec, TableSpec):
         yield Finding(
-            "data", ABSENT, "was a table in memory; pass that table, or a file with its rows, as `data` to compare"
+            "data", ABSENT, "was in memory; to compare it, pass it, or a file with the same rows, with `data`"
         )
         return
     try:
-        source = reopen_source(spec, run.data_fingerprint, moved)
+        source = reopen_data(run, moved)
     except (NotThereError, UnreachableError) as error:
         yield _unseen(spec, error) if moved is None else Finding("data", WRONG, str(error))
     except SourceError as error:

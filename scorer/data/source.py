@@ -53,7 +53,7 @@ _TOGETHER = 1 << 30  # bytes of rows that are ordered by copying: an Arrow array
 class Source:
     """Rows to score, in a fixed order.
 
-    ``spec`` is the record from which ``reopen_source`` opens the data again; ``fingerprint`` is a SHA-256 of the
+    ``spec`` is the record from which ``reopen_data`` opens the data again; ``fingerprint`` is a SHA-256 of the
     content, whatever its location (for a remote file that wasn't hashed, of its version in its store); ``label_names``
     has the class names of each ClassLabel column; ``notes`` tell the user how the data was opened; ``find`` lists the
     files again, None if the data isn't made of files.
@@ -168,8 +168,8 @@ class Source:
             start += part.rows
 
 
-def paths_of(data: Data) -> list[str] | None:
-    """Return the paths, addresses or name by which the data is given; None if it is in memory."""
+def paths_of(data: Data | None) -> list[str] | None:
+    """Return the paths, addresses or name by which the data is given; None if it is in memory, or none is given."""
     if isinstance(data, str | Path):
         return [str(data)]
     if isinstance(data, list | tuple) and data and all(isinstance(path, str | Path) for path in data):

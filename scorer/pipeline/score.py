@@ -113,8 +113,9 @@ def score_dataset(
     plan, tokenizer, models = _plan(bundle, source, options)
     report = _Report(Progress(source.num_rows), on_progress)
     manifest = _manifest(plan, bundle, options, tokenizer.max_tokens)
+    keeps_batches = options.batch_tokens is None
     with (
-        locked_run(Path(output), manifest, overwrite=overwrite, same_batches=options.batch_tokens is None) as run,
+        locked_run(Path(output), manifest, source, overwrite=overwrite, same_batches=keeps_batches) as run,
         ThreadPoolExecutor(plan.threads, thread_name_prefix="model") as runners,
         Reader() as reader,
     ):

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from scorer.machine import peak_memory_bytes
 from scorer.pipeline.screen import screen_again
 from scorer.pipeline.window import Window
+from scorer.run.content import digits
 from scorer.run.directory import RunDirectory, shard_name
 from scorer.run.health import run_health
 from scorer.run.manifest import RunStats, ShardNotes
@@ -28,6 +29,7 @@ def add_window(
     """Add a window to its shard's notes; ``tokens`` and ``padded_tokens`` count what the model was given for it."""
     before = {} if notes.by_status is UNSET else notes.by_status
     notes.by_status = dict(Counter(before) + count_words(scores["status"]))
+    notes.content = digits(int(notes.content or "0", 16) + window.content)
     notes.tokens += tokens
     notes.padded_tokens += padded_tokens
     notes.duplicates += duplicates

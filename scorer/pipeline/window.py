@@ -14,6 +14,7 @@ from scorer.data.formats import PROBLEM
 from scorer.data.labels import NO_LABEL, LabelMap
 from scorer.data.source import Source
 from scorer.errors import SourceError
+from scorer.run.content import content_of
 from scorer.run.schema import INVALID_TEXT, NO_TEXT, OK, UNREADABLE
 
 Shorten = Callable[[list[str]], list[str]]
@@ -28,7 +29,8 @@ class Window:
     ``rows`` [n] are the rows' numbers in the data, from 0. ``status`` [n] is OK or why the row has no usable text.
     ``scored`` [s] are the positions in the window of the rows with a usable text; ``texts`` and ``text_pairs`` [s] are
     the texts of these rows. ``labels`` [n] are class indices, NO_LABEL or UNKNOWN. ``unknown`` counts the rows with an
-    unknown label by that label. ``problems`` tells, by row, why a line could not be read.
+    unknown label by that label. ``problems`` tells, by row, why a line could not be read. ``content`` is the content of
+    all rows, from the whole texts (``scorer/run/content.py``).
     """
 
     rows: NDArray[np.int64]
@@ -40,6 +42,7 @@ class Window:
     ids: pa.Array
     unknown: Counter[str]
     problems: dict[int, str]
+    content: int = 0
 
     @property
     def first_row(self) -> int:
@@ -50,7 +53,7 @@ class Window:
         return int(self.rows[-1]) + 1
 
     def take(self, index: NDArray[np.int64]) -> "Window":
-        """Return a window of the rows at the positions ``index``, ascending, without ``unknown`` and ``problems``."""
+        """Return a window of the rows at the positions ``index``, ascending, without counts, problems and content."""
         place = np.full(len(self.rows), -1, dtype=np.int64)
         place[self.scored] = np.arange(len(self.scored))
         kept = place[index]
@@ -92,6 +95,7 @@ def join_windows(windows: list[Window]) -> Window:
         ids=pa.concat_arrays([window.ids for window in windows]),
         unknown=sum((window.unknown for window in windows), Counter()),
         problems={row: why for window in windows for row, why in window.problems.items()},
+        content=sum(window.content for window in windows),
     )
 
 
@@ -189,6 +193,7 @@ def _window(
         else valid_text(plain_array(batch.column(columns.id))).cast(pa.string()),
         unknown=unknown,
         problems=problems,
+        content=content_of(batch, first_row, columns.to_dict()),
     )
 
 

@@ -15,15 +15,16 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec import UNSET
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from scorer.data.source import Source
 from scorer.errors import RunError
 from scorer.events import event
 from scorer.files import file_sha256, write_atomically
-from scorer.layout import MANIFEST, SCORES
+from scorer.layout import SCORES
 from scorer.model.calibration import Calibration
+from scorer.run.content import digits
 from scorer.run.history import FINISHED, MOST, Stint
 from scorer.run.manifest import (
     HistoryEntry,
@@ -35,7 +36,7 @@ from scorer.run.manifest import (
     ShardInfo,
     ShardNotes,
 )
-from scorer.run.manifest_file import damaged, read_manifest, write_manifest
+from scorer.run.manifest_file import read_manifest, write_manifest
 from scorer.run.schema import score_schema
 from scorer.run.shard_file import read_batches, reading, refuse_size, take_rows, unreadable
 
@@ -100,6 +101,14 @@ class RunDirectory:
     @property
     def data_fingerprint(self) -> str:
         return self.manifest.data.fingerprint
+
+    @property
+    def content_fingerprint(self) -> str | None:
+        """The content of all rows, in 64 hexadecimal digits; None if a shard is missing or has none recorded."""
+        if self.missing_shards():
+            return None
+        contents = [self.shards[shard_name(i)].content for i in range(self.num_shards)]
+        return None if UNSET in contents else digits(sum(int(str(content), 16) for content in contents))
 
     @property
     def columns(self) -> RunColumns:
@@ -299,11 +308,3 @@ def given_labels(run: RunDirectory, rows: Sequence[int]) -> dict[int, str | None
     labels = run.take(wanted)["label"].to_pylist()
     names = [None if label is None else run.class_names[label] for label in labels]
     return dict(zip(wanted.tolist(), names, strict=True))
-
-
-def refuse_columns(run: RunDirectory, source: Source) -> None:
-    """Raise RunError if the manifest names a column that ``source``, the data that was scored, does not have."""
-    for role, name in run.columns.to_dict().items():
-        if name is not None and name not in source.schema.names:
-            what = f"it names the {role} column {name!r}, which {source.name} does not have"
-            raise damaged(run.path / MANIFEST, what, quotes_data=True)

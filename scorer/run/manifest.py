@@ -32,7 +32,11 @@ class BundleInfo(Section, frozen=True, kw_only=True):
 
 
 class DataInfo(Section, frozen=True, kw_only=True):
-    """The data that was scored; ``fingerprint`` is a SHA-256 of its content, ``spec`` tells how to open it again."""
+    """The data that was scored; ``fingerprint`` is a SHA-256 of its content, ``spec`` tells how to open it again.
+
+    A run that was begun with data in memory and resumed with files has the fingerprint of the former, the spec of the
+    latter.
+    """
 
     name: str
     fingerprint: Sha256
@@ -91,9 +95,11 @@ class ShardNotes(Struct, kw_only=True):
     ``by_status`` counts the shard's rows by status when it was scored, for ``verify`` to compare (UNSET in runs of
     older versions). ``padded_tokens`` counts the tokens that the model was given, padding included. ``duplicates``
     counts the texts that were not run because another text in their window has identical tokens. ``unknown_labels``
-    counts rows by their unknown label. ``problems`` names the first few unreadable rows.
+    counts rows by their unknown label. ``problems`` names the first few unreadable rows. ``content`` is the content of
+    the shard's rows (``scorer/run/content.py``, UNSET in runs of older versions).
     """
 
+    content: Sha256 | UnsetType = UNSET
     by_status: dict[str, Count] | UnsetType = UNSET
     tokens: Count = 0
     padded_tokens: Count = 0
@@ -106,6 +112,7 @@ class ShardInfo(Section, frozen=True, kw_only=True):
     """A finished shard: the SHA-256 of its file, and the fields of its ``ShardNotes``."""
 
     sha256: Sha256
+    content: Sha256 | UnsetType = UNSET
     by_status: dict[str, Count] | UnsetType = UNSET
     tokens: Count
     padded_tokens: Count

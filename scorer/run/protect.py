@@ -1,11 +1,11 @@
 """Refuse to write over a run's own files or over the data that was scored, even with ``force``."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from scorer.address import Address
 from scorer.data.find import would_read
 from scorer.data.formats import format_of
+from scorer.data.source import Data, paths_of
 from scorer.errors import RunError
 from scorer.layout import SCORES, is_part_of_run, is_run
 from scorer.run.directory import RunDirectory
@@ -44,13 +44,11 @@ def refuse_scores(place: Path) -> None:
                 raise RunError(f"{place} is among the scores of {folder.parent}; choose another place")
 
 
-def refuse_own_data(
-    place: Path, run: RunDirectory, data: str | Iterable[str] | None = None, *, is_folder: bool = False
-) -> None:
+def refuse_own_data(place: Path, run: RunDirectory, data: Data | None = None, *, is_folder: bool = False) -> None:
     """Raise RunError if writing a file or folder would replace or add to the run's data.
 
-    ``data`` is where the data is now, if it has moved. If the data is a folder, neither a file of a data format nor
-    a folder (``is_folder``) may be written into it.
+    ``data`` is where the data is now, if it has moved; data in memory can't be replaced. If the data is a folder,
+    neither a file of a data format nor a folder (``is_folder``) may be written into it.
 
     Raises:
         RunError: the path is in the data, or would be read as part of it the next time.
@@ -58,8 +56,7 @@ def refuse_own_data(
     """
     spec = run.manifest.data.spec
     parent = place.parent.resolve()
-    moved = [data] if isinstance(data, str) else data or ()
-    for given in [*spec.locations, *(record.file for record in spec.files), *moved]:
+    for given in [*spec.locations, *(record.file for record in spec.files), *(paths_of(data) or ())]:
         address = Address.parse(given)
         if address.is_remote:
             continue

@@ -1,4 +1,8 @@
-"""Start a run, or resume one whose bundle, data, columns, labels and options are the same."""
+"""Start a run, or resume one whose bundle, data, columns, labels and options are the same.
+
+The data of a resumed run is the same if its fingerprint is, or if the finished shards have the content of its rows: a
+run of a table may be resumed with a file that has the same rows, and the reverse.
+"""
 
 import contextlib
 import re
@@ -8,6 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from scorer.data.source import Source
 from scorer.errors import RunError
 from scorer.files import file_sha256, reporting
 from scorer.layout import MANIFEST, SCORES, SHARD, may_hold_run
@@ -16,6 +21,7 @@ from scorer.run.history import closed, reason
 from scorer.run.lock import locked
 from scorer.run.manifest import Machine, Manifest, ShardInfo
 from scorer.run.manifest_file import read_manifest, refuse_newer_settings
+from scorer.run.reopened import difference, has_content
 from scorer.text import is_utf8
 
 # The rest of the manifest records what happened and may differ.
@@ -54,12 +60,12 @@ def _short(value: Any) -> str:
 
 @contextlib.contextmanager
 def locked_run(
-    path: Path, plan: Manifest, *, overwrite: bool = False, same_batches: bool = False
+    path: Path, plan: Manifest, source: Source, *, overwrite: bool = False, same_batches: bool = False
 ) -> Iterator[RunDirectory]:
     """Start or resume a run as its only writer; the lock ends with the process, however the process ends.
 
-    ``plan`` is the manifest of a new run. Finished shards whose SHA-256 is still right are kept. With ``same_batches``
-    a resumed run keeps its batch size instead of the plan's.
+    ``plan`` is the manifest of a new run over ``source``. Finished shards whose SHA-256 is still right are kept. With
+    ``same_batches`` a resumed run keeps its batch size instead of the plan's.
 
     Raises:
         RunError: another process writes the run.
@@ -78,7 +84,7 @@ def locked_run(
         path.mkdir(parents=True, exist_ok=True)
     with locked(path):
         with reporting(path):
-            run = _start(path, plan, overwrite, same_batches)
+            run = _start(path, plan, source, overwrite, same_batches)
         try:
             yield run
         except BaseException as error:
@@ -89,7 +95,7 @@ def locked_run(
             raise
 
 
-def _start(path: Path, plan: Manifest, overwrite: bool, same_batches: bool) -> RunDirectory:
+def _start(path: Path, plan: Manifest, source: Source, overwrite: bool, same_batches: bool) -> RunDirectory:
     """Return the new or resumed run; the manifest is written first, so that a kill leaves a run directory."""
     old = read_manifest(path) if (path / MANIFEST).exists() and not overwrite else None
     if old is not None and not old.shards:
@@ -99,6 +105,7 @@ def _start(path: Path, plan: Manifest, overwrite: bool, same_batches: bool) -> R
         plan = replace(plan, options=replace(plan.options, batch_tokens=old.options.batch_tokens))
     if old is not None:
         refuse_newer_settings(path, old)
+        plan = _with_known_data(path, old, plan, source)
     if old is not None and (different := differences(old, plan)):
         raise RunError(
             f"{path} holds another run: {'; '.join(different)}; give the same arguments to resume it, another "
@@ -115,6 +122,21 @@ def _start(path: Path, plan: Manifest, overwrite: bool, same_batches: bool) -> R
     for leftover in [*stale, *path.glob(".*.tmp"), *(path / SCORES).glob(".*.tmp")]:
         leftover.unlink()
     return run
+
+
+def _with_known_data(path: Path, old: Manifest, plan: Manifest, source: Source) -> Manifest:
+    """Return the plan with the run's record of its data, if ``source`` has the same rows but another fingerprint.
+
+    The fingerprint stays, because records in review tools are named by it. So does the place, unless it was memory.
+    """
+    place = old.data if old.data.spec.locations else plan.data
+    known = replace(plan, data=replace(place, fingerprint=old.data.fingerprint, rows=plan.data.rows))
+    if old.data.fingerprint == plan.data.fingerprint:
+        return plan if plan.data.spec.locations else known
+    run = RunDirectory(path, old)
+    if differences(old, known) or not has_content(run) or difference(run, source) is not None:
+        return plan
+    return known
 
 
 def _continued(path: Path, old: Manifest, plan: Manifest) -> Manifest:

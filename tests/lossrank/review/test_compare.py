@@ -117,10 +117,11 @@ def test_a_run_and_itself_differ_in_nothing_and_no_store_is_made(lossrank: Lossr
 
 @pytest.fixture
 def with_ids(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> Callable[..., Path]:
-    """Score the rows with these ids, in this order."""
+    """Score the rows with these ids, in this order, the last with this text."""
 
-    def make(name: str, ids: list[Any], order: list[int] | None = None, about: str = "", **options: Any) -> Path:
-        table = rows.append_column("key", pa.array(ids)).append_column("about", pa.array([about] * len(rows)))
+    def make(name: str, ids: list[Any], order: list[int] | None = None, last: str = "w1", **options: Any) -> Path:
+        table = rows.append_column("key", pa.array(ids))
+        table = table.set_column(0, "text", pa.array([*table["text"].to_pylist()[:-1], last]))
         pq.write_table(table if order is None else table.take(order), tmp_path / f"{name}.parquet")
         settings = ScoreOptions(threads=1, shard_rows=170, **options)
         score_dataset(tiny_bundle, tmp_path / f"{name}.parquet", tmp_path / name, settings)
@@ -144,7 +145,7 @@ def test_rows_that_were_dropped_or_moved_are_matched_by_their_id(with_ids: Calla
     gone = next(row for row in found.worst if row.what == "left")
     assert (gone.row_a, gone.row_b, gone.id, gone.loss_b) == (worst[1].row, None, f"id-{worst[1].row}", None)
     assert found.groups[KEPT].mean_loss_before == pytest.approx(found.groups[KEPT].mean_loss_after, abs=1e-5)
-    same = with_ids("same", ids, about="other data", id_column="key")
+    same = with_ids("same", ids, last="w1 w2", id_column="key")
     (note,) = compare(RunDirectory.open(a), RunDirectory.open(same), 3).notes
     assert tells(note, "different data", "number", "ids")
     # As many rows in another order: their numbers say nothing.

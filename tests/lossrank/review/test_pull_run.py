@@ -144,7 +144,7 @@ def edited(name: str, table: pa.Table) -> pa.Table:
         return pa.concat_tables([table, table.slice(0, 1)])
     place = table.column_names.index("label" if "label" in name else "label_status")
     values = table.column(place).to_pylist()
-    values[8 if name == "a label" else 15] = {"a label": "World", "a status": "kept"}[name]
+    values[8 if name == "a label" else 15] = {"a label": "Business", "a status": "kept"}[name]
     return table.set_column(place, table.field(place), pa.array(values, table.field(place).type))
 
 

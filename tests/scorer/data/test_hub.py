@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import click.testing
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,10 +13,10 @@ import pytest
 
 from scorer import ModelBundle, RunDirectory, ScoreOptions, Source, SourceError, join_source, open_source
 from scorer import rank as rank_rows
-from scorer.data.reopen import reopen_source
-from scorer.data.spec import Spec
 from scorer.pipeline.score import score_dataset
+from scorer.run.reopened import reopen_data
 from tests.support.facts import facts, tells
+from tests.support.manifests import run_of
 from tests.support.tiny import CLASSES
 
 datasets = pytest.importorskip("datasets")
@@ -113,13 +112,11 @@ class TestChange:
     def test_the_same_files_have_the_same_fingerprint(self, tmp_path: Path) -> None:
         source = opened(folder(tmp_path / "data"))
         assert source.spec.streaming is True
-        assert texts(
-            reopen_source(msgspec.json.decode(msgspec.json.encode(source.spec), type=Spec), source.fingerprint)
-        ) == texts(source)
+        assert texts(reopen_data(run_of(source))) == texts(source)
         file = tmp_path / "data" / "train-00000-of-00002.parquet"
         os.utime(file, (2**30, 2**30))
         with pytest.raises(SourceError, match="data has changed since it was scored"):
-            reopen_source(source.spec, source.fingerprint)
+            reopen_data(run_of(source))
         with pytest.raises(SourceError, match=facts("train-00000-of-00002.parquet", "has changed")):
             source.refuse_change()
         file.unlink()

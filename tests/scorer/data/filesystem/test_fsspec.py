@@ -18,9 +18,10 @@ from scorer import (
 )
 from scorer.address import Address, is_remote
 from scorer.data.filesystem import matches, remote_place
-from scorer.data.reopen import reopen_source
+from scorer.run.reopened import reopen_data
 from tests.scorer.data.filesystem.helpers import TABLE, Bucket, parquet, same_rows
 from tests.support.facts import facts
+from tests.support.manifests import run_of
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -39,7 +40,7 @@ class TestFsspec:
                     "memory:///lossrank/a.parquet",
                     "memory:///lossrank/b.parquet",
                 ]
-                same_rows(reopen_source(source.spec, source.fingerprint))
+                same_rows(reopen_data(run_of(source)))
                 # All it tells of a state is when the file was created, and that outlives an overwrite.
                 assert set(msgspec.to_builtins(source.spec)["files"][0]) == {"file", "rows", "sha256"}
         finally:
@@ -80,7 +81,7 @@ class TestFsspec:
             with pytest.raises(SourceError, match=facts("looks/07.parquet", "has changed while")):
                 source.refuse_change()
             with pytest.raises(SourceError, match=r"looks has changed since it was scored"):
-                reopen_source(source.spec, source.fingerprint)
+                reopen_data(run_of(source))
         finally:
             monkeypatch.undo()
             memory.rm("/looks", recursive=True)
@@ -154,4 +155,4 @@ def test_the_command_line(
     moved = lossrank("rank", run, "--data", f"{root}/a.parquet", "--data", f"{root}/b.parquet")
     assert moved.exit_code == 0, moved.output
     wrong = lossrank("rank", run, "--data", f"{root}/b.parquet")
-    assert (wrong.exit_code, "has changed since it was scored" in wrong.output) == (1, True)
+    assert (wrong.exit_code, "is not what was scored" in wrong.output) == (1, True)

@@ -21,10 +21,10 @@ from scorer import (
 )
 from scorer.address import without_secrets
 from scorer.data.filesystem import DataFile
-from scorer.data.reopen import reopen_source
-from scorer.data.spec import Spec
+from scorer.run.reopened import reopen_data
 from tests.scorer.data.filesystem.helpers import FILES, TABLE, Bucket, N, arrow, csv, parquet, same_rows, texts
 from tests.support.facts import facts
+from tests.support.manifests import run_of
 from tests.support.stores import WebHandler
 
 
@@ -96,15 +96,12 @@ class TestS3:
             "rows": N,
             "version": {"size": len(parquet()), "ETag": listed["version"]["ETag"]},
         }
-        assert (
-            reopen_source(msgspec.json.decode(msgspec.json.encode(source.spec), type=Spec), source.fingerprint).num_rows
-            == N
-        )
+        assert reopen_data(run_of(source)).num_rows == N
         bucket("copy.parquet", parquet())
-        assert reopen_source(source.spec, source.fingerprint, f"{root}/copy.parquet").num_rows == N
+        assert reopen_data(run_of(source), f"{root}/copy.parquet").num_rows == N
         bucket("a.parquet", parquet(TABLE.take(list(range(N))[::-1])))
         with pytest.raises(SourceError, match=facts("a.parquet", "has changed since")):
-            reopen_source(source.spec, source.fingerprint)
+            reopen_data(run_of(source))
         with pytest.raises(SourceError, match=facts("a.parquet", "has changed while")):
             source.refuse_change()
         bucket("a.parquet")
@@ -117,10 +114,10 @@ class TestS3:
         (tmp_path / "a.parquet").write_bytes(parquet())
         here = open_source(tmp_path / "a.parquet")
         root = bucket("a.parquet", parquet())
-        assert reopen_source(here.spec, here.fingerprint, f"{root}/a.parquet").num_rows == N
+        assert reopen_data(run_of(here), f"{root}/a.parquet").num_rows == N
         there = open_source(f"{root}/a.parquet")
         with pytest.raises(SourceError, match=facts("can't be compared", "remote")):
-            reopen_source(there.spec, there.fingerprint, tmp_path / "a.parquet")
+            reopen_data(run_of(there), tmp_path / "a.parquet")
 
     def test_a_run_its_resume_and_its_ranking(
         self, bucket: Bucket, tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path

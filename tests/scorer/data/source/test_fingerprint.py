@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -12,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorer import SourceError, open_source
-from scorer.data.reopen import reopen_source
-from scorer.data.spec import Spec
+from scorer.run.reopened import reopen_data
 from tests.scorer.data.source.helpers import (
     IN_MEMORY,
     KINDS,
@@ -29,6 +27,7 @@ from tests.scorer.data.source.helpers import (
     write_parts,
 )
 from tests.support.facts import facts
+from tests.support.manifests import run_of
 
 
 class TestFingerprint:
@@ -113,25 +112,24 @@ class TestFingerprint:
 class TestReopen:
     def test_by_its_record_and_from_where_it_lies_now(self, tmp_path: Path) -> None:
         source = open_source(write_csv(tmp_path / "a.csv"))
-        spec = msgspec.json.decode(msgspec.json.encode(source.spec), type=Spec)  # as run.json holds it
-        assert rows_of(reopen_source(spec, source.fingerprint)) == TABLE.to_pylist()
+        assert rows_of(reopen_data(run_of(source))) == TABLE.to_pylist()
         moved = tmp_path / "b.csv"
         (tmp_path / "a.csv").rename(moved)
         with pytest.raises(SourceError, match=facts("a.csv", "did you mean 'b.csv'?")):
-            reopen_source(spec, source.fingerprint)
-        assert rows_of(reopen_source(spec, source.fingerprint, moved)) == TABLE.to_pylist()
+            reopen_data(run_of(source))
+        assert rows_of(reopen_data(run_of(source), moved)) == TABLE.to_pylist()
 
     def test_from_another_working_directory(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         write_csv(tmp_path / "a.csv")
         monkeypatch.chdir(tmp_path)
         source = open_source("a.csv")
         monkeypatch.chdir("/")
-        assert reopen_source(source.spec, source.fingerprint).num_rows == N
+        assert reopen_data(run_of(source)).num_rows == N
 
     def test_a_split_is_remembered(self, tmp_path: Path) -> None:
         source = open_source(save_dict(tmp_path / "saved"), split="train")
         assert source.num_rows == 10
-        assert reopen_source(source.spec, source.fingerprint).num_rows == 10
+        assert reopen_data(run_of(source)).num_rows == 10
 
     def test_changed_data_is_refused(self, tmp_path: Path) -> None:
         source = open_source(write_jsonl(tmp_path / "a.jsonl"))
@@ -140,15 +138,15 @@ class TestReopen:
             SourceError,
             match=facts("a.jsonl", source.fingerprint[:12], "`data`"),
         ):
-            reopen_source(source.spec, source.fingerprint)
+            reopen_data(run_of(source))
 
     def test_a_table_must_be_passed_again(self) -> None:
         source = open_source(TABLE)
-        with pytest.raises(SourceError, match=facts("table in memory", "`data`")):
-            reopen_source(source.spec, source.fingerprint)
-        assert reopen_source(source.spec, source.fingerprint, TABLE).num_rows == N
+        with pytest.raises(SourceError, match=facts("in memory", "`data`")):
+            reopen_data(run_of(source))
+        assert reopen_data(run_of(source), TABLE).num_rows == N
         with pytest.raises(SourceError, match="table has changed since it was scored"):
-            reopen_source(source.spec, source.fingerprint, TABLE.slice(1))
+            reopen_data(run_of(source), TABLE.slice(1))
 
 
 class TestNotThere:

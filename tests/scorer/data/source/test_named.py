@@ -5,15 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from scorer import SourceError, open_source
-from scorer.data.reopen import reopen_source
-from scorer.data.spec import Spec
+from scorer.run.reopened import reopen_data
 from tests.scorer.data.source.helpers import (
     NAMES,
     TABLE,
@@ -28,6 +26,7 @@ from tests.scorer.data.source.helpers import (
     write_parquet,
 )
 from tests.support.facts import facts
+from tests.support.manifests import run_of
 
 
 class TestClassNames:
@@ -151,12 +150,11 @@ class TestByName:
 
     def test_reopened_by_name(self, hub: dict[str, Any]) -> None:
         source = open_source("user/data", config="x", split="train")
-        spec = msgspec.json.decode(msgspec.json.encode(source.spec), type=Spec)
-        assert rows_of(reopen_source(spec, source.fingerprint)) == TABLE.to_pylist()
+        assert rows_of(reopen_data(run_of(source))) == TABLE.to_pylist()
         assert hub["asked"] == [("user/data", "x", "train")] * 2
         hub["data"] = to_dataset(TABLE.slice(0, N - 1))
         with pytest.raises(SourceError, match=facts("user/data", "has changed")):
-            reopen_source(spec, source.fingerprint)
+            reopen_data(run_of(source))
 
     def test_a_split_is_needed(self, hub: dict[str, Any]) -> None:
         with pytest.raises(SourceError, match=facts("ag_news is loaded by name", "`split='test'`")):

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from scorer.data.opening.open import open_source
 from scorer.pipeline.screen import control_sample, screen
 from scorer.run.directory import RunDirectory
 from scorer.run.manifest import ScreenReport, ShardNotes
@@ -83,7 +84,7 @@ class Screened:
                 "machine": {},
             }
         )
-        with locked_run(path, plan) as run:
+        with locked_run(path, plan, open_source(pa.table({"text": [""] * len(self.int8)}))) as run:
             for index in run.missing_shards():
                 rows = np.arange(*run.shard_range(index))
                 notes = ShardNotes(tokens=index)

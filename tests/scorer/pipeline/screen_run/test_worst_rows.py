@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cli.commands.demo import BUNDLE
-from scorer import BundleError, DeviceError, ModelBundle, RunError, ScoreOptions, rank
+from scorer import BundleError, DeviceError, ModelBundle, RunDirectory, RunError, ScoreOptions, rank
 from scorer import score_dataset as score
 from scorer.run.status import run_status
 from tests.scorer.pipeline.screen_run.helpers import OPTIONS, ROWS
@@ -44,6 +44,11 @@ def test_every_row_says_what_its_numbers_are(fp32: Path, screened: Path) -> None
     assert (in_int8 != exact["loss"][in_int8.index]).mean() > 0.9
     assert table["predicted"].isna().sum() == 1
     assert (table["row"] == np.arange(ROWS)).all()
+
+
+def test_rescoring_leaves_the_content_of_the_rows_as_it_was(fp32: Path, screened: Path) -> None:
+    contents = [RunDirectory.open(run).content_fingerprint for run in (fp32, screened)]
+    assert contents[0] == contents[1] is not None
 
 
 def test_rescoring_leaves_the_speed_of_scoring_as_it_was(bundle: ModelBundle, news: pa.Table, tmp_path: Path) -> None:

@@ -1,0 +1,116 @@
+"""The content of rows: a number that is equal for the same rows, whichever file or table they come from.
+
+It is the sum modulo 2**256 of a SHA-256 for each row, over the row's number, text, second text, label and id. Windows
+and shards of any size, in any order, add up to it (AdHash: Bellare and Micciancio, A New Paradigm for Collision-free
+Hashing, 1997). Values count, not their types:
+
+- a text is its UTF-8; null is the empty text, and bytes that aren't UTF-8 are U+FFFD;
+- a label or an id is its text: a number is spelt in one way (2, ``2``, 2.0 and ``2.0`` are alike), and so are a time
+  and a boolean; null, the empty text and nan are alike.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from hashlib import sha256
+from itertools import pairwise
+from struct import iter_unpack
+
+import numpy as np
+import pyarrow as pa
+
+from scorer.data.arrow import is_text, plain_array, valid_text
+from scorer.errors import SourceError
+
+_MODULUS = 1 << 256
+_ROWS = 4096  # rows hashed at a time
+_WHOLE = re.compile(r"0|-?[1-9][0-9]*")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-][0-9]{1,2})?", re.IGNORECASE)
+_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]([0-9:]{8})(\.[0-9]+)?(Z|[+-][0-9]{2}:?[0-9]{2})?")
+_Bytes = Sequence[bytes | memoryview]
+
+
+def content_of(batch: pa.RecordBatch, first_row: int, columns: Mapping[str, str | None]) -> int:
+    """Return the content of consecutive rows of the data, the first of which has the number ``first_row``.
+
+    ``columns`` names the columns of the text, the text pair, the label and the id, as ``RunColumns.to_dict`` does. The
+    contents of several ranges of rows add up; ``digits`` reduces the sum.
+
+    Raises:
+        SourceError: a column holds lists or other values that have no text.
+    """
+    total = 0
+    for start in range(0, len(batch), _ROWS):
+        rows = batch.slice(start, _ROWS)
+        fields = {i: _field(rows, role, name) for i, (role, name) in enumerate(columns.items(), start=1) if name}
+        head = np.zeros((len(rows), 1 + len(columns)), "<i8")  # each row's number and the lengths of its fields
+        head[:, 0] = np.arange(first_row + start, first_row + start + len(rows))
+        for i, field in fields.items():
+            head[:, i] = list(map(len, field))
+        heads = (packed for (packed,) in iter_unpack(f"{head.strides[0]}s", head.tobytes()))
+        digests = [sha256(row).digest() for row in map(b"".join, zip(heads, *fields.values(), strict=True))]
+        words = np.frombuffer(b"".join(digests), "<u4").reshape(-1, 8).sum(axis=0, dtype=np.uint64).tolist()
+        total += sum(word << (32 * i) for i, word in enumerate(words))
+    return total
+
+
+def digits(content: int) -> str:
+    """Return a content, or a sum of contents, as 64 hexadecimal digits."""
+    return f"{content % _MODULUS:064x}"
+
+
+def _field(rows: pa.RecordBatch, role: str, name: str) -> _Bytes:
+    """Return the bytes of one field of each row [n].
+
+    Raises:
+        SourceError: the column's values have no text.
+    """
+    column = rows.column(name)
+    try:
+        return _texts(column) if role.startswith("text") and is_text(column.type) else _words(plain_array(column))
+    except pa.ArrowException as error:
+        raise SourceError(
+            f"column {name!r} has type {column.type}, which can't be compared with what was scored; each row's {role} "
+            "is one text or number",
+            quotes_data=True,
+        ) from error
+
+
+def _texts(column: pa.Array) -> _Bytes:
+    """Return the UTF-8 of texts [n]; a dictionary's texts, which may be large, are not copied for each row."""
+    if pa.types.is_dictionary(column.type):
+        used = column.indices.dictionary_encode()
+        known = [*_texts(column.dictionary.take(used.dictionary)), b""]
+        return [known[i] for i in used.indices.fill_null(len(known) - 1).to_pylist()]
+    column = valid_text(column).cast(pa.large_binary()).fill_null(b"")
+    if not len(column):
+        return []
+    _, offsets, data = column.buffers()
+    ends = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1].tolist()
+    whole = memoryview(data or b"")
+    return [whole[start:end] for start, end in pairwise(ends)]
+
+
+def _words(column: pa.Array) -> _Bytes:
+    """Return the text of labels or ids [n], each spelt in one way; repeated values are spelt once."""
+    encoded = valid_text(column).cast(pa.string()).dictionary_encode()
+    known = [*(_spelt(value).encode() for value in encoded.dictionary.to_pylist()), b""]
+    return [known[i] for i in encoded.indices.fill_null(len(known) - 1).to_pylist()]
+
+
+def _spelt(value: str) -> str:
+    """Return the one spelling of a number, a time or a boolean; other texts are returned as they are."""
+    if _WHOLE.fullmatch(value):
+        return value
+    if _NUMBER.fullmatch(value):
+        plain = format(Decimal(value), "f")
+        plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
+        return "0" if plain == "-0" else plain
+    if time := _TIME.fullmatch(value):
+        date, clock, fraction, zone = time.groups(default="")
+        exact = clock + fraction.rstrip("0").rstrip(".")
+        zone = zone.replace(":", "")
+        zone = "Z" if zone in ("+0000", "-0000") else zone
+        return date if (exact, zone) == ("00:00:00", "") else f"{date} {exact}{zone}"
+    folded = value.lower()
+    return "" if folded == "nan" else folded if folded in ("true", "false") else value
