@@ -215,6 +215,21 @@ def test_a_saved_split_is_reopened_from_a_file(tiny_bundle: ModelBundle, tmp_pat
         reopen_data(run, tmp_path / "gone.csv")
 
 
+@pytest.mark.parametrize("split", ["test", None])
+def test_the_split_of_a_dict_in_memory_is_remembered(
+    tiny_bundle: ModelBundle, tmp_path: Path, split: str | None
+) -> None:
+    whole = datasets.Dataset.from_dict(TABLE.to_pydict())
+    splits = datasets.DatasetDict({"test": whole} | ({"train": whole.select(range(9))} if split else {}))
+    score_dataset(tiny_bundle, splits, tmp_path / "run", OPTIONS, split=split)
+    run = RunDirectory.open(tmp_path / "run")
+    assert run.manifest.data.spec.split == "test"
+    for data in (splits, whole, TABLE, jsonl(TABLE, tmp_path)):
+        assert reopen_data(run, data).num_rows == N
+    with pytest.raises(SourceError, match=facts("not what was scored", "rows 100 to 199")):
+        reopen_data(run, datasets.DatasetDict({"test": datasets.Dataset.from_dict(swapped(TABLE).to_pydict())}))
+
+
 class Cut(Exception):
     """Stands in for whatever ends a process."""
 
