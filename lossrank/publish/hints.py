@@ -13,7 +13,7 @@ def apply_command(run: RunDirectory, data: Data | None = None) -> str:
 
     Data in memory is not part of the command, because the command line can't name it.
     """
-    places = paths_of(data) or []
+    places = paths_of(data) or ()
     words = ["lossrank", "apply", str(run.path), "-o", "OUT", *(word for place in places for word in ("--data", place))]
     try:
         refuse_test_split(run.manifest.data.spec, *(FilesSpec(data=place) for place in places))

@@ -169,7 +169,7 @@ class Source:
 
 
 def paths_of(data: Data | None) -> list[str] | None:
-    """Return the paths, addresses or name by which the data is given; None if it is in memory."""
+    """Return the paths, addresses or name by which the data is given; None if it is in memory, or none is given."""
     if isinstance(data, str | Path):
         return [str(data)]
     if isinstance(data, list | tuple) and data and all(isinstance(path, str | Path) for path in data):

@@ -62,21 +62,22 @@ class DatasetsSpec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
         return ()
 
 
-class TableSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="table"):
-    """A table in memory, which is not recorded: whoever has the table must pass it again."""
+class TableSpec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="table", omit_defaults=True):
+    """Data in memory, which is not recorded: whoever has it must pass it again.
 
-    @property
-    def split(self) -> None:
-        """Return None, because a table has no splits."""
+    ``split`` is the split that was read of a DatasetDict.
+    """
+
+    split: Location | None = None
 
     @property
     def locations(self) -> tuple[str, ...]:
-        """Return an empty tuple, because a table has no location."""
+        """Return an empty tuple, because data in memory has no location."""
         return ()
 
     @property
     def files(self) -> tuple[FileRecord, ...]:
-        """Return an empty tuple, because a table has no files."""
+        """Return an empty tuple, because data in memory has no files."""
         return ()
 
 

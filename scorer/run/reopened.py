@@ -119,10 +119,8 @@ def refuse_edited(spec: Spec) -> None:
 
 def _opened(spec: Spec, data: Data | None) -> Source:
     """Open the data with the arguments of scoring, at ``data`` instead of the recorded location if it is given."""
-    if not spec.locations:
-        if data is None:
-            raise SourceError("the run scored data in memory; pass that data, or a file with its rows, with `data`")
-        return open_source(data)
+    if data is None and not spec.locations:
+        raise SourceError("the run scored data in memory; pass that data, or a file with its rows, with `data`")
     given = list(spec.locations) if data is None else data
     try:
         if isinstance(spec, DatasetsSpec):
@@ -131,7 +129,7 @@ def _opened(spec: Spec, data: Data | None) -> Source:
     except (NotThereError, UnreachableError):
         raise
     except SourceError:
-        if data is None or (spec.split is None and isinstance(spec, FilesSpec)):
+        if data is None or (spec.split is None and not isinstance(spec, DatasetsSpec)):
             raise
         return open_source(data)  # a data set's split and configuration don't go with other kinds of data
 

@@ -14,9 +14,9 @@ import pytest
 
 import lossrank as lr
 from cli.commands.demo import BUNDLE, DATA
+from tests.lossrank.kinds import KINDS
 from tests.support import ROOT
 from tests.support.fake_rubrix import FakeRubrix, talk_to
-from tests.lossrank.kinds import KINDS
 
 ROWS = 600
 CLASSES = ["World", "Sports", "Business", "Sci/Tech"]

@@ -38,16 +38,16 @@ def from_memory(data: Any, name: str | None, config: str | None, split: str | No
         if value is not None:
             raise SourceError(f"`{keyword}={value!r}` goes with the name of a data set, not a {given}; leave it out")
     if is_kind(data, "datasets", "DatasetDict", "IterableDatasetDict"):
-        data = _pick(data, split, given)
+        split, data = _pick(data, split, given)
     elif split is not None:
         raise SourceError(
             f"`split={split!r}` goes with a DatasetDict or a data set's name, not a {given}; leave it out"
         )
     if is_kind(data, "datasets", "Dataset"):
-        return from_dataset(_shown(data), name or _dataset_name(data), TableSpec())
+        return from_dataset(_shown(data), name or _dataset_name(data), TableSpec(split=split))
     if is_kind(data, "datasets", "IterableDataset"):
         name = name or _dataset_name(data)
-        return from_stream(count(data, name), name, TableSpec())
+        return from_stream(count(data, name), name, TableSpec(split=split))
     return from_table(table, name or _table_name(data))
 
 
@@ -116,15 +116,15 @@ def _dataset_name(data: Any) -> str:
     return found if found and found != data.info.builder_name else type(data).__name__
 
 
-def _pick(splits: Mapping[str, Any], split: str | None, given: str) -> Any:
-    """Return the named split of a DatasetDict, or its only split."""
+def _pick(splits: Mapping[str, Any], split: str | None, given: str) -> tuple[str, Any]:
+    """Return the named split of a DatasetDict, or its only split, with its name."""
     if split is None and len(splits) == 1:
-        return next(iter(splits.values()))
+        return next(iter(splits.items()))
     if not splits:
         raise SourceError(f"the {given} is empty: it has no splits")
     if split is None or split not in splits:
         raise SourceError(f"the {given} has the splits {', '.join(splits)}; name one with `split`, got {split!r}")
-    return splits[split]
+    return split, splits[split]
 
 
 def _shown(dataset: Any) -> Any:

@@ -27,13 +27,19 @@ def arrow_table(data: Any) -> pa.Table | None:
 
     Raises:
         SourceError: a column has values that Arrow can't hold together, or two columns have the same name.
+        SourceError: a RecordBatchReader fails.
     """
     if isinstance(data, pa.Table):
         return data
     if isinstance(data, pa.RecordBatch):
         return pa.Table.from_batches([data])
     if isinstance(data, pa.RecordBatchReader):
-        return data.read_all()
+        try:
+            return data.read_all()
+        except (OSError, pa.ArrowException) as error:
+            raise SourceError(
+                f"the RecordBatchReader can't be read ({first_line(error)})", quotes_data=not isinstance(error, OSError)
+            ) from error
     if is_kind(data, "pandas", "DataFrame"):
         # Column by column, so that an error can name its column, and no name makes pyarrow warn.
         return _table("the DataFrame", data.columns, (data.iloc[:, i] for i in range(data.shape[1])), _pandas_column)

@@ -20,6 +20,8 @@ from scorer.run.reopened import reopen_data, same_data
 from tests.support.facts import facts
 from tests.support.tiny import CLASSES, make_texts
 
+datasets = pytest.importorskip("datasets")
+
 N = 350
 OPTIONS = ScoreOptions(batch_tokens=300, shard_rows=100, threads=1, id_column="key")
 TEXTS: list[str | None] = [f'{text}, "quoted"\nsecond line' for text in make_texts(N)]
@@ -57,9 +59,28 @@ def jsonl(table: pa.Table, folder: Path) -> Path:
     return folder / "rows.jsonl"
 
 
+def pandas_frame(table: pa.Table, folder: Path) -> Any:
+    """Return a DataFrame with a missing label and text, and another index."""
+    frame = table.to_pandas()
+    return frame.set_index(frame.index[::-1])
+
+
+def shuffled_dataset(table: pa.Table, folder: Path) -> Any:
+    """Return a Dataset that shows the rows in order, though its table has them in another."""
+    order = list(range(len(table)))[::-1]
+    return datasets.Dataset.from_dict(table.take(order).to_pydict()).select(order)
+
+
+def dicts(table: pa.Table, folder: Path) -> list[dict[str, Any]]:
+    return table.to_pylist()
+
+
 KINDS: dict[str, Callable[[pa.Table, Path], Any]] = {
     "table": in_memory,
     "dictionaries": dictionaries,
+    "pandas": pandas_frame,
+    "dataset": shuffled_dataset,
+    "dicts": dicts,
     "parquet": parquet,
     "csv": folder_of_csv,
     "jsonl": jsonl,
@@ -92,7 +113,8 @@ def test_what_was_scored_is_reopened_as_another_kind(
 def test_a_runs_content_does_not_depend_on_the_kind_or_the_shards(
     runs: dict[str, RunDirectory], tiny_bundle: ModelBundle, tmp_path: Path
 ) -> None:
-    assert len({run.data_fingerprint for run in runs.values()}) == len(KINDS)
+    apart = ("table", "dictionaries", "parquet", "csv", "jsonl")
+    assert len({runs[kind].data_fingerprint for kind in apart}) == len(apart)
     (content,) = {run.content_fingerprint for run in runs.values()}
     assert content is not None
     other = ScoreOptions(threads=1, shard_rows=33, window_rows=7, id_column="key")
@@ -181,7 +203,6 @@ def test_a_run_of_an_older_version_is_compared_by_its_files_alone(tiny_bundle: M
 
 
 def test_a_saved_split_is_reopened_from_a_file(tiny_bundle: ModelBundle, tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
     whole = datasets.Dataset.from_dict(TABLE.to_pydict())
     datasets.DatasetDict({"train": whole.select(range(9)), "test": whole}).save_to_disk(tmp_path / "saved")
     score_dataset(tiny_bundle, tmp_path / "saved", tmp_path / "run", OPTIONS, split="test")
@@ -194,6 +215,21 @@ def test_a_saved_split_is_reopened_from_a_file(tiny_bundle: ModelBundle, tmp_pat
         reopen_data(run, tmp_path / "gone.csv")
 
 
+@pytest.mark.parametrize("split", ["test", None])
+def test_the_split_of_a_dict_in_memory_is_remembered(
+    tiny_bundle: ModelBundle, tmp_path: Path, split: str | None
+) -> None:
+    whole = datasets.Dataset.from_dict(TABLE.to_pydict())
+    splits = datasets.DatasetDict({"test": whole} | ({"train": whole.select(range(9))} if split else {}))
+    score_dataset(tiny_bundle, splits, tmp_path / "run", OPTIONS, split=split)
+    run = RunDirectory.open(tmp_path / "run")
+    assert run.manifest.data.spec.split == "test"
+    for data in (splits, whole, TABLE, jsonl(TABLE, tmp_path)):
+        assert reopen_data(run, data).num_rows == N
+    with pytest.raises(SourceError, match=facts("not what was scored", "rows 100 to 199")):
+        reopen_data(run, datasets.DatasetDict({"test": datasets.Dataset.from_dict(swapped(TABLE).to_pydict())}))
+
+
 class Cut(Exception):
     """Stands in for whatever ends a process."""
 
@@ -204,7 +240,7 @@ def cut(progress: Progress) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("begun", ["table", "parquet"])
+@pytest.mark.parametrize("begun", ["table", "parquet", "dataset"])
 def test_a_run_resumes_with_another_kind_of_the_same_rows(
     runs: dict[str, RunDirectory], tiny_bundle: ModelBundle, tmp_path: Path, begun: str, kind: str
 ) -> None:

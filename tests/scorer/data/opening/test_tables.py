@@ -3,7 +3,7 @@
 import datetime
 import decimal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,22 @@ class TestArrow:
         assert source.name == kind
         assert open_source(table, name="mine").name == "mine"
         assert source.fingerprint == open_source(table).fingerprint
+
+    def test_a_reader_can_be_read_once(self) -> None:
+        reader = pa.Table.from_pylist(ROWS).to_reader()
+        open_source(reader)
+        with pytest.raises(SourceError, match=facts("RecordBatchReader is empty", "text")):
+            open_source(reader)
+
+    @pytest.mark.parametrize("error", [OSError("gone"), pa.ArrowInvalid("bad")], ids=["OSError", "ArrowInvalid"])
+    def test_a_reader_that_fails(self, error: Exception) -> None:
+        def batches() -> Iterator[pa.RecordBatch]:
+            yield pa.RecordBatch.from_pylist(ROWS)
+            raise error
+
+        schema = pa.Table.from_pylist(ROWS).schema
+        with pytest.raises(SourceError, match=facts("RecordBatchReader", str(error))):
+            open_source(pa.RecordBatchReader.from_batches(schema, batches()))
 
 
 class TestPandas:

@@ -103,6 +103,21 @@ def nested(folder: Path) -> Path:
     return folder
 
 
+IN_MEMORY: dict[str, Callable[[Path], Source]] = {
+    "table": lambda d: open_source(TABLE),
+    "table in chunks": lambda d: open_source(
+        pa.concat_tables([TABLE.slice(0, 10), TABLE.slice(10, 0), TABLE.slice(10)])
+    ),
+    "Dataset": lambda d: open_source(to_dataset()),
+    "Dataset with indices": lambda d: open_source(to_dataset(TABLE.take([*range(N)][::-1])).select([*range(N)][::-1])),
+    "Dataset in several files": lambda d: open_source(datasets.load_from_disk(save_to_disk(d / "saved"))),
+    "DatasetDict": lambda d: open_source(datasets.DatasetDict(test=to_dataset(), train=to_dataset()), split="test"),
+    "IterableDataset": lambda d: open_source(to_dataset().to_iterable_dataset(num_shards=3)),
+    "DataFrame": lambda d: open_source(frame()),
+    "list of dicts": lambda d: open_source(TABLE.to_pylist()),
+}
+
+
 KINDS: dict[str, Callable[[Path], Source]] = {
     "parquet, one row group": lambda d: open_source(write_parquet(d / "a.parquet")),
     "parquet, row groups of 1": lambda d: open_source(write_parquet(d / "a.parquet", rows=1)),
@@ -122,17 +137,7 @@ KINDS: dict[str, Callable[[Path], Source]] = {
     "glob of arrow": lambda d: open_source(str(nested(d) / "**" / "*.arrow")),
     "save_to_disk": lambda d: open_source(save_to_disk(d / "saved")),
     "save_to_disk of a DatasetDict": lambda d: open_source(save_dict(d / "saved"), split="test"),
-    "table": lambda d: open_source(TABLE),
-    "table in chunks": lambda d: open_source(
-        pa.concat_tables([TABLE.slice(0, 10), TABLE.slice(10, 0), TABLE.slice(10)])
-    ),
-    "Dataset": lambda d: open_source(to_dataset()),
-    "Dataset with indices": lambda d: open_source(to_dataset(TABLE.take([*range(N)][::-1])).select([*range(N)][::-1])),
-    "Dataset in several files": lambda d: open_source(datasets.load_from_disk(save_to_disk(d / "saved"))),
-    "DatasetDict": lambda d: open_source(datasets.DatasetDict(test=to_dataset(), train=to_dataset()), split="test"),
-    "IterableDataset": lambda d: open_source(to_dataset().to_iterable_dataset(num_shards=3)),
-    "DataFrame": lambda d: open_source(frame()),
-    "list of dicts": lambda d: open_source(TABLE.to_pylist()),
+    **IN_MEMORY,
 }
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scorer import SourceError, open_source
 from scorer.run.reopened import reopen_data
 from tests.scorer.data.source.helpers import (
+    IN_MEMORY,
     KINDS,
     TABLE,
     N,
@@ -30,7 +31,7 @@ from tests.support.manifests import run_of
 
 
 class TestFingerprint:
-    @pytest.mark.parametrize("kind", [k for k in KINDS if "table" not in k and "glob" not in k and "Dict" not in k])
+    @pytest.mark.parametrize("kind", [k for k in KINDS if k not in IN_MEMORY and "glob" not in k and "Dict" not in k])
     def test_the_same_wherever_the_files_lie(self, tmp_path: Path, kind: str) -> None:
         source = KINDS[kind](tmp_path)
         here = Path(source.spec.data)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from scorer import open_source
+from scorer.data.opening.open import open_source
 from scorer.pipeline.screen import control_sample, screen
 from scorer.run.directory import RunDirectory
 from scorer.run.manifest import ScreenReport, ShardNotes
