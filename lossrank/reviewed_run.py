@@ -136,7 +136,8 @@ class ReviewedRun(ScoredRun):
             annotator: the name to record with the decisions.
 
         Raises:
-            RunError: a row or class does not exist, or the store can't be written. Then nothing is stored.
+            RunError: a row or class does not exist, ``annotator`` is not a printable name, or the store can't be
+                written. Then nothing is stored.
 
         Example:
             >>> run.decide({348: "Sports", 154: "Business", 344: lr.KEEP, 264: lr.DISCARD}, annotator="ann")
