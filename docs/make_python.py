@@ -164,8 +164,9 @@ def _entry(name: str) -> str:
     if isinstance(value, type):
         return head + _class(name, value)
     code = _code(value)
-    if code is None:  # a constant
-        return head + markdown(inspect.cleandoc(value.__doc__ or ""))
+    if code is None:  # a constant; its class describes all of its kind
+        first = next(other for part in PARTS for other in part.names if public_value(other).__doc__ == value.__doc__)
+        return head + (f"See {_link(first)}.\n" if first != name else markdown(inspect.cleandoc(value.__doc__ or "")))
     owner = name.rpartition(".")[0] or "lossrank"
     return f"{head}```python\n{signature(owner, code)}\n```\n\n{markdown(inspect.getdoc(code) or '')}"
 

@@ -49,7 +49,7 @@ REPORT = [
     Picture("report-light", (1180, 2300)),
     Picture("report-dark", (1180, 1500), "dark"),
     Picture("report-phone", (390, 1700)),
-    Picture("ranking", (1180, 587), before=_to_the_worst),
+    Picture("ranking", (900, 718), before=_to_the_worst),
 ]
 
 

@@ -61,22 +61,25 @@ def score(
         text_column, text_pair_column, label_column, id_column: the names of the columns with the text, the second text
             of a pair, the label, and your own row ids. Text and label are guessed if they are not named (``text``,
             ``sentence``, ...; ``label``, ``labels``, ...), and ``Run.columns`` tells the choice. Data without labels
-            can be ranked by entropy.
+            can be ranked by entropy. Labels are class names, or numbers: those of a ClassLabel stand for its names,
+            other numbers for the model's classes in their order.
         label_map: for labels that are not named like the model's classes: a dictionary from each label in the data to
             the model's class name, or to None to leave rows with that label out; or a JSON file with such an object.
         config, split: the configuration and the split of a `datasets` data set; ``split`` is also the one to take
             from a DatasetDict.
         streaming: read a `datasets` data set without downloading all of it first.
         device: ``auto``, ``cpu`` or ``cuda``.
-        threads: how many batches run at once on a CPU; one per core by default.
+        threads: how many batches run at once on a CPU; by default one per core.
         precision: ``fp32`` is exact; ``int8`` is faster and not exact; ``screen`` runs int8 on all rows, then fp32 on
             the rows that could be among the ``screen_top`` worst.
-        screen_top: by default 1% of the rows, at least 1,000.
+        screen_top: with ``precision="screen"``, how many of the worst rows must be those of fp32; by default 1% of the
+            rows, at least 1,000.
         max_tokens: cut texts after this many tokens; by default the model's limit.
-        long_text: score a longer text by its ``head``, its ``tail``, or the ``mean`` over overlapping pieces.
-        batch_tokens: the most tokens in a batch, padding included.
-        window_rows: how many rows are sorted by length together.
-        shard_rows: how many rows a shard has.
+        long_text: score a text of more than ``max_tokens`` by its ``head``, its ``tail``, or the ``mean`` over
+            overlapping pieces.
+        batch_tokens: the most tokens in a batch, padding included; by default chosen by trials on the data.
+        window_rows: how many rows are sorted by length together; by default ``shard_rows``, at most 4,096.
+        shard_rows: how many rows a shard has; an interrupted run scores its unfinished shards again.
         on_error: ``skip`` and count a row that can't be read, or ``fail``.
         overwrite: replace a run in ``output`` instead of resuming it.
         progress: True shows a bar in a terminal or notebook, False shows nothing; a function is called with each
@@ -235,10 +238,18 @@ def diff(run_a: Run | str | Path, run_b: Run | str | Path, *, top: int = 500, by
 
     Example:
         >>> after = lr.score(BUNDLE, "corrected", "after", progress=False)
-        >>> changes = lr.diff(run, after)
+        >>> changes = lr.diff(run, after, top=20)
+        >>> changes.left, changes.stayed
+        (3, 17)
         >>> relabelled = changes.groups["relabelled"]
         >>> relabelled.rows, round(relabelled.mean_loss_before, 1), round(relabelled.mean_loss_after, 1)
         (3, 5.2, 0.1)
+        >>> worst = changes.to_pandas()
+        >>> worst[worst.what == "left"][["row_a", "status"]]
+           row_a      status
+        3    154  relabelled
+        4    408  relabelled
+        5    348  relabelled
     """
     from lossrank.review.compare import compare
 

@@ -136,7 +136,8 @@ class ReviewedRun(ScoredRun):
             annotator: the name to record with the decisions.
 
         Raises:
-            RunError: a row or class does not exist, or the store can't be written. Then nothing is stored.
+            RunError: a row or class does not exist, ``annotator`` is not a printable name, or the store can't be
+                written. Then nothing is stored.
 
         Example:
             >>> run.decide({348: "Sports", 154: "Business", 344: lr.KEEP, 264: lr.DISCARD}, annotator="ann")
@@ -183,8 +184,9 @@ class ReviewedRun(ScoredRun):
         """Bring people's decisions back from a review tool, from its exported files, or from another run.
 
         Args:
-            files: exported files of one kind, or the directory of one other run over the same data, whose decisions are
-                copied; without files, the server is asked.
+            files: exported files of one kind; or the directory of one other run, whose decisions are copied if it is
+                over the same data, or over the data that ``apply`` corrected to make this run's; without files, the
+                server is asked.
             source: the review tool or the kind of file; by default where ``log`` sent rows last, or by the files'
                 extension.
             name, url, workspace: the data set on the server; by default where ``log`` sent rows last.

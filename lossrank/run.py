@@ -47,7 +47,8 @@ class Run(ReviewedRun):
         Class names and class numbers are those of the data. The scored data itself is never changed.
 
         Args:
-            output: a .parquet file, or a folder to write in the hub's layout.
+            output: a .parquet file, or a folder to write in the hub's layout, with a data set card;
+                ``datasets.load_dataset`` and ``score`` read it.
             format: without ``output``: ``dataset`` (a `datasets` Dataset whose labels are a ClassLabel, the default),
                 ``arrow`` or ``pandas``. With a folder: ``parquet`` (the default) or ``save_to_disk``.
             diff: a .csv, .jsonl or .parquet file to write with only the changed rows.
@@ -56,7 +57,8 @@ class Run(ReviewedRun):
             reviewers: add the columns ``label_annotator``, ``label_source`` and ``label_decided_at``.
             allow_test_split: allow the data to be a test split. It is refused otherwise, because a correction changes
                 what scores on it mean.
-            push_to_hub: the data set on the hub to push the folder to, as ``OWNER/NAME``.
+            push_to_hub: the data set on the hub to push the folder to, as ``OWNER/NAME``; the token is in the variable
+                ``HF_TOKEN``.
             private: make the pushed data set private.
             force: replace ``output``, ``diff`` and the split on the hub if they exist.
 

@@ -1,10 +1,9 @@
 """`lossrank diff`."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import click
-import pyarrow as pa
 from rich.table import Table
 
 from cli.console import safe, stdout
@@ -17,20 +16,6 @@ from scorer import RunDirectory
 from scorer.audit.rank import MEASURES, TOP_K
 from scorer.run.protect import refuse_own_data
 from scorer.text import printable
-
-_SCHEMA = pa.schema(
-    [
-        ("what", pa.string()),
-        ("row_a", pa.int64()),
-        ("row_b", pa.int64()),
-        ("id", pa.string()),
-        ("status", pa.string()),
-        ("loss_a", pa.float64()),
-        ("loss_b", pa.float64()),
-        ("rank_a", pa.int64()),
-        ("rank_b", pa.int64()),
-    ]
-)
 
 
 @click.command()
@@ -72,7 +57,7 @@ def diff(run_a: Path, run_b: Path, top: int, by: str, output: Path | None, force
     found = compare(*runs, top, by)
     found = replace(found, notes=tuple(map(in_options, found.notes)))
     if output is not None:
-        write_table(pa.Table.from_pylist([asdict(row) for row in found.worst], schema=_SCHEMA), output)
+        write_table(found.to_arrow(), output)
     if as_json:
         print_json({**found.to_dict(), "output": None if output is None else str(output)})
         return

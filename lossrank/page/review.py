@@ -44,7 +44,7 @@ class Review:
     Attributes:
         url: the address, which nobody can guess; it works on this machine only.
         user: the name that is recorded with decisions.
-        rows: the rows to review.
+        rows: the rows to review, each with its ``scores`` (a ``RankedRow``), ``texts`` and ``given`` label.
         refused: the rows that can't be shown, with reasons.
         note: how many of the rows have int8 numbers, None if there are none.
 
@@ -88,7 +88,7 @@ class Review:
         return f"{len(self.rows):,} rows to review, as {escape(self.user)}: {link}"
 
     def start(self) -> None:
-        """Serve the page in the background."""
+        """Serve the page in the background; ``Run.review`` has done it."""
         self._thread = threading.Thread(target=self._serve, name="review", daemon=True)
         self._thread.start()
 

@@ -1,12 +1,13 @@
 """compare(): how the worst rows and the rows that people decided differ between two runs."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from lossrank.results import Result
+from lossrank.results import Result, TableResult
 from lossrank.review.decided_rows import STATUSES, decided_rows
 from lossrank.review.decision import UNREVIEWED
 from scorer import RankedRow, RunDirectory, rank
@@ -15,6 +16,19 @@ from scorer.run.reopened import same_data
 
 ENTERED, LEFT, STAYED = "entered", "left", "stayed"
 MOST_MOVED = 10
+_SCHEMA = pa.schema(
+    [
+        ("what", pa.string()),
+        ("row_a", pa.int64()),
+        ("row_b", pa.int64()),
+        ("id", pa.string()),
+        ("status", pa.string()),
+        ("loss_a", pa.float64()),
+        ("loss_b", pa.float64()),
+        ("rank_a", pa.int64()),
+        ("rank_b", pa.int64()),
+    ]
+)
 _ROUNDING = 1e-4  # nats: a different batch changes a loss by no more
 
 
@@ -52,8 +66,8 @@ class Moved:
 
 
 @dataclass(frozen=True)
-class Comparison(Result):
-    """The differences between two runs.
+class Comparison(Result, TableResult):
+    """The differences between two runs; the table of ``to_pandas`` has a row for each row in ``worst``.
 
     ``groups`` tells how the mean loss changed of the rows that people kept, relabelled, discarded or did not review. It
     is keyed by the rows' review status in the first run. ``worst`` lists the rows among the worst ``top`` of
@@ -74,9 +88,18 @@ class Comparison(Result):
     left: int
     stayed: int
     groups: dict[str, Group]
-    worst: tuple[Moved, ...]
-    moved: tuple[Moved, ...]
+    worst: tuple[Moved, ...] = field(repr=False)
+    moved: tuple[Moved, ...] = field(repr=False)
     notes: tuple[str, ...]
+
+    def to_arrow(self) -> pa.Table:
+        """Return an Arrow table of the rows that are among the worst of either run.
+
+        Its columns are ``what`` (``entered``, ``left`` or ``stayed``), ``row_a`` and ``row_b`` (the row's number in
+        each run), ``id``, ``status`` (``kept``, ``relabelled``, ``discarded`` or ``unreviewed``), ``loss_a`` and
+        ``loss_b`` (nats), ``rank_a`` and ``rank_b``; a value is null if the run lacks it.
+        """
+        return pa.Table.from_pylist([asdict(row) for row in self.worst], schema=_SCHEMA)
 
 
 def compare(a: RunDirectory, b: RunDirectory, top: int, by: str = "loss") -> Comparison:

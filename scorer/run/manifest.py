@@ -200,6 +200,10 @@ class RunStats(Section, frozen=True, kw_only=True):
     the process spent in each stage (reading and tokenising overlap the model). ``model_share`` (0..1) is the share of
     its model threads' time spent in the model. ``unknown_labels`` counts rows of the most common unknown labels.
     ``problems`` names the first few unreadable rows.
+
+    Example:
+        >>> run.stats.rows, round(run.stats.accuracy, 3)
+        (500, 0.884)
     """
 
     rows: Positive
