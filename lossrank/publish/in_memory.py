@@ -60,8 +60,10 @@ def _dataset(rows: CorrectedRows, table: pa.Table, decided: Decided) -> Any:
         return datasets.Dataset(table)
     at = table.column_names.index(rows.columns.label)
     labels = pa.array(_class_indices(rows, decided), pa.int64())
-    dataset = datasets.Dataset(table.set_column(at, rows.columns.label, labels))
-    return dataset.cast_column(rows.columns.label, datasets.ClassLabel(names=list(rows.class_names)))
+    table = table.set_column(at, rows.columns.label, labels)
+    features = datasets.Dataset(table).features  # casting instead would show a progress bar
+    features[rows.columns.label] = datasets.ClassLabel(names=list(rows.class_names))
+    return datasets.Dataset(table, info=datasets.DatasetInfo(features=features))
 
 
 def _class_indices(rows: CorrectedRows, decided: Decided) -> list[int | None]:
