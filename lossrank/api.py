@@ -133,7 +133,7 @@ def score(
         def on_progress(report: "Progress") -> None:
             say(Step(report.done, report.total_rows, scoring=report))
 
-        score_dataset(
+        stats = score_dataset(
             bundle,
             data,
             output,
@@ -147,9 +147,9 @@ def score(
         )
     run, source = RunDirectory.open(output), plans[0].source
     if isinstance(source.spec, TableSpec):
-        return Run(run, _known(run, source))
+        return Run(run, _known(run, source), stats)
     # A relative path would be lost when the working folder changes; the run has recorded the absolute one.
-    return Run(run, data if isinstance(source.spec, FilesSpec) and source.spec.left_out else None)
+    return Run(run, data if isinstance(source.spec, FilesSpec) and source.spec.left_out else None, stats)
 
 
 def open_run(path: str | Path, *, data: Data | None = None) -> Run:

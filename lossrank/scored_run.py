@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 class ScoredRun:
     """A finished run and its scores; ``Run`` has all that is here."""
 
-    def __init__(self, directory: RunDirectory, data: Data | None = None) -> None:
+    def __init__(self, directory: RunDirectory, data: Data | None = None, stats: RunStats | None = None) -> None:
         self.directory = directory
         self._data = data
+        self._stats = stats
 
     @property
     def path(self) -> Path:
@@ -58,8 +59,8 @@ class ScoredRun:
 
     @property
     def stats(self) -> RunStats:
-        """The counts of the run and the work of the process that finished it."""
-        stats = self.directory.manifest.summary
+        """The counts of the run, and the work of the process that finished it or, after ``score``, of that call."""
+        stats = self._stats or self.directory.manifest.summary
         assert stats is not None  # noqa: S101  # a finished run has its summary
         return stats
 
