@@ -23,7 +23,7 @@ demo: $(VENV)/.demo
 	$(BIN)/lossrank demo --overwrite
 	@echo; echo "Here, lossrank is $(BIN)/lossrank; after '. $(BIN)/activate' it is lossrank."
 
-# Counting the lines that run takes a third more time: CI does it.
+# Counting the lines that run takes a third more time.
 test: $(VENV)/.dev
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(if $(COVERAGE),--cov --cov-report=term)
 	@test -z "$(COVERAGE)" || for package in scorer exporter lossrank cli; do \
