@@ -7,9 +7,10 @@ from typing import Any, overload
 
 import pyarrow as pa
 
-from lossrank.results import TableResult
+from lossrank.notebook import table_html
+from lossrank.results import SHOWN, TableResult
 from lossrank.tables.json_values import plain
-from lossrank.tables.ranking import precision_note, ranking_records, ranking_table
+from lossrank.tables.ranking import precision_note, ranking_records, ranking_table, with_source_columns
 from lossrank.tables.write import check_output, write_table
 from scorer.audit.rank import RankedRow, join_source
 from scorer.data.source import Data
@@ -108,6 +109,11 @@ class Ranking(TableResult, Sequence[RankedRow]):
         """
         values: dict[str, Any] = plain({**self.summary(), "rows": ranking_records(self._rows, self.source)})
         return values
+
+    def _repr_html_(self) -> str:
+        shown = self[:SHOWN]
+        scores = ranking_table(shown, pa.table({})).select(["rank", "row", "loss", "given", "predicted"])
+        return table_html(with_source_columns(scores, shown.texts()), of=len(self))
 
     def summary(self) -> dict[str, Any]:
         """Return the run, the measure and the number of rows."""

@@ -58,10 +58,13 @@ def _dataset(rows: CorrectedRows, table: pa.Table, decided: Decided) -> Any:
 
     if rows.spelling.class_labels is not None:
         return datasets.Dataset(table)
-    at = table.column_names.index(rows.columns.label)
+    name = rows.columns.label
     labels = pa.array(_class_indices(rows, decided), pa.int64())
-    dataset = datasets.Dataset(table.set_column(at, rows.columns.label, labels))
-    return dataset.cast_column(rows.columns.label, datasets.ClassLabel(names=list(rows.class_names)))
+    dataset = datasets.Dataset(table.set_column(table.column_names.index(name), name, labels))
+    # Features in the table's metadata, because a cast would copy the table and show a progress bar.
+    features = dataset.features | {name: datasets.ClassLabel(names=list(rows.class_names))}
+    metadata = datasets.Features(features).arrow_schema.metadata
+    return datasets.Dataset(dataset.data.table.replace_schema_metadata(metadata))
 
 
 def _class_indices(rows: CorrectedRows, decided: Decided) -> list[int | None]:
