@@ -19,27 +19,30 @@ With `--json`, stdout holds one JSON document and stderr everything else. The ex
 document is also printed if `verify` finds the run wrong or unfinished (exit code 1), if the run fails a gate, and if a
 review tool refused rows or `pull` left some out (exit code 3). If an error ends the command without a result, stdout is
 empty. `failed_gates` lists a line for each failed `--fail-if`, whatever the exit code; it is null if the run has no
-summary yet. The other keys are the fields of Python dataclasses; their docstrings give the meaning.
+summary yet. The other keys are the fields of what the command's function returns; [python.md](python.md) gives their
+meaning.
 
 | command | document |
 |---|---|
-| `score` | `scorer.RunStats`, and `run`, `rows_per_second` (null if nothing was left to score), `failed_gates` |
-| `rank` | `run`, `by`, `count`, `output`, and `rows`: a list of `scorer.RankedRow`, each with `given_name`, \
-`predicted_name` and its `source` columns; null with `-o` |
+| `score` | [RunStats](python.md#runstats), and `run`, `rows_per_second` (null if nothing was left to score), \
+`failed_gates` |
+| `rank` | `run`, `by`, `count`, `output`, and `rows`: a list of [RankedRow](python.md#rankedrow), each with \
+`given_name`, `predicted_name` and its `source` columns; null with `-o` |
 | `review` | when it is stopped: `run`, `rows` (on the page), and the run's number of rows that are `kept`, \
 `relabelled`, `discarded` |
 | `report` | `run`, `output`, `format`, `bytes`, `rows`, `mean_loss`, `accuracy`, `by`, `count` (ranked rows); \
 [report.md](report.md) describes the report itself as JSON |
 | `log` | `run`, `rows`, `to`, `written`, `already_there`, `refused` (`row`, `reason`), `url`; `output` and `advice` |
-| `pull` | `lossrank.review.pull.Pulled` |
-| `export` | `scorer.ModelBundle`, and `sha256`, `seconds` |
+| `pull` | [Pulled](python.md#pulled) |
+| `export` | [ModelBundle](python.md#modelbundle), and `sha256`, `seconds` |
 | `demo` | the keys of `score`, and `worst`: rows as in `rank` |
 | `apply` | `run`, `rows`, `by_status`, `written`, `changed` (relabelled and discarded rows), \
 `moves` (`[given, new, count]`, most frequent first), `output`, `diff`, `url`, `notes` |
-| `diff` | `lossrank.review.compare.Comparison`, and `output` |
-| `status` | `scorer.RunStatus`, and `failed_gates` |
-| `verify` | `scorer.Verification`, and `sound` (nothing is wrong), `complete` (sound and finished), `failed_gates` |
-| `bench` | `scorer.bench.bench.BenchResult`, and `roofline_share` |
+| `diff` | [Comparison](python.md#comparison), and `output` |
+| `status` | [RunStatus](python.md#runstatus-1), and `failed_gates` |
+| `verify` | [Verification](python.md#verification), and `sound` (nothing is wrong), `complete` (sound and finished), \
+`failed_gates` |
+| `bench` | [BenchResult](python.md#benchresult), and `roofline_share` |
 
 Columns of the data are written to JSON, JSON lines and CSV as follows. Dates and times are in ISO 8601; those with a
 time zone are in UTC and end in `Z`; a date beyond the calendar's range stays the data's own number. Durations look like

@@ -60,11 +60,10 @@ def _dataset(rows: CorrectedRows, table: pa.Table, decided: Decided) -> Any:
         return datasets.Dataset(table)
     name = rows.columns.label
     labels = pa.array(_class_indices(rows, decided), pa.int64())
-    dataset = datasets.Dataset(table.set_column(table.column_names.index(name), name, labels))
-    # Features in the table's metadata, because a cast would copy the table and show a progress bar.
-    features = dataset.features | {name: datasets.ClassLabel(names=list(rows.class_names))}
-    metadata = datasets.Features(features).arrow_schema.metadata
-    return datasets.Dataset(dataset.data.table.replace_schema_metadata(metadata))
+    table = table.set_column(table.column_names.index(name), name, labels)
+    features = datasets.Dataset(table).features  # casting instead would show a progress bar
+    features[name] = datasets.ClassLabel(names=list(rows.class_names))
+    return datasets.Dataset(table, info=datasets.DatasetInfo(features=features))
 
 
 def _class_indices(rows: CorrectedRows, decided: Decided) -> list[int | None]:

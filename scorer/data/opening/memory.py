@@ -33,7 +33,7 @@ def from_memory(data: Any, name: str | None, config: str | None, split: str | No
     is_hugging_face = is_kind(data, "datasets", "Dataset", "IterableDataset", "DatasetDict", "IterableDatasetDict")
     table = None if is_hugging_face else arrow_table(data)
     if table is None and not is_hugging_face:
-        raise TypeError(f"`data` is a {given}; it must be {_TAKEN}")
+        raise TypeError(f"`data` is of type {given}; it must be {_TAKEN}")
     for keyword, value in (("config", config), ("streaming", streaming or None)):
         if value is not None:
             raise SourceError(f"`{keyword}={value!r}` goes with the name of a data set, not a {given}; leave it out")

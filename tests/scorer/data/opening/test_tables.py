@@ -205,7 +205,7 @@ class TestOtherTypes:
             "RecordBatch",
             "list of dicts",
         )
-        with pytest.raises(TypeError, match=facts(f"`data` is a {kind};", *taken)):
+        with pytest.raises(TypeError, match=facts(f"`data` is of type {kind};", *taken)):
             open_source(data)
 
     @pytest.mark.parametrize("data", [[], ()])
