@@ -61,7 +61,10 @@ def _dataset(rows: CorrectedRows, table: pa.Table, decided: Decided) -> Any:
     at = table.column_names.index(rows.columns.label)
     labels = pa.array(_class_indices(rows, decided), pa.int64())
     dataset = datasets.Dataset(table.set_column(at, rows.columns.label, labels))
-    return dataset.cast_column(rows.columns.label, datasets.ClassLabel(names=list(rows.class_names)))
+    features = dataset.features.copy()
+    features[rows.columns.label] = datasets.ClassLabel(names=list(rows.class_names))
+    # cast_column would show a progress bar
+    return datasets.Dataset(dataset.data, info=datasets.DatasetInfo(features=features))
 
 
 def _class_indices(rows: CorrectedRows, decided: Decided) -> list[int | None]:
