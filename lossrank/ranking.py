@@ -112,8 +112,9 @@ class Ranking(TableResult, Sequence[RankedRow]):
 
     def _repr_html_(self) -> str:
         """Return the first rows as HTML, without the scores that a person who reads texts doesn't need."""
-        table = self[:SHOWN].to_arrow()
-        scores = table.column_names[: -self.source.num_columns]
+        first = self[:SHOWN]
+        table = first.to_arrow()
+        scores = table.column_names[: -first.source.num_columns]
         read = {"rank", "row", "loss", MEASURES[self.by].column, "given", "predicted"}
         return table_html(table.drop_columns([name for name in scores if name not in read]), of=len(self))
 
