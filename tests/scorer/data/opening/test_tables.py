@@ -99,7 +99,6 @@ class TestPandas:
     @pytest.mark.parametrize(
         "values",
         [["a", 1], [1, b"x"], [object(), object()], [[1], "a"], [2**70, 1], [1j, 2j], ["\ud800", 1]],
-        ids=str,
     )
     def test_a_column_that_arrow_lacks_is_named_also_if_it_is_not_used(self, values: list[Any]) -> None:
         frame = pd.DataFrame({"text": ["x", "y"], "odd one": pd.Series(values, dtype="object")})
@@ -192,7 +191,6 @@ class TestOtherTypes:
             ([["a"], ["b"]], "list of list of str"),
             ([1, 2], "list of int"),
         ],
-        ids=str,
     )
     def test_the_type_and_what_is_taken_are_named(self, data: Any, kind: str) -> None:
         taken = (
