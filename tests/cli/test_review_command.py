@@ -42,7 +42,7 @@ def unserved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         raise KeyboardInterrupt
 
     opened: list[str] = []
-    monkeypatch.setattr("cli.commands.review.serve", stop)
+    monkeypatch.setattr("lossrank.page.review.Review.serve", stop)
     monkeypatch.setattr(
         "cli.commands.review.browser_at", lambda address: contextlib.nullcontext(opened.append(address))
     )

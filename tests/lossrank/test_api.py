@@ -100,7 +100,7 @@ def test_every_command_is_a_function() -> None:
 @pytest.mark.parametrize("command", CALLS)
 def test_an_options_word_is_the_functions_keyword(command: str) -> None:
     options = {words(parameter) for parameter in load_command(command).params}
-    options -= OF_A_TERMINAL | (OF_A_RUN if CALLS[command].__qualname__.startswith("R") else set())
+    options -= OF_A_TERMINAL | (OF_A_RUN if "self" in inspect.signature(CALLS[command]).parameters else set())
     only_option, only_keyword = DIFFERENT.get(command, (set(), set()))
     assert options - {*parameters(command)} == only_option
     assert {*parameters(command)} - options == only_keyword
