@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test soak lint browser servers test-servers docs screenshots bench clean
+.PHONY: help demo test soak lint browser servers test-servers docs notebooks screenshots bench clean
 
 help:
 	@echo "make demo          find wrong labels in a real news data set (no torch is installed)"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-servers  test against real Rubrix, Argilla and Label Studio servers (needs Java 17 and Maven)"
 	@echo "make servers       install those servers, which make test-servers does too"
 	@echo "make docs          write docs/cli.md and docs/python.md anew"
+	@echo "make notebooks     run the notebooks in docs/ and keep their outputs"
 	@echo "make screenshots   take the pictures in docs/ anew (needs Chromium)"
 	@echo "make bench         time lossrank and its peers, and write docs/benchmarks.md (15 minutes, and the installation)"
 	@echo "make clean         remove the virtual environment, the servers and the demo's run"
@@ -23,7 +24,7 @@ demo: $(VENV)/.demo
 	$(BIN)/lossrank demo --overwrite
 	@echo; echo "Here, lossrank is $(BIN)/lossrank; after '. $(BIN)/activate' it is lossrank."
 
-# Counting the lines that run takes a third more time: CI does it.
+# Counting the lines that run takes a third more time.
 test: $(VENV)/.dev
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(if $(COVERAGE),--cov --cov-report=term)
 	@test -z "$(COVERAGE)" || for package in scorer exporter lossrank cli; do \
@@ -54,6 +55,9 @@ test-servers: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/python docs/make_cli.py
 	$(BIN)/python -m docs.make_python
+
+notebooks: $(VENV)/.dev
+	$(BIN)/python -m docs.make_notebooks
 
 screenshots: $(VENV)/.dev
 	$(BIN)/python -m docs.make_screenshots

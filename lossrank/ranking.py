@@ -7,11 +7,12 @@ from typing import Any, overload
 
 import pyarrow as pa
 
-from lossrank.results import TableResult
+from lossrank.notebook import table_html
+from lossrank.results import SHOWN, TableResult
 from lossrank.tables.json_values import plain
 from lossrank.tables.ranking import precision_note, ranking_records, ranking_table
 from lossrank.tables.write import check_output, write_table
-from scorer.audit.rank import RankedRow, join_source
+from scorer.audit.rank import MEASURES, RankedRow, join_source
 from scorer.data.source import Data
 from scorer.run.directory import RunDirectory
 from scorer.run.protect import refuse_own_data
@@ -108,6 +109,14 @@ class Ranking(TableResult, Sequence[RankedRow]):
         """
         values: dict[str, Any] = plain({**self.summary(), "rows": ranking_records(self._rows, self.source)})
         return values
+
+    def _repr_html_(self) -> str:
+        """Return the first rows as HTML, without the scores that a person who reads texts doesn't need."""
+        first = self[:SHOWN]
+        table = first.to_arrow()
+        scores = table.column_names[: -first.source.num_columns]
+        read = {"rank", "row", "loss", MEASURES[self.by].column, "given", "predicted"}
+        return table_html(table.drop_columns([name for name in scores if name not in read]), of=len(self))
 
     def summary(self) -> dict[str, Any]:
         """Return the run, the measure and the number of rows."""

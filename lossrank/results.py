@@ -12,7 +12,7 @@ from lossrank.tables.json_values import plain
 if TYPE_CHECKING:
     import pandas as pd
 
-_SHOWN = 20  # rows that a notebook shows
+SHOWN = 20  # rows that a notebook shows
 
 
 class Result:
@@ -42,4 +42,4 @@ class TableResult(ABC):
 
     def _repr_html_(self) -> str:
         table = self.to_arrow()
-        return table_html(table.slice(0, _SHOWN), of=table.num_rows)
+        return table_html(table.slice(0, SHOWN), of=table.num_rows)

@@ -58,11 +58,11 @@ def _dataset(rows: CorrectedRows, table: pa.Table, decided: Decided) -> Any:
 
     if rows.spelling.class_labels is not None:
         return datasets.Dataset(table)
-    at = table.column_names.index(rows.columns.label)
+    name = rows.columns.label
     labels = pa.array(_class_indices(rows, decided), pa.int64())
-    table = table.set_column(at, rows.columns.label, labels)
+    table = table.set_column(table.column_names.index(name), name, labels)
     features = datasets.Dataset(table).features  # casting instead would show a progress bar
-    features[rows.columns.label] = datasets.ClassLabel(names=list(rows.class_names))
+    features[name] = datasets.ClassLabel(names=list(rows.class_names))
     return datasets.Dataset(table, info=datasets.DatasetInfo(features=features))
 
 

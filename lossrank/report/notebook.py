@@ -10,6 +10,10 @@ from scorer.run.health import RunHealth
 
 _WIDTH = 700  # pixels
 _CLASSES = 20  # classes in the confusion matrix
+_KEY = "".join(
+    f'<span style="color: var(--{colour})">&#9632;</span> the model {colour}s with the label '
+    for colour in ("agree", "disagree")
+)
 _STYLE = Path(__file__).parent / "report.css"
 
 
@@ -25,7 +29,7 @@ def health_html(counts: RunHealth, caption: str) -> str:
         f"<style>{colours}\n"
         ".lossrank-health { background: var(--page); color: var(--ink); padding: .5em 1em }</style>"
         f'<div class="lossrank-health"><p>{escape(caption)}</p>'
-        f"{loss_histogram(plain(asdict(counts.histogram())), _WIDTH)}"
+        f"{_KEY}{loss_histogram(plain(asdict(counts.histogram())), _WIDTH)}"
         f"<p>Rows by given and predicted class</p>{confusion_matrix(matrix)}"
         f"{class_bars([asdict(of_class) for of_class in counts.classes()], _WIDTH)}</div>"
     )

@@ -65,7 +65,7 @@ class DatasetsSpec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
 class TableSpec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="table", omit_defaults=True):
     """Data in memory, which is not recorded: whoever has it must pass it again.
 
-    ``split`` is the split that was read of a DatasetDict.
+    ``split`` is the split that a Dataset says it is, or under which it is in a DatasetDict.
     """
 
     split: Location | None = None

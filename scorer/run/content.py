@@ -27,6 +27,7 @@ _ROWS = 4096  # rows hashed at a time
 _WHOLE = re.compile(r"0|-?[1-9][0-9]*")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-][0-9]{1,2})?", re.IGNORECASE)
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]([0-9:]{8})(\.[0-9]+)?(Z|[+-][0-9]{2}:?[0-9]{2})?")
+_FIRST = frozenset("-0123456789")  # the first character of a number or a time
 _Bytes = Sequence[bytes | memoryview]
 
 
@@ -100,6 +101,9 @@ def _words(column: pa.Array) -> _Bytes:
 
 def _spelt(value: str) -> str:
     """Return the one spelling of a number, a time or a boolean; other texts are returned as they are."""
+    if value[:1] not in _FIRST:
+        folded = value.lower() if len(value) <= len("false") else value
+        return "" if folded == "nan" else folded if folded in ("true", "false") else value
     if _WHOLE.fullmatch(value):
         return value
     if _NUMBER.fullmatch(value):
@@ -112,5 +116,4 @@ def _spelt(value: str) -> str:
         zone = zone.replace(":", "")
         zone = "Z" if zone in ("+0000", "-0000") else zone
         return date if (exact, zone) == ("00:00:00", "") else f"{date} {exact}{zone}"
-    folded = value.lower()
-    return "" if folded == "nan" else folded if folded in ("true", "false") else value
+    return value

@@ -34,7 +34,7 @@ class BundleInfo(Section, frozen=True, kw_only=True):
 class DataInfo(Section, frozen=True, kw_only=True):
     """The data that was scored; ``fingerprint`` is a SHA-256 of its content, ``spec`` tells how to open it again.
 
-    A run that was begun with data in memory and resumed with files has the fingerprint of the former, the spec of the
+    A finished run of data in memory that was scored again with files has the fingerprint of the former, the spec of the
     latter.
     """
 

@@ -105,7 +105,7 @@ def _start(path: Path, plan: Manifest, source: Source, overwrite: bool, same_bat
         plan = replace(plan, options=replace(plan.options, batch_tokens=old.options.batch_tokens))
     if old is not None:
         refuse_newer_settings(path, old)
-        plan = _with_known_data(path, old, plan, source)
+        old, plan = _with_same_data(path, old, plan, source)
     if old is not None and (different := differences(old, plan)):
         raise RunError(
             f"{path} holds another run: {'; '.join(different)}; give the same arguments to resume it, another "
@@ -124,19 +124,23 @@ def _start(path: Path, plan: Manifest, source: Source, overwrite: bool, same_bat
     return run
 
 
-def _with_known_data(path: Path, old: Manifest, plan: Manifest, source: Source) -> Manifest:
-    """Return the plan with the run's record of its data, if ``source`` has the same rows but another fingerprint.
+def _with_same_data(path: Path, old: Manifest, plan: Manifest, source: Source) -> tuple[Manifest, Manifest]:
+    """Return the run's manifest and the plan with one record of the data, if ``source`` has the rows that were scored.
 
-    The fingerprint stays, because records in review tools are named by it. So does the place, unless it was memory.
+    If every shard is listed, all rows are compared. The run then keeps its fingerprint, by which review tools name its
+    records, and its place, unless it was memory. Otherwise the rest of the rows will be those of ``source``, so the run
+    becomes a run of ``source``.
     """
-    place = old.data if old.data.spec.locations else plan.data
-    known = replace(plan, data=replace(place, fingerprint=old.data.fingerprint, rows=plan.data.rows))
-    if old.data.fingerprint == plan.data.fingerprint:
-        return plan if plan.data.spec.locations else known
     run = RunDirectory(path, old)
-    if differences(old, known) or not has_content(run) or difference(run, source) is not None:
-        return plan
-    return known
+    place = old.data if old.data.spec.locations else plan.data
+    known = replace(place, fingerprint=old.data.fingerprint, rows=plan.data.rows)
+    if old.data.fingerprint == plan.data.fingerprint:
+        return old, plan if plan.data.spec.locations else replace(plan, data=known)
+    if differences(old, replace(plan, data=known)) or not has_content(run) or difference(run, source) is not None:
+        return old, plan
+    if run.missing_shards():
+        return replace(old, data=plan.data), plan
+    return old, replace(plan, data=known)
 
 
 def _continued(path: Path, old: Manifest, plan: Manifest) -> Manifest:

@@ -43,11 +43,12 @@ def from_memory(data: Any, name: str | None, config: str | None, split: str | No
         raise SourceError(
             f"`split={split!r}` goes with a DatasetDict or a data set's name, not a {given}; leave it out"
         )
-    if is_kind(data, "datasets", "Dataset"):
-        return from_dataset(_shown(data), name or _dataset_name(data), TableSpec(split=split))
-    if is_kind(data, "datasets", "IterableDataset"):
+    if is_hugging_face:
         name = name or _dataset_name(data)
-        return from_stream(count(data, name), name, TableSpec(split=split))
+        spec = TableSpec(split=split or (None if data.split is None else str(data.split)))
+        if is_kind(data, "datasets", "Dataset"):
+            return from_dataset(_shown(data), name, spec)
+        return from_stream(count(data, name), name, spec)
     return from_table(table, name or _table_name(data))
 
 

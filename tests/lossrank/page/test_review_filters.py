@@ -126,7 +126,7 @@ def test_marks_and_excerpts_lose_nothing() -> None:
 
 
 def test_decided_rows_are_walked_through_one_after_the_other() -> None:
-    scores = RankedRow(1, 0, None, 0, 1, 1.0, 0.1, 0.9, -0.8, 0.3, 3, False, "fp32", (0.1, 0.9))
+    scores = RankedRow(1, 0, None, 0, 1, 1.0, 0.1, 0.9, -0.8, 0.3, 3, False, "fp32", (0.1, 0.9), "a", "b")
     rows = [PageRow(RankedRow(**{**vars(scores), "rank": i + 1, "row": 10 * i}), {"text": "t"}, "a") for i in range(4)]
     chosen = Selection(status="decided", at=10)
     assert chosen.after(rows[1], rows, {0, 10, 30}).at == 30
@@ -135,7 +135,7 @@ def test_decided_rows_are_walked_through_one_after_the_other() -> None:
 
 
 def test_search_ignores_the_case_of_every_script() -> None:
-    scores = RankedRow(1, 0, None, 0, 1, 1.0, 0.1, 0.9, -0.8, 0.3, 3, False, "fp32", (0.1, 0.9))
+    scores = RankedRow(1, 0, None, 0, 1, 1.0, 0.1, 0.9, -0.8, 0.3, 3, False, "fp32", (0.1, 0.9), "a", "b")
     row = PageRow(scores, {"text": "die Straße, ΟΔΟΣ"}, "a")
     for search in ("STRASSE", "οδος", "οδοσ"):
         assert Selection(search=search).matching([row]) == [row]

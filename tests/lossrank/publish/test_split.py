@@ -20,6 +20,7 @@ from tests.support.facts import facts
         ({"data": "ag_news", "split": "test"}, "test"),
         ({"data": "ag_news", "split": "test[:10%]"}, "test"),
         ({"data": "ag_news", "split": "train+test"}, "train"),
+        ({"kind": "table", "split": "test"}, "test"),
         ({"data": "/x/ag_news_test.parquet"}, "test"),
         ({"data": "/x/Test"}, "test"),
         ({"data": "/x", "files": [{"file": "/x/data/test-00000-of-00001.parquet"}]}, "test"),

@@ -44,6 +44,8 @@ ROW = RankedRow(
     truncated=False,
     precision="fp32",
     probs=(0.01, 0.75, 0.24),
+    given_name="World",
+    predicted_name="Sports",
 )
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scorer import ModelBundle, RunError, ScoreOptions, SourceError, open_source, score_dataset
+from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, SourceError, open_source, score_dataset
 from tests.support.commands import error_line
 from tests.support.facts import facts, tells
 from tests.support.tiny import CLASSES
@@ -91,10 +91,18 @@ class TestFilesInMidRun:
         with pytest.raises(KeyboardInterrupt):
             score_dataset(tiny_bundle, data, tmp_path / "run", OPTIONS, on_progress=stop)
         before = shards(tmp_path / "run")
-        pq.write_table(rows.slice(1, 250), data / "3.parquet")
+        safe = (data / "0.parquet").read_bytes()
+        pq.write_table(rows.slice(1, 250), data / "0.parquet")
         with pytest.raises(RunError, match=facts(tmp_path / "run", "data fingerprint", "`overwrite=True`")):
             score_dataset(tiny_bundle, data, tmp_path / "run", OPTIONS)
         assert shards(tmp_path / "run") == before
+        (data / "0.parquet").write_bytes(safe)
+        pq.write_table(rows.slice(1, 250), data / "3.parquet")  # none of its rows is scored yet
+        assert score_dataset(tiny_bundle, data, tmp_path / "run", OPTIONS).kept_rows == 100 * len(before)
+        score_dataset(tiny_bundle, data, tmp_path / "whole", OPTIONS)
+        assert shards(tmp_path / "run") == shards(tmp_path / "whole")
+        opened = RunDirectory.open(tmp_path / "run")
+        assert opened.data_fingerprint == RunDirectory.open(tmp_path / "whole").data_fingerprint
 
 
 class TestOnError:

@@ -12,7 +12,7 @@ import pytest
 
 from lossrank.publish.hints import apply_command
 from lossrank.review.compare import compare
-from scorer import ModelBundle, Progress, RunDirectory, RunError, ScoreOptions, SourceError, score_dataset
+from scorer import ModelBundle, Progress, RunDirectory, RunError, ScoreOptions, SourceError, open_source, score_dataset
 from scorer.audit.matching import BY_ROW, how_to_match
 from scorer.audit.verify import verify
 from scorer.run.protect import refuse_own_data
@@ -244,7 +244,7 @@ def cut(progress: Progress) -> None:
 def test_a_run_resumes_with_another_kind_of_the_same_rows(
     runs: dict[str, RunDirectory], tiny_bundle: ModelBundle, tmp_path: Path, begun: str, kind: str
 ) -> None:
-    first, then = KINDS[begun](TABLE, tmp_path), KINDS[kind](TABLE, tmp_path)
+    first, then, csv_again = (KINDS[each](TABLE, tmp_path) for each in (begun, kind, "csv"))
     with pytest.raises(Cut):
         score_dataset(tiny_bundle, first, tmp_path / "run", OPTIONS, on_progress=cut)
     before = RunDirectory.read(tmp_path / "run")
@@ -255,25 +255,29 @@ def test_a_run_resumes_with_another_kind_of_the_same_rows(
     run = RunDirectory.open(tmp_path / "run")
     assert stats.kept_rows == 200
     assert run.content_fingerprint == runs["csv"].content_fingerprint
-    # Decisions and records in review tools are named by the fingerprint.
-    assert run.data_fingerprint == before.data_fingerprint
+    assert run.data_fingerprint == open_source(then).fingerprint
     whole = runs["table"].path / "scores"
     for shard in (run.path / "scores").iterdir():
         assert shard.read_bytes() == (whole / shard.name).read_bytes()
-    # The place is that of the first data that had one.
-    places = [str(data) for data in (first, then) if isinstance(data, Path)][:1]
+    places = [str(then)] if isinstance(then, Path) else []
     assert list(run.manifest.data.spec.locations) == places
+    # Decisions and records in review tools are named by the fingerprint of a finished run.
+    assert score_dataset(tiny_bundle, csv_again, tmp_path / "run", OPTIONS).kept_rows == N
+    again = RunDirectory.open(tmp_path / "run").manifest.data
+    assert again.fingerprint == run.data_fingerprint
+    places = places or [str(csv_again)]
+    assert list(again.spec.locations) == places
     assert score_dataset(tiny_bundle, TABLE, tmp_path / "run", OPTIONS).kept_rows == N
-    if places:
-        assert reopen_data(RunDirectory.open(tmp_path / "run")).num_rows == N
+    assert RunDirectory.open(tmp_path / "run").manifest.data == again
+    assert reopen_data(RunDirectory.open(tmp_path / "run")).num_rows == N
 
 
-def test_a_resume_compares_the_finished_shards(tiny_bundle: ModelBundle, tmp_path: Path) -> None:
-    """Only what was scored can be compared; the rows that are left are what the run then scores."""
+def test_a_resumed_run_is_a_run_of_the_data_that_it_was_resumed_with(tiny_bundle: ModelBundle, tmp_path: Path) -> None:
+    """Only what was scored can be compared; the other rows are read from the new data."""
     with pytest.raises(Cut):
         score_dataset(tiny_bundle, TABLE, tmp_path / "run", OPTIONS, on_progress=cut)
     later = pa.concat_tables([TABLE.slice(0, 200), TABLE.slice(200).take(list(range(N - 200))[::-1])])
     score_dataset(tiny_bundle, later, tmp_path / "run", OPTIONS)
     assert reopen_data(RunDirectory.open(tmp_path / "run"), later).num_rows == N
     with pytest.raises(SourceError, match=facts("rows 200 to 299")):
-        reopen_data(RunDirectory.open(tmp_path / "run"), jsonl(TABLE, tmp_path))
+        reopen_data(RunDirectory.open(tmp_path / "run"), TABLE)

@@ -60,6 +60,17 @@ class TestDataset:
         assert source.fingerprint == open_source(with_names(pa.Table.from_pylist(data.to_list()))).fingerprint
         assert source.spec == TableSpec()
 
+    def test_the_split_that_it_says_it_is(self, tmp_path: Path) -> None:
+        write_parquet(tmp_path / "part.parquet")
+        data = datasets.Dataset.from_parquet(
+            str(tmp_path / "part.parquet"), split="test", cache_dir=str(tmp_path / "cache")
+        )
+        for same in (data, data.select(range(9)), datasets.DatasetDict({"a": data})["a"]):
+            assert open_source(same).spec == TableSpec(split="test")
+        assert open_source(datasets.DatasetDict({"train": to_dataset()})).spec == TableSpec(split="train")
+        both = datasets.DatasetDict({"train": to_dataset(), "test": to_dataset()})
+        assert open_source(both, split="test").spec == TableSpec(split="test")
+
     @pytest.mark.parametrize("kind", ["numpy", "arrow", "pandas", "python"])
     def test_a_format_shows_the_same_rows(self, kind: str) -> None:
         data = to_dataset().with_format(kind)

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 
 from scorer import Source, SourceError, open_source
 from tests.support.facts import facts
-
-pd = pytest.importorskip("pandas")
 
 ROWS = [{"text": "one", "label": 0}, {"text": "two", "label": 1}, {"text": None, "label": None}]
 
@@ -99,7 +99,6 @@ class TestPandas:
     @pytest.mark.parametrize(
         "values",
         [["a", 1], [1, b"x"], [object(), object()], [[1], "a"], [2**70, 1], [1j, 2j], ["\ud800", 1]],
-        ids=str,
     )
     def test_a_column_that_arrow_lacks_is_named_also_if_it_is_not_used(self, values: list[Any]) -> None:
         frame = pd.DataFrame({"text": ["x", "y"], "odd one": pd.Series(values, dtype="object")})
@@ -153,14 +152,7 @@ class TestListOfDicts:
 
 
 class TestPolars:
-    pl: Any
-
-    @pytest.fixture(autouse=True)
-    def polars(self) -> None:
-        TestPolars.pl = pytest.importorskip("polars")
-
     def test_rows(self) -> None:
-        pl = self.pl
         columns = {
             "text": ["a", "b", None],
             "label": pl.Series(["x", "y", "x"], dtype=pl.Categorical),
@@ -172,13 +164,13 @@ class TestPolars:
         assert source.take(np.array([1, 2])).to_pylist() == expected
 
     def test_a_column_of_objects_is_named(self) -> None:
-        frame = self.pl.DataFrame({"text": ["a"], "odd": self.pl.Series([object()], dtype=self.pl.Object)})
+        frame = pl.DataFrame({"text": ["a"], "odd": pl.Series([object()], dtype=pl.Object)})
         with pytest.raises(SourceError, match=facts("'odd'", "DataFrame", "drop it")):
             open_source(frame)
 
     def test_a_lazy_frame_is_no_data(self) -> None:
         with pytest.raises(TypeError, match=facts("polars.LazyFrame", "DataFrame")):
-            open_source(self.pl.LazyFrame({"text": ["a"]}))
+            open_source(pl.LazyFrame({"text": ["a"]}))
 
 
 class TestOtherTypes:
@@ -199,7 +191,6 @@ class TestOtherTypes:
             ([["a"], ["b"]], "list of list of str"),
             ([1, 2], "list of int"),
         ],
-        ids=str,
     )
     def test_the_type_and_what_is_taken_are_named(self, data: Any, kind: str) -> None:
         taken = (

@@ -7,7 +7,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import datasets
 import numpy as np
+import pandas
+import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,8 +21,6 @@ from scorer import ModelBundle, Progress, RunDirectory, open_source, score_datas
 from tests.scorer.pipeline.score.helpers import SMALL, scores
 from tests.support.tiny import CLASSES, expected_loss, make_texts
 
-datasets = pytest.importorskip("datasets")
-pandas = pytest.importorskip("pandas")
 N = 40
 # Their order is not the model's: a number is right only if the names are used.
 NAMES = tuple(reversed(CLASSES))
@@ -47,7 +48,7 @@ KINDS: dict[str, Callable[[], Any]] = {
     "IterableDataset": lambda: to_dataset().to_iterable_dataset(num_shards=3),
     "DataFrame": lambda: pandas.DataFrame(NAMED, index=range(N, 0, -1)),
     "DataFrame of categories": lambda: pandas.DataFrame(NAMED).astype({"label": "category"}),
-    "polars": lambda: pytest.importorskip("polars").DataFrame(NAMED),
+    "polars": lambda: polars.DataFrame(NAMED),
     "list of dicts": lambda: NAMED,
     "Table": lambda: pa.Table.from_pylist(NAMED),
     "RecordBatch": lambda: pa.RecordBatch.from_pylist(NAMED),
