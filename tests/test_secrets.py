@@ -118,7 +118,7 @@ class TestPresigned:
         whole = lossrank("verify", run).stdout
         assert [line.split()[0] for line in whole.splitlines() if line.split()[1] == "data"] == ["ok"]
         pq.write_table(pa.table({"text": ["other"], "label": [0]}), folder / "a.parquet")
-        assert tells(lossrank("rank", run).stderr, "--data", "a.parquet has changed")
+        assert tells(lossrank("rank", run).stderr, "--data", "a.parquet is not what was scored")
 
     def test_two_queries_of_one_path_may_be_two_files(self, web: Web) -> None:
         address, handler, _ = web
