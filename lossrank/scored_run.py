@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lossrank.ranking import Ranking
 from lossrank.tables.json_values import plain
@@ -149,7 +150,8 @@ class ScoredRun:
         predicted class, 0..1), ``margin`` (the given label's probability less the largest of the others, -1..1, low is
         bad), ``entropy`` (nats, high is bad), ``n_tokens``, ``truncated``, ``status`` (see ``RunStats``),
         ``precision``, ``int8_loss`` (null unless a screen ran) and ``probs`` (the probability of each class [C]).
-        Columns that depend on a label are null where there is none.
+        ``given_name`` and ``predicted_name`` are the names of both classes. Columns that depend on a label are null
+        where there is none.
 
         Raises:
             RunError: a shard can't be read.
@@ -158,7 +160,11 @@ class ScoredRun:
             >>> run.to_arrow().num_rows
             500
         """
-        return pa.concat_tables([self.directory.read_shard(i) for i in range(self.directory.num_shards)])
+        scores = pa.concat_tables([self.directory.read_shard(i) for i in range(self.directory.num_shards)])
+        names = pa.array(self.class_names, pa.string())
+        for column, index in (("given_name", "label"), ("predicted_name", "predicted")):
+            scores = scores.append_column(column, pc.take(names, scores[index]))
+        return scores
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return the scores of every row [n] as a pandas DataFrame, in row order, with the columns of ``to_arrow``.

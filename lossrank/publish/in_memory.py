@@ -56,6 +56,9 @@ def corrected_data(
 def _dataset(rows: CorrectedRows, table: pa.Table, decided: Decided) -> Any:
     import datasets
 
+    for i, field in enumerate(table.schema):
+        if pa.types.is_large_string(field.type):  # pandas and polars have it; `datasets` joins no two kinds of text
+            table = table.set_column(i, field.with_type(pa.string()), table.column(i).cast(pa.string()))
     if rows.spelling.class_labels is not None:
         return datasets.Dataset(table)
     name = rows.columns.label

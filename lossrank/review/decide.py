@@ -1,7 +1,8 @@
 """decide(): store decisions that a program or a notebook makes, as the review page stores a person's."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
+from typing import Any
 
 from lossrank.review.decision import DISCARDED, KEPT, RELABELLED, class_named
 from lossrank.review.store import DecisionStore
@@ -34,16 +35,26 @@ def decide(run: RunDirectory, decisions: Mapping[int, str | Verdict], annotator:
     Raises:
         RunError: a row or class does not exist, a row without a label is kept, or ``annotator`` is not printable.
         RunError: the store can't be written.
+        TypeError: ``decisions`` is neither a dictionary nor a Series.
     """
     if not annotator.strip() or not annotator.isprintable():
         raise RunError(f"`annotator` is {annotator!r}; it must be a printable name")
-    rows = [_row(row, run) for row in decisions]
-    given = given_labels(run, sorted(rows))
-    made = [
-        (row, *_verdict(row, choice, given[row], run)) for row, choice in zip(rows, decisions.values(), strict=True)
-    ]
+    chosen = {_row(row, run): choice for row, choice in _items(decisions)}
+    given = given_labels(run, sorted(chosen))
+    made = [(row, *_verdict(row, choice, given[row], run)) for row, choice in chosen.items()]
     with DecisionStore(run) as store:
         store.decide_all(made, annotator=annotator.strip())
+
+
+def _items(decisions: Any) -> Iterable[tuple[int, str | Verdict]]:
+    """Return the pairs of a dictionary, or of a pandas Series whose index has the row numbers."""
+    if not hasattr(decisions, "items"):
+        raise TypeError(
+            f"`decisions` is of type {type(decisions).__name__}; it must be a dictionary from row numbers to classes, "
+            "or a pandas Series with the row numbers as its index"
+        )
+    pairs: Iterable[tuple[int, str | Verdict]] = decisions.items()
+    return pairs
 
 
 def _row(row: int, run: RunDirectory) -> int:

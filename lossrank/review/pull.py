@@ -246,9 +246,8 @@ def _where(
     name = name or (latest.name if latest else None)
     if tool is None or name is None:
         raise RunError(
-            "no rows of this run were logged"
-            + (f" to {source}" if source else "")
-            + "; give `source` and `name` to say where the decisions are, or give `files`"
+            f"no rows of this run were logged to {source or 'a server'}; give `source` and `name` to say where the "
+            "decisions are, or `files`, the files that people filled in"
         )
     if tool not in TOOLS:
         raise RunError(f"`source={tool!r}` is a kind of file; give `files` too")

@@ -108,8 +108,8 @@ def rank(
     if top is not None and per_class is not None:
         raise RunError("`top` and `per_class` both say how many rows; give only one of them")
     for name, count in (("top", top), ("per_class", per_class)):
-        if count is not None and count < 1:
-            raise RunError(f"`{name}` is {count}; it must be at least 1")
+        if count is not None and (not isinstance(count, int) or count < 1):
+            raise RunError(f"`{name}` is {count!r}; it must be a whole number, at least 1")
     wanted_pair = None if pair is None else _parse_pair(pair, run.class_names)
     rows = _worst(run, by, top or TOP_K, per_class, wanted_pair)
     if not len(rows) and wanted_pair is None:

@@ -45,8 +45,8 @@ class ScoreOptions:
     def __post_init__(self) -> None:
         for name in ("threads", "screen_top", "max_tokens", "batch_tokens", "window_rows", "shard_rows"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise RunError(f"`{name}` is {value}; it must be at least 1")
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise RunError(f"`{name}` is {value!r}; it must be a whole number, at least 1")
         if self.precision not in PRECISIONS:
             raise RunError(f"`precision` is {self.precision!r}; it must be one of: {', '.join(PRECISIONS)}")
         if self.on_error not in ON_ERROR:
