@@ -1,6 +1,6 @@
 """The loop of the Rubrix tutorial "Clean labels using your model loss": datasets.map, a collator and torch.
 
-The softmax is over the classes here, not over the batch, so that the losses can be compared.
+The probabilities that the tutorial also computes, with a softmax over the batch, are left out.
 """
 
 from collections.abc import Sequence
