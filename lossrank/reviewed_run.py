@@ -185,8 +185,9 @@ class ReviewedRun(ScoredRun):
 
         Args:
             files: exported files of one kind; or the directory of one other run, whose decisions are copied if it is
-                over the same data, or over the data that ``apply`` corrected to make this run's; without files, the
-                server is asked.
+                over the same data, or over the data that ``apply`` corrected to make this run's. Over other data,
+                rows with the same id in both ``id_column`` are taken to be the same; without such ids the run is
+                refused. Without files, the server is asked.
             source: the review tool or the kind of file; by default where ``log`` sent rows last, or by the files'
                 extension.
             name, url, workspace: the data set on the server; by default where ``log`` sent rows last.

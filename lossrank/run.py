@@ -44,7 +44,9 @@ class Run(ReviewedRun):
 
         Every row is there, in its order and with all its columns. The label column is corrected in place;
         ``original_label`` has the label before, and ``label_status`` is kept, relabelled, discarded or unreviewed.
-        Class names and class numbers are those of the data. The scored data itself is never changed.
+        Class names and class numbers are those of the data; a Dataset of data without class names has the model's, and
+        in it a label that is no class of the model is null (``original_label`` has it). The scored data itself is never
+        changed.
 
         Args:
             output: a .parquet file, or a folder to write in the hub's layout, with a data set card;

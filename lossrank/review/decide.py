@@ -37,7 +37,7 @@ def decide(run: RunDirectory, decisions: Mapping[int, str | Verdict], annotator:
         RunError: the store can't be written.
         TypeError: ``decisions`` is neither a dictionary nor a Series.
     """
-    if not annotator.strip() or not annotator.isprintable():
+    if not isinstance(annotator, str) or not annotator.strip() or not annotator.isprintable():
         raise RunError(f"`annotator` is {annotator!r}; it must be a printable name")
     chosen = {_row(row, run): choice for row, choice in _items(decisions)}
     given = given_labels(run, sorted(chosen))
@@ -59,6 +59,8 @@ def _items(decisions: Any) -> Iterable[tuple[int, str | Verdict]]:
 
 def _row(row: int, run: RunDirectory) -> int:
     try:
+        if isinstance(row, bool):
+            raise AttributeError
         number = row.__index__()  # numpy's and pandas' integers too
     except AttributeError:
         raise RunError(f"{row!r} is no row number; a row number is a whole number") from None

@@ -201,10 +201,12 @@ def _parse_pair(pair: tuple[str, str] | str, class_names: tuple[str, ...]) -> tu
         if not splits:
             raise RunError(f"`pair` is {pair!r}; it must be GIVEN:PREDICTED, two of: {', '.join(class_names)}")
         pair = next((split for split in splits if all(fold(name) in folded for name in split)), splits[0])
+    if len(pair) != 2:
+        raise RunError(f"`pair` is {pair!r}; it must be two classes: the given and the predicted one")
     for name in pair:
-        if fold(name) not in folded:
+        if not isinstance(name, str) or fold(name) not in folded:
             raise RunError(
-                f"`pair` names {name!r}, which is no class{nearest(name, list(class_names))}; the classes are: "
+                f"`pair` names {name!r}, which is no class{nearest(str(name), list(class_names))}; the classes are: "
                 f"{', '.join(class_names)}"
             )
     return folded[fold(pair[0])], folded[fold(pair[1])]

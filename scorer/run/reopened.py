@@ -86,7 +86,7 @@ def difference(run: RunDirectory, source: Source) -> str | None:
         content, name = next(found, None), shard_name(index)
         if name in left and content != run.shards[name].content:
             start, stop = run.shard_range(index)
-            return f"rows {start:,} to {stop - 1:,} differ"
+            return f"the first difference is in rows {start:,} to {stop - 1:,}"
         left.discard(name)
     return None
 

@@ -8,6 +8,7 @@ import pytest
 
 import lossrank as lr
 from exporter import ModelError
+from exporter.loaded import on_disk
 from tests.support.commands import Lossrank, document
 from tests.support.tiny_models import build, quiet
 
@@ -30,21 +31,23 @@ def loaded(folder: Path) -> tuple[Any, Any]:
     return AutoModelForSequenceClassification.from_pretrained(folder), auto.from_pretrained(folder)
 
 
-@pytest.mark.parametrize("form", ["model", "pipeline"])
-def test_a_loaded_model_is_exported_like_its_folder(
-    form: str, folder: Path, from_folder: lr.ModelBundle, tmp_path: Path
-) -> None:
+def test_a_loaded_model_is_exported_like_its_folder(folder: Path, from_folder: lr.ModelBundle, tmp_path: Path) -> None:
+    model, tokenizer = loaded(folder)
+    bundle = lr.export(model, tmp_path / "bundle", tokenizer=tokenizer, int8=False, progress=False)
+    assert bundle.sha256 == from_folder.sha256
+    assert bundle.model == "classifier"
+
+
+def test_a_pipeline_is_its_model_and_its_tokenizer(folder: Path) -> None:
     from transformers import TextClassificationPipeline
 
     model, tokenizer = loaded(folder)
-    if form == "pipeline":
-        pipeline = TextClassificationPipeline(model=model, tokenizer=tokenizer, device="cpu")
-        bundle = lr.export(pipeline, tmp_path / "bundle", int8=False, progress=False)
-    else:
-        bundle = lr.export(model, tmp_path / "bundle", tokenizer=tokenizer, int8=False, progress=False)
-    assert bundle.sha256 == from_folder.sha256
-    assert bundle.model == "classifier"
-    assert not list(Path(tmp_path).glob("lossrank-*"))
+    with on_disk(TextClassificationPipeline(model=model, tokenizer=tokenizer, device="cpu")) as of_pipeline:
+        saved = Path(of_pipeline.given)
+        with on_disk(model, tokenizer) as of_model:
+            files = {file.name: file.read_bytes() for file in Path(of_model.given).iterdir()}
+            assert {file.name: file.read_bytes() for file in saved.iterdir()} == files
+    assert (of_pipeline.name, saved.exists()) == ("classifier", False)
 
 
 def test_what_is_no_model_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 import lossrank as lr
 from cli.commands import COMMANDS, load_command
 from scorer import ScoreOptions
-from tests.support import ROOT
+from tests.support import ROOT, SOAK
 
 CALLS: dict[str, Callable[..., Any]] = {
     **{"export": lr.export, "score": lr.score, "bench": lr.bench},
@@ -143,6 +143,7 @@ def mypy(script: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=script.parent, env=environment, capture_output=True, text=True)
 
 
+@SOAK
 def test_mypy_strict_passes_a_users_script_and_finds_the_faults_of_another(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     checked = mypy(tmp_path / "script.py")

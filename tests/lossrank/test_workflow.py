@@ -15,7 +15,7 @@ import pytest
 import lossrank as lr
 from cli.commands.demo import BUNDLE, DATA
 from tests.lossrank.kinds import KINDS
-from tests.support import ROOT
+from tests.support import ROOT, SOAK
 from tests.support.fake_rubrix import FakeRubrix, talk_to
 
 ROWS = 600
@@ -37,7 +37,10 @@ def losses(news: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> dict[int
     return dict(zip(scores["row"], scores["loss"], strict=True))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+SHORT = ("Dataset", "pandas")  # the other kinds are make soak's
+
+
+@pytest.mark.parametrize("kind", [kind if kind in SHORT else pytest.param(kind, marks=SOAK) for kind in KINDS])
 def test_the_whole_workflow(
     kind: str, news: pa.Table, losses: dict[int, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.notebooks.execute import DOCS, NOTEBOOKS, execute, read
+from tests.support import SOAK
 
 NUMBER = re.compile(r"-?\d[\d,]*\.?\d*")
 MOST_BYTES = 400_000
@@ -62,6 +63,7 @@ def test_the_tutorial_shows_what_is_committed(tmp_path: Path) -> None:
         assert numbers(shown(now)) == pytest.approx(numbers(shown(then)), abs=2e-3)  # other CPUs round otherwise
 
 
+@SOAK
 def test_your_own_data_shows_what_is_committed(tmp_path: Path) -> None:
     """Training on another CPU gives another model, which finds about as many of the changed labels."""
     notebook = DOCS / "your-own-data.ipynb"

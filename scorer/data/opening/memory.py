@@ -140,6 +140,8 @@ def _shown(dataset: Any) -> Any:
             "out, or `ds.with_format(None).map(transform, batched=True)` to apply it once"
         )
     columns = dataset.column_names if dataset.format["output_all_columns"] else dataset.format["columns"]
+    if set(columns) == set(dataset.column_names):  # shuffle leaves them in another order
+        columns = dataset.column_names
     kinds = dict(zip(dataset.data.schema.names, dataset.data.schema.types, strict=True))
     texts = [column for column, kind in kinds.items() if is_text(kind)]
     if texts and not set(texts) & set(columns):

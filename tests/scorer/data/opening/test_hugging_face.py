@@ -60,6 +60,11 @@ class TestDataset:
         assert source.fingerprint == open_source(with_names(pa.Table.from_pylist(data.to_list()))).fingerprint
         assert source.spec == TableSpec()
 
+    @pytest.mark.parametrize("view", VIEWS)
+    def test_the_columns_keep_their_order(self, view: str) -> None:
+        data = datasets.Dataset.from_dict({"text": list("ab") * 200, "label": [0, 2] * 200, "aa": [1, 2] * 200})
+        assert open_source(self.VIEWS[view](data)).schema.names == ["text", "label", "aa"]
+
     def test_the_split_that_it_says_it_is(self, tmp_path: Path) -> None:
         write_parquet(tmp_path / "part.parquet")
         data = datasets.Dataset.from_parquet(

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from scorer import ModelBundle, Progress, RunDirectory, open_source, score_dataset
 from tests.scorer.pipeline.score.helpers import SMALL, scores
+from tests.support import short_and_long
 from tests.support.tiny import CLASSES, expected_loss, make_texts
 
 N = 40
@@ -144,25 +145,23 @@ def loss_of(text: str, label: int) -> float:
     return expected_loss(text, CLASSES.index(NAMES[label]))
 
 
-@settings(max_examples=500)
-@given(base=st.integers(0, 1), steps=STEPS, shown_as=st.sampled_from([None, "arrow", "numpy"]))
-def test_every_row_of_any_dataset_has_its_own_loss(
-    tiny_bundle: ModelBundle,
-    bases: list[Any],
-    base: int,
-    steps: list[Step],
-    shown_as: str | None,
-) -> None:
-    data = bases[base]
-    for kind, with_ in steps:
-        data = apply_step(data, kind, with_)
-    shown = [data[i] for i in range(len(data))]
-    data = data.with_format(shown_as)
-    with TemporaryDirectory() as folder:
-        score_dataset(tiny_bundle, data, folder, SMALL)
-        table = scores(Path(folder))
-    assert table["row"].to_pylist() == list(range(len(shown)))
-    expected = [loss_of(row["text"], row["label"]) for row in shown]
-    np.testing.assert_allclose(table["loss"].to_numpy(), expected, rtol=1e-4, atol=1e-4)
-    rows = np.random.default_rng(len(shown)).permutation(len(shown))
-    assert open_source(data).take(rows).to_pylist() == [shown[i] for i in rows]
+@short_and_long("examples", 60, 500)
+def test_every_row_of_any_dataset_has_its_own_loss(tiny_bundle: ModelBundle, bases: list[Any], examples: int) -> None:
+    @settings(max_examples=examples)
+    @given(base=st.integers(0, 1), steps=STEPS, shown_as=st.sampled_from([None, "arrow", "numpy"]))
+    def check(base: int, steps: list[Step], shown_as: str | None) -> None:
+        data = bases[base]
+        for kind, with_ in steps:
+            data = apply_step(data, kind, with_)
+        shown = [data[i] for i in range(len(data))]
+        data = data.with_format(shown_as)
+        with TemporaryDirectory() as folder:
+            score_dataset(tiny_bundle, data, folder, SMALL)
+            table = scores(Path(folder))
+        assert table["row"].to_pylist() == list(range(len(shown)))
+        expected = [loss_of(row["text"], row["label"]) for row in shown]
+        np.testing.assert_allclose(table["loss"].to_numpy(), expected, rtol=1e-4, atol=1e-4)
+        rows = np.random.default_rng(len(shown)).permutation(len(shown))
+        assert open_source(data).take(rows).to_pylist() == [shown[i] for i in rows]
+
+    check()
