@@ -131,7 +131,7 @@ def score(
             say(Step(plan=plan))
 
         def on_progress(report: "Progress") -> None:
-            say(Step(report.done, report.total_rows, scoring=report))
+            say(Step(report.done, report.total_rows, scoring=replace(report)))
 
         stats = score_dataset(
             bundle,
@@ -171,8 +171,11 @@ def open_run(path: str | Path, *, data: Data | None = None) -> Run:
         500
     """
     run = RunDirectory.open(path)
-    if data is None or paths_of(data) is not None:
-        return Run(run, data)
+    if data is None:
+        return Run(run)
+    if (paths := paths_of(data)) is not None:
+        # A relative path would be lost when the working folder changes.
+        return Run(run, [str(Path(path).absolute()) if Path(path).exists() else path for path in paths])
     from scorer.run.reopened import reopen_data
 
     return Run(run, _known(run, reopen_data(run, data)))
@@ -183,11 +186,11 @@ def _known(run: RunDirectory, source: Source) -> Source:
     return replace(source, fingerprint=run.data_fingerprint)
 
 
-def verify(run: str | Path, *, bundle: str | Path | None = None, data: Data | None = None) -> "Verification":
+def verify(run: Run | str | Path, *, bundle: str | Path | None = None, data: Data | None = None) -> "Verification":
     """Compare a run, finished or not, with its manifest, its bundle and its data; nothing is written.
 
     Args:
-        run: the run directory.
+        run: the run, or its directory.
         bundle: where the bundle is now, if it has moved.
         data: where the data is now, if it has moved, or the same rows in memory.
 
@@ -200,14 +203,14 @@ def verify(run: str | Path, *, bundle: str | Path | None = None, data: Data | No
     """
     from scorer.audit.verify import verify as verify_run
 
-    return verify_run(run, bundle=bundle, data=data)
+    return verify_run(_path(run), bundle=bundle, data=data)
 
 
-def status(run: str | Path) -> "RunStatus":
+def status(run: Run | str | Path) -> "RunStatus":
     """Return the progress and speed of a run, finished or not, and which process works on it.
 
     Args:
-        run: the run directory.
+        run: the run, or its directory.
 
     Raises:
         RunError: the folder is not a run, or its manifest is damaged.
@@ -218,7 +221,7 @@ def status(run: str | Path) -> "RunStatus":
     """
     from scorer.run.status import run_status
 
-    return run_status(run)
+    return run_status(_path(run))
 
 
 def diff(run_a: Run | str | Path, run_b: Run | str | Path, *, top: int = 500, by: str = "loss") -> "Comparison":
@@ -255,3 +258,7 @@ def diff(run_a: Run | str | Path, run_b: Run | str | Path, *, top: int = 500, by
 
     a, b = (run.directory if isinstance(run, Run) else RunDirectory.open(run) for run in (run_a, run_b))
     return compare(a, b, top, by)
+
+
+def _path(run: Run | str | Path) -> str | Path:
+    return run.path if isinstance(run, Run) else run

@@ -54,28 +54,36 @@ class NotebookBar:
         self._started = time.monotonic()
         self._drawn = 0.0
         self._shown: Any = None
+        self._note = ""
         self._last: Step | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __call__(self, step: "Step") -> None:
-        if step.note is not None or step.plan is not None:
+        if step.plan is not None:
             return
-        self._last = step
+        if step.note is not None:
+            self._note = f": {printable(step.note)}"
+        else:
+            self._last = step
         if time.monotonic() - self._drawn >= _EVERY:
-            self._draw(step)
+            self._draw()
 
     def __exit__(self, *error: object) -> None:
-        if self._last is not None:
-            self._draw(self._last)
+        if self._shown is not None or self._last is not None:
+            self._draw()
 
-    def _draw(self, step: "Step") -> None:
+    def _draw(self) -> None:
         shown: Any = importlib.import_module("IPython.display")
-        of = "" if step.total is None else f" of {step.total:,}"
-        bar = "" if step.total is None else f'<progress max="{step.total}" value="{step.done}"></progress> '
+        step, rows = self._last, ""
+        if step is not None and step.total is None:
+            rows = f" {step.done:,} rows,"
+        elif step is not None:
+            bar = f'<progress max="{step.total}" value="{step.done}"></progress>'
+            rows = f" {bar} {step.done:,} of {step.total:,} rows,"
         spent = duration(time.monotonic() - self._started)
-        html = shown.HTML(f"{escape(self._doing)} {bar}{step.done:,}{of} rows, {spent}")
+        html = shown.HTML(f"{escape(self._doing)}{rows} {spent}{escape(self._note)}")
         if self._shown is None:
             self._shown = shown.display(html, display_id=True)
         else:

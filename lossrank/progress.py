@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from rich.markup import escape
+
 from lossrank.notebook import NotebookBar, in_notebook
+from scorer.text import printable
 
 if TYPE_CHECKING:
     from scorer.pipeline.loop import Progress as Scoring
@@ -68,20 +71,24 @@ class _TerminalBar:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
-        self._bar = Progress(*columns, console=Console(stderr=True))
+        columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
+        self._bar = Progress(TextColumn("{task.description}"), *columns, console=Console(stderr=True))
+        self._doing = doing
         self._task: Any = None
 
     def __enter__(self) -> "_TerminalBar":
         return self
 
     def __call__(self, step: Step) -> None:
-        if step.note is not None or step.plan is not None:
+        if step.plan is not None:
             return
         if self._task is None:
-            self._task = self._bar.add_task("", total=step.total)
+            self._task = self._bar.add_task(self._doing, total=None)
             self._bar.start()
-        self._bar.update(self._task, completed=step.done, total=step.total)
+        if step.note is not None:
+            self._bar.update(self._task, description=escape(printable(f"{self._doing}: {step.note}")))
+        else:
+            self._bar.update(self._task, completed=step.done, total=step.total)
 
     def __exit__(self, *error: object) -> None:
         self._bar.stop()

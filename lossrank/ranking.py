@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any, overload
 
@@ -14,6 +15,7 @@ from lossrank.tables.ranking import precision_note, ranking_records, ranking_tab
 from lossrank.tables.write import check_output, write_table
 from scorer.audit.rank import MEASURES, RankedRow, join_source
 from scorer.data.source import Data
+from scorer.errors import SourceError
 from scorer.run.directory import RunDirectory
 from scorer.run.protect import refuse_own_data
 
@@ -56,7 +58,10 @@ class Ranking(TableResult, Sequence[RankedRow]):
 
     def __getitem__(self, index: int | slice) -> "RankedRow | Ranking":
         if isinstance(index, slice):
-            return Ranking(self._run, self._rows[index], self.by, self._data)
+            part = Ranking(self._run, self._rows[index], self.by, self._data)
+            if "source" in self.__dict__:  # read before
+                part.__dict__["source"] = self.source.take(pa.array(range(len(self))[index], pa.int64()))
+            return part
         return self._rows[index]
 
     def __iter__(self) -> Iterator[RankedRow]:
@@ -113,7 +118,11 @@ class Ranking(TableResult, Sequence[RankedRow]):
     def _repr_html_(self) -> str:
         """Return the first rows as HTML, without the scores that a person who reads texts doesn't need."""
         first = self[:SHOWN]
-        table = first.to_arrow()
+        try:
+            table = first.to_arrow()
+        except SourceError as error:
+            table = ranking_table(first, pa.table({})).drop_columns(["n_tokens", "truncated", "precision"])
+            return f"{table_html(table, of=len(self))}<p>{escape(str(error))}</p>"
         scores = table.column_names[: -first.source.num_columns]
         read = {"rank", "row", "loss", MEASURES[self.by].column, "given", "predicted"}
         return table_html(table.drop_columns([name for name in scores if name not in read]), of=len(self))

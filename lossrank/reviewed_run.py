@@ -133,6 +133,7 @@ class ReviewedRun(ScoredRun):
         Args:
             decisions: for each row number the name of its right class, or ``lossrank.KEEP`` or ``lossrank.DISCARD``.
                 The name of the class that the row has keeps the row. A later decision on a row replaces an earlier one.
+                A pandas Series with the row numbers as its index will do too.
             annotator: the name to record with the decisions.
 
         Raises:

@@ -43,10 +43,14 @@ def test_every_name_and_its_members_have_a_docstring(name: str) -> None:
         assert getattr(found, "__func__", found).__doc__, f"{name}.{member}"
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name not in _DOES_NOTHING and not name[0].isupper()])
+_RAISES_NOTHING = {"Run.to_dict"}
+_FUNCTIONS = [name for name in names() if name not in _DOES_NOTHING and not name.rpartition(".")[2][0].isupper()]
+
+
+@pytest.mark.parametrize("name", _FUNCTIONS)
 def test_every_function_tells_what_it_raises_and_has_an_example(name: str) -> None:
     doc = public_value(name).__doc__
-    assert "Raises:" in doc
+    assert "Raises:" in doc or name in _RAISES_NOTHING
     assert ">>> " in doc
 
 

@@ -1,5 +1,6 @@
 """open_review(): the review page of a run's worst rows, served in this process until it is stopped."""
 
+import contextlib
 import getpass
 import socket
 import threading
@@ -16,14 +17,12 @@ from lossrank.page.rows import PageRow, page_rows
 from lossrank.page.serve import HOST, listen, make_server
 from lossrank.review.decision import Decision
 from lossrank.review.records import Refusal
-from lossrank.review.store import DecisionStore
+from lossrank.review.store import DecisionStore, read_decisions
 from lossrank.tables.ranking import precision_note
 from scorer.audit.rank import join_source, rank
 from scorer.data.source import Data
 from scorer.errors import RunError
 from scorer.run.directory import RunDirectory
-
-_READY = 10.0  # seconds that the server has to answer
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,7 @@ class Review:
         self._run = run
         self._parts = parts
         self._thread: threading.Thread | None = None
+        self._stopped = False
 
     def __enter__(self) -> Self:
         return self
@@ -89,6 +89,8 @@ class Review:
 
     def start(self) -> None:
         """Serve the page in the background; ``Run.review`` has done it."""
+        if self._thread is not None or self._stopped:
+            raise RunError("a review page is started once; call `Run.review` for another")
         self._thread = threading.Thread(target=self._serve, name="review", daemon=True)
         self._thread.start()
 
@@ -99,15 +101,18 @@ class Review:
 
     def stop(self) -> None:
         """Stop serving. A stopped page can't be started again; call ``Run.review`` for another."""
+        self._stopped = True
         self._parts.server.should_exit = True
-        if self._thread is not None:
-            self._thread.join()
-        self._parts.listening.close()
-        self._parts.store.close()
+        try:
+            if self._thread is not None:
+                self._thread.join()
+        finally:
+            self._parts.listening.close()
+            self._parts.store.close()
 
     def decisions(self) -> dict[int, Decision]:
         """Return the decision in force of each decided row of the run, by row number."""
-        return self._parts.store.current()
+        return read_decisions(self._run) or {}
 
     def _serve(self) -> None:
         self._parts.server.run(sockets=[self._parts.listening])
@@ -135,20 +140,19 @@ def open_review(
     user = (user if user is not None else login() or "").strip()
     if not user or not user.isprintable():
         raise RunError(f"`user` is {user!r}; it must be a printable name")
-    listening = listen(port)
-    try:
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(listen(port))
         ranked = rank(run, top, by=by, per_class=per_class, pair=pair)
         rows, refused = page_rows(run, ranked, join_source(run, ranked, data, scored_only=True))
         if not rows:
             raise RunError(f"{run.path} has no such row to show; choose other rows with `pair`, `by` or `per_class`")
-        store = DecisionStore(run)
-    except BaseException:
-        listening.close()
-        raise
-    token = new_token()
-    server = make_server(make_app(run, rows, store, user, token=token, by=by, data=data))
-    url = f"http://{HOST}:{listening.getsockname()[1]}/{token}/"
-    return Review(run, _Parts(listening, store, server), url, user, rows, refused, precision_note(run, ranked))
+        store = stack.enter_context(DecisionStore(run))
+        token = new_token()
+        server = make_server(make_app(run, rows, store, user, token=token, by=by, data=data))
+        url = f"http://{HOST}:{listening.getsockname()[1]}/{token}/"
+        note = precision_note(run, ranked)
+        stack.pop_all()  # Review.stop closes both
+    return Review(run, _Parts(listening, store, server), url, user, rows, refused, note)
 
 
 def login() -> str | None:

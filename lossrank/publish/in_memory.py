@@ -1,10 +1,12 @@
 """corrected_data(): the corrected data set in memory, as an Arrow table, a DataFrame or a `datasets` Dataset."""
 
+import warnings
 from typing import Any
 
 import pyarrow as pa
 
 from lossrank.errors import ArgumentError
+from lossrank.publish.card import troubles
 from lossrank.publish.corrected import CorrectedRows, corrected_rows
 from lossrank.publish.save_to_disk import require_datasets
 from lossrank.publish.split import refuse_test_split
@@ -48,6 +50,8 @@ def corrected_data(
         refuse_test_split(run.manifest.data.spec, source.spec)
     rows = corrected_rows(run, source, decided, drop_discarded=drop_discarded, reviewers=reviewers)
     table = pa.Table.from_batches(rows.batches(), rows.schema)
+    for note in (*rows.notes, *troubles(rows)):
+        warnings.warn(note, stacklevel=3)
     if format == "arrow":
         return table
     return table.to_pandas() if format == "pandas" else _dataset(rows, table, decided)

@@ -39,7 +39,10 @@ def decide(run: RunDirectory, decisions: Mapping[int, str | Verdict], annotator:
     """
     if not isinstance(annotator, str) or not annotator.strip() or not annotator.isprintable():
         raise RunError(f"`annotator` is {annotator!r}; it must be a printable name")
-    chosen = {_row(row, run): choice for row, choice in _items(decisions)}
+    pairs = [(_row(row, run), choice) for row, choice in _items(decisions)]
+    chosen = dict(pairs)
+    if len(chosen) < len(pairs):
+        raise RunError(f"`decisions` has {len(pairs)} decisions on {len(chosen)} rows; give one decision on each row")
     given = given_labels(run, sorted(chosen))
     made = [(row, *_verdict(row, choice, given[row], run)) for row, choice in chosen.items()]
     with DecisionStore(run) as store:
@@ -58,12 +61,9 @@ def _items(decisions: Any) -> Iterable[tuple[int, str | Verdict]]:
 
 
 def _row(row: int, run: RunDirectory) -> int:
-    try:
-        if isinstance(row, bool):
-            raise AttributeError
-        number = row.__index__()  # numpy's and pandas' integers too
-    except AttributeError:
-        raise RunError(f"{row!r} is no row number; a row number is a whole number") from None
+    if isinstance(row, bool) or not hasattr(row, "__index__"):  # numpy's and pandas' integers have it too
+        raise RunError(f"{row!r} is no row number; a row number is a whole number")
+    number = row.__index__()
     if not 0 <= number < run.num_rows:
         raise RunError(f"there is no row {number}; the data has rows 0 to {run.num_rows - 1}")
     return number

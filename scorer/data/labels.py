@@ -23,6 +23,7 @@ from scorer.text import fold, nearest, short
 
 NO_LABEL = -1
 UNKNOWN = -2
+BY_GIVEN_MAP = "by the given label map"
 _GENERIC = re.compile(r"label_(\d+)")
 _NUMBER = re.compile(r"(-?\d{1,18})(\.0)?")  # pandas turns integers with missing values into floats
 _BOOLEANS = {"false": "0", "true": "1"}
@@ -135,7 +136,7 @@ def make_label_map(
                 )
             behind = {str(i): known[fold(n)] for i, n in enumerate(data_names) if fold(n) in known}
         by_value = by_name | behind | by_value
-        return LabelMap(class_names, by_value, by_number=False, how="by the given label map", check_order=False)
+        return LabelMap(class_names, by_value, by_number=False, how=BY_GIVEN_MAP, check_order=False)
     if is_generic(class_names):
         # LABEL_0, LABEL_1 ... name nothing but the class indices.
         if data_names is not None and len(data_names) != len(class_names):

@@ -10,6 +10,7 @@ from msgspec import UNSET
 
 from scorer.address import Address
 from scorer.data.filesystem import local_place
+from scorer.data.labels import BY_GIVEN_MAP
 from scorer.data.opening.open import open_source
 from scorer.data.source import Data, Source
 from scorer.data.spec import DatasetsSpec, FilesSpec, Spec
@@ -18,10 +19,11 @@ from scorer.layout import MANIFEST
 from scorer.run.content import content_of, digits
 from scorer.run.directory import RunDirectory, shard_name
 from scorer.run.manifest_file import damaged
+from scorer.text import fold
 
 
 def reopen_data(run: RunDirectory, data: Data | None = None) -> Source:
-    """Open the data of a run again, at its recorded location or, if it isn't there, from ``data``.
+    """Open the data of a run again, from ``data`` if it is given, else from its recorded location.
 
     ``data`` may be of another kind than what was scored: a table or a file with the same rows in the same order. Rows
     are the same if their text, text pair, label and id have the same values.
@@ -43,6 +45,7 @@ def reopen_data(run: RunDirectory, data: Data | None = None) -> Source:
         if data is not None:
             raise
         raise NotThereError(f"{error}; if it has moved{elsewhere}") from error
+    _refuse_other_names(run, source)
     if source.fingerprint == run.data_fingerprint:
         return source
     if not has_content(run):
@@ -54,6 +57,22 @@ def reopen_data(run: RunDirectory, data: Data | None = None) -> Source:
             how, fix = "has changed since it was scored", f"restore it{elsewhere}, or score it again"
         raise SourceError(f"{source.name} {how}: {what}; {fix}", quotes_data=bool(missing))
     return source
+
+
+def _refuse_other_names(run: RunDirectory, source: Source) -> None:
+    """Raise SourceError if the numbers of a ClassLabel column stand for other classes than the run's labels do."""
+    names = source.label_names.get(run.columns.label or "")
+    if names is None or run.manifest.labels is None or run.manifest.labels.how == BY_GIVEN_MAP:
+        return
+    classes = {fold(name): index for index, name in enumerate(run.class_names)}
+    for number, name in enumerate(names):
+        scored, now = run.manifest.labels.map.get(str(number), number), classes.get(fold(name))
+        if now is not None and scored != now and scored in classes.values():
+            raise SourceError(
+                f"{source.name} is not what was scored: label {number} was {run.class_names[scored]!r} and is {name!r} "
+                "now; give the data with its own class names",
+                quotes_data=True,
+            )
 
 
 def same_data(a: RunDirectory, b: RunDirectory) -> bool:

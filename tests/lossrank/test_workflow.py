@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -135,3 +137,76 @@ def test_other_rows_are_refused(news: pa.Table, tmp_path: Path) -> None:
     for other in (changed, news.slice(1), news.to_pandas()[::-1]):
         with pytest.raises(lr.SourceError):
             lr.open_run(tmp_path / "run", data=other).worst(3).to_pandas()
+
+
+def test_a_dataframe_that_is_changed_later_changes_nothing(news: pa.Table, tmp_path: Path) -> None:
+    frame = news.to_pandas()
+    run = lr.score(BUNDLE, frame, tmp_path / "run", progress=False)
+    row = run.worst(1)[0]
+    frame.loc[row.row, "label"] = row.predicted
+    frame.loc[row.row, "text"] = "edited"
+    read = run.worst(1).to_pandas().loc[0]
+    assert (read["label"], read["text"]) == (row.label, news["text"][row.row].as_py())
+    assert run.verify().complete
+    with pytest.raises(lr.SourceError):
+        lr.open_run(tmp_path / "run", data=frame)
+
+
+def test_class_names_in_another_order_are_other_data(news: pa.Table, tmp_path: Path) -> None:
+    lr.score(BUNDLE, news, tmp_path / "run", progress=False)
+    data = datasets.Dataset.from_dict({"text": news["text"].to_pylist(), "label": news["label"].to_pylist()})
+    for names, same in ((CLASSES, True), (CLASSES[::-1], False)):
+        labelled = data.cast_column("label", datasets.ClassLabel(names=names))
+        if same:
+            assert lr.open_run(tmp_path / "run", data=labelled).worst(1).source.num_rows == 1
+        else:
+            with pytest.raises(lr.SourceError, match="label 0 was 'World' and is 'Sci/Tech'"):
+                lr.open_run(tmp_path / "run", data=labelled)
+
+
+def test_a_ranking_is_shown_without_its_data(news: pa.Table, tmp_path: Path) -> None:
+    lr.score(BUNDLE, news.slice(0, 30), tmp_path / "run", progress=False)
+    shown = lr.open_run(tmp_path / "run").worst(5)._repr_html_()
+    assert "in memory" in shown
+    assert shown.count("<tr>") == 6
+
+
+def test_a_page_is_started_and_stopped_once(news: pa.Table, tmp_path: Path) -> None:
+    run = lr.score(BUNDLE, news.slice(0, 30), tmp_path / "run", progress=False)
+    review = run.review(user="bea")
+    with pytest.raises(lr.RunError):
+        review.start()
+    run.decide({3: "Sports"}, annotator="ann")
+    review.stop()
+    review.stop()
+    assert set(review.decisions()) == {3}
+    with pytest.raises(lr.RunError):
+        review.start()
+
+
+@pytest.mark.parametrize(
+    ("decisions", "annotator", "error"),
+    [
+        ({True: "Sports"}, "ann", lr.RunError),
+        ({3.5: "Sports"}, "ann", lr.RunError),
+        ({3: "Spots"}, "ann", lr.RunError),
+        ({3: 1}, "ann", lr.RunError),
+        ({99: "Sports"}, "ann", lr.RunError),
+        ([3], "ann", TypeError),
+        (pd.Series(["Sports", "World"], index=[3, 3]), "ann", lr.RunError),
+        ({3: "Sports"}, None, lr.RunError),
+        ({3: "Sports", 4: "Spots"}, "ann", lr.RunError),
+    ],
+)
+def test_wrong_decisions_store_nothing(decided: lr.Run, decisions: Any, annotator: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        decided.decide(decisions, annotator=annotator)
+    assert {decision.row for decision in decided.decisions()} == {7}
+
+
+@pytest.fixture(scope="module")
+def decided(news: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> lr.Run:
+    """A run of 30 rows with a decision on row 7, from a Series."""
+    run = lr.score(BUNDLE, news.slice(0, 30), tmp_path_factory.mktemp("decided") / "run", progress=False)
+    run.decide(pd.Series(["Sports"], index=np.array([7])), annotator="ann")
+    return run

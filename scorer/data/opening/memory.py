@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from scorer.data.arrow import hash_table, is_text, readable
 from scorer.data.hf_datasets import DatasetPart, Stream, count
-from scorer.data.opening.tables import arrow_table, is_kind
+from scorer.data.opening.tables import arrow_table, is_kind, is_table
 from scorer.data.parts import Part, TablePart
 from scorer.data.schemas import conform, label_names, refuse_twins
 from scorer.data.source import Source
@@ -31,8 +31,7 @@ def from_memory(data: Any, name: str | None, config: str | None, split: str | No
         raise SourceError("`data` is an empty list; give at least one row or path")
     given = _kind(data)
     is_hugging_face = is_kind(data, "datasets", "Dataset", "IterableDataset", "DatasetDict", "IterableDatasetDict")
-    table = None if is_hugging_face else arrow_table(data)
-    if table is None and not is_hugging_face:
+    if not is_hugging_face and not is_table(data):
         raise TypeError(f"`data` is of type {given}; it must be {_TAKEN}")
     for keyword, value in (("config", config), ("streaming", streaming or None)):
         if value is not None:
@@ -49,7 +48,7 @@ def from_memory(data: Any, name: str | None, config: str | None, split: str | No
         if is_kind(data, "datasets", "Dataset"):
             return from_dataset(_shown(data), name, spec)
         return from_stream(count(data, name), name, spec)
-    return from_table(table, name or _table_name(data))
+    return from_table(arrow_table(data), name or _table_name(data))
 
 
 def from_table(table: pa.Table, name: str) -> Source:

@@ -20,8 +20,15 @@ def is_kind(data: object, library: str, *kinds: str) -> bool:
     return isinstance(data, tuple(kind for kind in classes if isinstance(kind, type)))
 
 
-def arrow_table(data: Any) -> pa.Table | None:
-    """Return pyarrow's data, a DataFrame or a list of dicts as a table; None if the data is nothing of the kind.
+def is_table(data: object) -> bool:
+    """Return whether ``arrow_table`` takes the data, without reading it."""
+    rows = isinstance(data, list | tuple) and bool(data) and all(isinstance(row, Mapping) for row in data)
+    of_arrow = isinstance(data, pa.Table | pa.RecordBatch | pa.RecordBatchReader)
+    return rows or of_arrow or is_kind(data, "pandas", "DataFrame") or is_kind(data, "polars", "DataFrame")
+
+
+def arrow_table(data: Any) -> pa.Table:
+    """Return pyarrow's data, a DataFrame or a list of dicts as a table.
 
     Rows keep their order; a DataFrame's index is left out. NaN and None become null.
 
@@ -45,10 +52,8 @@ def arrow_table(data: Any) -> pa.Table | None:
         return _table("the DataFrame", data.columns, (data.iloc[:, i] for i in range(data.shape[1])), _pandas_column)
     if is_kind(data, "polars", "DataFrame"):
         return _table("the DataFrame", data.columns, data.get_columns(), _polars_column)
-    if isinstance(data, list | tuple) and data and all(isinstance(row, Mapping) for row in data):
-        names = list(dict.fromkeys(name for row in data for name in row))
-        return _table("the list of dicts", names, ([row.get(name) for row in data] for name in names), _list_column)
-    return None
+    names = list(dict.fromkeys(name for row in data for name in row))
+    return _table("the list of dicts", names, ([row.get(name) for row in data] for name in names), _list_column)
 
 
 def _table(
@@ -70,6 +75,8 @@ def _table(
 
 
 def _pandas_column(column: Any) -> pa.Array | pa.ChunkedArray:
+    if type(column.dtype).__module__.startswith("numpy") and column.dtype.kind in "iufb":
+        column = column.copy()  # Arrow would share the numbers, and a later change of the DataFrame change them
     try:
         return pa.array(column, from_pandas=True)
     except UnicodeEncodeError:

@@ -224,7 +224,7 @@ def test_the_split_of_a_dict_in_memory_is_remembered(
     score_dataset(tiny_bundle, splits, tmp_path / "run", OPTIONS, split=split)
     run = RunDirectory.open(tmp_path / "run")
     assert run.manifest.data.spec.split == "test"
-    for data in (splits, whole, TABLE, jsonl(TABLE, tmp_path)):
+    for data in (splits, whole, TABLE, TABLE.to_reader(), jsonl(TABLE, tmp_path)):
         assert reopen_data(run, data).num_rows == N
     with pytest.raises(SourceError, match=facts("not what was scored", "rows 100 to 199")):
         reopen_data(run, datasets.DatasetDict({"test": datasets.Dataset.from_dict(swapped(TABLE).to_pydict())}))
