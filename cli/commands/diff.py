@@ -10,7 +10,8 @@ from cli.console import safe, stdout
 from cli.keywords import in_options
 from cli.options import json_option
 from cli.output import print_json
-from lossrank.review.compare import Comparison, Group, Moved, compare
+from lossrank import diff as compare
+from lossrank.review.compare import Comparison, Group, Moved
 from lossrank.tables.write import check_output, write_table
 from scorer import RunDirectory
 from scorer.audit.rank import MEASURES, TOP_K
@@ -50,11 +51,9 @@ def diff(run_a: Path, run_b: Path, top: int, by: str, output: Path | None, force
     """
     if output is not None:
         check_output(output, force)
-    runs = RunDirectory.open(run_a), RunDirectory.open(run_b)
-    for run in runs:
-        if output is not None:
-            refuse_own_data(output, run)
-    found = compare(*runs, top, by)
+        for run in (run_a, run_b):
+            refuse_own_data(output, RunDirectory.open(run))
+    found = compare(run_a, run_b, top=top, by=by)
     found = replace(found, notes=tuple(map(in_options, found.notes)))
     if output is not None:
         write_table(found.to_arrow(), output)

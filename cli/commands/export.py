@@ -14,7 +14,9 @@ from cli.console import safe, stdout
 from cli.log_file import logging_to, refuse_log_file
 from cli.options import json_option, log_file_option
 from cli.output import print_json
-from exporter import ConversionError, export_model
+from exporter import ConversionError
+from lossrank import Step
+from lossrank import export as export_model
 from scorer import ModelBundle
 from scorer.events import event
 from scorer.model.bundle_manifest import MANIFEST
@@ -71,7 +73,8 @@ def export(
 def _export(model: str, bundle: Path, revision: str | None, force: bool, int8: bool) -> ModelBundle:
     with _status() as say:
 
-        def progress(doing: str) -> None:
+        def progress(step: Step) -> None:
+            doing = step.note or ""
             event("step", doing=doing)
             say(doing)
 

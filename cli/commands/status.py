@@ -11,10 +11,11 @@ from cli.gates import check_gates, fail_if_option, failed_gates
 from cli.keywords import in_options
 from cli.options import json_option
 from cli.output import print_json
+from lossrank import status as run_status
 from scorer import RunError
 from scorer.audit.gates import Gate
 from scorer.run.history import UNKNOWN
-from scorer.run.status import RUNNING, RunStatus, run_status
+from scorer.run.status import RUNNING, RunStatus
 from scorer.text import duration, printable
 
 _EVERY = 2.0  # seconds between two looks at the run

@@ -9,9 +9,9 @@ from cli.gates import check_gates, fail_if_option, failed_gates, gates_line
 from cli.keywords import in_options
 from cli.options import data_option, json_option
 from cli.output import print_json
+from lossrank import verify as verify_run
 from scorer import RunError
 from scorer.audit.gates import Gate
-from scorer.audit.verify import verify as verify_run
 from scorer.run.integrity import ABSENT, OK
 from scorer.text import printable
 
