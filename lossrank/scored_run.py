@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lossrank.ranking import Ranking
 from lossrank.tables.json_values import plain
@@ -160,6 +159,8 @@ class ScoredRun:
             >>> run.to_arrow().num_rows
             500
         """
+        import pyarrow.compute as pc
+
         scores = pa.concat_tables([self.directory.read_shard(i) for i in range(self.directory.num_shards)])
         names = pa.array(self.class_names, pa.string())
         for column, index in (("given_name", "label"), ("predicted_name", "predicted")):
