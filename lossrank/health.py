@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lossrank.results import TableResult
+from lossrank.results import TableResult, losses_in_words
 from lossrank.tables.json_values import plain
 from scorer.run.directory import RunDirectory
 from scorer.run.health import ClassHealth, ConfusedPair, LossHistogram, RunHealth, run_health
@@ -97,6 +97,5 @@ class Health(TableResult):
         return health_html(self.counts, f"{self.rows:,} rows of {self._run.data_name}: {self._losses()}")
 
     def _losses(self) -> str:
-        if self.mean_loss is None or self.accuracy is None:
-            return "no losses, because no row has a label that the model knows"
-        return f"mean loss {self.mean_loss:.4f} nats, {self.accuracy:.2%} of the labels are the predicted ones"
+        none = "no losses, because no row has a label that the model knows"
+        return losses_in_words(self.mean_loss, self.accuracy) or none

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 SHOWN = 20  # rows that a notebook shows
 
 
+def losses_in_words(mean_loss: float | None, accuracy: float | None) -> str | None:
+    """Return a run's mean loss (nats) and accuracy (0..1) as a clause; None if the run has no losses."""
+    if mean_loss is None or accuracy is None:
+        return None
+    return f"mean loss {mean_loss:.4f} nats, {accuracy:.2%} of the labels are the predicted ones"
+
+
 class Result:
     """A frozen dataclass with the result of a function."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from lossrank.ranking import Ranking
+from lossrank.results import losses_in_words
 from lossrank.tables.json_values import plain
 from scorer.audit.rank import rank
 from scorer.data.source import Data
@@ -65,12 +66,7 @@ class ScoredRun:
         return stats
 
     def __repr__(self) -> str:
-        health = self.stats
-        losses = "no losses"
-        if health.mean_loss is not None and health.accuracy is not None:
-            losses = (
-                f"mean loss {health.mean_loss:.4f} nats, {health.accuracy:.2%} of the labels are the predicted ones"
-            )
+        losses = losses_in_words(self.stats.mean_loss, self.stats.accuracy) or "no losses"
         return f"<Run {self.path}: {self.rows:,} rows of {self.directory.data_name}, {losses}>"
 
     def to_dict(self) -> dict[str, Any]:

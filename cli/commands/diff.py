@@ -11,9 +11,9 @@ from cli.keywords import in_options
 from cli.options import json_option
 from cli.output import print_json
 from lossrank import diff as compare
+from lossrank import open_run
 from lossrank.review.compare import Comparison, Group, Moved
 from lossrank.tables.write import check_output, write_table
-from scorer import RunDirectory
 from scorer.audit.rank import MEASURES, TOP_K
 from scorer.run.protect import refuse_own_data
 from scorer.text import printable
@@ -51,9 +51,11 @@ def diff(run_a: Path, run_b: Path, top: int, by: str, output: Path | None, force
     """
     if output is not None:
         check_output(output, force)
-        for run in (run_a, run_b):
-            refuse_own_data(output, RunDirectory.open(run))
-    found = compare(run_a, run_b, top=top, by=by)
+    runs = open_run(run_a), open_run(run_b)
+    if output is not None:
+        for run in runs:
+            refuse_own_data(output, run.directory)
+    found = compare(*runs, top=top, by=by)
     found = replace(found, notes=tuple(map(in_options, found.notes)))
     if output is not None:
         write_table(found.to_arrow(), output)

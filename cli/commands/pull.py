@@ -1,7 +1,6 @@
 """`lossrank pull`."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +72,10 @@ def pull(run: Path, files: tuple[Path, ...], log_file: Path | None, as_json: boo
     with logging_to(log_file, "pull", run=str(run), source=options["source"]):
         with StepProgress("pulling") as progress:
             done = pull_decisions(run, files, **options, progress=progress)
-        event("end", **{key: value for key, value in asdict(done).items() if isinstance(value, int)})
+        found = done.to_dict()
+        event("end", **{key: value for key, value in found.items() if isinstance(value, int)})
     if as_json:
-        print_json(done.to_dict())
+        print_json(found)
     else:
         _print(done)
     if done.unknown_labels or done.foreign:

@@ -10,7 +10,7 @@ from lossrank.publish.card import troubles
 from lossrank.publish.corrected import CorrectedRows, corrected_rows
 from lossrank.publish.save_to_disk import require_datasets
 from lossrank.publish.split import refuse_test_split
-from lossrank.review.decided_rows import Decided, decided_rows
+from lossrank.review.decided_rows import decided_rows
 from lossrank.review.decision import DISCARDED
 from scorer.data.source import Data
 from scorer.run.directory import RunDirectory
@@ -54,10 +54,10 @@ def corrected_data(
         warnings.warn(note, stacklevel=3)
     if format == "arrow":
         return table
-    return table.to_pandas() if format == "pandas" else _dataset(rows, table, decided)
+    return table.to_pandas() if format == "pandas" else _dataset(rows, table)
 
 
-def _dataset(rows: CorrectedRows, table: pa.Table, decided: Decided) -> Any:
+def _dataset(rows: CorrectedRows, table: pa.Table) -> Any:
     import datasets
 
     for i, field in enumerate(table.schema):
@@ -66,25 +66,21 @@ def _dataset(rows: CorrectedRows, table: pa.Table, decided: Decided) -> Any:
     if rows.spelling.class_labels is not None:
         return datasets.Dataset(table)
     name = rows.columns.label
-    labels = pa.array(_class_indices(rows, decided), pa.int64())
+    labels = pa.array(_class_indices(rows), pa.int64())
     table = table.set_column(table.column_names.index(name), name, labels)
     features = datasets.Dataset(table).features  # casting instead would show a progress bar
     features[name] = datasets.ClassLabel(names=list(rows.class_names))
     return datasets.Dataset(table, info=datasets.DatasetInfo(features=features))
 
 
-def _class_indices(rows: CorrectedRows, decided: Decided) -> list[int | None]:
+def _class_indices(rows: CorrectedRows) -> list[int | None]:
     """Return each corrected row's class index; None for a row without a label that the model knows."""
-    run = rows.run
+    run, decided = rows.run, rows.decided
     found = [label for batch in run.batches(["label"]) for label in batch["label"].to_pylist()]
+    dropped = set()
     for row, decision in zip(decided.rows.tolist(), decided.decisions, strict=True):
         if decision.label is not None:
             found[row] = run.class_names.index(decision.label)
-    if not rows.drop_discarded:
-        return found
-    dropped = {
-        row
-        for row, decision in zip(decided.rows.tolist(), decided.decisions, strict=True)
-        if decision.verdict == DISCARDED
-    }
+        if rows.drop_discarded and decision.verdict == DISCARDED:
+            dropped.add(row)
     return [label for row, label in enumerate(found) if row not in dropped]
