@@ -11,12 +11,18 @@ from typing import Any
 import click
 
 from cli.options import F
+from scorer.data.read_options import ANNOTATORS, QUOTING
 from scorer.model.tokenizer import LONG_TEXTS
 from scorer.pipeline.options import ON_ERROR, PRECISIONS, ScoreOptions
 
 _DEFAULTS = {field.name: field.default for field in fields(ScoreOptions)}
 _COUNT = click.IntRange(min=1)
 _FILE = click.Path(path_type=Path)
+_FLAG_OR_NOT = object()  # an option such as --header/--no-header, which is None if it isn't given
+
+
+_NAMES = object()  # an option with several names, separated by commas
+
 
 # Each setting's type (bool for a flag) and its help.
 _SETTINGS: dict[str, tuple[Any, str]] = {
@@ -28,6 +34,22 @@ _SETTINGS: dict[str, tuple[Any, str]] = {
     "config": (str, "Configuration of a `datasets` data set."),
     "split": (str, "Split of a `datasets` data set or of a saved DatasetDict."),
     "streaming": (bool, "Read a `datasets` data set (name or folder) without downloading all of it first."),
+    "delimiter": (str, "Character between the fields of a CSV file.  [default: recognised from the file and printed]"),
+    "quoting": (
+        click.Choice(QUOTING),
+        "Whether a double quote at the start of a CSV field encloses the field (minimal) or is part of the text "
+        "(none).  [default: recognised from the file]",
+    ),
+    "encoding": (str, "Encoding of text files, such as cp1252.  [default: UTF-8, or what a byte-order mark says]"),
+    "columns": (_NAMES, "Names of the columns of a CSV file without a header, separated by commas."),
+    "header": (
+        _FLAG_OR_NOT,
+        "Whether the first line of a CSV file has the names of the columns.  [default: recognised from the file]",
+    ),
+    "annotators": (
+        click.Choice(ANNOTATORS),
+        "Where several people labelled a row: take the label of the majority, or the first one.",
+    ),
     "device": (click.Choice(["auto", "cpu", "cuda"]), "Where the model runs; auto uses a GPU if there is one."),
     "threads": (_COUNT, "Batches that run at the same time on a CPU.  [default: one per available core]"),
     "precision": (
@@ -77,5 +99,13 @@ def _option(name: str, kind: Any, text: str) -> Callable[[F], F]:
     word = f"--{name.replace('_', '-')}"
     if kind is bool:
         return click.option(word, is_flag=True, help=text)
+    if kind is _FLAG_OR_NOT:
+        return click.option(f"{word}/--no-{name}", default=None, help=text)
+    if kind is _NAMES:
+        return click.option(word, metavar="NAME,NAME,...", callback=_names, help=text)
     default = _DEFAULTS.get(name)
     return click.option(word, type=kind, default=default, show_default=default is not None, help=text)
+
+
+def _names(context: click.Context, option: click.Parameter, value: str | None) -> list[str] | None:
+    return None if value is None else [name.strip() for name in value.split(",")]

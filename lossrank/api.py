@@ -1,6 +1,6 @@
 """The functions of `import lossrank`: score, open_run, verify, status and diff."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scorer.audit.verify import Verification
     from scorer.model.bundle import ModelBundle
     from scorer.pipeline.loop import Progress
-    from scorer.pipeline.score import Plan
+    from scorer.pipeline.plan import Plan
     from scorer.run.status import RunStatus
 
 
@@ -34,6 +34,12 @@ def score(
     config: str | None = None,
     split: str | None = None,
     streaming: bool = False,
+    delimiter: str | None = None,
+    quoting: str | None = None,
+    encoding: str | None = None,
+    columns: Sequence[str] | None = None,
+    header: bool | None = None,
+    annotators: str | None = None,
     device: str = "auto",
     threads: int | None = None,
     precision: str = "fp32",
@@ -68,6 +74,13 @@ def score(
         config, split: the configuration and the split of a `datasets` data set; ``split`` is also the one to take
             from a DatasetDict.
         streaming: read a `datasets` data set without downloading all of it first.
+        delimiter: the character between the fields of a CSV file; by default recognised from the file.
+        quoting: whether a double quote at the start of a CSV field encloses the field (``minimal``) or is part of the
+            text (``none``); by default recognised from the file.
+        encoding: the encoding of text files, such as ``cp1252``; by default UTF-8, or what a byte-order mark says.
+        columns: the names of the columns of a CSV file that has no header.
+        header: whether the first line of a CSV file has the names of the columns; by default recognised from the file.
+        annotators: where several people labelled a row: take the label of the ``majority``, or the ``first`` one.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: how many batches run at once on a CPU; by default one per core.
         precision: ``fp32`` is exact; ``int8`` is faster and not exact; ``screen`` runs int8 on all rows, then fp32 on
@@ -102,6 +115,7 @@ def score(
         >>> run
         <Run run: 500 rows of table, mean loss 0.35... nats, 88.40% of the labels are the predicted ones>
     """
+    from scorer.data.read_options import ReadOptions
     from scorer.data.spec import FilesSpec, TableSpec
     from scorer.pipeline.options import ScoreOptions
     from scorer.pipeline.score import score_dataset
@@ -141,6 +155,14 @@ def score(
             config=config,
             split=split,
             streaming=streaming,
+            read=ReadOptions(
+                delimiter=delimiter,
+                quoting=quoting,
+                encoding=encoding,
+                columns=None if columns is None else tuple(columns),
+                header=header,
+                annotators=annotators,
+            ),
             overwrite=overwrite,
             on_plan=on_plan,
             on_progress=on_progress,

@@ -113,8 +113,12 @@ def bench(
         100
     """
     from scorer.bench.bench import bench as bench_rows
+    from scorer.data.read_options import ReadOptions
     from scorer.pipeline.options import ScoreOptions
 
+    read = {name: settings.pop(name) for name in ReadOptions.__struct_fields__ if name in settings}
+    if read.get("columns") is not None:
+        read["columns"] = tuple(read["columns"])
     with watched(progress, "timing") as say:
         return bench_rows(
             bundle,
@@ -123,6 +127,7 @@ def bench(
             config=config,
             split=split,
             streaming=streaming,
+            read=ReadOptions(**read),
             rows=rows,
             progress=lambda doing: say(Step(note=doing)),
         )

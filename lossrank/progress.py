@@ -13,7 +13,7 @@ from scorer.text import printable
 
 if TYPE_CHECKING:
     from scorer.pipeline.loop import Progress as Scoring
-    from scorer.pipeline.score import Plan
+    from scorer.pipeline.plan import Plan
 
 
 @dataclass(frozen=True)

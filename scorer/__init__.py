@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from scorer.model.bundle import ModelBundle
     from scorer.pipeline.loop import Progress
     from scorer.pipeline.options import ScoreOptions
-    from scorer.pipeline.score import Plan, score_dataset
+    from scorer.pipeline.plan import Plan
+    from scorer.pipeline.score import score_dataset
     from scorer.run.directory import RunDirectory
     from scorer.run.manifest import RunStats
     from scorer.run.status import RunStatus, run_status

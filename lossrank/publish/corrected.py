@@ -17,7 +17,7 @@ from lossrank.review.decided_rows import STATUSES, Decided
 from lossrank.review.decision import DISCARDED
 from scorer import RunDirectory, Source
 from scorer.data.arrow import plain_array, valid_text
-from scorer.data.formats import PROBLEM
+from scorer.data.formats.base import PROBLEM
 
 
 @dataclass

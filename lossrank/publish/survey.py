@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from scorer import RunDirectory, Source
 from scorer.data.arrow import Pieces, valid_text
-from scorer.data.formats import is_text_format
+from scorer.data.formats.known import is_text_format
 from scorer.data.parts import FilePart
 
 _Form: TypeAlias = tuple[pa.DataType, str]

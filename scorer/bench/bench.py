@@ -11,12 +11,14 @@ import pyarrow as pa
 
 from scorer.bench.peak import matrix_peak
 from scorer.data.opening.open import open_source
+from scorer.data.read_options import ReadOptions
 from scorer.data.source import Data
 from scorer.errors import RunError
 from scorer.machine import hardware, versions
 from scorer.model.bundle import ModelBundle
 from scorer.pipeline.options import ScoreOptions
-from scorer.pipeline.score import Plan, score_dataset
+from scorer.pipeline.plan import Plan
+from scorer.pipeline.score import score_dataset
 
 ROWS = 2000
 _WARM_UP_ROWS = 256
@@ -87,6 +89,7 @@ def bench(
     config: str | None = None,
     split: str | None = None,
     streaming: bool = False,
+    read: ReadOptions | None = None,
     rows: int = ROWS,
     progress: Callable[[str], None] | None = None,
 ) -> BenchResult:
@@ -97,7 +100,7 @@ def bench(
 
     Args:
         bundle: an exported model, or its directory.
-        data: anything ``open_source`` accepts, with ``config``, ``split`` and ``streaming``.
+        data: anything ``open_source`` accepts, with ``config``, ``split``, ``streaming`` and ``read``.
         rows: the size of the sample; all rows if the data has fewer.
         progress: called with a description of each step.
 
@@ -112,7 +115,7 @@ def bench(
     options = options or ScoreOptions()
     bundle = bundle if isinstance(bundle, ModelBundle) else ModelBundle.load(bundle)
     say("drawing the sample")
-    source = open_source(data, config=config, split=split, streaming=streaming)
+    source = open_source(data, config=config, split=split, streaming=streaming, read=read)
     count = min(rows, source.num_rows)
     top = options.screened(source.num_rows)
     if top is not None:  # the same share of the sample as of the data

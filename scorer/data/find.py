@@ -11,7 +11,7 @@ import pyarrow.fs as pafs
 
 from scorer.address import Address, has_magic, is_web
 from scorer.data.filesystem import DataFile, Place, local_place, matches, remote_place
-from scorer.data.formats import format_of, is_packed, known_suffixes
+from scorer.data.formats.known import format_of, is_packed, known_suffixes
 from scorer.data.remote_errors import why
 from scorer.data.walk import Enter, below, sound
 from scorer.errors import NotThereError, SourceError, UnreachableError

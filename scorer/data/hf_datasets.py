@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from scorer.data.arrow import hash_rows, readable
-from scorer.data.formats import NO_END, Batches, Wanted
+from scorer.data.formats.base import NO_END, Batches, Wanted
 from scorer.data.parts import GO_ON
 from scorer.data.schemas import conform
 from scorer.errors import SourceError, UnreachableError, first_line

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from scorer.data.filesystem import DataFile, forget_listings
-from scorer.data.formats import Batches, Format, Wanted
+from scorer.data.formats.base import Batches, Format, Inspected, Wanted
+from scorer.data.read_options import ReadOptions
 from scorer.data.remote_errors import at_fault, why
 from scorer.errors import LossrankError, SourceError, shortage
 
@@ -42,16 +43,20 @@ class Part(Protocol):
 
 @dataclass(frozen=True)
 class FilePart:
-    """A file, with its version at the time of opening."""
+    """A file, with its version at the time of opening, and what was found in it."""
 
     file: DataFile
     format: Format
-    rows: int
     version: dict[str, Any]
+    found: Inspected
+
+    @property
+    def rows(self) -> int:
+        return self.found.rows
 
     def batches(self, columns: list[str], wanted: Wanted) -> Batches:
         try:
-            yield from self.format.batches(self.file, columns, wanted)
+            yield from self.format.batches(self.file, self.found, columns, wanted)
         except LossrankError:
             raise
         except Exception as error:  # the errors of the stores' libraries have no common root
@@ -116,8 +121,8 @@ def at_once() -> Iterator[ThreadPoolExecutor]:
             pool.shutdown(cancel_futures=True)
 
 
-def inspected(file: DataFile, kind: Format, data: str) -> tuple[dict[str, Any], pa.Schema, int]:
-    """Return the version, the schema and the number of rows of a file of ``data``.
+def inspected(file: DataFile, kind: Format, options: ReadOptions, data: str) -> FilePart:
+    """Return the part that reads a file of ``data``, after a first pass over the file.
 
     Raises:
         SourceError: the file is missing, empty or unreadable.
@@ -127,7 +132,7 @@ def inspected(file: DataFile, kind: Format, data: str) -> tuple[dict[str, Any], 
         version = file.version()
         if version["size"] == 0:
             raise SourceError(f"{file} is empty (0 bytes)")
-        return version, *kind.inspect(file)
+        return FilePart(file, kind, version, kind.inspect(file, options))
     except LossrankError:
         raise
     except FileNotFoundError as error:

@@ -7,7 +7,8 @@ import pyarrow as pa
 
 from scorer.data.arrow import _without_runs, decoded
 from scorer.data.filesystem import DataFile
-from scorer.data.formats import PROBLEM, is_text_format
+from scorer.data.formats.base import PROBLEM
+from scorer.data.formats.known import is_text_format
 from scorer.errors import SourceError
 
 

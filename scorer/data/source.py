@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from scorer.data.arrow import decoded, row_array, valid_text, without_dictionaries
 from scorer.data.filesystem import DataFile, forget_listings
-from scorer.data.formats import PROBLEM, Batches, Wanted
+from scorer.data.formats.base import PROBLEM, Batches, Wanted
 from scorer.data.parts import FilePart, Part, at_once
 from scorer.data.schemas import conform, restore_types
 from scorer.data.spec import Spec
@@ -74,7 +74,7 @@ class Source:
     ) -> Iterator[pa.RecordBatch]:
         """Yield the rows from ``start`` up to ``stop`` in order; only parts with such rows are read.
 
-        Text formats add the column ``formats.PROBLEM``.
+        Text formats add the column ``formats.base.PROBLEM``.
         """
         end = self.num_rows if stop is None else stop
         for first, batch in self._batches(columns, lambda a, b: a < end and b > start):

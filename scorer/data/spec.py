@@ -8,6 +8,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from scorer.data.read_options import ReadOptions
 from scorer.typed_json import Count
 
 # No file system accepts a path with a NUL character.
@@ -28,13 +29,15 @@ class FilesSpec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
 
     ``data`` has absolute paths, and addresses without the parts that may be secret; ``left_out`` says whether an
     address had such a part. ``relative`` has the paths that the user gave as relative ones, unchanged. ``split`` is the
-    split that was read of a ``DatasetDict`` written by ``save_to_disk``.
+    split that was read of a ``DatasetDict`` written by ``save_to_disk``. ``read`` has the options that
+    the user gave for reading the files.
     """
 
     data: Location | tuple[Location, ...]
     split: Location | None = None
     relative: tuple[Location, ...] | UnsetType = UNSET
     left_out: bool | UnsetType = UNSET
+    read: ReadOptions | UnsetType = UNSET
     files: tuple[FileRecord, ...] = ()
 
     @property

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from scorer.data.arrow import plain_array, valid_text
 from scorer.data.columns import Columns
-from scorer.data.formats import PROBLEM
+from scorer.data.formats.base import PROBLEM
 from scorer.data.labels import NO_LABEL, LabelMap
 from scorer.data.source import Source
 from scorer.errors import SourceError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from scorer.address import Address
 from scorer.data.find import would_read
-from scorer.data.formats import format_of
+from scorer.data.formats.known import format_of
 from scorer.data.source import Data, paths_of
 from scorer.errors import RunError
 from scorer.layout import SCORES, is_part_of_run, is_run

@@ -12,7 +12,7 @@ from scorer.address import Address
 from scorer.data.filesystem import local_place
 from scorer.data.labels import BY_GIVEN_MAP
 from scorer.data.opening.open import open_source
-from scorer.data.source import Data, Source
+from scorer.data.source import Data, Source, paths_of
 from scorer.data.spec import DatasetsSpec, FilesSpec, Spec
 from scorer.errors import NotThereError, SourceError, UnreachableError, first_line
 from scorer.layout import MANIFEST
@@ -144,7 +144,9 @@ def _opened(spec: Spec, data: Data | None) -> Source:
     try:
         if isinstance(spec, DatasetsSpec):
             return open_source(given, config=spec.config, split=spec.split, streaming=bool(spec.streaming))
-        return open_source(given, split=spec.split, hashed=bool(spec.files) and _is_hashed(spec))
+        # Data in memory has no options for reading files.
+        read = spec.read if isinstance(spec, FilesSpec) and spec.read and paths_of(given) else None
+        return open_source(given, split=spec.split, hashed=bool(spec.files) and _is_hashed(spec), read=read)
     except (NotThereError, UnreachableError):
         raise
     except SourceError:

@@ -123,7 +123,8 @@ def test_the_keywords_of_score_are_the_fields_of_its_options() -> None:
     given = {name: keyword.default for name, keyword in keywords.items() if name in options}
     assert given == options
     assert {*keywords} - {*options} == {
-        *("bundle", "data", "output", "config", "split", "streaming", "overwrite", "progress")
+        *("bundle", "data", "output", "config", "split", "streaming", "overwrite", "progress"),
+        *ReadOptions.__struct_fields__,
     }
 
 

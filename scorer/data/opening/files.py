@@ -12,9 +12,10 @@ from scorer.data import hf_datasets as hub
 from scorer.data.arrow import readable
 from scorer.data.filesystem import DataFile
 from scorer.data.find import find_files, find_several, same_format
-from scorer.data.formats import format_of, known_suffixes
+from scorer.data.formats.known import format_of, known_suffixes
 from scorer.data.opening.memory import from_dataset, from_stream
 from scorer.data.parts import FilePart, at_once, inspected
+from scorer.data.read_options import ReadOptions, refuse_read_options
 from scorer.data.schemas import joined, label_names, refuse_twins
 from scorer.data.source import Find, Source
 from scorer.data.spec import DatasetsSpec, FileRecord, FilesSpec
@@ -22,7 +23,7 @@ from scorer.errors import SourceError
 
 
 def from_paths(
-    addresses: list[Address], config: str | None, split: str | None, streaming: bool, hashed: bool
+    addresses: list[Address], config: str | None, split: str | None, streaming: bool, hashed: bool, read: ReadOptions
 ) -> Source:
     """Open files, a data set's name, or several paths as one data set, in the order of ``addresses``; at least one.
 
@@ -32,19 +33,22 @@ def from_paths(
         UnreachableError: the store or the hub failed.
     """
     if len(addresses) == 1:
-        return _from_one(addresses[0], config, split, streaming, hashed)
+        return _from_one(addresses[0], config, split, streaming, hashed, read)
     if streaming or config is not None:
         raise SourceError(
             f"{len(addresses)} paths were given; use `streaming=True` or `config` only with a single data set's name"
         )
     find = partial(find_several, addresses, split)
     name = f"{Path(addresses[0].shown).name} and {len(addresses) - 1} more"
-    return _from_files(addresses, name, same_format(find(), name), split, hashed, find)
+    return _from_files(addresses, name, same_format(find(), name), split, hashed, read, find)
 
 
-def _from_one(address: Address, config: str | None, split: str | None, streaming: bool, hashed: bool) -> Source:
+def _from_one(
+    address: Address, config: str | None, split: str | None, streaming: bool, hashed: bool, read: ReadOptions
+) -> Source:
     shown = address.shown
     if streaming:
+        refuse_read_options(read, "a `datasets` data set")
         is_folder = Path(address.given).is_dir()
         if not is_folder and (address.is_remote or find_files(address, config, split)):
             raise SourceError(
@@ -58,19 +62,28 @@ def _from_one(address: Address, config: str | None, split: str | None, streaming
     files = find_files(address, config, split)
     if files:
         find = partial(find_files, address, config, split)
-        return _from_files([address], Path(shown).name or shown, same_format(files, shown), split, hashed, find)
+        return _from_files([address], Path(shown).name or shown, same_format(files, shown), split, hashed, read, find)
+    refuse_read_options(read, "a `datasets` data set")
     spec = DatasetsSpec(data=address.given, config=config, split=split)
     return from_dataset(hub.load(address.given, config, split), address.given, spec)
 
 
 def _from_files(
-    addresses: list[Address], name: str, files: list[DataFile], split: str | None, hashed: bool, find: Find
+    addresses: list[Address],
+    name: str,
+    files: list[DataFile],
+    split: str | None,
+    hashed: bool,
+    read: ReadOptions,
+    find: Find,
 ) -> Source:
     parts: list[FilePart] = []
     schema: pa.Schema | None = None
     with at_once() as pool:
         # Every file is inspected before any is hashed, so that an unreadable file is reported at once.
-        for file, (part, found) in zip(files, pool.map(partial(_described, data=name), files), strict=True):
+        for file, (part, found) in zip(
+            files, pool.map(partial(_described, options=read, data=name), files), strict=True
+        ):
             refuse_twins(found, str(file))
             if schema is not None and set(found.names) != set(schema.names):
                 raise SourceError(
@@ -98,6 +111,7 @@ def _from_files(
             split=split,
             relative=relative or UNSET,
             left_out=left_out or UNSET,
+            read=read if read.given else UNSET,
             files=records,
         ),
         schema=schema,
@@ -105,17 +119,18 @@ def _from_files(
         fingerprint=digest.hexdigest(),
         label_names=label_names(schema),
         parts=list(parts),
+        notes=tuple(note for part in parts for note in part.found.notes),
         find=find,
     )
 
 
-def _described(file: DataFile, data: str) -> tuple[FilePart, pa.Schema]:
+def _described(file: DataFile, options: ReadOptions, data: str) -> tuple[FilePart, pa.Schema]:
     """Return the part that reads a file, and the file's schema."""
     kind = format_of(file.name)
     if kind is None:
         raise SourceError(f"{file} is of no known kind; the known kinds are: {known_suffixes()}")
-    version, schema, rows = inspected(file, kind, data)
-    return FilePart(file, kind, rows, version), readable(schema)
+    part = inspected(file, kind, options, data)
+    return part, readable(part.found.schema)
 
 
 def _listed(schema: pa.Schema) -> str:

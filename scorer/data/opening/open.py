@@ -7,6 +7,7 @@ of data in memory as it shows them. A score is joined back to its row by this nu
 from scorer.address import Address
 from scorer.data.opening.files import from_paths
 from scorer.data.opening.memory import from_memory
+from scorer.data.read_options import ReadOptions, check_read_options, refuse_read_options
 from scorer.data.source import Data, Source, paths_of
 from scorer.errors import SourceError
 
@@ -19,6 +20,7 @@ def open_source(
     name: str | None = None,
     streaming: bool = False,
     hashed: bool = False,
+    read: ReadOptions | None = None,
 ) -> Source:
     """Open the data to score.
 
@@ -31,6 +33,7 @@ def open_source(
     returned as it is.
     ``streaming`` reads a `datasets` data set (a name, or a folder in the library's layout) without downloading it
     first. ``hashed`` reads remote files to hash their content, instead of using the version from their store.
+    ``read`` has the options for reading files.
 
     Raises:
         TypeError: the data is of no such kind.
@@ -41,11 +44,14 @@ def open_source(
     """
     if isinstance(data, Source):
         return data
+    read = read or ReadOptions()
+    check_read_options(read)
     paths = paths_of(data)
     if paths is None:
+        refuse_read_options(read, "in memory")
         source = from_memory(data, name, config, split, streaming)
     else:
-        source = from_paths(list(map(Address.parse, paths)), config, split, streaming, hashed)
+        source = from_paths(list(map(Address.parse, paths)), config, split, streaming, hashed, read)
     if source.num_rows == 0:
         columns = f"columns {', '.join(source.schema.names)}" if source.schema.names else "no column"
         raise SourceError(f"{source.name} is empty: it has {columns} and no rows", quotes_data=True)

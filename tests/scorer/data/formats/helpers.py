@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from scorer import Source
 from scorer.data.columns import choose_columns
-from scorer.data.formats import PROBLEM
-from scorer.data.text_files import RecordBytes
+from scorer.data.formats.base import PROBLEM
+from scorer.data.formats.text_files import RecordBytes
 from scorer.pipeline.window import Window, read_windows
 
 # Any text that UTF-8 can hold; CSV and JSON must give it back unchanged.

@@ -13,7 +13,7 @@ import pytest
 
 from scorer import SourceError, open_source
 from scorer.data.arrow import text_array, valid_text
-from scorer.data.formats import format_of, is_text_format
+from scorer.data.formats.known import format_of, is_text_format
 from scorer.run.schema import INVALID_TEXT, NO_TEXT, OK
 from tests.scorer.data.formats.helpers import column, window_of, write
 from tests.support.facts import facts
@@ -176,7 +176,8 @@ def test_taken_rows_are_always_text_that_can_be_written(tmp_path: Path) -> None:
 def test_rows_of_megabytes_are_held_a_few_at_a_time(
     tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scorer.data.formats._CHUNK_SIZE", 10_000)
+    for module in ("binary", "chunks"):
+        monkeypatch.setattr(f"scorer.data.formats.{module}.CHUNK_SIZE", 10_000)
     table = pa.table({"text": [f"{i}".ljust(3000) if i < 10 else f"{i}" for i in range(60)], "n": range(60)})
     path = tmp_path / f"a.{ending}"
     if ending == "csv":

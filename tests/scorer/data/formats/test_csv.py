@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scorer import SourceError, open_source
 from scorer.data.filesystem import DataFile
-from scorer.data.text_files import BLOCK, MOST_BYTES, MOST_LINES, csv_rows
+from scorer.data.formats.text_files import BLOCK, MOST_BYTES, MOST_LINES, csv_rows
 from scorer.run.schema import INVALID_TEXT, OK, UNREADABLE
 from tests.scorer.data.formats.helpers import TEXTS, column, count_reads, problems, window_of, write
 from tests.support.facts import facts
@@ -116,7 +116,7 @@ class TestCsv:
     ) -> None:
         file = write(tmp_path / "a.csv", begin + line * (20_000_000 // len(line)))
         taken = count_reads(monkeypatch)
-        monkeypatch.setattr("scorer.data.text_files.MOST_BYTES", 2_000_000)
+        monkeypatch.setattr("scorer.data.formats.text_files.MOST_BYTES", 2_000_000)
         with pytest.raises(SourceError, match=message):
             open_source(file)
         assert sum(taken) < 2_100_000
@@ -124,7 +124,7 @@ class TestCsv:
     def test_a_quoted_record_and_long_lines_within_the_limits(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("scorer.data.text_files.MOST_BYTES", 200_000)
+        monkeypatch.setattr("scorer.data.formats.text_files.MOST_BYTES", 200_000)
         texts = ["word " * 30_000, "a\n" * 9_990, "b" * 100_000] * 5
         source = open_source(write(tmp_path / "a.csv", "text,label\n" + "".join(f'"{text}",1\n\n' for text in texts)))
         assert column(source, "text") == texts
@@ -146,7 +146,7 @@ class TestCsv:
     def test_a_record_may_have_all_its_bytes_wherever_it_begins(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
     ) -> None:
-        monkeypatch.setattr("scorer.data.text_files.MOST_BYTES", 200_000)
+        monkeypatch.setattr("scorer.data.formats.text_files.MOST_BYTES", 200_000)
         text = "much " * 39_999
         content = "t\n" + "b" * before + f"\n{text}\n" + "x\n" * 100_000
         assert column(open_source(write(tmp_path / "a.csv", content)), "t")[before > 0] == text

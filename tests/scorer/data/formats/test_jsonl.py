@@ -25,7 +25,7 @@ class TestJsonLines:
     def test_a_line_is_refused_before_all_of_it_is_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         file = write(tmp_path / "a.jsonl", '{"text": "a"}\n' * 30_000 + '{"text": "' + "much " * 4_000_000 + '"}\n')
         taken = count_reads(monkeypatch)
-        monkeypatch.setattr("scorer.data.text_files.MOST_BYTES", 300_000)
+        monkeypatch.setattr("scorer.data.formats.text_files.MOST_BYTES", 300_000)
         with pytest.raises(SourceError, match=facts("a.jsonl line 30001", "300,000 bytes")):
             open_source(file)
         assert sum(taken) < 1_000_000

@@ -10,7 +10,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
-import scorer.data.formats
+import scorer.data.formats.base
 from scorer import Source, open_source
 
 datasets = pytest.importorskip("datasets")
@@ -144,7 +144,7 @@ KINDS: dict[str, Callable[[Path], Source]] = {
 def rows_of(source: Source, start: int = 0, stop: int | None = None, columns: list[str] | None = None) -> list[dict]:  # type: ignore[type-arg]
     rows = [row for batch in source.read(columns, start, stop) for row in batch.to_pylist()]
     for row in rows:
-        row.pop(scorer.data.formats.PROBLEM, None)
+        row.pop(scorer.data.formats.base.PROBLEM, None)
         if "label" in row:  # text formats read numbers as the text they are
             row["label"] = int(row["label"])
     return rows

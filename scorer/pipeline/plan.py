@@ -1,0 +1,125 @@
+"""Plan: the choices made for a run before its first row is scored, and the manifest that records them."""
+
+from dataclasses import dataclass
+
+from scorer.data.columns import Columns, choose_columns
+from scorer.data.labels import LabelMap, make_label_map
+from scorer.data.source import Source
+from scorer.errors import RunError
+from scorer.machine import versions
+from scorer.model.autotune import DEFAULT
+from scorer.model.bundle import ModelBundle
+from scorer.model.calibration import Calibration
+from scorer.model.session import OrtSession
+from scorer.model.tokenizer import BundleTokenizer
+from scorer.pipeline.options import ScoreOptions
+from scorer.run.manifest import FORMAT, BundleInfo, DataInfo, LabelInfo, Machine, Manifest, RunColumns, RunOptions
+from scorer.run.manifest_file import refuse_many_shards
+
+_CUDA_BATCH_TOKENS = 16384  # a GPU wants large batches
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The choices made for a run, which the user can read before scoring takes a night.
+
+    ``precision`` is the precision in which every row is run first. ``screen_top`` is how many of the worst rows a
+    screen must find in fp32; None if the run is no screen.
+    """
+
+    source: Source
+    columns: Columns
+    labels: LabelMap | None
+    device: str
+    why_device: str
+    threads: int
+    precision: str
+    screen_top: int | None
+    calibration: Calibration
+
+    @property
+    def batch_tokens(self) -> int:
+        return self.calibration.batch_tokens
+
+
+@dataclass(frozen=True)
+class Models:
+    """The session that runs every row first, and the session that rescores a screen's worst rows in fp32."""
+
+    first: OrtSession
+    again: OrtSession | None
+
+
+def make_plan(bundle: ModelBundle, source: Source, options: ScoreOptions) -> tuple[Plan, BundleTokenizer, Models]:
+    """Choose columns, labels, device, threads and batch size, and load the tokenizer and the model."""
+    refuse_many_shards(source.num_rows, options.shard_rows)
+    columns = choose_columns(
+        source.schema,
+        options.text_column,
+        options.text_pair_column,
+        options.label_column,
+        options.id_column,
+        class_labels=source.label_names,
+    )
+    labels = None
+    if columns.label is not None:
+        labels = make_label_map(bundle.class_names, source.label_names.get(columns.label), options.label_map)
+    elif options.precision == "screen":
+        raise RunError("`precision='screen'` ranks by loss, but the data has no label; use `precision='fp32'`")
+    if columns.text_pair is not None and options.long_text == "mean":
+        raise RunError("`long_text='mean'` is for single texts, but the data has pairs; use `long_text='head'`")
+    tokenizer = BundleTokenizer(bundle, options.max_tokens, options.long_text)
+    precision = "fp32" if options.precision == "fp32" else "int8"
+    session = OrtSession(bundle.model_file(precision), options.device, options.threads, precision)
+    screen_top = options.screened(source.num_rows)
+    again = None if screen_top is None else OrtSession(bundle.model_file(), session.device, session.threads)
+    chosen = _chosen(options, session.device)
+    plan = Plan(source, columns, labels, session.device, session.why, session.threads, precision, screen_top, chosen)
+    return plan, tokenizer, Models(session, again)
+
+
+def _chosen(options: ScoreOptions, device: str) -> Calibration:
+    """Return the batch size of a new run before calibration: the given one, or the device's default."""
+    if options.batch_tokens is not None:
+        return Calibration(options.batch_tokens, {}, "the requested size")
+    if device == "cuda":
+        return Calibration(_CUDA_BATCH_TOKENS, {}, "for a GPU")
+    return Calibration(DEFAULT, {}, "too few rows to try others")
+
+
+def new_manifest(plan: Plan, bundle: ModelBundle, options: ScoreOptions, max_tokens: int) -> Manifest:
+    """Return the manifest of a new run, before its first shard."""
+    machine = Machine(threads=plan.threads, versions=versions())
+    columns = plan.columns
+    return Manifest(
+        format=FORMAT,
+        bundle=BundleInfo(
+            path=str(bundle.path.absolute()),
+            sha256=bundle.sha256,
+            model=bundle.model,
+            revision=bundle.revision,
+            class_names=bundle.class_names,
+        ),
+        data=DataInfo(
+            name=plan.source.name,
+            fingerprint=plan.source.fingerprint,
+            rows=plan.source.num_rows,
+            spec=plan.source.spec,
+        ),
+        columns=RunColumns(text=columns.text, text_pair=columns.text_pair, label=columns.label, id=columns.id),
+        labels=None if plan.labels is None else LabelInfo(how=plan.labels.how, map=plan.labels.by_value),
+        options=RunOptions(
+            device=plan.device,
+            precision=options.precision,
+            screen_top=plan.screen_top,
+            max_tokens=max_tokens,
+            long_text=options.long_text,
+            batch_tokens=plan.batch_tokens,
+            window_rows=options.window,
+            shard_rows=options.shard_rows,
+        ),
+        calibration=plan.calibration,
+        machine=machine,
+        machines=(machine,),
+        shards={},
+    )
