@@ -16,6 +16,7 @@ import pytest
 import lossrank as lr
 from cli.commands import COMMANDS, load_command
 from scorer import ScoreOptions
+from scorer.data.read_options import ReadOptions
 from tests.support import ROOT, SOAK
 
 CALLS: dict[str, Callable[..., Any]] = {
