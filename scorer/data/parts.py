@@ -4,17 +4,21 @@ import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
+from scorer.data.arrow import is_text
 from scorer.data.filesystem import DataFile, forget_listings
-from scorer.data.formats.base import Batches, Format, Inspected, Wanted
+from scorer.data.formats.base import PROBLEM, Batches, Format, Inspected, Wanted
 from scorer.data.read_options import ReadOptions
 from scorer.data.remote_errors import at_fault, why
 from scorer.errors import LossrankError, SourceError, shortage
 
 _AT_ONCE = 8  # files inspected at the same time
+_POINTER = b"version https://git-lfs.github.com/spec/v1"  # how the file of a clone without Git LFS begins
+_POINTER_SIZE = 1024  # bytes; a pointer is always shorter
 GO_ON = "restore the file and try again, or score the data again"
 
 
@@ -43,20 +47,35 @@ class Part(Protocol):
 
 @dataclass(frozen=True)
 class FilePart:
-    """A file, with its version at the time of opening, and what was found in it."""
+    """A file, with its version at the time of opening, and what was found in it.
+
+    ``constants`` are columns that the file itself lacks, with the one value that all its rows have.
+    """
 
     file: DataFile
     format: Format
     version: dict[str, Any]
     found: Inspected
+    constants: tuple[tuple[str, str | None], ...] = ()
 
     @property
     def rows(self) -> int:
         return self.found.rows
 
+    @property
+    def schema(self) -> pa.Schema:
+        schema = self.found.schema
+        for name, _ in self.constants:
+            schema = schema.append(pa.field(name, pa.string()))
+        return schema
+
     def batches(self, columns: list[str], wanted: Wanted) -> Batches:
+        added = dict(self.constants)
+        # A format reads at least one column, since its batches must have rows; text is the most costly.
+        own = [name for name in columns if name not in added] or [self._cheapest()]
         try:
-            yield from self.format.batches(self.file, self.found, columns, wanted)
+            for start, batch in self.format.batches(self.file, self.found, own, wanted):
+                yield start, _with_constants(batch, columns, added) if added else batch
         except LossrankError:
             raise
         except Exception as error:  # the errors of the stores' libraries have no common root
@@ -64,6 +83,10 @@ class FilePart:
             forget_listings([self.file])
             self.refuse_change()
             raise _unreadable(self.file, self.format, error) from error
+
+    def _cheapest(self) -> str:
+        schema = self.found.schema
+        return str(min(schema, key=lambda field: pa.types.is_nested(field.type) or is_text(field.type)).name)
 
     def refuse_change(self) -> None:
         try:
@@ -132,6 +155,8 @@ def inspected(file: DataFile, kind: Format, options: ReadOptions, data: str) -> 
         version = file.version()
         if version["size"] == 0:
             raise SourceError(f"{file} is empty (0 bytes)")
+        if not file.is_remote and version["size"] < _POINTER_SIZE:
+            _refuse_pointer(file)
         return FilePart(file, kind, version, kind.inspect(file, options))
     except LossrankError:
         raise
@@ -140,6 +165,25 @@ def inspected(file: DataFile, kind: Format, options: ReadOptions, data: str) -> 
     except Exception as error:  # the errors of the stores' libraries have no common root
         _not_ours(file, error)
         raise _unreadable(file, kind, error) from error
+
+
+def _with_constants(batch: pa.RecordBatch, columns: list[str], added: dict[str, str | None]) -> pa.RecordBatch:
+    """Return the ``columns`` of a batch in their order, with ``added`` ones that have one value, and ``PROBLEM``."""
+    names = [*columns, *(name for name in batch.schema.names if name == PROBLEM)]
+    arrays = [
+        pa.repeat(pa.scalar(added[name], pa.string()), len(batch)) if name in added else batch.column(name)
+        for name in names
+    ]
+    return pa.RecordBatch.from_arrays(arrays, names=names)
+
+
+def _refuse_pointer(file: DataFile) -> None:
+    """Raise SourceError if Git LFS has left a file's address in its place, as a clone without LFS does."""
+    with file.open() as stream:
+        if stream.read(len(_POINTER)) == _POINTER:
+            raise SourceError(
+                f"{file} is only a pointer of Git LFS, not the data; run `git lfs pull` in its repository"
+            )
 
 
 def _unreadable(file: DataFile, kind: Format, error: Exception) -> SourceError:

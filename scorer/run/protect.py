@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from scorer.address import Address
-from scorer.data.find import would_read
+from scorer.data.folders.find import would_read
 from scorer.data.formats.known import format_of
 from scorer.data.source import Data, paths_of
 from scorer.errors import RunError

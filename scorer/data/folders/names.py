@@ -1,0 +1,12 @@
+"""Which files in a folder are never data, by their names."""
+
+# Files that describe a data set, which libraries and services put beside it.
+DESCRIPTIONS = (
+    "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "config.json",  # the hub's
+    "croissant.json", "datapackage.json", "dataset-metadata.json",  # MLCommons's, Frictionless's and Kaggle's
+)  # fmt: skip
+
+
+def is_hidden(path: str) -> bool:
+    """Return whether a path has a part that begins with a dot or an underscore, which is no data by convention."""
+    return any(part.startswith((".", "_")) for part in path.split("/"))
