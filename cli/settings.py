@@ -32,7 +32,7 @@ _SETTINGS: dict[str, tuple[Any, str]] = {
     "id_column": (str, "Column with your own row ids, which are kept with the scores."),
     "label_map": (_FILE, 'JSON file {"data label": "model class"}; a label with the class null is ignored.'),
     "config": (str, "Configuration of a `datasets` data set."),
-    "split": (str, "Split of a `datasets` data set or of a saved DatasetDict."),
+    "split": (str, "Split of a `datasets` data set, a saved DatasetDict, or a folder of files named by split."),
     "streaming": (bool, "Read a `datasets` data set (name or folder) without downloading all of it first."),
     "delimiter": (str, "Character between the fields of a CSV file.  [default: recognised from the file and printed]"),
     "quoting": (

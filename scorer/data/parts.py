@@ -179,11 +179,9 @@ def _with_constants(batch: pa.RecordBatch, columns: list[str], added: dict[str, 
 
 def _refuse_pointer(file: DataFile) -> None:
     """Raise SourceError if Git LFS has left a file's address in its place, as a clone without LFS does."""
-    with file.open() as stream:
+    with Path(file.path).open("rb") as stream:
         if stream.read(len(_POINTER)) == _POINTER:
-            raise SourceError(
-                f"{file} is only a pointer of Git LFS, not the data; run `git lfs pull` in its repository"
-            )
+            raise SourceError(f"{file} is a pointer of Git LFS, not the data; run `git lfs pull` in its repository")
 
 
 def _unreadable(file: DataFile, kind: Format, error: Exception) -> SourceError:

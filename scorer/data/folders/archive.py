@@ -1,13 +1,14 @@
 """Read a text file in a zip archive, streaming: nothing is unpacked to disk, or whole into memory."""
 
 import contextlib
+import io
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from lzma import LZMAError
 from pathlib import PurePosixPath
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -57,7 +58,7 @@ class _Stream:
 
     def __init__(self, file: ZipMember) -> None:
         self._file = file
-        self._archive = DataFile.open(file)
+        self._archive = _opened(file)
         try:
             self._zip = _reading(file, lambda: zipfile.ZipFile(self._archive))
             self._member = _reading(file, lambda: self._zip.open(file.member))
@@ -81,13 +82,13 @@ def is_zip(name: str) -> bool:
     return name.lower().endswith(".zip")
 
 
-def unzipped(files: list[DataFile]) -> tuple[list[DataFile], list[str]]:
-    """Return the files with each zip archive replaced by the data file in it, and notes for the user.
+def without_copies(files: list[DataFile]) -> tuple[list[DataFile], list[str]]:
+    """Return the files without the zip archives that add nothing to them, and notes for the user.
 
-    An archive that holds no data is left out, and so is one whose data file lies unpacked among ``files``.
+    An archive that holds no data is left out, and so is one whose data files lie unpacked among ``files``.
 
     Raises:
-        SourceError: an archive is broken or encrypted, or holds several data files or one that can't be streamed.
+        SourceError: an archive is broken.
         SourceError: an unpacked file beside an archive has another size than the file in it.
     """
     found, notes = [], []
@@ -101,16 +102,18 @@ def unzipped(files: list[DataFile]) -> tuple[list[DataFile], list[str]]:
         elif copies := _unpacked(file, members, files):
             notes.append(f"{file.name} is left out, because {short(copies[0].name)} lies beside it, unpacked")
         else:
-            found.append(_only(file, members))
+            found.append(file)
     return found, notes
 
 
-def in_zip(file: DataFile) -> DataFile:
-    """Return the one data file in a zip archive.
+def unzipped(file: DataFile) -> DataFile:
+    """Return the one data file in a zip archive; other files are returned unchanged.
 
     Raises:
         SourceError: the archive is broken or encrypted, or does not hold one data file that can be streamed.
     """
+    if not is_zip(file.name) or isinstance(file, ZipMember):
+        return file
     members = _members(file)
     if not members:
         raise SourceError(f"{file} holds no file of a known kind; the known kinds are: {known_suffixes()}")
@@ -204,8 +207,44 @@ def _unpacked(file: DataFile, members: list[zipfile.ZipInfo], files: Iterable[Da
 
 
 def _with_zip(file: DataFile, ask: Callable[[zipfile.ZipFile], _T]) -> _T:
-    with contextlib.closing(file.open()) as stream, zipfile.ZipFile(stream) as opened:
+    with contextlib.closing(_opened(file)) as stream, zipfile.ZipFile(stream) as opened:
         return ask(opened)
+
+
+class _Archive(io.RawIOBase):
+    """The bytes of an archive, for ``zipfile``, which expects Python's errors."""
+
+    def __init__(self, file: DataFile) -> None:
+        self._file = DataFile.open(file)  # a member itself can't be opened
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        found: bytes = self._file.read(len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        start = (0, self._file.tell(), self._file.size())[whence]
+        if start + place < 0:
+            raise OSError("a place before the beginning of the file")
+        self._file.seek(start + place)
+        return start + place
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _opened(file: DataFile) -> io.BufferedReader:
+    return io.BufferedReader(_Archive(file), READ_AHEAD)
 
 
 def _reading(file: DataFile, read: Callable[[], _T]) -> _T:

@@ -10,7 +10,7 @@ import pyarrow.fs as pafs
 
 from scorer.address import Address, has_magic, is_web
 from scorer.data.filesystem import DataFile, Place, local_place, matches, remote_place
-from scorer.data.folders.archive import in_zip, is_zip, named_in_zip, split_zip, unzipped
+from scorer.data.folders.archive import is_zip, named_in_zip, split_zip, unzipped, without_copies
 from scorer.data.folders.folder import folder_files, of_no_run, refuse_split, without_descriptions
 from scorer.data.folders.hive import partition_notes, with_partitions
 from scorer.data.folders.lake import refuse_lake
@@ -221,8 +221,8 @@ def _matched(place: Place, paths: list[str], folder: str) -> Found:
     """Return the files that match a glob, whose leading folders are ``folder``."""
     files, notes = without_descriptions([place.file(path) for path in paths])
     notes += split_note([file.path.removeprefix(folder).strip("/") for file in files])
-    files, more = unzipped(files)
-    return Found(files, tuple(notes + more), folder)
+    files, more = without_copies(files)
+    return Found(list(map(unzipped, files)), tuple(notes + more), folder)
 
 
 def _missing_bucket(place: Place) -> str:
@@ -247,7 +247,7 @@ def _one(place: Place, split: str | None) -> Found:
         raise SourceError(f"{file} is of no known kind; the known kinds are: {known_suffixes()}")
     refuse_split(str(file), split)
     refuse_lake(place, file.folder, ())
-    return Found([in_zip(file) if is_zip(file.name) else file], base=file.folder)
+    return Found([unzipped(file)], base=file.folder)
 
 
 def _fixed(pattern: Path) -> Path:

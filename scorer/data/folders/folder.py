@@ -9,13 +9,14 @@ import pyarrow.fs as pafs
 
 from scorer.address import is_web
 from scorer.data.filesystem import DataFile, Place
-from scorer.data.folders.archive import is_zip, unzipped
+from scorer.data.folders.archive import is_zip, unzipped, without_copies
 from scorer.data.folders.lake import refuse_lake
 from scorer.data.folders.names import DESCRIPTIONS, is_hidden
 from scorer.data.folders.splits import chosen, split_note
 from scorer.data.folders.walk import below, sound
 from scorer.data.formats.fasttext import FASTTEXT, starts_with_label
 from scorer.data.formats.known import format_of, is_packed, known_suffixes
+from scorer.data.remote_errors import StoreError
 from scorer.errors import SourceError
 from scorer.layout import is_run
 
@@ -41,6 +42,7 @@ def folder_files(place: Place, folder: str, split: str | None) -> tuple[list[Dat
         paths = [str(file) for file in of_no_run([file for file in here if not is_hidden(file.name)], Path(folder))]
         refuse_lake(place, folder, paths)
     files, notes = _data(list(map(place.file, paths)))
+    files, more = without_copies(files)
     if files and is_web(folder):  # the links of a page, which may lead anywhere
         refuse_split(address, split)
         notes += split_note([file.name for file in files])
@@ -50,7 +52,7 @@ def folder_files(place: Place, folder: str, split: str | None) -> tuple[list[Dat
     if not place.is_remote:
         sound(Path(file.path) for file in files)
     _refuse_packed(files)
-    files, more = unzipped(files)
+    files = list(map(unzipped, files))
     if not files:
         refuse_split(address, split)
         raise SourceError(f"{address} holds no file of a known kind; the known kinds are: {known_suffixes()}")
@@ -141,7 +143,9 @@ def _is_data(file: DataFile, names: set[str]) -> bool:
 def _is_fasttext(file: DataFile) -> bool:
     try:
         return starts_with_label(file)
-    except (FileNotFoundError, PermissionError, UnicodeError):
+    except StoreError:
+        raise
+    except (OSError, UnicodeError):
         return False
 
 

@@ -120,7 +120,7 @@ def _refused(table: str, kind: str, newest: str | None) -> SourceError:
         if kind == _DELTA:
             name, rows = "a Delta", f"deltalake.DeltaTable({shown!r}).to_pyarrow_table()"
         elif kind == _ICEBERG:
-            file = (newest or "").replace(table, shown, 1)
+            file = newest if shown == table else f"{shown}/{_ICEBERG}/NEWEST.metadata.json"
             name, rows = "an Iceberg", f"pyiceberg.table.StaticTable.from_metadata({file!r}).scan().to_arrow()"
         else:
             name, rows = "a Hudi", ""
@@ -128,8 +128,8 @@ def _refused(table: str, kind: str, newest: str | None) -> SourceError:
         if kind == _HUDI:
             how = f"spark.read.format('hudi').load({shown!r}).write.parquet('rows')"
         message = (
-            f"{table} is {name} table: its files also hold replaced and deleted rows; write the current rows to a file "
-            f"with Python, and score that: {how}"
+            f"{table} is {name} table: its files also hold deleted rows; write its rows to a file with Python, "
+            f"and score that: {how}"
         )
         if len(message) <= _LONGEST:
             break

@@ -17,7 +17,6 @@ _KEYWORDS = {
     "validation": ("validation", "valid", "val", "dev"),
     "test": ("test", "testing", "eval", "evaluation"),
 }
-_SAME = {word: split for split, words in _KEYWORDS.items() for word in words}
 _SEPARATOR = r"[-._ 0-9]"
 _IN_FILE = {
     split: re.compile(rf"(.*{_SEPARATOR})?({'|'.join(words)}){_SEPARATOR}.*", re.IGNORECASE | re.DOTALL)
@@ -27,7 +26,8 @@ _IN_FOLDER = {
     split: re.compile(rf"(.*{_SEPARATOR})?({'|'.join(words)})({_SEPARATOR}.*)?", re.IGNORECASE | re.DOTALL)
     for split, words in _KEYWORDS.items()
 }
-_SHARD = re.compile(r"(?:data/)?(\w+(?:\.\w+)*)-\d{5}-of-\d{5}[^/]*\.[^/]*")
+_SHARD = r"(\w+(?:\.\w+)*)-\d{5}-of-\d{5}[^/]*\.[^/]*"
+_SHARDS = (re.compile("data/" + _SHARD), re.compile(_SHARD))  # the hub knows only the first
 _HEAD = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?\n)---[ \t]*(\r?\n|$)", re.DOTALL)
 Splits = dict[str, list[str]]
 ReadText = Callable[[], str | None]
@@ -45,10 +45,9 @@ def chosen(paths: list[str], split: str | None, folder: str, readme: ReadText) -
     """
     found = splits_of(paths, folder, readme)
     if split is not None:
-        name = split if split in found else _SAME.get(split, split)
-        if not found.get(name):
+        if split not in found:
             raise SourceError(_no_such_split(split, found, folder))
-        return found[name]
+        return found[split]
     groups = {tuple(files) for files in found.values()}
     if not found or (len(groups) == 1 and set(paths) <= set(*groups)):
         return paths
@@ -76,8 +75,10 @@ def splits_of(paths: list[str], folder: str, readme: ReadText) -> Splits:
             configured[name] = files
     if configured:
         return configured
-    if sharded := _by(paths, lambda path: [match[1]] if (match := _SHARD.fullmatch(path)) else []):
-        return sharded
+    for shard in _SHARDS:
+        named = {path: [match[1]] for path in paths if (match := shard.fullmatch(path))}
+        if named:
+            return _by(named, named.__getitem__)
     # A Hive partition such as label=test is a value, not a split.
     folders = {path: [part for part in PurePosixPath(path).parts[:-1] if "=" not in part] for path in paths}
     in_folders = _by(
