@@ -71,8 +71,9 @@ class FilePart:
 
     def batches(self, columns: list[str], wanted: Wanted) -> Batches:
         added = dict(self.constants)
-        # A format reads at least one column, since its batches must have rows; text is the most costly.
-        own = [name for name in columns if name not in added] or [self._cheapest()]
+        own = [name for name in columns if name not in added]
+        if added and not own:  # a format reads at least one column, since its batches must have rows
+            own = [self._cheapest()]
         try:
             for start, batch in self.format.batches(self.file, self.found, own, wanted):
                 yield start, _with_constants(batch, columns, added) if added else batch
@@ -85,6 +86,7 @@ class FilePart:
             raise _unreadable(self.file, self.format, error) from error
 
     def _cheapest(self) -> str:
+        """Return a column that is no text, if there is one."""
         schema = self.found.schema
         return str(min(schema, key=lambda field: pa.types.is_nested(field.type) or is_text(field.type)).name)
 

@@ -12,7 +12,7 @@ from scorer.address import Address, has_magic, is_web
 from scorer.data.filesystem import DataFile, Place, local_place, matches, remote_place
 from scorer.data.folders.archive import is_zip, named_in_zip, split_zip, unzipped, without_copies
 from scorer.data.folders.folder import folder_files, of_no_run, refuse_split, without_descriptions
-from scorer.data.folders.hive import partition_notes, with_partitions
+from scorer.data.folders.hive import have_same_keys, partition_notes, with_partitions
 from scorer.data.folders.lake import refuse_lake
 from scorer.data.folders.names import is_hidden
 from scorer.data.folders.splits import split_note
@@ -139,7 +139,14 @@ def _partitioned(each: list[Found]) -> Found:
     bases = [found.base if files[0].is_remote else _absolute(found.base) for found in each]
     base = os.path.commonpath(bases) if len({found.split("/")[0] for found in bases}) == 1 else ""
     paths = [file.path if file.is_remote else _absolute(file.path) for file in files]
-    files = with_partitions(files, [path.removeprefix(base).lstrip("/") for path in paths])
+    below_base = [path.removeprefix(base).lstrip("/") for path in paths]
+    if len(each) > 1:
+        notes += split_note(below_base)
+        if not have_same_keys(below_base):  # paths that have nothing to do with each other: each has its own base
+            own = [bases[i] for i, found in enumerate(each) for _ in found.files]
+            below_base = [path.removeprefix(at).lstrip("/") for path, at in zip(paths, own, strict=True)]
+            base = bases[0]
+    files = with_partitions(files, below_base)
     return Found(files, tuple(notes + partition_notes(files, base)), base)
 
 

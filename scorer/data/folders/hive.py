@@ -21,6 +21,12 @@ _FOLDER = re.compile(r"([^=]+)=(.*)", re.DOTALL)
 _Constants = tuple[tuple[str, str | None], ...]
 
 
+def have_same_keys(below: list[str]) -> bool:
+    """Return whether the folders in all paths have the same partition keys in the same order."""
+    keys = ([match[1] for folder in path.split("/")[:-1] if (match := _FOLDER.fullmatch(folder))] for path in below)
+    return len(set(map(tuple, keys))) < 2
+
+
 def with_partitions(files: list[DataFile], below: list[str]) -> list[DataFile]:
     """Return the files with the partitions that the folders in their paths ``below`` the data give.
 
@@ -68,8 +74,10 @@ def constants_of(part: FilePart) -> _Constants:
     Raises:
         SourceError: the file's own column has another value than the name of its folder.
     """
-    own = set(part.found.schema.names)
+    own = part.found.schema.names
     for name, value in part.file.partitions:
+        if own.count(name) > 1:
+            raise SourceError(f"{part.file} has two columns named {short(name)}, like its folder; rename one of them")
         if name in own:
             _refuse_difference(part, name, value)
     return tuple((name, value) for name, value in part.file.partitions if name not in own)

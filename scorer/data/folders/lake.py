@@ -73,7 +73,8 @@ def _remote_table(place: Place, folder: str, listed: Iterable[str]) -> _Table | 
             metadata.setdefault("/".join(parts[:-2]), []).append(parts[-1])
     for table, names in metadata.items():
         return table, _ICEBERG, f"{table}/{_ICEBERG}/{_newest(names)}"
-    for above in islice(_upwards(folder), _LEVELS):
+    levels = 0 if place.prefix == "hf://" else _LEVELS  # the hub has no such tables, and is slow to ask
+    for above in islice(_upwards(folder), levels):
         try:
             marks, names = _marks(place, above)
         except Exception:  # noqa: S112 - no permission to list what lies above is no reason to stop

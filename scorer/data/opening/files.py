@@ -131,7 +131,6 @@ def _described(file: DataFile, options: ReadOptions, data: str) -> tuple[FilePar
     if kind is None:
         raise SourceError(f"{file} is of no known kind; the known kinds are: {known_suffixes()}")
     part = inspected(file, kind, options, data)
-    refuse_twins(part.found.schema, str(file))
     part = replace(part, constants=constants_of(part))
     return part, readable(part.schema)
 

@@ -94,6 +94,16 @@ def test_paths_that_the_shell_expands_have_the_partitions_too(tmp_path: Path, mo
     ]
 
 
+def test_paths_without_common_keys_are_read_from_where_each_begins(tmp_path: Path) -> None:
+    one = write(tmp_path / "lr=0.1" / "a.csv", "text\na\n")
+    other = write(tmp_path / "b.csv", "text\nb\n")
+    source = open_source([one, other])
+    assert rows_of(source) == [{"text": "a"}, {"text": "b"}]
+    assert any("lr=0.1 is part of the given path" in note for note in source.notes)
+    below = write(tmp_path / "c" / "lang=en" / "a.csv", "text\na\n").parent.parent
+    assert tells(refusal([below, other]), "b.csv lies in no folder such as KEY=VALUE", "folders of lang")
+
+
 @pytest.mark.parametrize("data", ["d/label=World/part-0.parquet", "d/label=World", "d/label=World/*.parquet"])
 def test_a_folder_within_a_partition_has_no_such_column_and_says_so(tmp_path: Path, data: str) -> None:
     by_pyarrow(tmp_path / "d")

@@ -91,6 +91,7 @@ def test_a_glob_reads_what_it_names_and_says_so(tmp_path: Path) -> None:
     source = open_source(tmp_path / "*.csv")
     assert [row["text"] for row in rows_of(source)] == ["test.csv", "train.csv"]
     assert any("splits train, test" in note for note in source.notes)
+    assert open_source([tmp_path / "train.csv", tmp_path / "test.csv"]).notes == source.notes  # the shell's glob
     assert open_source(tmp_path / "tr*.csv").notes == ()
     assert tells(refusal(tmp_path / "*.csv", split="test"), "`split='test'`", "'FOLDER/test-*.parquet'")
 
