@@ -116,22 +116,20 @@ def _newest(names: Iterable[str]) -> str | None:
 
 
 def _refused(table: str, kind: str, newest: str | None) -> SourceError:
-    """Return the error for a table, which names its folder once if the line would become too long."""
-    for shown in (table, "FOLDER"):
-        if kind == _DELTA:
-            name, rows = "a Delta", f"deltalake.DeltaTable({shown!r}).to_pyarrow_table()"
-        elif kind == _ICEBERG:
-            file = newest if shown == table else f"{shown}/{_ICEBERG}/NEWEST.metadata.json"
-            name, rows = "an Iceberg", f"pyiceberg.table.StaticTable.from_metadata({file!r}).scan().to_arrow()"
-        else:
-            name, rows = "a Hudi", ""
-        how = f"pyarrow.parquet.write_table({rows}, 'rows.parquet')"
+    """Return the error for a table; its line of Python names the table again unless that makes it too long."""
+    file = (newest or "").removeprefix(table)
+    lines = []
+    for shown, metadata in ((table, file), ("FOLDER", file), ("FOLDER", f"/{_ICEBERG}/NEWEST.metadata.json")):
         if kind == _HUDI:
-            how = f"spark.read.format('hudi').load({shown!r}).write.parquet('rows')"
-        message = (
-            f"{table} is {name} table: its files also hold deleted rows; write its rows to a file with Python, "
-            f"and score that: {how}"
-        )
-        if len(message) <= _LONGEST:
-            break
-    return SourceError(message)
+            name, module = "a Hudi", "Spark"
+            lines.append(f"spark.read.format('hudi').load({shown!r}).write.parquet('rows')")
+            continue
+        name, module, rows = "a Delta", "deltalake", f"deltalake.DeltaTable({shown!r}).to_pyarrow_table()"
+        if kind == _ICEBERG:
+            name, module = "an Iceberg", "pyiceberg.table"
+            rows = f"pyiceberg.table.StaticTable.from_metadata({shown + metadata!r}).scan().to_arrow()"
+        lines.append(f"import {module}, pyarrow.parquet as pq; pq.write_table({rows}, 'rows.parquet')")
+    start = f"{table} is {name} table, whose files also hold deleted rows; score the file that "
+    messages = [f"{start}this Python writes: {line}" for line in lines]
+    short = [message for message in messages if len(message) <= _LONGEST]
+    return SourceError(short[0] if short else f"{start}you write with {module}")

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -13,7 +12,7 @@ from tests.scorer.data.folders.helpers import TABLE, refusal, rows_of, write
 from tests.support.facts import tells
 
 pytest_plugins = ["tests.scorer.data.filesystem.conftest"]
-LINE = "with Python, and score that: pyarrow.parquet.write_table("
+LINE = "this Python writes: import deltalake, pyarrow.parquet as pq; pq.write_table("
 
 
 def delta(folder: Path) -> Path:
@@ -62,8 +61,8 @@ def test_the_line_of_python_gives_the_current_rows(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     deltalake.write_deltalake("t", TABLE)
     deltalake.write_deltalake("t", TABLE.slice(0, 5), mode="overwrite")
-    line = refusal("t").partition("score that: ")[2]
-    exec(line, {"pyarrow": pa, "deltalake": deltalake})
+    line = refusal("t").partition("writes: ")[2]
+    exec(line, {})
     assert rows_of(open_source("rows.parquet")) == TABLE.slice(0, 5).to_pylist()
 
 
@@ -90,10 +89,11 @@ def test_hudi(tmp_path: Path) -> None:
         assert tells(refusal(tmp_path / data), "is a Hudi table", "spark.read.format('hudi')")
 
 
-def test_long_names_leave_the_line_short(tmp_path: Path) -> None:
-    table = iceberg(tmp_path / ("t" * 80))
-    assert len(str(table)) > 100
-    assert tells(refusal(table), "'FOLDER/metadata/NEWEST.metadata.json'")
+@pytest.mark.parametrize(
+    ("length", "said"), [(40, "'FOLDER/metadata/NEWEST.metadata.json'"), (180, "that you write with pyiceberg.table")]
+)
+def test_long_names_leave_the_line_short(tmp_path: Path, length: int, said: str) -> None:
+    assert tells(refusal(iceberg(tmp_path / ("t" * length))), "is an Iceberg table", said)
 
 
 def test_what_only_looks_like_a_table_is_read(tmp_path: Path) -> None:
