@@ -12,7 +12,7 @@ from scorer.data.filesystem import DataFile, Place
 from scorer.data.folders.archive import is_zip, unzipped, without_copies
 from scorer.data.folders.lake import refuse_lake
 from scorer.data.folders.names import DESCRIPTIONS, is_hidden
-from scorer.data.folders.splits import chosen, split_note
+from scorer.data.folders.splits import chosen, listed, split_note
 from scorer.data.folders.walk import below, sound
 from scorer.data.formats.fasttext import FASTTEXT, starts_with_label
 from scorer.data.formats.known import format_of, is_packed, known_suffixes
@@ -100,9 +100,7 @@ def _saved_files(place: Place, folder: str, split: str | None) -> list[DataFile]
         if (saved := _json(place, f"{folder}/dataset_dict.json")) is not None:
             splits = saved["splits"]
             if split not in splits:
-                raise SourceError(
-                    f"{address} has the splits {', '.join(splits)}; pick one with `split` (got {split!r})"
-                )
+                raise SourceError(f"{address} has the splits {listed(splits)}; pick one with `split` (got {split!r})")
             folder = f"{folder}/{split}"
             address = str(place.file(folder))
         if (state := _json(place, f"{folder}/state.json")) is None:

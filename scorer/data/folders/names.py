@@ -8,5 +8,8 @@ DESCRIPTIONS = (
 
 
 def is_hidden(path: str) -> bool:
-    """Return whether a path has a part that begins with a dot or an underscore, which is no data by convention."""
-    return any(part.startswith((".", "_")) for part in path.split("/"))
+    """Return whether a path has a part that begins with a dot or an underscore, which is no data by convention.
+
+    A Hive partition ``_key=value`` is data, as for Spark.
+    """
+    return any(part.startswith(".") or (part.startswith("_") and "=" not in part) for part in path.split("/"))

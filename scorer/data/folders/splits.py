@@ -53,7 +53,7 @@ def chosen(paths: list[str], split: str | None, folder: str, readme: ReadText) -
         return paths
     if len(found) > 1:
         raise SourceError(
-            f"{folder} has files of the splits {_listed(found)}; choose one with `split`, or name the files to read"
+            f"{folder} has files of the splits {listed(found)}; choose one with `split`, or name the files to read"
         )
     ((name, files),) = found.items()
     other = next(path for path in paths if path not in set(files))
@@ -94,7 +94,7 @@ def split_note(paths: list[str]) -> list[str]:
     found = splits_of(paths, "", lambda: None)
     if len({tuple(files) for files in found.values()}) < 2:
         return []
-    return [f"the files have names of the splits {_listed(found)}, and are scored together"]
+    return [f"the files have names of the splits {listed(found)}, and are scored together"]
 
 
 def _by(paths: Iterable[str], names: Callable[[str], list[str]]) -> Splits:
@@ -119,7 +119,7 @@ def _configured(readme: str | None, folder: str) -> Splits:
         default = [name for name, config in found.items() if config.get("default")]
         if len(found) > 1 and not default and "default" not in found:
             raise SourceError(
-                f"{folder} has the configurations {_listed(found)} in its README.md; name the files of one, "
+                f"{folder} has the configurations {listed(found)} in its README.md; name the files of one, "
                 "for example with a glob, instead of the folder"
             )
         name = default[0] if default else "default" if "default" in found else next(iter(found), None)
@@ -155,9 +155,10 @@ def _no_such_split(split: str, found: Splits, folder: str) -> str:
             f"data/test-00000-of-00001.parquet, validation/...); leave `split` out and name the split's files, for "
             f"example with a glob"
         )
-    return f"{folder} has no files of the split {short(split)!r}{nearest(split, list(found))}; it has {_listed(found)}"
+    return f"{folder} has no files of the split {short(split)!r}{nearest(split, list(found))}; it has {listed(found)}"
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
+    """Return the first few names, each cut to a length that fits in a message, and the number of the others."""
     names = list(names)
     return ", ".join(map(short, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

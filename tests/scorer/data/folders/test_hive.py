@@ -1,5 +1,6 @@
 """Hive partitions: the names of folders are columns, and rows keep the order of the paths."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scorer import ModelBundle, open_source, score_dataset
 from scorer.run.reopened import reopen_data
@@ -94,6 +97,27 @@ def test_paths_that_the_shell_expands_have_the_partitions_too(tmp_path: Path, mo
     ]
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_any_label_survives(labels: list[str | None]) -> None:
+    table = pa.table({"text": [f"text {i}" for i in range(len(labels))], "label": pa.array(labels, pa.string())})
+    with tempfile.TemporaryDirectory() as folder:
+        pa.dataset.write_dataset(
+            table, folder, format="parquet", partitioning=["label"], partitioning_flavor="hive",
+            existing_data_behavior="overwrite_or_ignore", max_partitions=100,
+        )  # fmt: skip
+        rows = rows_of(open_source(folder))
+    assert sorted((row["text"], row["label"] or "") for row in rows) == sorted(
+        (f"text {i}", label or "") for i, label in enumerate(labels)
+    )
+
+
 def test_paths_without_common_keys_are_read_from_where_each_begins(tmp_path: Path) -> None:
     one = write(tmp_path / "lr=0.1" / "a.csv", "text\na\n")
     other = write(tmp_path / "b.csv", "text\nb\n")
@@ -110,6 +134,13 @@ def test_a_folder_within_a_partition_has_no_such_column_and_says_so(tmp_path: Pa
     source = open_source(tmp_path / data)
     assert source.schema.names == ["text"]
     assert any("label=World is part of the given path, so it is no column" in note for note in source.notes)
+
+
+def test_a_key_that_begins_like_a_hidden_folder_is_a_key(tmp_path: Path) -> None:
+    write(tmp_path / "_label=World" / "x.csv", "text\nx\n")
+    write(tmp_path / "_temporary" / "x.csv", "text\nx\n")
+    write(tmp_path / ".label=World" / "x.csv", "text\nx\n")
+    assert rows_of(open_source(tmp_path)) == [{"text": "x", "_label": "World"}]
 
 
 def test_keys_must_be_the_same(tmp_path: Path) -> None:
