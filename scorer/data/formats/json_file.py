@@ -7,6 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from scorer.data.annotations.base import NotARow, Shape, Tally, named
+from scorer.data.annotations.recognise import light, shape_of
 from scorer.data.arrow import text_array
 from scorer.data.filesystem import DataFile
 from scorer.data.formats.base import NO_END, Batches, Format, Inspected, Wanted
@@ -17,6 +19,22 @@ from scorer.errors import SourceError
 from scorer.text import is_utf8
 
 _SAMPLE = 1000
+
+
+def _shaped(
+    file: DataFile, shape: Shape | None, annotators: str | None, tally: Tally | None = None
+) -> Iterator[tuple[dict[str, Any], str | None, int]]:
+    """Yield what ``_rows`` yields, with the records of an annotation tool as plain rows."""
+    for number, (record, problem, size) in enumerate(_rows(file), start=1):
+        if shape is None or problem is not None:
+            yield record, problem, size
+            continue
+        try:
+            with named(file.name):
+                row = shape.row(record, annotators, tally)
+            yield row, None, size
+        except NotARow as error:
+            yield {}, f"{file.name} record {number}: {error}", size
 
 
 def _rows(file: DataFile) -> Iterator[tuple[dict[str, Any], str | None, int]]:
@@ -41,7 +59,10 @@ def _rows(file: DataFile) -> Iterator[tuple[dict[str, Any], str | None, int]]:
 
 
 def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
-    rows = _rows(file)
+    with named(file.name):
+        shape = shape_of([light(record) for record, _, _ in islice(_rows(file), _SAMPLE)])
+    tally = Tally()
+    rows = _shaped(file, shape, options.annotators, tally)
     # Texts are replaced by empty ones: types don't depend on them, and a thousand texts may be larger than memory.
     sample = [
         {name: "" if isinstance(value, str) else value for name, value in record.items()}
@@ -58,7 +79,10 @@ def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
             f"{file} is not JSON lines: none of its first {len(sample)} lines is an object with a key; write "
             "one object a line (pandas: to_json(orient='records', lines=True))"
         )
-    return Inspected(pa.schema([(name, _infer([record.get(name) for record in sample])) for name in names]), count)
+    schema = pa.schema([(name, _infer([record.get(name) for record in sample])) for name in names])
+    with named(file.name):
+        notes = () if shape is None else (f"{file.name}: {shape.note(tally)}",)
+    return Inspected(schema, count, notes=notes, how=(shape, options.annotators))
 
 
 def _infer(values: list[Any]) -> pa.DataType:
@@ -73,7 +97,7 @@ def _infer(values: list[Any]) -> pa.DataType:
 
 def _batches(file: DataFile, found: Inspected, columns: list[str], wanted: Wanted) -> Batches:
     """Yield every column as text, and values that aren't text as JSON, so that a mix of types can't fail."""
-    rows = _rows(file)
+    rows = _shaped(file, *found.how)
     start = 0
     while wanted(start, NO_END) and (chunk := chunk_of(rows)):
         if wanted(start, start + len(chunk)):
