@@ -49,7 +49,7 @@ class Doccano(LabelLists):
         if isinstance(value, list) and any(map(_is_span, value)):
             raise NotARow("the label is a span of the text")
         row = super().row(record, annotators, tally)
-        return {**row, "label": row.pop(self.key)}
+        return {"label" if key == self.key else key: value for key, value in row.items()}
 
 
 def doccano(sample: list[Record]) -> Shape | None:

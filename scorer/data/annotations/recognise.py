@@ -30,7 +30,8 @@ def light(value: Any, depth: int = 0) -> Any:
 def shape_of(sample: list[Record]) -> Shape | None:
     """Return the shape of the first records of a file, up to 1,000; None for plain records.
 
-    Long texts may be cut, as ``light`` does. A shape is recognised by keys and values that no other file has; records that could be anyone's are plain.
+    Long texts may be cut, as ``light`` does. A shape is recognised by keys and values that no other file has; records
+    that could be anyone's are plain.
 
     Raises:
         SourceError: the records are an annotation tool's, and don't have one label per text.
