@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from scorer.data.annotations.columns import refuse_columns
 from scorer.data.columns import Columns, choose_columns
 from scorer.data.labels import LabelMap, make_label_map
 from scorer.data.source import Source
@@ -53,6 +54,8 @@ class Models:
 def make_plan(bundle: ModelBundle, source: Source, options: ScoreOptions) -> tuple[Plan, BundleTokenizer, Models]:
     """Choose columns, labels, device, threads and batch size, and load the tokenizer and the model."""
     refuse_many_shards(source.num_rows, options.shard_rows)
+    if options.label_column is None and not source.is_json:
+        refuse_columns(source.schema)
     columns = choose_columns(
         source.schema,
         options.text_column,

@@ -18,7 +18,7 @@ from scorer.data.annotations.base import (
     where,
 )
 from scorer.errors import SourceError
-from scorer.text import short
+from scorer.text import printable, short
 
 _LISTS = ("annotations", "completions")  # completions: before version 1.0
 _LABELS = ("choices", "rating")  # the types of answers that are labels of the whole text
@@ -53,7 +53,9 @@ class LabelStudio(Shape):
         if given and not self.questions:  # no task among the first had an answer
             self.questions = (next(iter(given)),)
         if given and not any(question in given for question in self.questions):
-            raise NotARow(f"choices for {short(next(iter(given)))!r}, but the first records are about other questions")
+            raise NotARow(
+                f"choices for {short(printable(next(iter(given))))!r}, but the first records are about other questions"
+            )
         row = {"id": record["id"]} if "id" in record and "id" not in record["data"] else {}
         row |= record["data"]
         reason = "skipped" if skipped and len(skipped) == len(annotations) else "unanswered"
@@ -109,7 +111,7 @@ def label_studio(sample: list[Record]) -> Shape | None:
     if others and not answers:
         raise refusal(
             "Label Studio",
-            f"their answers are {', '.join(sorted(others))[:80]}",
+            f"their answers are {short(printable(', '.join(sorted(others))))}",
             "use a project with <Choices> for the text",
         )
     if several is not None and are_multi_label(labels for given in answers.values() for labels in given):
