@@ -46,9 +46,11 @@ class Tally:
         """The number of tasks that got different labels in different records."""
         if not self._tasks:
             return 0
-        answers = np.stack([np.frombuffer(self._tasks, np.int64), np.frombuffer(self._labels, np.int64)], axis=1)
-        _, labels = np.unique(np.unique(answers, axis=0)[:, 0], return_counts=True)
-        return int((labels > 1).sum())
+        tasks, labels = np.frombuffer(self._tasks, np.int64), np.frombuffer(self._labels, np.int64)
+        order = np.lexsort((labels, tasks))
+        tasks, labels = tasks[order], labels[order]
+        differ = (tasks[1:] == tasks[:-1]) & (labels[1:] != labels[:-1])
+        return len(np.unique(tasks[1:][differ]))
 
 
 class Shape(ABC):
@@ -129,8 +131,7 @@ def agreed(
     if annotators is None:
         raise SourceError(
             f"people gave {where(record)} different labels ({_listed([_shown(label) for label in list(votes)[:2]])}); "
-            "say how one label is made of them, with `annotators='majority'` (a tie is no label) or "
-            "`annotators='first'`",
+            "choose with `annotators='majority'` (a tie is no label) or `annotators='first'`",
             quotes_data=True,
         )
     if tally is not None:

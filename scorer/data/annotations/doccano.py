@@ -12,6 +12,7 @@ from scorer.data.annotations.base import (
     label_text,
     mostly,
     refusal,
+    single,
     where,
 )
 
@@ -33,7 +34,12 @@ class LabelLists(Shape):
         self.key = key
 
     def row(self, record: Record, annotators: str | None, tally: Tally | None = None) -> Record:
-        label = label_text(record.get(self.key))
+        try:
+            label = single(record.get(self.key))
+        except NotARow:
+            if self.key not in _LABELS:  # another column may have the labels
+                return record
+            raise
         if label is None:
             count(tally, "unanswered")
         return {**record, self.key: label}
@@ -49,6 +55,7 @@ class Doccano(LabelLists):
         if isinstance(value, list) and any(map(_is_span, value)):
             raise NotARow("the label is a span of the text")
         row = super().row(record, annotators, tally)
+        row[self.key] = label_text(row[self.key])
         return {"label" if key == self.key else key: value for key, value in row.items()}
 
 

@@ -10,6 +10,7 @@ from scorer.data.annotations.base import (
     label_text,
     mostly,
     refusal,
+    texts,
     where,
 )
 from scorer.errors import SourceError
@@ -60,7 +61,16 @@ def prodigy(sample: list[Record]) -> Shape | None:
     Raises:
         SourceError: the records have several labels each, or label spans or relations.
     """
-    if not mostly(sample, _is_task) or not (mostly(sample, _has_hash) or all(map(_has_only_known_keys, sample))):
+    if not mostly(sample, _is_task):
+        return None
+    if not mostly(sample, _has_hash) and not all(map(_has_only_known_keys, sample)):
+        answers = {record["answer"] for record in filter(_is_task, sample)}
+        if "accept" in answers and len(answers) > 1 and mostly(sample, lambda record: texts(record, ("text", "label"))):
+            raise SourceError(
+                "the records may be Prodigy's, where a label with the `answer` reject or ignore is no label, or have "
+                "an unrelated column `answer`; keep the accepted by pandas (df[df.answer == 'accept']), or remove or "
+                "rename the column `answer`"
+            )
         return None
     if not any("label" in record or "accept" in record for record in sample):
         if any("relations" in record for record in sample):

@@ -88,8 +88,16 @@ def test_numbers_of_labels_are_refused() -> None:
 def test_a_list_of_one_is_its_element_in_plain_records(key: str) -> None:
     records = [{"text": "a", key: ["x"], "n": 1}, {"text": "b", key: [3], "n": 2}, {"text": "c", key: [], "n": 3}]
     rows, note = read(records)
-    assert rows == [{"text": "a", key: "x", "n": 1}, {"text": "b", key: "3", "n": 2}, {"text": "c", key: None, "n": 3}]
+    assert rows == [{"text": "a", key: "x", "n": 1}, {"text": "b", key: 3, "n": 2}, {"text": "c", key: None, "n": 3}]
     assert note == "read as lists of labels: 1 unanswered record has no label"
+
+
+def test_a_few_lists_of_several_are_left_alone_where_other_columns_may_be_the_labels() -> None:
+    records = [{"text": str(number), "verdict": "x", "topics": ["a"]} for number in range(99)]
+    records.append({"text": "99", "verdict": "x", "topics": ["a", "b"]})
+    assert labels(records, column="topics")[-2:] == ["a", ["a", "b"]]
+    renamed = [{"text": record["text"], "n": 1, "label": record["topics"]} for record in records]
+    assert labels(renamed)[-2:] == ["a", "2 labels ('a' and 'b'), not one"]
 
 
 def test_a_label_that_is_sometimes_a_list_is_read() -> None:

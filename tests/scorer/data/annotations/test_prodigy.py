@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scorer.data.annotations.recognise import shape_of
 from tests.scorer.data.annotations.helpers import Record, labels, read, refused, shape
 
 
@@ -68,6 +69,17 @@ def test_tasks_without_hashes_are_prodigys_if_they_have_no_other_keys() -> None:
         {"text": "b", "label": "SPORTS", "answer": "reject"},
     ]
     assert labels(tasks) == ["SPORTS", None]
+
+
+def test_tasks_without_hashes_and_with_other_keys_may_be_anyones() -> None:
+    tasks = [
+        {"text": "a", "label": "SPORTS", "answer": answer, "author": "Anna"}
+        for answer in ("accept", "accept", "reject")
+    ]
+    line = refused(tasks)
+    assert "df[df.answer == 'accept']" in line
+    assert "rename the column `answer`" in line
+    assert shape_of(tasks[:2]) is None  # both readings are the same
 
 
 def test_an_option_without_an_answer_is_no_row() -> None:
