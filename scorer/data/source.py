@@ -69,11 +69,6 @@ class Source:
     notes: tuple[str, ...] = ()
     find: Find | None = field(default=None, repr=False)
 
-    @property
-    def is_json(self) -> bool:
-        """Whether the rows are records of JSON files, in which annotation tools' exports are recognised."""
-        return any(isinstance(part, FilePart) and part.format.name.startswith("JSON") for part in self.parts)
-
     def read(
         self, columns: list[str] | None = None, start: int = 0, stop: int | None = None
     ) -> Iterator[pa.RecordBatch]:

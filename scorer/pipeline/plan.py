@@ -54,7 +54,7 @@ class Models:
 def make_plan(bundle: ModelBundle, source: Source, options: ScoreOptions) -> tuple[Plan, BundleTokenizer, Models]:
     """Choose columns, labels, device, threads and batch size, and load the tokenizer and the model."""
     refuse_many_shards(source.num_rows, options.shard_rows)
-    if options.label_column is None and not source.is_json:
+    if options.label_column is None:
         refuse_columns(source.schema)
     columns = choose_columns(
         source.schema,

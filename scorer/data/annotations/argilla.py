@@ -179,11 +179,10 @@ def _without_responses(record: Record, questions: tuple[str, ...]) -> Record:
         }
         return {**others, **record["fields"]}
     marks = (_FLAT, f"{_FLAT}.users", f"{_FLAT}.status")
-    gone = {f"{question}{mark}" for question in questions for mark in marks}
     return {
         key: value
         for key, value in record.items()
-        if key not in gone and not (key in questions and _is_feedback(value))
+        if not key.endswith(marks) and not (key in questions and _is_feedback(value))
     }
 
 

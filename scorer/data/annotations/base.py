@@ -36,10 +36,11 @@ class Tally:
         self._tasks = array("q")
         self._labels = array("q")
 
-    def labelled(self, task: object, label: object) -> None:
-        """Remember that a task got a label; both must be hashable."""
-        self._tasks.append(hash(task))
-        self._labels.append(hash(label))
+    def labelled(self, task: object, label: str) -> None:
+        """Remember that a task, known by its id or text, got a label; a task that is None is not known again."""
+        if task is not None:
+            self._tasks.append(hash(task if isinstance(task, str | int) else repr(task)))
+            self._labels.append(hash(label))
 
     @property
     def contradicted(self) -> int:
@@ -64,6 +65,8 @@ class Shape(ABC):
     @abstractmethod
     def row(self, record: Record, annotators: str | None, tally: Tally | None = None) -> Record:
         """Return a record as a plain row, whose label is text, or None if people gave none; ``tally`` counts these.
+
+        The row no longer looks like the tool's record, so that it is read as it stands once it has been published.
 
         ``annotators`` is how one label is made of several people's: ``majority``, ``first``, or None for not given.
 

@@ -76,7 +76,7 @@ class LabelStudioMin(Shape):
         row = {key: label_text(value["choices"]) if _is_choices(value) else value for key, value in record.items()}
         if tally is not None and record["annotation_id"] is not None:
             own = {key: value for key, value in row.items() if key not in _MIN_OTHERS}
-            tally.labelled(str(record.get("id")), json.dumps(own, sort_keys=True))
+            tally.labelled(record.get("id"), json.dumps(own, sort_keys=True))
         return row
 
     def note(self, tally: Tally) -> str:
@@ -118,7 +118,8 @@ def label_studio(sample: list[Record]) -> Shape | None:
         raise refusal(
             "Label Studio",
             f"have several choices, as in {where(several)}",
-            "set choice='single' in the labelling interface, or export JSON-MIN and keep one choice of each by pandas",
+            "set choice='single' in the labelling interface, or keep the first by r['value']['choices'] = "
+            "r['value']['choices'][:1] for each result r",
         )
     return LabelStudio(tuple(answers))
 

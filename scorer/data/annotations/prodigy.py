@@ -17,6 +17,7 @@ from scorer.errors import SourceError
 
 _ANSWERS = {"accept": "", "reject": "rejected", "ignore": "ignored"}
 _HASHES = ("_input_hash", "_task_hash")
+_KEPT = "prodigy.answer"  # with ``answer``, a row whose label people corrected would still say that it is rejected
 _KEYS = {
     "text", "label", "answer", "options", "accept", "meta", "html", "image", "score", "priority", "spans", "tokens",
     "relations", "config", "source", "input", "view_id", "versions", "sessions", "style",
@@ -26,7 +27,8 @@ _KEYS = {
 class Prodigy(Shape):
     """A task per record: ``answer`` says what was made of ``label``, or of the options named by ``accept``.
 
-    A rejected or ignored task has no label. An accepted option's id is the label, as text.
+    A rejected or ignored task has no label. An accepted option's id is the label, as text. ``answer`` is kept under
+    another name.
     """
 
     name = "Prodigy"
@@ -35,15 +37,17 @@ class Prodigy(Shape):
         answer = record.get("answer")
         if not isinstance(answer, str) or answer not in _ANSWERS:
             raise NotARow(f"`answer` must be accept, reject or ignore in records of {self.name}")
+        row = {_KEPT if key == "answer" else key: value for key, value in record.items()}
         if _ANSWERS[answer]:
             count(tally, _ANSWERS[answer])
-            return {**record, "label": None}
+            return {**row, "label": None}
         label = label_text(record["accept"] if "accept" in record else record.get("label"))
         if label is None:
             count(tally, "unanswered")
         elif tally is not None:
-            tally.labelled(record.get("_input_hash", record.get("text")), label)
-        return {**record, "label": label}
+            task = record.get("_input_hash")
+            tally.labelled(record.get("text") if task is None else task, label)
+        return {**row, "label": label}
 
     def note(self, tally: Tally) -> str:
         if tasks := tally.contradicted:

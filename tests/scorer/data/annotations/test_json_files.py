@@ -8,9 +8,11 @@ import pyarrow as pa
 import pytest
 
 from scorer import SourceError, open_source
+from scorer.data.annotations.columns import refuse_columns
+from scorer.data.annotations.recognise import shape_of
 from scorer.data.columns import choose_columns
 from scorer.data.read_options import ReadOptions
-from tests.scorer.data.annotations.helpers import Record, write
+from tests.scorer.data.annotations.helpers import Record, shape, write
 from tests.scorer.data.annotations.test_argilla import classified, flat, nested
 from tests.scorer.data.annotations.test_doccano import exported
 from tests.scorer.data.annotations.test_label_studio import annotation, task
@@ -56,6 +58,18 @@ def test_every_text_gets_its_own_label(tool: str, tmp_path: Path) -> None:
     assert note.startswith(f"a.jsonl: read as {tool.split(',')[0]}: ")
     assert "600 " in note or "601 " in note
     assert note.endswith("records have no label")
+
+
+@pytest.mark.parametrize("tool", EXPORTS)
+def test_a_row_is_plain_once_it_is_read(tool: str, tmp_path: Path) -> None:
+    # A corrected data set is scored again; what people then say in `label` counts.
+    records = [EXPORTS[tool](n, label) for n, label in enumerate(["World", None, "Sports"])]
+    found = shape(records)
+    rows = [found.row(record, None) for record in records]
+    assert shape_of(rows) is None
+    schema = open_source(write(tmp_path / "a.jsonl", records)).schema
+    refuse_columns(schema)
+    assert set(schema.names) == {name for row in rows for name in row}
 
 
 def test_a_part_of_the_rows_is_read_as_the_whole(tmp_path: Path) -> None:
