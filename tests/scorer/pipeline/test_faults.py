@@ -129,7 +129,9 @@ class TestOnError:
         call = ("score", tiny_bundle.path, broken, "-o", run, "--shard-rows", 100)
         done = lossrank(*call, "--on-error", "fail")
         assert done.exit_code == 1
-        assert tells(error_line(done), "row 30", broken / "b.csv", "b.csv line 32: 3 fields, not 2", "`--on-error skip`")
+        assert tells(
+            error_line(done), "row 30", broken / "b.csv", "b.csv line 32: 3 fields, not 2", "`--on-error skip`"
+        )
         assert set(shards(run)) == {"part-00000.parquet", "part-00001.parquet"}
         done = lossrank(*call)
         assert done.exit_code == 0, done.output
