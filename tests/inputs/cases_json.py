@@ -102,7 +102,7 @@ JSON = [
     Input("keys in capitals, with blanks", ISSUE, "keys.jsonl", json_lines(records(text=" Text", label="LABEL ")), scored()),
     Input("OpenAI's prompts and completions", OWN, "tuning.jsonl", json_lines(records([(text, f" {label}") for text, label in NEWS], "prompt", "completion")), scored(),
           ("--text-column", "prompt", "--label-column", "completion")),
-    Input("OpenAI's chats", OWN, "chat.jsonl", json_lines([{"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": label}]} for text, label in NEWS]), stops("chat.jsonl")),
+    Input("OpenAI's chats", OWN, "chat.jsonl", json_lines([{"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": label}]} for text, label in NEWS]), stops("column")),
     Input("nothing in an array", OWN, "nothing.json", "[]", stops("nothing.json")),
     Input("strings in an array", OWN, "strings.json", json.dumps([text for text, _ in NEWS]), stops("strings.json")),
     Input("strings in lines", OWN, "strings.jsonl", json_lines([text for text, _ in NEWS]), stops("strings.jsonl")),
