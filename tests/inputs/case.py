@@ -36,11 +36,11 @@ NEWS = (
 )
 EUROPEAN = (  # every text is in cp1252 and Latin-1
     ("Café owners in Orléans protest against the président", "World"),
-    ("Müller köpft zum Sieg, Größe zeigt auch der Verlierer", "Sports"),
+    ("Müller köpft zum Sieg und Größe zeigt auch der Verlierer", "Sports"),
     ("El año acabó con pérdidas para la compañía española", "Business"),
     ("Über den neuen Prozessor schreibt die Zeitschrift c't ausführlich", "Sci/Tech"),
     ("Le ministre a démissionné après la grève générale à Genève", "World"),
-    ("A seleção venceu o jogo; três golos no último quarto de hora", "Sports"),
+    ("A seleção venceu o jogo com três golos no último quarto de hora", "Sports"),
 )
 
 

@@ -68,13 +68,15 @@ START = (
     },
 )
 OLD, NEW = parquet(WITHDRAWN), parquet(A)
+REMOVED = {"remove": {"path": "part-00000-old.parquet", "deletionTimestamp": 2, "dataChange": True}}
 DELTA = {
     "part-00000-old.parquet": OLD, "part-00000-new.parquet": NEW,
     "_delta_log/00000000000000000000.json": log(*START, added("part-00000-old.parquet", OLD)),
-    "_delta_log/00000000000000000001.json": log({"remove": {"path": "part-00000-old.parquet", "deletionTimestamp": 2, "dataChange": True}}, added("part-00000-new.parquet", NEW)),
+    "_delta_log/00000000000000000001.json": log(REMOVED, added("part-00000-new.parquet", NEW)),
 }  # fmt: skip
 ICEBERG = {
-    "data/00000-0-old.parquet": OLD, "data/00000-1-new.parquet": NEW, "metadata/v2.metadata.json": b'{"format-version": 2, "current-snapshot-id": 2, "snapshots": []}',
+    "data/00000-0-old.parquet": OLD, "data/00000-1-new.parquet": NEW,
+    "metadata/v2.metadata.json": b'{"format-version": 2, "current-snapshot-id": 2, "snapshots": []}',
     "metadata/v1.metadata.json": b'{"format-version": 2}', "metadata/version-hint.text": b"2",
 }  # fmt: skip
 
@@ -134,14 +136,34 @@ PARTS = encoded(("part-0.csv", A), ("part-1.csv", B), ("part-2.csv", C))
 FOLDERS = [
     Input("a Delta table that was overwritten", ISSUE, "delta", DELTA, either(A, "delta")),
     Input("an Iceberg table", ISSUE, "iceberg", ICEBERG, either(A, "iceberg")),
-    Input("Hive's partitions of labels", ISSUE, "hive", {f"label={HIVE_FOLDERS[name]}/part-0.parquet": data for name, data in TEXTS_ONLY.items()}, scored(HIVE_ORDER)),
-    Input("Hive's partition of no label", "mjakubowski84/parquet4s#353", "hive", {"label=World/a.parquet": TEXTS_ONLY["World"], "label=__HIVE_DEFAULT_PARTITION__/a.parquet": TEXTS_ONLY["Sports"]},
-          scored([*HIVE["World"], *((text, None) for text, _ in HIVE["Sports"])])),
-    Input("Hive's partitions of other columns", "apache/gluten#6879", "hive", {"day=2024-08-10/app=Ai%20Chat/a.parquet": parquet(A), "day=2024-08-11/app=Ai%20Chat/a.parquet": parquet(B)}, scored((*A, *B))),
+    Input(
+        "Hive's partitions of labels", ISSUE, "hive", {f"label={HIVE_FOLDERS[name]}/part-0.parquet": data for name,
+        data in TEXTS_ONLY.items()}, scored(HIVE_ORDER),
+    ),
+    Input(
+        "Hive's partition of no label", "mjakubowski84/parquet4s#353", "hive",
+        {"label=World/a.parquet": TEXTS_ONLY["World"],
+        "label=__HIVE_DEFAULT_PARTITION__/a.parquet": TEXTS_ONLY["Sports"]},
+        scored([*HIVE["World"], *((text, None) for text, _ in HIVE["Sports"])]),
+    ),
+    Input(
+        "Hive's partitions of other columns", "apache/gluten#6879", "hive",
+        {"day=2024-08-10/app=Ai%20Chat/a.parquet": parquet(A), "day=2024-08-11/app=Ai%20Chat/a.parquet": parquet(B)},
+        scored((*A, *B)),
+    ),
     Input("a zip with one file", ISSUE, "news.zip", zipped({"news.csv": table()}), scored()),
-    Input("a zip from a Mac", OWN, "mac.zip", zipped({"news.csv": table(), "__MACOSX/._news.csv": "\0\5\x16\7", ".DS_Store": "x"}), scored()),
-    Input("a zip with several files", ISSUE, "two.zip", zipped({"train.csv": table(A), "test.csv": table(B)}), stops("train.csv", "test.csv")),
-    Input("a zip of one CSV in a zip's folder", OWN, "nested.zip", zipped({"archive/news.jsonl": json_lines(records())}), scored()),
+    Input(
+        "a zip from a Mac", OWN, "mac.zip", zipped({"news.csv": table(), "__MACOSX/._news.csv": "\0\5\x16\7",
+        ".DS_Store": "x"}), scored(),
+    ),
+    Input(
+        "a zip with several files", ISSUE, "two.zip", zipped({"train.csv": table(A), "test.csv": table(B)}),
+        stops("train.csv", "test.csv"),
+    ),
+    Input(
+        "a zip of one CSV in a zip's folder", OWN, "nested.zip", zipped({"archive/news.jsonl": json_lines(records())}),
+        scored(),
+    ),
     Input("a damaged zip", OWN, "bad.zip", zipped({"news.csv": table()})[:-60], stops("bad.zip")),
     Input("a tar", OWN, "news.tar.gz", tar({"news.csv": table()}), either(NEWS, "news.tar.gz")),
     Input("a clone of the hub, with --split", ISSUE, "clone", hub, scored((*A, *B)), ("--split", "train")),
@@ -151,35 +173,95 @@ FOLDERS = [
     Input("train.csv and test.csv with --split", ISSUE, "splits", SPLITS, scored(B), ("--split", "test")),
     Input("train.csv and test.csv without --split", ISSUE, "splits", SPLITS, either((*B, *A), "--split")),
     Input("fastText's lines", ISSUE, "train.txt", lines(*FASTTEXT), scored()),
-    Input("fastText's lines with tabs", "flairNLP/flair#1654", "train.txt", lines(*(f"__label__{label}\t{text}" for text, label in NEWS)), scored()),
-    Input("fastText's lines with several labels", OWN, "multi.txt", lines(*(f"__label__World {line}" for line in FASTTEXT)), stops("multi.txt")),
-    Input("fastText's lines with quotes and commas", OWN, "quotes.txt", lines(*FASTTEXT, '__label__World "No, said the minister'), scored((*NEWS, ('"No, said the minister', "World")))),
+    Input(
+        "fastText's lines with tabs", "flairNLP/flair#1654", "train.txt",
+        lines(*(f"__label__{label}\t{text}" for text, label in NEWS)), scored(),
+    ),
+    Input(
+        "fastText's lines with several labels", OWN, "multi.txt",
+        lines(*(f"__label__World {line}" for line in FASTTEXT)), stops("multi.txt"),
+    ),
+    Input(
+        "fastText's lines with quotes and commas", OWN, "quotes.txt",
+        lines(*FASTTEXT, '__label__World "No, said the minister'), scored((*NEWS, ('"No, said the minister', "World"))),
+    ),
     Input("a text file of lines", OWN, "lines.txt", lines(*(text for text, _ in NEWS)), stops("lines.txt")),
-    Input("a folder for each class, as IMDB's", OWN, "aclImdb", {f"{label}/{i}.txt": text.encode() for i, (text, label) in enumerate(A)}, stops("aclImdb")),
+    Input(
+        "a folder for each class, as IMDB's", OWN, "aclImdb", {f"{label}/{i}.txt": text.encode() for i,
+        (text, label) in enumerate(A)}, stops("aclImdb"),
+    ),
     Input("save_to_disk", OWN, "saved", saved, scored()),
     Input("a saved DatasetDict", ISSUE, "dict", saved_splits, stops("--split", "train", "test")),
     Input("a saved DatasetDict with --split", ISSUE, "dict", saved_splits, scored(A), ("--split", "train")),
-    Input("one file of several with pandas' index", ISSUE, "mixed", {"a.parquet": parquet(A), "b.parquet": INDEX, "c.parquet": parquet(C)}, scored()),
-    Input("one file of several with a further column", OWN, "wider", {"a.csv": table(A).encode(), "b.csv": table(((*one, "x") for one in B), "text,label,note").encode()}, scored((*A, *B))),
-    Input("one file of several without the label", OWN, "narrow", {"a.csv": table(A).encode(), "b.csv": table([(text,) for text, _ in B], "text").encode()}, stops("b.csv")),
-    Input("columns in another order", OWN, "order", {"a.csv": table(A).encode(), "b.csv": table([(label, text) for text, label in B], "label,text").encode()}, scored((*A, *B))),
-    Input("one file of several by semicolons", OWN, "dialects", {"a.csv": table(A).encode(), "b.csv": table(B, "text;label", ";").encode()}, either((*A, *B), "b.csv")),
-    Input("one file of several without rows", OWN, "empty", {"a.parquet": parquet(A), "b.parquet": parquet([], text=pa.string(), label=pa.string()), "c.parquet": parquet(C)}, scored((*A, *C))),
-    Input("one file of several without bytes, as Spark writes it", OWN, "spark", {**PARTS, "part-3.csv": b"", "_SUCCESS": b"", "._SUCCESS.crc": b"\0"}, either(NEWS, "part-3.csv")),
-    Input("what macOS leaves beside data", "Farama-Foundation/Minari#97", "mac", {**PARTS, ".DS_Store": b"\0\0\0\1Bud1", "README.md": b"# News"}, scored()),
-    Input("AppleDouble files", "duckdb/duckdb#16466", "exfat", {"a.parquet": parquet(), "._a.parquet": APPLE}, scored()),
-    Input("AppleDouble files among partitions", "scverse/spatialdata#1013", "exfat", {"label=World/a.parquet": TEXTS_ONLY["World"], "label=World/._a.parquet": APPLE}, scored(HIVE["World"])),
-    Input("parts by number: in the order of their names", OWN, "numbers", encoded(("part-10.csv", B), ("part-2.csv", A)), scored((*B, *A))),
-    Input("a file and its gzipped copy", OWN, "copies", {"news.csv": table().encode(), "news.csv.gz": gzip.compress(table().encode())}, either(NEWS, "news.csv")),
+    Input(
+        "one file of several with pandas' index", ISSUE, "mixed",
+        {"a.parquet": parquet(A), "b.parquet": INDEX, "c.parquet": parquet(C)}, scored(),
+    ),
+    Input(
+        "one file of several with a further column", OWN, "wider",
+        {"a.csv": table(A).encode(), "b.csv": table(((*one, "x") for one in B), "text,label,note").encode()},
+        scored((*A, *B)),
+    ),
+    Input(
+        "one file of several without the label", OWN, "narrow", {"a.csv": table(A).encode(),
+        "b.csv": table([(text,) for text, _ in B], "text").encode()}, stops("b.csv"),
+    ),
+    Input(
+        "columns in another order", OWN, "order", {"a.csv": table(A).encode(),
+        "b.csv": table([(label, text) for text, label in B], "label,text").encode()}, scored((*A, *B)),
+    ),
+    Input(
+        "one file of several by semicolons", OWN, "dialects", {"a.csv": table(A).encode(),
+        "b.csv": table(B, "text;label", ";").encode()}, either((*A, *B), "b.csv"),
+    ),
+    Input(
+        "one file of several without rows", OWN, "empty", {"a.parquet": parquet(A),
+        "b.parquet": parquet([], text=pa.string(), label=pa.string()), "c.parquet": parquet(C)}, scored((*A, *C)),
+    ),
+    Input(
+        "one file of several without bytes, as Spark writes it", OWN, "spark",
+        {**PARTS, "part-3.csv": b"", "_SUCCESS": b"", "._SUCCESS.crc": b"\0"}, either(NEWS, "part-3.csv"),
+    ),
+    Input(
+        "what macOS leaves beside data", "Farama-Foundation/Minari#97", "mac",
+        {**PARTS, ".DS_Store": b"\0\0\0\1Bud1", "README.md": b"# News"}, scored(),
+    ),
+    Input(
+        "AppleDouble files", "duckdb/duckdb#16466", "exfat", {"a.parquet": parquet(), "._a.parquet": APPLE}, scored(),
+    ),
+    Input(
+        "AppleDouble files among partitions", "scverse/spatialdata#1013", "exfat",
+        {"label=World/a.parquet": TEXTS_ONLY["World"], "label=World/._a.parquet": APPLE}, scored(HIVE["World"]),
+    ),
+    Input(
+        "parts by number: in the order of their names", OWN, "numbers", encoded(("part-10.csv", B), ("part-2.csv", A)),
+        scored((*B, *A)),
+    ),
+    Input(
+        "a file and its gzipped copy", OWN, "copies", {"news.csv": table().encode(),
+        "news.csv.gz": gzip.compress(table().encode())}, either(NEWS, "news.csv"),
+    ),
     Input("files of two formats", OWN, "kinds", {"a.csv": table(A).encode(), "b.parquet": parquet(B)}, stops("kinds")),
-    Input("nothing that can be read", OWN, "nothing", {"notes.md": b"# Notes", "photo.jpg": b"\xff\xd8"}, stops("nothing")),
+    Input(
+        "nothing that can be read", OWN, "nothing", {"notes.md": b"# Notes", "photo.jpg": b"\xff\xd8"},
+        stops("nothing"),
+    ),
     Input("a link, as in the hub's cache", OWN, "linked", linked, scored()),
     Input("brackets, blanks and other letters in a file's name", OWN, "añ ñews [1] #2 100%.csv", table(), scored()),
     Input("an Arrow stream", OWN, "cache.arrow", arrow_stream, scored()),
-    Input("a Feather file", OWN, "news.feather", lambda path: feather.write_feather(pa.Table.from_pylist(records()), path), scored()),
+    Input(
+        "a Feather file", OWN, "news.feather", lambda path: feather.write_feather(pa.Table.from_pylist(records()),
+        path), scored(),
+    ),
     Input("a Parquet file that was cut off", OWN, "cut.parquet", parquet()[:-20], stops("cut.parquet")),
-    Input("a Parquet file with null, NaN and empty texts", ISSUE, "null.parquet", parquet([*NEWS, (None, "World"), ("", "World"), (" \t", "World"), ("NaN", "World")]),
-          scored([*(row(*one) for one in NEWS), *[row(None, "World")] * 4])),
+    Input(
+        "a Parquet file with null, NaN and empty texts", ISSUE, "null.parquet",
+        parquet([*NEWS, (None, "World"), ("", "World"), (" \t", "World"), ("NaN", "World")]),
+        scored([*(row(*one) for one in NEWS), *[row(None, "World")] * 4]),
+    ),
     Input("a spreadsheet", OWN, "news.xlsx", zipped({"xl/workbook.xml": "<workbook/>"}), stops("news.xlsx")),
-    Input("a spreadsheet that is called .csv", OWN, "news.csv", zipped({"xl/workbook.xml": "<workbook/>"}), stops("news.csv")),
+    Input(
+        "a spreadsheet that is called .csv", OWN, "news.csv", zipped({"xl/workbook.xml": "<workbook/>"}),
+        stops("news.csv"),
+    ),
 ]  # fmt: skip

@@ -29,21 +29,22 @@ RETURNED = (("The first line\rand the second line about football", "Sports"), *N
 
 QUOTES = [
     Input(
-        "a TSV with quotes at the start and within texts", ISSUE, "dev.tsv",
-        table((*SWALLOWS, INNER), GLUE, "\t"), scored((*SWALLOWS, INNER), "quot"),
+        "a TSV with quotes at the start and within texts", ISSUE, "dev.tsv", table((*SWALLOWS, INNER), GLUE, "\t"),
+        scored((*SWALLOWS, INNER), "quot"),
     ),
-    Input("a TSV where a quote swallows lines", ISSUE, "dev.tsv", table(SWALLOWS, GLUE, "\t"), either(SWALLOWS, "--quoting")),
-    Input("the same as CSV", ISSUE, "dev.csv", table(SWALLOWS), either(SWALLOWS, "--quoting")),
     Input(
-        "the same with --quoting none", ISSUE, "dev.csv", table(SWALLOWS), scored(SWALLOWS), ("--quoting", "none"),
+        "a TSV where a quote swallows lines", ISSUE, "dev.tsv", table(SWALLOWS, GLUE, "\t"),
+        either(SWALLOWS, "--quoting"),
     ),
+    Input("the same as CSV", ISSUE, "dev.csv", table(SWALLOWS), either(SWALLOWS, "--quoting")),
+    Input("the same with --quoting none", ISSUE, "dev.csv", table(SWALLOWS), scored(SWALLOWS), ("--quoting", "none")),
     Input(
         "the same, gzipped, with --quoting none", ISSUE, "dev.tsv.gz",
         gzip.compress(table(SWALLOWS, GLUE, "\t").encode()), scored(SWALLOWS), ("--quoting", "none"),
     ),
     Input(
-        "evidence for both readings", ISSUE, "dev.tsv", table((("\"He\" left", "World"), *SWALLOWS), '"sentence"\t"label"', "\t"),
-        stops("--quoting", "dev.tsv"),
+        "evidence for both readings", ISSUE, "dev.tsv", table((("\"He\" left", "World"), *SWALLOWS),
+        '"sentence"\t"label"', "\t"), stops("--quoting", "dev.tsv"),
     ),
     Input(
         "pairs with lone quotes", "huggingface/datasets#1763", "paws.tsv",
@@ -77,13 +78,13 @@ QUOTES = [
     ),
     Input(
         "quotes escaped by a backslash, with delimiters", "databricks/spark-csv#390", "spark.csv",
-        table((*NEWS, (r'"He said \"no\" and left the parliament"', "World"), (r'"They \"won\", twice, this season"', "Sports"))),
-        either((*NEWS, *ESCAPED), "spark.csv"),
+        table((*NEWS, (r'"He said \"no\" and left the parliament"', "World"),
+        (r'"They \"won\", twice, this season"', "Sports"))), either((*NEWS, *ESCAPED), "spark.csv"),
     ),
     Input(
         "quotes escaped by a backslash, every field quoted", "pandas-dev/pandas#33720", "quoted.csv",
-        quoted((*NEWS, (r'The \"soft\" landing', "Business"))),
-        either((*NEWS, ('The "soft" landing', "Business")), "quoted.csv"),
+        quoted((*NEWS, (r'The \"soft\" landing', "Business"))), either((*NEWS, ('The "soft" landing', "Business")),
+        "quoted.csv"),
     ),
     Input(
         "a letter in a quoted field whose lines look like rows", ISSUE, "letter.csv",
@@ -121,7 +122,9 @@ QUOTES = [
         quoted([(f"{text}\rmore", label) for text, label in NEWS]),
         scored([(f"{text}\rmore", label) for text, label in NEWS]),
     ),
-    Input("lines that end in CR alone", "huggingface/datasets#713", "mac.csv", table(end="\r"), either(NEWS, "mac.csv")),
+    Input(
+        "lines that end in CR alone", "huggingface/datasets#713", "mac.csv", table(end="\r"), either(NEWS, "mac.csv"),
+    ),
     Input(
         "CRLF and LF mixed, none at the end", "pola-rs/polars#21441", "mixed.csv",
         (table(NEWS[:6], end="\r\n") + table(NEWS[6:], "")).rstrip("\n"), scored(),
@@ -142,16 +145,17 @@ QUOTES = [
     ),
     Input(
         "empty quoted fields", "pandas-dev/pandas#10205", "empty.csv",
-        quoted((*NEWS, ("", "World"), ("The last game", ""))), scored((*NEWS, (None, "World"), ("The last game", None))),
+        quoted((*NEWS, ("", "World"), ("The last game", ""))),
+        scored((*NEWS, (None, "World"), ("The last game", None))),
     ),
     Input(
-        "typographic quotes", OWN, "typographic.csv",
-        table((*NEWS, ("“We won,” she said of the match".replace(",", ""), "Sports"))),
+        "typographic quotes", OWN, "typographic.csv", table((*NEWS,
+        ("“We won,” she said of the match".replace(",", ""), "Sports"))),
         scored((*NEWS, ("“We won” she said of the match", "Sports"))),
     ),
     Input(
-        "a text longer than the csv module takes", OWN, "long.csv",
-        table((*NEWS, (WIDE, "Business"))), scored((*NEWS, (WIDE, "Business"))),
+        "a text longer than the csv module takes", OWN, "long.csv", table((*NEWS, (WIDE, "Business"))),
+        scored((*NEWS, (WIDE, "Business"))),
     ),
     Input(
         "line separators of Unicode in CSV", "huggingface/datasets#3729", "separators.csv",

@@ -22,9 +22,10 @@ from tests.support.tiny import CLASSES
 LONGEST = 400  # characters in a message
 MOST_STOPPED = 0.05  # of the files that one can read in one way only
 PIECES = [
-    "w1", "w2", "the bank", "Zürich", "e\u0301", "日本", "🏆", "\u200b", "\ufeff", "0", "1.5", "-1", "NaN", "None", "null", " ", " ", " ", "\u00a0",
-    '"', '"', '""', "'", "`", ",", ",", ";", "\t", "|", "\n", "\n", "\r\n", "\r", "\\", "\\n", '\\"', "\\N", "=1+1", "@a", "#", "{", "}", "[", "]", ":",
-    "\x01", "\x0b", "\x0c", "\x1b", "\x1c", "\x1f", "\x7f", "\x85", "\u2028", "\u2029", "%", "<br>", "&amp;", "text", "label", "World", "sep=;",
+    "w1", "w2", "the bank", "Zürich", "e\u0301", "日本", "🏆", "\u200b", "\ufeff", "0", "1.5", "-1", "NaN", "None", "null",
+    " ", " ", " ", "\u00a0", '"', '"', '""', "'", "`", ",", ",", ";", "\t", "|", "\n", "\n", "\r\n", "\r", "\\", "\\n",
+    '\\"', "\\N", "=1+1", "@a", "#", "{", "}", "[", "]", ":", "%", "<br>", "&amp;", "text", "label", "World", "sep=;",
+    "\x01", "\x0b", "\x0c", "\x1b", "\x1c", "\x1f", "\x7f", "\x85", "\u2028", "\u2029",
 ]  # fmt: skip
 NOTHING = {"", "nan", "none", "<na>", "\\n", "null"}  # texts that stand for nothing, in any case and with any blanks
 SURE = {"", "NaN", "nan", "None", "<NA>", "\\N", "null"}  # those that are nothing for certain
@@ -39,7 +40,9 @@ TEXTS = st.one_of(
 def tables(draw: st.DrawFn) -> Records:
     """Draw one to twelve rows with at least one plain text; labels are names or numbers, and some are missing."""
     texts = draw(st.lists(TEXTS, max_size=11))
-    texts.insert(draw(st.integers(0, len(texts))), draw(st.sampled_from(["a plain text", "ein kurzer Satz", 'the "end" of it'])))
+    texts.insert(
+        draw(st.integers(0, len(texts))), draw(st.sampled_from(["a plain text", "ein kurzer Satz", 'the "end" of it']))
+    )
     names: Any = CLASSES if draw(st.booleans()) else range(len(CLASSES))
     labels = draw(st.lists(st.sampled_from([*names, *names, None]), min_size=len(texts), max_size=len(texts)))
     rows: Records = [{"text": text, "label": label} for text, label in zip(texts, labels, strict=True)]

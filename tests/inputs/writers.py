@@ -27,7 +27,7 @@ Choose = Callable[[list[Any]], Any]  # takes one of several variants
 
 @dataclass(frozen=True)
 class Written:
-    """A file, the options without which nobody could read it, and whether its reading is open, so that score may ask."""
+    """A file, the options without which it can't be read, and whether its reading is open, so that score may ask."""
 
     path: Path
     options: tuple[str, ...] = ()
@@ -96,14 +96,16 @@ def csv_pandas(records: Records, folder: Path, choose: Choose) -> Written:
 
 def csv_polars(records: Records, folder: Path, choose: Choose) -> Written:
     content = pl.DataFrame(records, infer_schema_length=None).write_csv(
-        separator=choose([",", ";", "\t", "|"]), include_bom=choose([True, False]), line_terminator=choose(["\n", "\r\n"]),
-        quote_style=choose(["necessary", "always", "non_numeric"]), null_value=choose([None, "NaN", "null"]),
+        separator=choose([",", ";", "\t", "|"]), include_bom=choose([True, False]),
+        line_terminator=choose(["\n", "\r\n"]), quote_style=choose(["necessary", "always", "non_numeric"]), null_value=choose([None, "NaN", "null"]),
     )  # fmt: skip
     return Written(_packed(folder / "news.csv", content.encode(), lambda ways: choose(ways[:-1])))
 
 
 def csv_pyarrow(records: Records, folder: Path, choose: Choose) -> Written:
-    options = pa_csv.WriteOptions(delimiter=choose([",", ";", "\t", "|"]), quoting_style=choose(["needed", "all_valid"]))
+    options = pa_csv.WriteOptions(
+        delimiter=choose([",", ";", "\t", "|"]), quoting_style=choose(["needed", "all_valid"])
+    )
     stream = pa.BufferOutputStream()
     pa_csv.write_csv(pa.Table.from_pylist(records), stream, options)
     return Written(_packed(folder / "news.csv", stream.getvalue().to_pybytes(), lambda ways: choose(ways[:-1])))
@@ -146,7 +148,9 @@ def json_module(records: Records, folder: Path, choose: Choose) -> Written:
 def json_pandas(records: Records, folder: Path, choose: Choose) -> Written:
     as_lines = choose([True, False])
     indent = None if as_lines else choose([None, 2])
-    content = _frame(records).to_json(orient="records", lines=as_lines, force_ascii=choose([True, False]), indent=indent)
+    content = _frame(records).to_json(
+        orient="records", lines=as_lines, force_ascii=choose([True, False]), indent=indent
+    )
     return Written(_packed(folder / "news.json", content.encode(), lambda ways: choose(ways[:-1])))
 
 
@@ -155,12 +159,16 @@ def json_polars(records: Records, folder: Path, choose: Choose) -> Written:
     stream = io.BytesIO()
     as_lines = choose([True, False])
     (frame.write_ndjson if as_lines else frame.write_json)(stream)
-    return Written(_packed(folder / f"news.{'ndjson' if as_lines else 'json'}", stream.getvalue(), lambda ways: choose(ways[:-1])))
+    return Written(
+        _packed(folder / f"news.{'ndjson' if as_lines else 'json'}", stream.getvalue(), lambda ways: choose(ways[:-1]))
+    )
 
 
 def json_datasets(records: Records, folder: Path, choose: Choose) -> Written:
     as_lines = choose([True, False])
-    datasets.Dataset.from_list(records).to_json(str(folder / "news.json"), lines=as_lines, force_ascii=choose([True, False]))
+    datasets.Dataset.from_list(records).to_json(
+        str(folder / "news.json"), lines=as_lines, force_ascii=choose([True, False])
+    )
     return Written(folder / "news.json")
 
 
@@ -170,8 +178,9 @@ def parquet_pyarrow(records: Records, folder: Path, choose: Choose) -> Written:
     kind = choose([pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
     table = table.set_column(at, "text", table["text"].combine_chunks().cast(kind))
     pq.write_table(
-        table, folder / "news.parquet", row_group_size=choose([1, 3, 1000]), compression=choose(["snappy", "zstd", "gzip", "brotli", "none"]),
-        use_dictionary=choose([True, False]), data_page_version=choose(["1.0", "2.0"]), store_schema=choose([True, False]),
+        table, folder / "news.parquet", row_group_size=choose([1, 3, 1000]), use_dictionary=choose([True, False]),
+        compression=choose(["snappy", "zstd", "gzip", "brotli", "none"]), data_page_version=choose(["1.0", "2.0"]),
+        store_schema=choose([True, False]),
     )  # fmt: skip
     return Written(folder / "news.parquet")
 
@@ -187,7 +196,11 @@ def parquet_pandas(records: Records, folder: Path, choose: Choose) -> Written:
 
 def parquet_polars(records: Records, folder: Path, choose: Choose) -> Written:
     frame = pl.DataFrame(records, infer_schema_length=None)
-    frame.write_parquet(folder / "news.parquet", row_group_size=choose([2, 512]), compression=choose(["zstd", "snappy", "lz4", "uncompressed"]))
+    frame.write_parquet(
+        folder / "news.parquet",
+        row_group_size=choose([2, 512]),
+        compression=choose(["zstd", "snappy", "lz4", "uncompressed"]),
+    )
     return Written(folder / "news.parquet")
 
 
@@ -229,7 +242,7 @@ def arrow_polars(records: Records, folder: Path, choose: Choose) -> Written:
 
 Writer = Callable[[Records, Path, Choose], Written]
 WRITERS: tuple[Writer, ...] = (
-    csv_module, csv_module, csv_pandas, csv_pandas, csv_polars, csv_pyarrow, csv_datasets, tsv_by_hand, json_module, json_module,
-    json_pandas, json_polars, json_datasets, parquet_pyarrow, parquet_pandas, parquet_polars, parquet_datasets, saved_to_disk,
-    arrow_pyarrow, arrow_polars,
+    csv_module, csv_module, csv_pandas, csv_pandas, csv_polars, csv_pyarrow, csv_datasets, tsv_by_hand,
+    json_module, json_module, json_pandas, json_polars, json_datasets,
+    parquet_pyarrow, parquet_pandas, parquet_polars, parquet_datasets, saved_to_disk, arrow_pyarrow, arrow_polars,
 )  # fmt: skip
