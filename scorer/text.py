@@ -4,6 +4,7 @@ import re
 
 _SPECIAL = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _ADDRESS = re.compile(r"(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
+_MISSING = frozenset({"NaN", "nan", "None", "<NA>", "\\N"})  # as numpy, Python, pandas and MySQL write it
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -47,6 +48,11 @@ def nearest(name: str, allowed: list[str]) -> str:
 def fold(name: str) -> str:
     """Return a name in the form in which names are compared: case-folded, with single blanks."""
     return " ".join(name.split()).casefold()
+
+
+def is_missing(text: str) -> bool:
+    """Return whether a text is blank, or a written form of no value: NaN, nan, None, <NA> or \\N."""
+    return not text or text.isspace() or (len(text) <= 4 and text in _MISSING)
 
 
 def short(name: str) -> str:

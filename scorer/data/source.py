@@ -75,6 +75,11 @@ class Source:
     find: Find | None = field(default=None, repr=False)
 
     @property
+    def lines(self) -> int:
+        """The number of lines of CSV files, headers included; 0 for other data."""
+        return sum(part.found.lines for part in self.parts if isinstance(part, FilePart))
+
+    @property
     def readable_schema(self) -> pa.Schema:
         """The schema, with the joined column if there is one."""
         return self.schema if self.joined is None else self.schema.append(pa.field(self.joined.name, pa.large_string()))

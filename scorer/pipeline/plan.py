@@ -113,6 +113,7 @@ def new_manifest(plan: Plan, bundle: ModelBundle, options: ScoreOptions, max_tok
             fingerprint=plan.source.fingerprint,
             rows=plan.source.num_rows,
             spec=plan.source.spec,
+            lines=plan.source.lines or UNSET,
             joined=plan.source.joined or UNSET,
         ),
         columns=RunColumns(text=columns.text, text_pair=columns.text_pair, label=columns.label, id=columns.id),

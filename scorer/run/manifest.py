@@ -36,13 +36,15 @@ class DataInfo(Section, frozen=True, kw_only=True):
     """The data that was scored; ``fingerprint`` is a SHA-256 of its content, ``spec`` tells how to open it again.
 
     A finished run of data in memory that was scored again with files has the fingerprint of the former, the spec of the
-    latter. ``joined`` tells of which columns the text column is made, if of several.
+    latter. ``lines`` is the number of lines of CSV files, headers included. ``joined`` tells of which columns the text
+    column is made, if of several.
     """
 
     name: str
     fingerprint: Sha256
     rows: Positive
     spec: Spec
+    lines: Count | UnsetType = UNSET
     joined: JoinedText | UnsetType = UNSET
 
 
