@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 from tests.inputs.case import (
-    CLASSES,
     ISSUE,
     NEWS,
     OWN,
@@ -19,6 +18,7 @@ from tests.inputs.case import (
     stops,
     table,
 )
+from tests.support.tiny import CLASSES
 
 EXTRA = [("A text that somebody refused", "World"), ("A text that somebody skipped", "World")]
 UNSURE = [(text, None) for text, _ in EXTRA]

@@ -4,7 +4,6 @@ import gzip
 import json
 
 from tests.inputs.case import (
-    CLASSES,
     ISSUE,
     NEWS,
     OWN,
@@ -20,6 +19,7 @@ from tests.inputs.case import (
     table,
     unlabelled,
 )
+from tests.support.tiny import CLASSES
 
 FOUR = {str(i): name for i, name in enumerate(CLASSES, start=1)}
 MAP = (("map.json", json.dumps(FOUR)),)

@@ -5,6 +5,7 @@ import io
 import json
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pandas as pd
@@ -12,7 +13,6 @@ import pyarrow as pa
 import pyarrow.feather as feather
 
 from tests.inputs.case import (
-    CLASSES,
     ISSUE,
     NEWS,
     OWN,
@@ -29,6 +29,7 @@ from tests.inputs.case import (
     table,
     zipped,
 )
+from tests.support.tiny import CLASSES
 
 A, B, C = NEWS[:4], NEWS[4:8], NEWS[8:]
 WITHDRAWN = [(text, "World") for text, _ in A]
@@ -41,12 +42,12 @@ INDEX = parquet_of(pa.Table.from_pandas(pd.DataFrame(B, columns=["text", "label"
 APPLE = bytes.fromhex("00051607000200004d6163204f532058") + b"\0" * 64
 
 
-def log(*actions: dict[str, object]) -> bytes:
+def log(*actions: Any) -> bytes:
     """Return a commit of a Delta table's log."""
     return json_lines(actions).encode()
 
 
-def added(name: str, data: bytes) -> dict[str, object]:
+def added(name: str, data: bytes) -> dict[str, Any]:
     return {"add": {"path": name, "partitionValues": {}, "size": len(data), "modificationTime": 1, "dataChange": True}}
 
 

@@ -9,7 +9,6 @@ import polars as pl
 
 from tests.inputs.case import (
     BINARY,
-    CLASSES,
     ISSUE,
     NEWS,
     OWN,
@@ -22,6 +21,7 @@ from tests.inputs.case import (
     scored,
     stops,
 )
+from tests.support.tiny import CLASSES
 
 FRAME = pd.DataFrame(records())
 OBJECTS = [json.dumps(record, ensure_ascii=False) for record in records()]

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 
 from tests.inputs.case import (
     BINARY,
-    CLASSES,
     ISSUE,
     NEWS,
     OWN,
@@ -29,6 +28,7 @@ from tests.inputs.case import (
     unlabelled,
 )
 from tests.support import ROOT
+from tests.support.tiny import CLASSES
 
 POLARITY = tuple((f"a film of kind {i}", BINARY[i % 2]) for i in range(8))
 MOODS = tuple((f"a remark of kind {i}", THREE[i % 3]) for i in range(12))

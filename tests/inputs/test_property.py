@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scorer import ModelBundle
 from tests.inputs.case import Row
 from tests.inputs.read import rows_of
-from tests.inputs.writers import WRITERS, Records, Writer, Written
+from tests.inputs.writers import WRITERS, Records, Writer, Written, flattened
 from tests.support import short_and_long
 from tests.support.commands import Lossrank, error_line
 from tests.support.tiny import CLASSES
@@ -22,8 +22,8 @@ from tests.support.tiny import CLASSES
 LONGEST = 400  # characters in a message
 MOST_STOPPED = 0.05  # of the files that one can read in one way only
 PIECES = [
-    "w1", "w2", "the bank", "Zürich", "e\u0301", "日本", "🏆", "\u200b", "\ufeff", "0", "1.5", "-1", "NaN", "None", "null",
-    " ", " ", " ", "\u00a0", '"', '"', '""', "'", "`", ",", ",", ";", "\t", "|", "\n", "\n", "\r\n", "\r", "\\", "\\n",
+    "w1", "w2", "the bank", "Zürich", "e\u0301", "日本", "🏆", "\u200b", "\ufeff", "0", "1.5", "-1", "NaN", "None",
+    "null", " ", " ", " ", "\u00a0", '"', '"', '""', "'", "`", ",", ",", ";", "\t", "|", "\n", "\n", "\r\n", "\r", "\\", "\\n",
     '\\"', "\\N", "=1+1", "@a", "#", "{", "}", "[", "]", ":", "%", "<br>", "&amp;", "text", "label", "World", "sep=;",
     "\x01", "\x0b", "\x0c", "\x1b", "\x1c", "\x1f", "\x7f", "\x85", "\u2028", "\u2029",
 ]  # fmt: skip
@@ -60,7 +60,7 @@ def fault(found: list[Row], records: Records, flat: bool) -> str | None:
         return f"{len(found)} rows instead of {len(records)}"
     for number, (row, record) in enumerate(zip(found, records, strict=True)):
         text = record["text"] or ""
-        text = text.translate(str.maketrans(dict.fromkeys("\t\n\r", " "))) if flat else text
+        text = flattened(text) if flat else text
         if text.isspace() or text in SURE:
             if row.status != "no_text":
                 return f"row {number}: {row.status} for {text!r}"

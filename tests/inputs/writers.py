@@ -35,6 +35,11 @@ class Written:
     flat: bool = False  # whether line ends and tabs within texts were written as blanks
 
 
+def flattened(text: str) -> str:
+    """Return a text with blanks for its tabs and line ends."""
+    return text.replace("\t", " ").replace("\n", " ").replace("\r", " ")
+
+
 def _packed(path: Path, content: bytes, choose: Choose) -> Path:
     """Write a text file, compressed in one of several ways or not."""
     how = choose(["", "", "", ".gz", ".bz2", ".zst", ".xz"])
@@ -43,8 +48,8 @@ def _packed(path: Path, content: bytes, choose: Choose) -> Path:
         with pa.CompressedOutputStream(str(path), "zstd") as stream:
             stream.write(content)
         return path
-    compress = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}[how]
-    path.write_bytes(compress(content))
+    compress: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+    path.write_bytes(compress[how](content) if how else content)
     return path
 
 
@@ -97,7 +102,8 @@ def csv_pandas(records: Records, folder: Path, choose: Choose) -> Written:
 def csv_polars(records: Records, folder: Path, choose: Choose) -> Written:
     content = pl.DataFrame(records, infer_schema_length=None).write_csv(
         separator=choose([",", ";", "\t", "|"]), include_bom=choose([True, False]),
-        line_terminator=choose(["\n", "\r\n"]), quote_style=choose(["necessary", "always", "non_numeric"]), null_value=choose([None, "NaN", "null"]),
+        line_terminator=choose(["\n", "\r\n"]), quote_style=choose(["necessary", "always", "non_numeric"]),
+        null_value=choose([None, "NaN", "null"]),
     )  # fmt: skip
     return Written(_packed(folder / "news.csv", content.encode(), lambda ways: choose(ways[:-1])))
 
@@ -118,8 +124,7 @@ def csv_datasets(records: Records, folder: Path, choose: Choose) -> Written:
 
 def tsv_by_hand(records: Records, folder: Path, choose: Choose) -> Written:
     """Write tabs between the fields and no quotes, as GLUE has it; quotes may then be read in two ways."""
-    blanks = str.maketrans(dict.fromkeys("\t\n\r", " "))
-    rows = [["" if value is None else str(value).translate(blanks) for value in record.values()] for record in records]
+    rows = [["" if value is None else flattened(str(value)) for value in record.values()] for record in records]
     text = "".join("\t".join(fields) + "\n" for fields in [list(records[0]), *rows])
     is_open = '"' in text
     written = _text(folder / "news.tsv", text, choose)
