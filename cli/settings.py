@@ -21,14 +21,20 @@ _FILE = click.Path(path_type=Path)
 _FLAG_OR_NOT = object()  # an option such as --header/--no-header, which is None if it isn't given
 
 
+_SEVERAL = object()  # an option that may be given several times
 _NAMES = object()  # an option with several names, separated by commas
 
 
 # Each setting's type (bool for a flag) and its help.
 _SETTINGS: dict[str, tuple[Any, str]] = {
-    "text_column": (str, "Column with the text.  [default: guessed (text, sentence, ...) and printed]"),
+    "text_column": (
+        _SEVERAL,
+        "Column with the text; repeat it to join several.  [default: guessed (text, sentence, ...) and printed]",
+    ),
+    "join": (str, "What is put between the texts of several --text-column."),
     "text_pair_column": (str, "Column with the second text, if the model takes text pairs."),
     "label_column": (str, "Column with the label.  [default: guessed (label, labels, ...) and printed]"),
+    "no_label": (bool, "Score without labels, though a column could be the label."),
     "id_column": (str, "Column with your own row ids, which are kept with the scores."),
     "label_map": (_FILE, 'JSON file {"data label": "model class"}; a label with the class null is ignored.'),
     "config": (str, "Configuration of a `datasets` data set."),
@@ -101,6 +107,8 @@ def _option(name: str, kind: Any, text: str) -> Callable[[F], F]:
         return click.option(word, is_flag=True, help=text)
     if kind is _FLAG_OR_NOT:
         return click.option(f"{word}/--no-{name}", default=None, help=text)
+    if kind is _SEVERAL:
+        return click.option(word, multiple=True, callback=lambda context, option, given: given or None, help=text)
     if kind is _NAMES:
         return click.option(word, metavar="NAME,NAME,...", callback=_names, help=text)
     default = _DEFAULTS.get(name)

@@ -26,10 +26,12 @@ def score(
     data: Data,
     output: str | Path,
     *,
-    text_column: str | None = None,
+    text_column: str | Sequence[str] | None = None,
     text_pair_column: str | None = None,
     label_column: str | None = None,
     id_column: str | None = None,
+    join: str = " ",
+    no_label: bool = False,
     label_map: Mapping[str, Any] | str | Path | None = None,
     config: str | None = None,
     split: str | None = None,
@@ -68,8 +70,11 @@ def score(
         text_column, text_pair_column, label_column, id_column: the names of the columns with the text, the second text
             of a pair, the label, and your own row ids. Text and label are guessed if they are not named (``text``,
             ``sentence``, ...; ``label``, ``labels``, ...), and ``Run.columns`` tells the choice. Data without labels
-            can be ranked by entropy. Labels are class names, or numbers: those of a ClassLabel stand for its names,
-            other numbers for the model's classes in their order.
+            can be ranked by entropy. If ``text_column`` names several columns, their texts are joined.
+            Labels are class names, or numbers: those of a ClassLabel stand for its names, other numbers for the model's
+            classes in their order.
+        join: what is put between the texts of several text columns.
+        no_label: score without labels, though a column could be the label.
         label_map: for labels that are not named like the model's classes: a dictionary from each label in the data to
             the model's class name, or to None to leave rows with that label out; or a JSON file with such an object.
         config, split: the configuration and the split of a `datasets` data set; ``split`` is also the one to take
@@ -127,6 +132,8 @@ def score(
         text_pair_column=text_pair_column,
         label_column=label_column,
         id_column=id_column,
+        join=join,
+        no_label=no_label,
         label_map=label_map_of(label_map),
         device=device,
         threads=threads,

@@ -4,6 +4,7 @@ import re
 
 _SPECIAL = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _ADDRESS = re.compile(r"(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
+_MISSING = frozenset({"NaN", "nan", "None", "<NA>", "\\N"})  # as numpy, Python, pandas and MySQL write it
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -41,7 +42,7 @@ def nearest(name: str, allowed: list[str]) -> str:
 
     folded = {candidate.casefold(): candidate for candidate in allowed}
     match = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.5)
-    return f" (did you mean {folded[match[0]]!r}?)" if match else ""
+    return f" (did you mean {short(folded[match[0]])!r}?)" if match else ""
 
 
 def fold(name: str) -> str:
@@ -49,9 +50,28 @@ def fold(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
+def is_missing(text: str) -> bool:
+    """Return whether a text is blank, or a written form of no value: NaN, nan, None, <NA> or \\N."""
+    return not text or text.isspace() or (len(text) <= 4 and text in _MISSING)
+
+
 def short(name: str) -> str:
     """Return a label cut to 60 characters for use in a message, because a label may be a whole text."""
     return name if len(name) <= 60 else name[:57] + "..."
+
+
+def shortened(message: str, most: int = 400) -> str:
+    """Return a message cut to ``most`` characters, with its beginning (what is wrong) and its end (what to do).
+
+    Words of more than 60 characters, such as paths, are cut in the middle first.
+    """
+    if len(message) <= most:
+        return message
+    message = re.sub(r"\S{61,}", lambda word: f"{word[0][:18]}...{word[0][-39:]}", message)
+    if len(message) <= most:
+        return message
+    end = most * 2 // 5
+    return f"{message[: most - end - 5]} ... {message[-end:]}"
 
 
 def is_utf8(text: str) -> bool:

@@ -70,13 +70,11 @@ class FilePart:
         return schema
 
     def batches(self, columns: list[str], wanted: Wanted) -> Batches:
-        added = dict(self.constants)
-        own = [name for name in columns if name not in added]
-        if added and not own:  # a format reads at least one column, since its batches must have rows
-            own = [self._cheapest()]
+        there = set(self.found.schema.names)
+        present = [name for name in columns if name in there]
         try:
-            for start, batch in self.format.batches(self.file, self.found, own, wanted):
-                yield start, _with_constants(batch, columns, added) if added else batch
+            for first, batch in self.format.batches(self.file, self.found, present or [self._cheapest()], wanted):
+                yield first, batch if len(present) == len(columns) else self._completed(batch, columns)
         except LossrankError:
             raise
         except Exception as error:  # the errors of the stores' libraries have no common root
@@ -86,9 +84,24 @@ class FilePart:
             raise _unreadable(self.file, self.format, error) from error
 
     def _cheapest(self) -> str:
-        """Return a column that is no text, if there is one."""
+        """Return a column that is no text, if there is one: a batch has no rows without any column."""
         schema = self.found.schema
         return str(min(schema, key=lambda field: pa.types.is_nested(field.type) or is_text(field.type)).name)
+
+    def _completed(self, batch: pa.RecordBatch, columns: list[str]) -> pa.RecordBatch:
+        """Add the columns that the file lacks: its partitions, and nulls for those that only other files have."""
+        constants = dict(self.constants)
+        lacking = pa.string() if self.format.is_text else pa.null()
+        names = [*columns, *(name for name in batch.schema.names if name == PROBLEM)]
+        arrays = [
+            batch.column(name)
+            if name in batch.schema.names and name not in constants
+            else pa.repeat(pa.scalar(constants[name], pa.string()), len(batch))
+            if name in constants
+            else pa.nulls(len(batch), lacking)
+            for name in names
+        ]
+        return pa.RecordBatch.from_arrays(arrays, names)
 
     def refuse_change(self) -> None:
         try:
@@ -167,16 +180,6 @@ def inspected(file: DataFile, kind: Format, options: ReadOptions, data: str) -> 
     except Exception as error:  # the errors of the stores' libraries have no common root
         _not_ours(file, error)
         raise _unreadable(file, kind, error) from error
-
-
-def _with_constants(batch: pa.RecordBatch, columns: list[str], added: dict[str, str | None]) -> pa.RecordBatch:
-    """Return the ``columns`` of a batch in their order, with ``added`` ones that have one value, and ``PROBLEM``."""
-    names = [*columns, *(name for name in batch.schema.names if name == PROBLEM)]
-    arrays = [
-        pa.repeat(pa.scalar(added[name], pa.string()), len(batch)) if name in added else batch.column(name)
-        for name in names
-    ]
-    return pa.RecordBatch.from_arrays(arrays, names=names)
 
 
 def _refuse_pointer(file: DataFile) -> None:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from msgspec import UNSET
+
+from scorer.data.annotations.columns import refuse_columns
 from scorer.data.columns import Columns, choose_columns
 from scorer.data.labels import LabelMap, make_label_map
 from scorer.data.source import Source
@@ -53,13 +56,21 @@ class Models:
 def make_plan(bundle: ModelBundle, source: Source, options: ScoreOptions) -> tuple[Plan, BundleTokenizer, Models]:
     """Choose columns, labels, device, threads and batch size, and load the tokenizer and the model."""
     refuse_many_shards(source.num_rows, options.shard_rows)
+    if options.label_column is None:
+        refuse_columns(source.schema)
+    text = options.text_column
+    if text is not None and not isinstance(text, str):
+        source = source.joining(text, options.join)
+        text = None if source.joined is None else source.joined.name
     columns = choose_columns(
-        source.schema,
-        options.text_column,
+        source.readable_schema,
+        text,
         options.text_pair_column,
         options.label_column,
         options.id_column,
         class_labels=source.label_names,
+        unusable=source.unusable,
+        no_label=options.no_label,
     )
     labels = None
     if columns.label is not None:
@@ -105,6 +116,8 @@ def new_manifest(plan: Plan, bundle: ModelBundle, options: ScoreOptions, max_tok
             fingerprint=plan.source.fingerprint,
             rows=plan.source.num_rows,
             spec=plan.source.spec,
+            lines=plan.source.lines or UNSET,
+            joined=plan.source.joined or UNSET,
         ),
         columns=RunColumns(text=columns.text, text_pair=columns.text_pair, label=columns.label, id=columns.id),
         labels=None if plan.labels is None else LabelInfo(how=plan.labels.how, map=plan.labels.by_value),

@@ -18,7 +18,7 @@ from scorer.data.formats.known import format_of, known_suffixes
 from scorer.data.opening.memory import from_dataset, from_stream
 from scorer.data.parts import FilePart, at_once, inspected
 from scorer.data.read_options import ReadOptions, refuse_read_options
-from scorer.data.schemas import joined, label_names, refuse_twins
+from scorer.data.schemas import joined, label_names, several, usable
 from scorer.data.source import Find, Source
 from scorer.data.spec import DatasetsSpec, FileRecord, FilesSpec
 from scorer.errors import SourceError
@@ -80,16 +80,17 @@ def _from_files(
     find: Find,
 ) -> Source:
     parts: list[FilePart] = []
+    unusable: dict[str, str] = {}
     schema: pa.Schema | None = None
     files = same_format(found.files, name)
     with at_once() as pool:
         # Every file is inspected before any is hashed, so that an unreadable file is reported at once.
         for file, (part, own) in zip(files, pool.map(partial(_described, options=read, data=name), files), strict=True):
-            refuse_twins(own, str(file))
-            if schema is not None and set(own.names) != set(schema.names):
-                raise SourceError(
-                    f"{file} has the columns {_listed(own)}; {files[0].name} has {_listed(schema)}", quotes_data=True
-                )
+            own, twins = usable(own, str(file))
+            unusable |= {name: several(str(file)) for name in part.found.repeated} | twins
+            for name in () if schema is None else set(own.names).symmetric_difference(schema.names):
+                lacking = files[0] if name in own.names else file
+                unusable.setdefault(name, f"{lacking} has no such column; give all files the same columns")
             schema = own if schema is None else joined(schema, own, file, files[0])
             parts.append(part)
         identities = list(pool.map(partial(FilePart.identity, hashed=hashed), parts))
@@ -121,6 +122,7 @@ def _from_files(
         label_names=label_names(schema),
         parts=list(parts),
         notes=found.notes + tuple(note for part in parts for note in part.found.notes),
+        unusable=unusable,
         find=find,
     )
 
@@ -133,7 +135,3 @@ def _described(file: DataFile, options: ReadOptions, data: str) -> tuple[FilePar
     part = inspected(file, kind, options, data)
     part = replace(part, constants=constants_of(part))
     return part, readable(part.schema)
-
-
-def _listed(schema: pa.Schema) -> str:
-    return ", ".join(schema.names)
