@@ -149,13 +149,14 @@ def _means(pattern: str, path: str) -> bool:
 
 
 def _no_such_split(split: str, found: Splits, folder: str) -> str:
+    given = f"`split={short(split)!r}` is given"
     if not found:
         return (
-            f"`split={short(split)!r}` is given, but no file in {folder} has the name of a split (train.csv, "
+            f"{given}, but no file in {folder} has the name of a split (train.csv, "
             f"data/test-00000-of-00001.parquet, validation/...); leave `split` out and name the split's files, for "
             f"example with a glob"
         )
-    return f"`split={short(split)!r}` is given, but {folder} has only files of {listed(found)}{nearest(split, list(found))}"
+    return f"{given}, but {folder} has only files of {listed(found)}{nearest(split, list(found))}"
 
 
 def listed(names: Iterable[str]) -> str:
