@@ -30,7 +30,13 @@ _SETTINGS: dict[str, tuple[Any, str]] = {
     "text_pair_column": (str, "Column with the second text, if the model takes text pairs."),
     "label_column": (str, "Column with the label.  [default: guessed (label, labels, ...) and printed]"),
     "id_column": (str, "Column with your own row ids, which are kept with the scores."),
-    "label_map": (_FILE, 'JSON file {"data label": "model class"}; a label with the class null is ignored.'),
+    "label_map": (
+        _FILE,
+        'JSON file {"data label": "model class"}; a label with the class null is ignored. Must have every label that '
+        "is not named like a class.",
+    ),
+    "no_label_value": (str, "Label that means that a row has no label, such as -1 or unlabeled."),
+    "no_label": (bool, "Score without labels, although the data has a column that could be one."),
     "config": (str, "Configuration of a `datasets` data set."),
     "split": (str, "Split of a `datasets` data set or of a saved DatasetDict."),
     "streaming": (bool, "Read a `datasets` data set (name or folder) without downloading all of it first."),
@@ -98,7 +104,7 @@ def setting_options(*, without: tuple[str, ...] = ()) -> Callable[[F], F]:
 def _option(name: str, kind: Any, text: str) -> Callable[[F], F]:
     word = f"--{name.replace('_', '-')}"
     if kind is bool:
-        return click.option(word, is_flag=True, help=text)
+        return click.option(word, is_flag=True, default=_DEFAULTS.get(name, False), help=text)
     if kind is _FLAG_OR_NOT:
         return click.option(f"{word}/--no-{name}", default=None, help=text)
     if kind is _NAMES:

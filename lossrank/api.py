@@ -31,6 +31,8 @@ def score(
     label_column: str | None = None,
     id_column: str | None = None,
     label_map: Mapping[str, Any] | str | Path | None = None,
+    no_label_value: str | None = None,
+    no_label: bool = False,
     config: str | None = None,
     split: str | None = None,
     streaming: bool = False,
@@ -71,6 +73,10 @@ def score(
             other numbers for the model's classes in their order.
         label_map: for labels that are not named like the model's classes: a dictionary from each label in the data to
             the model's class name, or to None to leave rows with that label out; or a JSON file with such an object.
+            Every label that is not named like a class must be in it; ``write_label_map`` writes one to fill in.
+        no_label_value: a label that means that a row has no label, such as ``"-1"`` or ``"unlabeled"``. Null, ``""``,
+            ``NaN``, ``None``, ``<NA>`` and ``\\N`` always mean that.
+        no_label: score without labels, although the data has a column that could be one.
         config, split: the configuration and the split of a `datasets` data set; ``split`` is also the one to take
             from a DatasetDict.
         streaming: read a `datasets` data set without downloading all of it first.
@@ -126,6 +132,8 @@ def score(
         label_column=label_column,
         id_column=id_column,
         label_map=label_map_of(label_map),
+        no_label_value=no_label_value,
+        no_label=no_label,
         device=device,
         threads=threads,
         precision=precision,

@@ -41,10 +41,12 @@ def choose_columns(
     id: str | None = None,
     *,
     class_labels: Iterable[str] = (),
+    no_label: bool = False,
 ) -> Columns:
     """Check the named columns and guess the text and label columns that aren't named; the id is never guessed.
 
-    ``class_labels`` are the ClassLabel columns; if there is exactly one, it is guessed as the label.
+    ``class_labels`` are the ClassLabel columns; if there is exactly one, it is guessed as the label. With ``no_label``
+    no label column is guessed.
 
     Raises:
         SourceError: a named column is missing; the message suggests the nearest name.
@@ -65,7 +67,7 @@ def choose_columns(
         if pair and text_pair is None:
             text_pair = pair
             guessed.append("text_pair")
-    if label is None:
+    if label is None and not no_label:
         label = next((name for name in _LABELS if name in schema.names and name not in (text, text_pair)), None)
         if label is None and len(known := [name for name in class_labels if name not in (text, text_pair)]) == 1:
             label = known[0]
@@ -78,7 +80,7 @@ def choose_columns(
                 f"(columns of text: {texts})",
                 quotes_data=True,
             )
-    if label is not None and not _is_label(schema.field(label).type):
+    if label is not None and not is_label(schema.field(label).type):
         raise SourceError(
             f"column {label!r} has type {schema.field(label).type}; labels are text or whole numbers, one per row; "
             "name another column with `label_column`",
@@ -95,12 +97,14 @@ def choose_columns(
     return Columns(text, text_pair, label, id, tuple(guessed))
 
 
-def _is_label(kind: pa.DataType) -> bool:
+def is_label(kind: pa.DataType) -> bool:
+    """Return whether a column of this type may hold labels: text, numbers or booleans, or lists of them."""
     if pa.types.is_dictionary(kind):
-        return _is_label(kind.value_type)
-    return is_text(kind) or any(
-        test(kind) for test in (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_null)
-    )
+        return is_label(kind.value_type)
+    if any(test(kind) for test in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)):
+        return not pa.types.is_nested(kind.value_type) and is_label(kind.value_type)
+    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean, pa.types.is_null)
+    return is_text(kind) or any(test(kind) for test in tests)
 
 
 def _is_id(kind: pa.DataType) -> bool:

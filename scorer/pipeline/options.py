@@ -17,13 +17,14 @@ _SCREEN_SHARE, _SCREEN_LEAST = 100, 1000  # one row in 100, and at least 1,000
 class ScoreOptions:
     """The settings of a run; lossrank chooses a setting that is None from the machine, the model or the data.
 
-    ``precision`` is ``fp32``, ``int8`` or ``screen``: int8 for every row, then fp32 for the rows that could be among
-    the ``screen_top`` worst. ``long_text`` is the part that the model reads of a text of more than ``max_tokens``: its
-    ``head``, its ``tail``, or all of it in overlapping pieces whose logits are averaged (``mean``). ``batch_tokens`` is
-    the most tokens in a batch, padding included. ``window_rows`` is how many rows are sorted by length together.
-    ``shard_rows`` is how many rows a shard has; a resumed run keeps or repeats whole shards. ``on_error`` is what
-    happens to a row that can't be read (a broken line, bytes that aren't UTF-8): it is skipped and counted (``skip``),
-    or it ends the run (``fail``).
+    ``label_map`` maps labels to classes (see ``make_label_map``); ``no_label_value`` is a label that means that a row
+    has none; ``no_label`` leaves the labels of the data out. ``precision`` is ``fp32``, ``int8`` or ``screen``: int8
+    for every row, then fp32 for the rows that could be among the ``screen_top`` worst. ``long_text`` is the part that
+    the model reads of a text of more than ``max_tokens``: its ``head``, its ``tail``, or all of it in overlapping
+    pieces whose logits are averaged (``mean``). ``batch_tokens`` is the most tokens in a batch, padding included.
+    ``window_rows`` is how many rows are sorted by length together. ``shard_rows`` is how many rows a shard has; a
+    resumed run keeps or repeats whole shards. ``on_error`` is what happens to a row that can't be read (a broken line,
+    bytes that aren't UTF-8): it is skipped and counted (``skip``), or it ends the run (``fail``).
     """
 
     text_column: str | None = None
@@ -31,6 +32,8 @@ class ScoreOptions:
     label_column: str | None = None
     id_column: str | None = None
     label_map: Mapping[str, Any] | None = None
+    no_label_value: str | None = None
+    no_label: bool = False
     device: str = "auto"
     threads: int | None = None
     precision: str = "fp32"
@@ -47,6 +50,10 @@ class ScoreOptions:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise RunError(f"`{name}` is {value!r}; it must be a whole number, at least 1")
+        if self.no_label:
+            for name in ("label_column", "label_map", "no_label_value"):
+                if getattr(self, name) is not None:
+                    raise RunError(f"`no_label=True` leaves the labels out, but `{name}` is given; give one of them")
         if self.precision not in PRECISIONS:
             raise RunError(f"`precision` is {self.precision!r}; it must be one of: {', '.join(PRECISIONS)}")
         if self.on_error not in ON_ERROR:

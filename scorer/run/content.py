@@ -6,7 +6,7 @@ Hashing, 1997). Values count, not their types:
 
 - a text is its UTF-8; null is the empty text, and bytes that aren't UTF-8 are U+FFFD;
 - a label or an id is its text: a number is spelt in one way (2, ``2``, 2.0 and ``2.0`` are alike), and so are a time
-  and a boolean; null, the empty text and nan are alike.
+  and a boolean; null, the empty text and nan are alike; a list of one element, also as JSON, is its element.
 """
 
 import re
@@ -20,7 +20,8 @@ import numpy as np
 import pyarrow as pa
 
 from scorer.data.arrow import is_text, plain_array, valid_text
-from scorer.errors import SourceError
+from scorer.data.labels.values import json_elements, single_labels
+from scorer.errors import LabelError, SourceError
 
 _MODULUS = 1 << 256
 _ROWS = 4096  # rows hashed at a time
@@ -69,7 +70,7 @@ def _field(rows: pa.RecordBatch, role: str, name: str) -> _Bytes:
     column = rows.column(name)
     try:
         return _texts(column) if role.startswith("text") and is_text(column.type) else _words(plain_array(column))
-    except pa.ArrowException as error:
+    except (pa.ArrowException, LabelError) as error:
         raise SourceError(
             f"column {name!r} has type {column.type}, which can't be compared with what was scored; each row's {role} "
             "is one text or number",
@@ -94,13 +95,16 @@ def _texts(column: pa.Array) -> _Bytes:
 
 def _words(column: pa.Array) -> _Bytes:
     """Return the text of labels or ids [n], each spelt in one way; repeated values are spelt once."""
-    encoded = valid_text(column).cast(pa.string()).dictionary_encode()
+    single = single_labels(column, column.type, "")
+    encoded = valid_text(single).cast(pa.string()).dictionary_encode()
     known = [*(_spelt(value).encode() for value in encoded.dictionary.to_pylist()), b""]
     return [known[i] for i in encoded.indices.fill_null(len(known) - 1).to_pylist()]
 
 
 def _spelt(value: str) -> str:
     """Return the one spelling of a number, a time or a boolean; other texts are returned as they are."""
+    if value[:1] == "[" and (elements := json_elements(value)) != [value] and len(elements) < 2:
+        return _spelt(elements[0] or "") if elements else ""
     if value[:1] not in _FIRST:
         folded = value.lower() if len(value) <= len("false") else value
         return "" if folded == "nan" else folded if folded in ("true", "false") else value
