@@ -40,11 +40,13 @@ class _Labels:
         self.hidden = 0
         for label, count in counts.items():
             index, key = label_map.index_of(label), label_map.key(label)
+            number = number_of(key)
+            shown = label if number is None else str(number)
             if index >= 0:
-                self.known[label] += count
+                self.known[shown] += count
                 self.classes.add(index)
             elif index == UNKNOWN and key not in label_map.by_value:  # the others are left out on purpose
-                self.stray[label] += count
+                self.stray[shown] += count
             elif key == "-1" and index == NO_LABEL and key not in label_map.by_value:
                 self.hidden += count
         keys = [number_of(label_map.key(label)) for label in (*self.known, *self.stray)]
