@@ -163,7 +163,7 @@ def write_label_map(
 
     Example:
         >>> lr.write_label_map(BUNDLE, rows, "map.json").mapping
-        {'Business': 'Business', 'Sci/Tech': 'Sci/Tech', 'Sports': 'Sports', 'World': 'World'}
+        {'World': 'World', 'Sports': 'Sports', 'Business': 'Business', 'Sci/Tech': 'Sci/Tech'}
     """
     from scorer.pipeline.label_template import label_template
     from scorer.pipeline.options import ScoreOptions

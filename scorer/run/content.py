@@ -6,11 +6,11 @@ Hashing, 1997). Values count, not their types:
 
 - a text is its UTF-8; null is the empty text, and bytes that aren't UTF-8 are U+FFFD;
 - a label or an id is its text: a number is spelt in one way (2, ``2``, 2.0 and ``2.0`` are alike), and so are a time
-  and a boolean; null, the empty text and nan are alike; a list of one element, also as JSON, is its element.
+  and a boolean; null, the empty text and nan are alike; a label in a list of its own, also as JSON, is the label.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from hashlib import sha256
 from itertools import pairwise
@@ -69,7 +69,11 @@ def _field(rows: pa.RecordBatch, role: str, name: str) -> _Bytes:
     """
     column = rows.column(name)
     try:
-        return _texts(column) if role.startswith("text") and is_text(column.type) else _words(plain_array(column))
+        if role.startswith("text") and is_text(column.type):
+            return _texts(column)
+        if role == "label":
+            return _words(single_labels(plain_array(column), column.type, name), _element)
+        return _words(plain_array(column))
     except (pa.ArrowException, LabelError) as error:
         raise SourceError(
             f"column {name!r} has type {column.type}, which can't be compared with what was scored; each row's {role} "
@@ -93,18 +97,24 @@ def _texts(column: pa.Array) -> _Bytes:
     return [whole[start:end] for start, end in pairwise(ends)]
 
 
-def _words(column: pa.Array) -> _Bytes:
-    """Return the text of labels or ids [n], each spelt in one way; repeated values are spelt once."""
-    single = single_labels(column, column.type, "")
-    encoded = valid_text(single).cast(pa.string()).dictionary_encode()
-    known = [*(_spelt(value).encode() for value in encoded.dictionary.to_pylist()), b""]
+def _words(column: pa.Array, part: Callable[[str], str] = str) -> _Bytes:
+    """Return the text of labels or ids [n], each spelt in one way; repeated values are spelt once.
+
+    ``part`` returns the part of a value that counts.
+    """
+    encoded = valid_text(column).cast(pa.string()).dictionary_encode()
+    known = [*(_spelt(part(value)).encode() for value in encoded.dictionary.to_pylist()), b""]
     return [known[i] for i in encoded.indices.fill_null(len(known) - 1).to_pylist()]
+
+
+def _element(label: str) -> str:
+    """Return the element of a list of at most one that is written as JSON; other texts are returned as they are."""
+    elements = json_elements(label)
+    return label if len(elements) > 1 else "".join(element or "" for element in elements)
 
 
 def _spelt(value: str) -> str:
     """Return the one spelling of a number, a time or a boolean; other texts are returned as they are."""
-    if value[:1] == "[" and (elements := json_elements(value)) != [value] and len(elements) < 2:
-        return _spelt(elements[0] or "") if elements else ""
     if value[:1] not in _FIRST:
         folded = value.lower() if len(value) <= len("false") else value
         return "" if folded == "nan" else folded if folded in ("true", "false") else value
