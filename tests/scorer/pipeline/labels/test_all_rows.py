@@ -21,6 +21,7 @@ from scorer.data.opening.open import open_source
 from scorer.run.reopened import reopen_data
 from tests.support import SHARED
 from tests.support.facts import facts
+from tests.support.publishing import with_features
 from tests.support.tiny import CLASSES, expected_logits, make_bundle, make_texts, weights
 
 OPTIONS = ScoreOptions(batch_tokens=300, shard_rows=600, window_rows=100, threads=1)
@@ -248,3 +249,20 @@ class TestRealData:
         options = ScoreOptions(threads=1, label_column=label, label_map=read_label_map(tmp_path / "map.json"))
         assert score_dataset(upper, table, tmp_path / "mapped", options).by_status == {"ok": len(table)}
         assert labels_of(tmp_path / "mapped") == labels_of(tmp_path / "run")
+
+
+def test_a_run_of_an_older_version_goes_on(tmp_path: Path) -> None:
+    """Older versions recorded names as they were written, and not that -1 is no label of a ClassLabel."""
+    names = ("Qualit\u00e9", "Prix")
+    bundle = make_bundle(tmp_path / "bundle", names)
+    table = with_features(pa.table({"text": TEXTS[:4], "label": [0, 1, 1, -1]}), label=names)
+    score_dataset(bundle, table, tmp_path / "run", ScoreOptions(threads=1))
+    manifest = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert manifest["labels"]["map"] == {"qualit\u00e9": 0, "prix": 1, "0": 0, "1": 1, "-1": -1}
+    manifest["labels"]["map"] = {"qualite\u0301": 0, "prix": 1, "0": 0, "1": 1}
+    (tmp_path / "run" / "run.json").write_text(json.dumps(manifest))
+    assert score_dataset(bundle, table, tmp_path / "run", ScoreOptions(threads=1)).kept_rows == 4
+    manifest["labels"]["map"]["0"] = 1
+    (tmp_path / "run" / "run.json").write_text(json.dumps(manifest))
+    with pytest.raises(RunError, match=facts("another run", "labels map '0' is 1 in the run, 0 now")):
+        score_dataset(bundle, table, tmp_path / "run", ScoreOptions(threads=1))
