@@ -21,14 +21,20 @@ _FILE = click.Path(path_type=Path)
 _FLAG_OR_NOT = object()  # an option such as --header/--no-header, which is None if it isn't given
 
 
+_SEVERAL = object()  # an option that may be given several times
 _NAMES = object()  # an option with several names, separated by commas
 
 
 # Each setting's type (bool for a flag) and its help.
 _SETTINGS: dict[str, tuple[Any, str]] = {
-    "text_column": (str, "Column with the text.  [default: guessed (text, sentence, ...) and printed]"),
+    "text_column": (
+        _SEVERAL,
+        "Column with the text; repeat it to join several.  [default: guessed (text, sentence, ...) and printed]",
+    ),
+    "join": (str, "What is put between the texts of several --text-column."),
     "text_pair_column": (str, "Column with the second text, if the model takes text pairs."),
     "label_column": (str, "Column with the label.  [default: guessed (label, labels, ...) and printed]"),
+    "no_label": (bool, "Score without labels, though a column could be the label."),
     "id_column": (str, "Column with your own row ids, which are kept with the scores."),
     "label_map": (
         _FILE,
@@ -36,7 +42,6 @@ _SETTINGS: dict[str, tuple[Any, str]] = {
         "is not named like a class.",
     ),
     "no_label_value": (str, "Label that means that a row has no label, such as -1 or unlabeled."),
-    "no_label": (bool, "Score without labels, although the data has a column that could be one."),
     "config": (str, "Configuration of a `datasets` data set."),
     "split": (str, "Split of a `datasets` data set or of a saved DatasetDict."),
     "streaming": (bool, "Read a `datasets` data set (name or folder) without downloading all of it first."),
@@ -107,6 +112,8 @@ def _option(name: str, kind: Any, text: str) -> Callable[[F], F]:
         return click.option(word, is_flag=True, default=_DEFAULTS.get(name, False), help=text)
     if kind is _FLAG_OR_NOT:
         return click.option(f"{word}/--no-{name}", default=None, help=text)
+    if kind is _SEVERAL:
+        return click.option(word, multiple=True, callback=lambda context, option, given: given or None, help=text)
     if kind is _NAMES:
         return click.option(word, metavar="NAME,NAME,...", callback=_names, help=text)
     default = _DEFAULTS.get(name)

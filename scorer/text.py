@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 _SPECIAL = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _ADDRESS = re.compile(r"(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
+_MISSING = frozenset({"NaN", "nan", "None", "<NA>", "\\N"})  # as numpy, Python, pandas and MySQL write it
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -43,7 +44,7 @@ def nearest(name: str, allowed: list[str]) -> str:
 
     folded = {candidate.casefold(): candidate for candidate in allowed}
     match = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.5)
-    return f" (did you mean {folded[match[0]]!r}?)" if match else ""
+    return f" (did you mean {short(folded[match[0]])!r}?)" if match else ""
 
 
 def fold(name: str) -> str:
@@ -51,6 +52,11 @@ def fold(name: str) -> str:
     if name.isascii():
         return " ".join(name.split()).casefold()
     return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold()).split())
+
+
+def is_missing(text: str) -> bool:
+    """Return whether a text is blank, or a written form of no value: NaN, nan, None, <NA> or \\N."""
+    return not text or text.isspace() or (len(text) <= 4 and text in _MISSING)
 
 
 def short(name: str) -> str:

@@ -81,7 +81,7 @@ def score(
         if as_json:
             print_json({**run.to_dict(), "failed_gates": failed})
         else:
-            print_summary(run.stats, output)
+            print_summary(run.stats, output, run.directory.manifest.data.lines or 0)
         check_gates(failed)
     if as_json:
         return
@@ -147,8 +147,8 @@ def print_template(template: LabelTemplate, *, as_json: bool) -> None:
     click.echo(f"{template.file}: {len(labels):,} labels, {len(labels) - len(left):,} with their class; {todo}{then}")
 
 
-def print_summary(stats: RunStats, run: Path) -> None:
-    """Print the results of a run and its cost."""
+def print_summary(stats: RunStats, run: Path, lines: int = 0) -> None:
+    """Print the results of a run and its cost, and the number of ``lines`` that its CSV files have."""
 
     def say(what: str, value: str) -> None:
         click.echo(f"{what:<17}{printable(value)}")
@@ -156,6 +156,8 @@ def print_summary(stats: RunStats, run: Path) -> None:
     say("run", str(run))
     kept = f" ({stats.kept_rows:,} kept from before)" if stats.kept_rows else ""
     say("rows", f"{stats.rows:,}{kept}")
+    if lines:
+        say("  lines", f"{lines:,} in CSV files, headers included")
     for status, count in stats.by_status.items():
         say(f"  {status}", f"{count:,}")
     if stats.mean_loss is not None and stats.accuracy is not None:

@@ -1,17 +1,29 @@
 """choose_columns(): find the columns of the text, the label and the id, by the user's names or by guessing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from scorer.data.arrow import is_text, plain_type
 from scorer.errors import SourceError
-from scorer.text import nearest
+from scorer.text import nearest, short
 
-_TEXTS = ("text", "sentence", "content", "review", "document", "body", "comment", "headline", "title", "question")
-_PAIRS = (("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"), ("text1", "text2"))
-_LABELS = ("label", "labels", "class", "category", "target")
+# Names as ``plain_name`` returns them, the likeliest first.
+_TEXTS = (
+    *("text", "sentence", "content", "review", "document", "body", "comment", "tweet", "utterance", "message"),
+    *("headline", "title", "question", "reviewtext", "review_text", "comment_text", "article", "abstract"),
+)
+_PAIRS = (
+    ("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"), ("question", "sentence"),
+    ("text1", "text2"), ("text_a", "text_b"), ("sentence_a", "sentence_b"), ("sentence_1", "sentence_2"),
+)  # fmt: skip
+_LABELS = (
+    *("label", "labels", "class", "category", "target", "sentiment", "intent", "topic", "stars", "rating", "y"),
+    *("coarse_label", "fine_label", "label_coarse", "label_fine", "gold_label", "class_label", "class_index"),
+)
+_LISTED = 8  # columns in a message
+_SHOWN = 30  # characters of a name in a list
 KNOWN = frozenset({*_TEXTS, *(name for pair in _PAIRS for name in pair), *_LABELS})
 
 
@@ -33,6 +45,16 @@ class Columns:
         return {"text": self.text, "text_pair": self.text_pair, "label": self.label, "id": self.id}
 
 
+def plain_name(name: str) -> str:
+    """Return a column's name as guesses compare it: in lower case, without blanks around it or a byte-order mark."""
+    return "_".join(name.strip("\ufeff").split()).casefold()
+
+
+def is_known(name: str) -> bool:
+    """Return whether a name is one by which a text or label column is guessed."""
+    return plain_name(name) in KNOWN
+
+
 def choose_columns(
     schema: pa.Schema,
     text: str | None = None,
@@ -41,25 +63,33 @@ def choose_columns(
     id: str | None = None,
     *,
     class_labels: Iterable[str] = (),
+    unusable: Mapping[str, str] | None = None,
     no_label: bool = False,
 ) -> Columns:
     """Check the named columns and guess the text and label columns that aren't named; the id is never guessed.
 
-    ``class_labels`` are the ClassLabel columns; if there is exactly one, it is guessed as the label. With ``no_label``
-    no label column is guessed.
+    ``class_labels`` are the ClassLabel columns; if there is exactly one, it is guessed as the label. ``unusable`` tells
+    why a column can't be used, as a clause (``Source.unusable``). With ``no_label`` no label is guessed.
 
     Raises:
         SourceError: a named column is missing; the message suggests the nearest name.
         SourceError: a text column does not contain text, or a label column contains neither text nor numbers.
         SourceError: an id column contains values that can't be ids, or times in a time zone unknown to this system.
-        SourceError: no text column was named and none could be guessed.
+        SourceError: no text column was named and none could be guessed, or several columns could be the label.
+        SourceError: a column is not usable, because several have its name or a file lacks it.
     """
+    if no_label and label is not None:
+        raise SourceError("`no_label` and `label_column` contradict each other; give only one of them")
+    unusable = unusable or {}
     for name in (text, text_pair, label, id):
-        if name is not None and name not in schema.names:
+        if name is not None and name not in schema.names and name not in unusable:
             raise SourceError(
-                f"no column {name!r}{nearest(name, schema.names)}; the columns are: {', '.join(schema.names)}",
+                f"no column {short(name)!r}{nearest(name, schema.names)}; the columns are: {listed(schema.names)}",
                 quotes_data=True,
             )
+    # A column that can't be used may be left out of the schema, but what it is called must not make another the guess.
+    fields = [*schema, *(pa.field(name, pa.string()) for name in unusable if name not in schema.names)]
+    schema = pa.schema(fields)
     guessed = []
     if text is None:
         text, pair = _guess_text(schema, {text_pair, label, None if id in _TEXTS else id})
@@ -68,33 +98,45 @@ def choose_columns(
             text_pair = pair
             guessed.append("text_pair")
     if label is None and not no_label:
-        label = next((name for name in _LABELS if name in schema.names and name not in (text, text_pair)), None)
-        if label is None and len(known := [name for name in class_labels if name not in (text, text_pair)]) == 1:
-            label = known[0]
+        label = _guess_label(schema, {text, text_pair, id}, class_labels)
         guessed.append("label")
+    columns = Columns(text, text_pair, label, id, tuple(guessed))
+    for name in columns.names():
+        if name in unusable:
+            raise SourceError(f"column {short(name)!r} can't be used: {unusable[name]}", quotes_data=True)
     for name, keyword in ((text, "text_column"), (text_pair, "text_pair_column")):
-        if name is not None and not is_text(schema.field(name).type):
-            texts = ", ".join(field.name for field in schema if is_text(field.type)) or "none"
+        if name is not None and not _may_be_text(schema.field(name).type):
+            texts = listed(field.name for field in schema if is_text(field.type)) or "none"
             raise SourceError(
-                f"column {name!r} has type {schema.field(name).type}, not text; name a column of text with `{keyword}` "
-                f"(columns of text: {texts})",
+                f"column {short(name)!r} has type {schema.field(name).type}, not text; name a column of text with "
+                f"`{keyword}` (columns of text: {texts})",
                 quotes_data=True,
             )
     if label is not None and not is_label(schema.field(label).type):
         raise SourceError(
-            f"column {label!r} has type {schema.field(label).type}; labels are text or whole numbers, one per row; "
-            "name another column with `label_column`",
+            f"column {short(label)!r} has type {schema.field(label).type}; labels are text or whole numbers, one per "
+            "row; name another column with `label_column`",
             quotes_data=True,
         )
     if id is not None and not _is_id(schema.field(id).type):
         raise SourceError(
-            f"column {id!r} has type {schema.field(id).type}; an id is text, a number or a date; name another "
+            f"column {short(id)!r} has type {schema.field(id).type}; an id is text, a number or a date; name another "
             "column with `id_column`",
             quotes_data=True,
         )
     if id is not None:
         _refuse_unwritable(id, schema.field(id).type)
-    return Columns(text, text_pair, label, id, tuple(guessed))
+    return columns
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return column names as a short list for a message."""
+    shown = [name if len(name) <= _SHOWN else name[: _SHOWN - 3] + "..." for name in names]
+    return ", ".join(shown[:_LISTED]) + (f" and {len(shown) - _LISTED} more" if len(shown) > _LISTED else "")
+
+
+def _may_be_text(kind: pa.DataType) -> bool:
+    return is_text(kind) or pa.types.is_null(plain_type(kind))
 
 
 def is_label(kind: pa.DataType) -> bool:
@@ -122,26 +164,47 @@ def _refuse_unwritable(id: str, kind: pa.DataType) -> None:
         pa.nulls(1, plain_type(kind)).cast(pa.string())
     except pa.ArrowException as error:
         raise SourceError(
-            f"column {id!r} has type {kind}, which can't be written as text ({error}); name another column with "
+            f"column {short(id)!r} has type {kind}, which can't be written as text ({error}); name another column with "
             "`id_column`, or install the system's time zones",
             quotes_data=True,
         ) from error
 
 
 def _guess_text(schema: pa.Schema, named: set[str | None]) -> tuple[str, str | None]:
-    """Guess the text column, or a pair of text columns, among the columns that have no other use."""
-    free = [name for name in schema.names if name not in named]
-    texts = [name for name in free if is_text(schema.field(name).type) and name not in _LABELS]
-    for name in _TEXTS:
-        if name in texts:
-            return name, None
+    """Guess the text column, or a pair of text columns, among the columns that have no other use.
+
+    A pair comes first: half a pair would be scored as another text.
+    """
+    free = {plain_name(name): name for name in reversed(schema.names) if name not in named}
     for first, second in _PAIRS:
         if first in free and second in free:
-            return first, second
-    if len(texts) == 1:
-        return texts[0], None
-    what = f"several columns hold text ({', '.join(texts)})" if texts else "no column holds text"
+            return free[first], free[second]
+    texts = {plain: name for plain, name in free.items() if _may_be_text(schema.field(name).type)}
+    for plain in _TEXTS:
+        if plain in texts:
+            return texts[plain], None
+    others = [name for plain, name in reversed(texts.items()) if plain not in _LABELS]
+    if len(others) == 1:
+        return others[0], None
+    what = f"several columns hold text ({listed(others)})" if others else "no column holds text"
     raise SourceError(
-        f"{what}; name the column of the texts with `text_column`; the columns are: {', '.join(schema.names)}",
+        f"{what}; name the column of the texts with `text_column`; the columns are: {listed(schema.names)}",
         quotes_data=True,
     )
+
+
+def _guess_label(schema: pa.Schema, named: set[str | None], class_labels: Iterable[str]) -> str | None:
+    """Guess the label column among the columns that have no other use; None if no column is like one.
+
+    Raises:
+        SourceError: several columns could be the label.
+    """
+    free = [name for name in schema.names if name not in named]
+    found = [name for name in free if plain_name(name) in _LABELS]
+    found = found or [name for name in free if name in set(class_labels)]
+    if len(found) > 1:
+        raise SourceError(
+            f"several columns could be the label ({listed(found)}); name one with `label_column`, or give `no_label`",
+            quotes_data=True,
+        )
+    return found[0] if found else None

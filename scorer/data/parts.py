@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from scorer.data.filesystem import DataFile, forget_listings
-from scorer.data.formats.base import Batches, Format, Inspected, Wanted
+from scorer.data.formats.base import PROBLEM, Batches, Format, Inspected, Wanted
 from scorer.data.read_options import ReadOptions
 from scorer.data.remote_errors import at_fault, why
 from scorer.errors import LossrankError, SourceError, shortage
@@ -55,8 +55,13 @@ class FilePart:
         return self.found.rows
 
     def batches(self, columns: list[str], wanted: Wanted) -> Batches:
+        there = set(self.found.schema.names)
+        present = [name for name in columns if name in there]
         try:
-            yield from self.format.batches(self.file, self.found, columns, wanted)
+            for first, batch in self.format.batches(
+                self.file, self.found, present or self.found.schema.names[:1], wanted
+            ):
+                yield first, batch if len(present) == len(columns) else self._with_nulls(batch, columns)
         except LossrankError:
             raise
         except Exception as error:  # the errors of the stores' libraries have no common root
@@ -64,6 +69,16 @@ class FilePart:
             forget_listings([self.file])
             self.refuse_change()
             raise _unreadable(self.file, self.format, error) from error
+
+    def _with_nulls(self, batch: pa.RecordBatch, columns: list[str]) -> pa.RecordBatch:
+        """Add a column of nulls for each column that other files have and this one lacks."""
+        kind = pa.string() if self.format.is_text else pa.null()
+        kept = [name for name in batch.schema.names if name == PROBLEM]
+        arrays = [
+            batch.column(name) if name in batch.schema.names else pa.nulls(len(batch), kind)
+            for name in [*columns, *kept]
+        ]
+        return pa.RecordBatch.from_arrays(arrays, [*columns, *kept])
 
     def refuse_change(self) -> None:
         try:

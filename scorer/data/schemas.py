@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections import Counter
 from typing import Any
 
 import pyarrow as pa
@@ -11,24 +12,35 @@ from scorer.data.filesystem import DataFile
 from scorer.data.formats.base import PROBLEM
 from scorer.data.formats.known import is_text_format
 from scorer.errors import SourceError
+from scorer.text import short
 
 
-def refuse_twins(schema: pa.Schema, name: str) -> None:
-    """Raise SourceError for column names that can't be used.
+def usable(schema: pa.Schema, name: str) -> tuple[pa.Schema, dict[str, str]]:
+    """Return a schema without columns that share their name, and why each such name can't be used, as a clause.
 
     Raises:
-        SourceError: two columns have the same name, or one has the reserved name of the column for unreadable lines.
+        SourceError: a column has the reserved name of the column for unreadable lines, or no column has its own name.
     """
     if PROBLEM in schema.names:
         raise SourceError(f"{name} has a column named {PROBLEM}, a name that lossrank reserves; rename the column")
-    if len(set(schema.names)) < len(schema.names):
-        raise SourceError(
-            f"{name} has two columns of the same name; rename one: {', '.join(schema.names)}", quotes_data=True
-        )
+    counts = Counter(schema.names)
+    if len(counts) == len(schema.names):
+        return schema, {}
+    kept = [field for field in schema if counts[field.name] == 1]
+    if not kept:
+        raise SourceError(f"{short(schema.names[0])!r} can't be told apart: {several(name)}", quotes_data=True)
+    return pa.schema(kept, schema.metadata), {twin: several(name) for twin, count in counts.items() if count > 1}
+
+
+def several(name: str) -> str:
+    """Return why a column can't be used whose name several columns of ``name`` have."""
+    return f"several columns of {name} have this name; rename one of them"
 
 
 def joined(schema: pa.Schema, found: pa.Schema, file: DataFile, first: DataFile) -> pa.Schema:
     """Return a schema for two files of one data set, in which each column has a type that fits both files' values.
+
+    It has the columns of both files; a column that only one file has keeps its type.
 
     Raises:
         SourceError: a column has no such type, or the files have different class names.
@@ -36,7 +48,11 @@ def joined(schema: pa.Schema, found: pa.Schema, file: DataFile, first: DataFile)
     here, there = label_names(found), label_names(schema)
     fields = []
     for field in schema:
-        name, kind = field.name, found.field(field.name).type
+        name = field.name
+        if name not in found.names:
+            fields.append(field)
+            continue
+        kind = found.field(name).type
         if here.get(name) and there.get(name) and here[name] != there[name]:
             raise SourceError(
                 f"{file} has the classes {', '.join(here[name])} in {name!r}; {first.name} has "
@@ -50,6 +66,7 @@ def joined(schema: pa.Schema, found: pa.Schema, file: DataFile, first: DataFile)
                 quotes_data=True,
             )
         fields.append(both or pa.field(name, pa.string()))
+    fields += [field for field in found if field.name not in schema.names]
     return pa.schema(fields, metadata=schema.metadata)
 
 

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from scorer.data.arrow import decoded, row_array, valid_text, without_dictionaries
 from scorer.data.filesystem import DataFile, forget_listings
 from scorer.data.formats.base import PROBLEM, Batches, Wanted
+from scorer.data.joined import JoinedText, joined_text, with_joined
 from scorer.data.parts import FilePart, Part, at_once
 from scorer.data.schemas import conform, restore_types
 from scorer.data.spec import Spec
 from scorer.errors import SourceError
+from scorer.text import short
 
 
 class Frame(Protocol):
@@ -56,7 +58,8 @@ class Source:
     ``spec`` is the record from which ``reopen_data`` opens the data again; ``fingerprint`` is a SHA-256 of the
     content, whatever its location (for a remote file that wasn't hashed, of its version in its store); ``label_names``
     has the class names of each ClassLabel column; ``notes`` tell the user how the data was opened; ``find`` lists the
-    files again, None if the data isn't made of files.
+    files again, None if the data isn't made of files. ``unusable`` tells by name why a column can't be the text, the
+    label or the id. ``joined`` is a column that is made of several text columns; it is read when its name is asked for.
     """
 
     name: str
@@ -67,7 +70,30 @@ class Source:
     label_names: dict[str, tuple[str, ...]]
     parts: list[Part] = field(repr=False)
     notes: tuple[str, ...] = ()
+    unusable: Mapping[str, str] = field(default_factory=dict, repr=False)
+    joined: JoinedText | None = None
     find: Find | None = field(default=None, repr=False)
+
+    @property
+    def lines(self) -> int:
+        """The number of lines of CSV files, headers included; 0 for other data."""
+        return sum(part.found.lines for part in self.parts if isinstance(part, FilePart))
+
+    @property
+    def readable_schema(self) -> pa.Schema:
+        """The schema, with the joined column if there is one."""
+        return self.schema if self.joined is None else self.schema.append(pa.field(self.joined.name, pa.large_string()))
+
+    def joining(self, parts: Sequence[str], separator: str) -> "Source":
+        """Return this data with a column that joins several text columns.
+
+        Raises:
+            SourceError: a part is no text column, or can't be used.
+        """
+        for name in parts:
+            if name in self.unusable:
+                raise SourceError(f"column {short(name)!r} can't be used: {self.unusable[name]}", quotes_data=True)
+        return replace(self, joined=joined_text(self.schema, parts, separator))
 
     def read(
         self, columns: list[str] | None = None, start: int = 0, stop: int | None = None
@@ -103,7 +129,7 @@ class Source:
                 picked = without_dictionaries(batch.take(row_array(ordered[low:high] - first)))
                 taken.append(pa.Table.from_batches([picked]))
         if not taken:
-            return decoded(self.schema).empty_table().select(columns or self.schema.names)
+            return decoded(self.readable_schema).empty_table().select(columns or self.schema.names)
         table = pa.concat_tables(taken, promote_options="permissive")
         table = pa.table([valid_text(column) for column in table.columns], schema=table.schema)
         if PROBLEM in table.column_names:
@@ -161,10 +187,14 @@ class Source:
     def _batches(self, columns: list[str] | None, wanted: Wanted) -> Batches:
         """Yield ``(first row in the data set, batch)`` from the wanted parts."""
         start = 0
+        names = columns or self.schema.names
+        joined = self.joined if self.joined is not None and self.joined.name in names else None
+        read = names if joined is None else joined.columns_for(names)
         for part in self.parts:
             if wanted(start, start + part.rows):
-                for first, batch in part.batches(columns or self.schema.names, _shifted(wanted, start)):
-                    yield start + first, conform(batch, self.schema, self.name)
+                for first, batch in part.batches(read, _shifted(wanted, start)):
+                    rows = conform(batch, self.schema, self.name)
+                    yield start + first, rows if joined is None else with_joined(rows, names, joined)
             start += part.rows
 
 

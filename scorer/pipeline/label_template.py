@@ -60,7 +60,8 @@ def label_template(
     """
     bundle = bundle if isinstance(bundle, ModelBundle) else ModelBundle.load(bundle)
     source = open_source(data, config=config, split=split, streaming=streaming, read=read)
-    column = find_columns(source, options).label
+    source, columns = find_columns(source, options)
+    column = columns.label
     if column is None:
         raise LabelError("a label map needs labels, but the data has no label; name its column with `label_column`")
     names = source.label_names.get(column)

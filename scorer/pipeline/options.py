@@ -1,6 +1,6 @@
 """ScoreOptions: the settings of a run, with their defaults and checks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,23 +17,25 @@ _SCREEN_SHARE, _SCREEN_LEAST = 100, 1000  # one row in 100, and at least 1,000
 class ScoreOptions:
     """The settings of a run; lossrank chooses a setting that is None from the machine, the model or the data.
 
-    ``label_map`` maps labels to classes (see ``make_label_map``); ``no_label_value`` is a label that means that a row
-    has none; ``no_label`` leaves the labels of the data out. ``precision`` is ``fp32``, ``int8`` or ``screen``: int8
-    for every row, then fp32 for the rows that could be among the ``screen_top`` worst. ``long_text`` is the part that
-    the model reads of a text of more than ``max_tokens``: its ``head``, its ``tail``, or all of it in overlapping
-    pieces whose logits are averaged (``mean``). ``batch_tokens`` is the most tokens in a batch, padding included.
-    ``window_rows`` is how many rows are sorted by length together. ``shard_rows`` is how many rows a shard has; a
-    resumed run keeps or repeats whole shards. ``on_error`` is what happens to a row that can't be read (a broken line,
-    bytes that aren't UTF-8): it is skipped and counted (``skip``), or it ends the run (``fail``).
+    ``text_column`` may name several columns, whose texts are joined with ``join`` between them. With ``no_label`` no
+    label column is looked for. ``label_map`` maps labels to classes (see ``make_label_map``); ``no_label_value`` is a
+    label that means that a row has none. ``precision`` is ``fp32``, ``int8`` or ``screen``: int8 for every row, then
+    fp32 for the rows that could be among the ``screen_top`` worst. ``long_text`` is the part that the model reads of a
+    text of more than ``max_tokens``: its ``head``, its ``tail``, or all of it in overlapping pieces whose logits are
+    averaged (``mean``). ``batch_tokens`` is the most tokens in a batch, padding included. ``window_rows`` is how many
+    rows are sorted by length together. ``shard_rows`` is how many rows a shard has; a resumed run keeps or repeats
+    whole shards. ``on_error`` is what happens to a row that can't be read (a broken line, bytes that aren't UTF-8): it
+    is skipped and counted (``skip``), or it ends the run (``fail``).
     """
 
-    text_column: str | None = None
+    text_column: str | Sequence[str] | None = None
     text_pair_column: str | None = None
     label_column: str | None = None
     id_column: str | None = None
+    join: str = " "
+    no_label: bool = False
     label_map: Mapping[str, Any] | None = None
     no_label_value: str | None = None
-    no_label: bool = False
     device: str = "auto"
     threads: int | None = None
     precision: str = "fp32"
@@ -46,6 +48,9 @@ class ScoreOptions:
     on_error: str = "skip"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.text_column, str | None):
+            one = len(self.text_column) == 1
+            object.__setattr__(self, "text_column", self.text_column[0] if one else tuple(self.text_column) or None)
         for name in ("threads", "screen_top", "max_tokens", "batch_tokens", "window_rows", "shard_rows"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):

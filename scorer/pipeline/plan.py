@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from msgspec import UNSET
+
+from scorer.data.annotations.columns import refuse_columns
 from scorer.data.columns import Columns, choose_columns
 from scorer.data.labels.checks import CheckedLabels, check_labels
 from scorer.data.labels.counts import count_labels, is_countable
@@ -58,7 +61,7 @@ class Models:
 def make_plan(bundle: ModelBundle, source: Source, options: ScoreOptions) -> tuple[Plan, BundleTokenizer, Models]:
     """Choose columns, labels, device, threads and batch size, and load the tokenizer and the model."""
     refuse_many_shards(source.num_rows, options.shard_rows)
-    columns = find_columns(source, options)
+    source, columns = find_columns(source, options)
     labels, checked = _labels(bundle, source, columns, options)
     if columns.text_pair is not None and options.long_text == "mean":
         raise RunError("`long_text='mean'` is for single texts, but the data has pairs; use `long_text='head'`")
@@ -83,21 +86,29 @@ def make_plan(bundle: ModelBundle, source: Source, options: ScoreOptions) -> tup
     return plan, tokenizer, Models(session, again)
 
 
-def find_columns(source: Source, options: ScoreOptions) -> Columns:
-    """Return the columns that the options name, and those that are guessed.
+def find_columns(source: Source, options: ScoreOptions) -> tuple[Source, Columns]:
+    """Return the source, with the named text columns joined, and the columns that are named or guessed.
 
     Raises:
         SourceError: a column is missing, has the wrong type, or must be named.
     """
-    return choose_columns(
-        source.schema,
-        options.text_column,
+    if options.label_column is None:
+        refuse_columns(source.schema)
+    text = options.text_column
+    if text is not None and not isinstance(text, str):
+        source = source.joining(text, options.join)
+        text = None if source.joined is None else source.joined.name
+    columns = choose_columns(
+        source.readable_schema,
+        text,
         options.text_pair_column,
         options.label_column,
         options.id_column,
         class_labels=source.label_names,
+        unusable=source.unusable,
         no_label=options.no_label,
     )
+    return source, columns
 
 
 def _labels(
@@ -152,6 +163,8 @@ def new_manifest(plan: Plan, bundle: ModelBundle, options: ScoreOptions, max_tok
             fingerprint=plan.source.fingerprint,
             rows=plan.source.num_rows,
             spec=plan.source.spec,
+            lines=plan.source.lines or UNSET,
+            joined=plan.source.joined or UNSET,
         ),
         columns=RunColumns(text=columns.text, text_pair=columns.text_pair, label=columns.label, id=columns.id),
         labels=None if plan.labels is None else LabelInfo(how=plan.labels.how, map=plan.labels.by_value),

@@ -26,7 +26,7 @@ from scorer.pipeline.options import ScoreOptions
 from scorer.pipeline.plan import Plan, make_plan, new_manifest
 from scorer.pipeline.prefetch import Reader
 from scorer.pipeline.screen import control_rows, control_seed, screen
-from scorer.pipeline.summary import recount, summarise
+from scorer.pipeline.summary import recount, refuse_hardly_any, summarise
 from scorer.pipeline.window import read_windows
 from scorer.run.directory import RunDirectory
 from scorer.run.integrity import require_whole
@@ -179,12 +179,17 @@ def _score(work: Work, plan: Plan) -> None:
 
 
 def _finish(work: Work, report: _Report, threads: int) -> RunStats:
-    """Count the run, check that its shards are whole and write its summary."""
+    """Count the run, check that its shards are whole and write its summary.
+
+    Raises:
+        SourceError: hardly a row could be scored.
+    """
     report()
     total = report.progress.seconds
     work.seconds["total"] = total
     model_share = work.seconds_in_model / max(threads * total, 1e-9)
     stats = summarise(work.run, kept_rows=report.progress.kept, seconds=work.seconds, model_share=model_share)
     require_whole(work.run)
+    refuse_hardly_any(stats)
     work.run.finish(stats)
     return stats

@@ -6,6 +6,7 @@ import pyarrow as pa
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from scorer.errors import SourceError
 from scorer.machine import peak_memory_bytes
 from scorer.pipeline.screen import screen_again
 from scorer.pipeline.window import Window
@@ -13,10 +14,29 @@ from scorer.run.content import digits
 from scorer.run.directory import RunDirectory, shard_name
 from scorer.run.health import run_health
 from scorer.run.manifest import RunStats, ShardNotes
+from scorer.run.schema import (
+    BAD_LOGITS_STATUS,
+    INVALID_TEXT,
+    NO_LABEL_STATUS,
+    NO_MEMORY_STATUS,
+    NO_TEXT,
+    OK,
+    STATUSES,
+    UNKNOWN_LABEL_STATUS,
+    UNREADABLE,
+)
 from scorer.run.shard_file import count_words
 from scorer.text import short
 
 OF_THE_PROCESS = ("kept_rows", "model_share", "seconds", "peak_memory_bytes")  # the rest follows from the shards
+_LEAST = 0.05  # the share of rows that must be scored for a run to be one
+_FIXES = {  # what is most likely wrong if nearly all rows have a status
+    NO_TEXT: "name the column of the texts with `text_column`",
+    INVALID_TEXT: "give the file's `encoding`",
+    UNREADABLE: "check that the first line has the names of all columns, and the file's `delimiter` and `quoting`",
+    BAD_LOGITS_STATUS: "check the bundle with another device, and export the model again",
+    NO_MEMORY_STATUS: "give a smaller `max_tokens`, or use a machine with more memory",
+}
 _MOST = 10  # unknown labels, and unreadable rows, that a summary names
 _COUNTED = 1000  # unknown labels that a shard counts one by one, so that run.json stays small
 OTHERS = "(others)"  # counts the rows whose unknown labels are not named
@@ -75,6 +95,25 @@ def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], m
         peak_memory_bytes=peak_memory_bytes(),
         unknown_labels=_most_common(unknown, _MOST, OTHERS),
         problems=problems,
+    )
+
+
+def refuse_hardly_any(stats: RunStats) -> None:
+    """Raise SourceError if the model could score less than a twentieth of the rows.
+
+    Raises:
+        SourceError: hardly a row has predictions; the message has the most frequent reason and its likely cause.
+    """
+    scored = sum(stats.by_status.get(status, 0) for status in (OK, NO_LABEL_STATUS, UNKNOWN_LABEL_STATUS))
+    if scored >= _LEAST * stats.rows:
+        return
+    status = max(_FIXES, key=lambda name: stats.by_status.get(name, 0))
+    first = f" (the first: {short(stats.problems[0])})" if status == UNREADABLE and stats.problems else ""
+    most = f"{stats.by_status.get(status, 0):,} {STATUSES[status]}{first}"
+    raise SourceError(
+        f"only {scored:,} of {stats.rows:,} rows could be scored: {most}; "
+        f"{_FIXES[status]}, then score again into another folder",
+        quotes_data=bool(first),
     )
 
 

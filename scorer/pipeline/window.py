@@ -17,6 +17,7 @@ from scorer.data.source import Source
 from scorer.errors import SourceError
 from scorer.run.content import content_of
 from scorer.run.schema import INVALID_TEXT, NO_TEXT, OK, UNREADABLE
+from scorer.text import is_missing
 
 Shorten = Callable[[list[str]], list[str]]
 _FIRST_ROWS = 512
@@ -224,7 +225,7 @@ def _texts(array: pa.Array, status: NDArray[np.object_], shorten: Shorten) -> li
         except UnicodeDecodeError:
             text = ""
             status[i] = INVALID_TEXT
-        if status[i] == OK and (not text or text.isspace()):
+        if status[i] == OK and is_missing(text):
             status[i] = NO_TEXT
         whole.append(text)
         characters += len(text)

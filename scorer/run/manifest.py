@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from scorer.data.joined import JoinedText
 from scorer.data.spec import Location, Spec
 from scorer.model.calibration import Calibration
 from scorer.typed_json import Amount, Count, Index, Number, Positive, Section
@@ -35,13 +36,16 @@ class DataInfo(Section, frozen=True, kw_only=True):
     """The data that was scored; ``fingerprint`` is a SHA-256 of its content, ``spec`` tells how to open it again.
 
     A finished run of data in memory that was scored again with files has the fingerprint of the former, the spec of the
-    latter.
+    latter. ``lines`` is the number of lines of CSV files, headers included. ``joined`` tells of which columns the text
+    column is made, if of several.
     """
 
     name: str
     fingerprint: Sha256
     rows: Positive
     spec: Spec
+    lines: Count | UnsetType = UNSET
+    joined: JoinedText | UnsetType = UNSET
 
 
 class RunColumns(Section, frozen=True, kw_only=True):

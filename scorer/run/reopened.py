@@ -45,6 +45,8 @@ def reopen_data(run: RunDirectory, data: Data | None = None) -> Source:
         if data is not None:
             raise
         raise NotThereError(f"{error}; if it has moved{elsewhere}") from error
+    if run.manifest.data.joined is not UNSET:
+        source = source.joining(run.manifest.data.joined.parts, run.manifest.data.joined.separator)
     _refuse_other_names(run, source)
     if source.fingerprint == run.data_fingerprint:
         return source
@@ -187,7 +189,7 @@ def _other_bytes(run: RunDirectory, source: Source, elsewhere: str) -> SourceErr
 def _missing_columns(run: RunDirectory, source: Source) -> Iterator[tuple[str, str]]:
     """Yield the role and name of each scored column that ``source`` does not have."""
     for role, name in run.columns.to_dict().items():
-        if name is not None and name not in source.schema.names:
+        if name is not None and name not in source.readable_schema.names:
             yield role, name
 
 

@@ -16,7 +16,7 @@ STATUSES = {  # every status, and what is true of the rows with it, in the order
     OK: "have a loss",
     NO_LABEL_STATUS: "have predictions but no label",
     UNKNOWN_LABEL_STATUS: "have predictions and a label that is none of the model's classes",
-    NO_TEXT: "have no text, or only blanks",
+    NO_TEXT: "have no text, only blanks, or a word for no value such as NaN",
     INVALID_TEXT: "contain bytes that are not UTF-8",
     UNREADABLE: "are lines that can't be parsed",
     BAD_LOGITS_STATUS: "got NaN or infinite logits from the model",

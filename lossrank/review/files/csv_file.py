@@ -16,6 +16,7 @@ from lossrank.review.flat_record import PAIR, RECORD_ID, TEXT, accept, flat, tex
 from lossrank.review.records import ReviewRecord, row_of
 from lossrank.review.servers.server import Form
 from scorer import RunDirectory
+from scorer.data.formats.csv_dialect import DELIMITERS, separator_line
 from scorer.files import write_atomically
 
 __all__ = ["accept", "advice", "read", "write"]
@@ -23,7 +24,6 @@ __all__ = ["accept", "advice", "read", "write"]
 _FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")  # noqa: RUF001  # full-width characters too
 _LONGEST = 32_000  # characters: Excel splits a cell of more than 32,767
 _FILL_IN = ("decision", "annotator")
-_SEPARATOR = re.compile(r'"?sep=([^"\r\n])"?(?:\r?\n|\r|\Z)', re.IGNORECASE)  # tells Excel the separator
 
 
 def write(path: Path, records: list[ReviewRecord]) -> None:
@@ -53,8 +53,8 @@ def advice(form: Form) -> str:
 def read(path: Path, run: RunDirectory, annotator: str) -> Reading:
     """Read the decisions in the rows that have one.
 
-    Cells are separated by commas, semicolons or tabs, or by the character that a first line such as ``sep=;`` names. A
-    byte-order mark is optional.
+    Cells are separated by commas, semicolons, tabs or vertical bars, or by the character that a first line such as
+    ``sep=;`` names. A byte-order mark is optional.
 
     Raises:
         FileError: the file is not a table that ``write`` can have made; the message has the line.
@@ -80,10 +80,10 @@ def _rows(path: Path, run: RunDirectory) -> Iterator[tuple[int, dict[str, str]]]
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise FileError(f"{path} is not UTF-8; save it from the spreadsheet as CSV UTF-8") from None
-    separator = _SEPARATOR.match(text)
-    above = 1 if separator else 0  # lines before the header
-    table = text[separator.end() :] if separator else text
-    delimiter = separator[1] if separator else max(",;\t", key=table.partition("\n")[0].count)
+    named, start = separator_line(text)
+    above = 1 if start else 0  # lines before the header
+    table = text[start:]
+    delimiter = named or _delimiter(table.partition("\n")[0])
     csv.field_size_limit(2**31 - 1)  # the default limit of 131,072 characters is too small
     rows = csv.reader(io.StringIO(table, newline=""), delimiter=delimiter, strict=True)
     line = above + 1
@@ -112,6 +112,14 @@ def _rows(path: Path, run: RunDirectory) -> Iterator[tuple[int, dict[str, str]]]
             line = above + rows.line_num + 1
     except csv.Error as error:
         raise FileError(f"{path}, line {line}: this is not CSV ({error}); correct or remove the line") from None
+
+
+def _delimiter(header: str) -> str:
+    """Return the delimiter with which the header has the columns that are needed, or the most frequent one."""
+    for delimiter in DELIMITERS:
+        if {RECORD_ID, "decision"} <= {name.strip().strip('"') for name in header.split(delimiter)}:
+            return delimiter
+    return max(DELIMITERS, key=header.count)
 
 
 def _cut(text: str) -> str:

@@ -28,13 +28,15 @@ class Inspected:
     """What one pass over a file has found.
 
     ``lines`` is the number of lines of a text file, 0 for other formats. ``notes`` tell the user how the file is read.
-    ``how`` is the format's own: how ``batches`` reads the file.
+    ``repeated`` has the names that several columns have, of which the first keeps it in the schema. ``how`` is the
+    format's own: how ``batches`` reads the file.
     """
 
     schema: pa.Schema
     rows: int
     lines: int = 0
     notes: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
     how: Any = None
 
 

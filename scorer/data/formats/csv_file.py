@@ -4,39 +4,168 @@ They are read by the standard library, not pyarrow, for two reasons: pyarrow gue
 wrong guess would end a run a million rows later; and a text may be longer than any block.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import pyarrow as pa
 
 from scorer.data.arrow import text_array
 from scorer.data.filesystem import DataFile
 from scorer.data.formats.base import NO_END, Batches, Format, Inspected, Wanted
 from scorer.data.formats.chunks import chunk_of, with_problems
-from scorer.data.formats.text_files import csv_rows
+from scorer.data.formats.csv_dialect import recognise
+from scorer.data.formats.csv_quotes import QuoteEvidence
+from scorer.data.formats.csv_rows import Dialect, csv_rows
+from scorer.data.formats.encodings import UTF8, Utf8Check
+from scorer.data.formats.names import unique_names
+from scorer.data.formats.text_files import UnclosedQuoteError, suffixes
 from scorer.data.read_options import ReadOptions
 from scorer.errors import SourceError
+from scorer.text import is_utf8, short
+
+_TOO_LONG = 0.5  # the share of rows with more fields than the header, from which on the header must be wrong
+_LISTED = 5  # names of columns in a message
+
+
+@dataclass
+class _Pass:
+    """What a pass over a file has found: the names in its header, its lines and rows, and how its quotes are used.
+
+    ``longer`` and ``shorter`` count the rows with more and fewer fields than the header; ``over_lines`` those that go
+    over several lines.
+    """
+
+    evidence: QuoteEvidence
+    names: list[str]
+    lines: int = 0
+    rows: int = 0
+    longer: int = 0
+    shorter: int = 0
+    over_lines: int = 0
 
 
 def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
-    rows = csv_rows(file)
-    header = next(rows, None)
-    if header is None:
-        raise SourceError(f"{file} is empty: a CSV file must begin with a line of column names")
-    return Inspected(pa.schema([(name, pa.string()) for name in header[0]]), sum(1 for _ in rows))
+    dialect, notes = recognise(file, options)
+    if options.quoting is not None:
+        dialect = dialect._replace(quotes=options.quoting == "minimal")
+        found = _pass(file, dialect)
+    else:
+        found, dialect = _judged(file, dialect)
+    if not dialect.quotes and options.quoting is None:
+        notes.append(f"{file.name}: quotes are part of the texts ({found.evidence.why_literal})")
+    if found.longer > _TOO_LONG * found.rows:
+        raise SourceError(
+            f"{file}: {found.longer:,} of {found.rows:,} rows have more fields than the header, which has "
+            f"{len(found.names)} ({_listed(found.names)}); remove lines above the header, give every column a name, or "
+            "name the columns with `columns=[...]`",
+            quotes_data=True,
+        )
+    if found.over_lines:
+        notes.append(f"{file.name}: {found.over_lines:,} of {found.rows:,} rows go over several lines")
+    if found.shorter:
+        notes.append(f"{file.name}: {found.shorter:,} rows have fewer fields than the header; the last are empty")
+    names, repeated = unique_names(found.names)
+    schema = pa.schema([(name, pa.string()) for name in names])
+    return Inspected(schema, found.rows, found.lines, tuple(notes), repeated, how=dialect)
+
+
+def _judged(file: DataFile, dialect: Dialect) -> tuple[_Pass, Dialect]:
+    """Read a file once, or twice if its quotes turn out to be part of the texts.
+
+    Raises:
+        SourceError: both are possible, or a quote is never closed.
+    """
+    literal = dialect._replace(quotes=False)
+    found = _Pass(QuoteEvidence(file, dialect.delimiter), [])
+    try:
+        _read(file, dialect, found)
+    except UnclosedQuoteError:
+        if found.evidence.enclosing or not found.evidence.literal_line:
+            raise
+        return _pass(file, literal), literal
+    if found.evidence.quotes_enclose(found.rows, usual=".tsv" not in suffixes(file.name)):
+        return found, dialect
+    again = _pass(file, literal)
+    again.evidence = found.evidence
+    return again, literal
+
+
+def _pass(file: DataFile, dialect: Dialect) -> _Pass:
+    found = _Pass(QuoteEvidence(file, dialect.delimiter), [])
+    _read(file, dialect, found)
+    return found
+
+
+def _read(file: DataFile, dialect: Dialect, found: _Pass) -> None:
+    """Read every record into ``found``.
+
+    Raises:
+        SourceError: the header is not UTF-8, or the file is in another encoding than it is read in.
+        UnclosedQuoteError: a quote is never closed.
+    """
+    check = Utf8Check() if dialect.encoding == UTF8 else None
+    evidence, width = found.evidence, 0
+    if dialect.names is not None:
+        found.names, width = list(dialect.names), len(dialect.names)
+        evidence.width = width
+    for record in csv_rows(file, dialect, check):
+        fields, problem, first, last, raw = record
+        found.lines = last
+        if not width:
+            found.names, width = fields, len(fields)
+            evidence.width = width
+            evidence.header(record)
+            continue
+        found.rows += 1
+        if dialect.quotes and (problem is not None or last > first or '"' in raw):
+            evidence.add(record)
+            found.over_lines += last > first
+        if len(fields) != width and problem is None:
+            if len(fields) < width:
+                found.shorter += 1
+            elif any(fields[width:]):
+                found.longer += 1
+    if check is not None:
+        check.refuse_other_encoding(file, found.lines)
+    if not all(map(is_utf8, found.names)):
+        raise SourceError(
+            f"{file} has column names that aren't UTF-8: {_listed(found.names)}; give its `encoding`, or save it as "
+            "UTF-8",
+            quotes_data=True,
+        )
 
 
 def _batches(file: DataFile, found: Inspected, columns: list[str], wanted: Wanted) -> Batches:
-    records = csv_rows(file)
-    header, _ = next(records)
-    picked = [(name, header.index(name)) for name in columns]
-    rows = ((record, problem, sum(map(len, record))) for record, problem in records)
+    dialect: Dialect = found.how
+    names = found.schema.names
+    places = [names.index(name) for name in columns]
+    rows = _rows(file, dialect, len(names))
     start = 0
     while wanted(start, NO_END) and (chunk := chunk_of(rows)):
         if wanted(start, start + len(chunk)):
-            arrays = [
-                text_array([None if problem else record[i] or None for record, problem, _ in chunk]) for _, i in picked
-            ]
-            names = [name for name, _ in picked]
-            yield start, with_problems(arrays, names, [problem for _, problem, _ in chunk])
+            arrays = [text_array([None if problem else row[i] or None for row, problem, _ in chunk]) for i in places]
+            yield start, with_problems(arrays, columns, [problem for _, problem, _ in chunk])
         start += len(chunk)
+
+
+def _rows(file: DataFile, dialect: Dialect, width: int) -> Iterator[tuple[list[str], str | None, int]]:
+    """Yield ``(fields, problem or None, characters)`` for each row; fields that are missing at its end are empty."""
+    records = csv_rows(file, dialect)
+    if dialect.names is None:
+        next(records, None)
+    for fields, problem, _, last, _ in records:
+        size = sum(map(len, fields))
+        if len(fields) != width and problem is None:
+            if len(fields) < width:
+                fields = [*fields, *[""] * (width - len(fields))]
+            elif any(fields[width:]):
+                problem = f"{len(fields)} fields, not {width}"
+        yield fields, None if problem is None else f"{file.name} line {last}: {problem}", size
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(repr(short(name)) for name in names[:_LISTED]) + more
 
 
 CSV = Format("CSV", _inspect, _batches, is_text=True)

@@ -1,47 +1,85 @@
-"""Read JSON lines files."""
+"""Read JSON files: one object a line, an array of objects, or objects over several lines."""
 
-import json
+import math
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from json import dumps
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from scorer.data.annotations.base import NotARow, Shape, Tally, named
+from scorer.data.annotations.recognise import light, shape_of
 from scorer.data.arrow import text_array
 from scorer.data.filesystem import DataFile
 from scorer.data.formats.base import NO_END, Batches, Format, Inspected, Wanted
 from scorer.data.formats.chunks import chunk_of, with_problems
-from scorer.data.formats.text_files import lines
+from scorer.data.formats.encodings import UTF8, Utf8Check, encoding_of
+from scorer.data.formats.json_shapes import refuse_table
+from scorer.data.formats.json_values import ARRAY, LINES, json_values, layout_of
 from scorer.data.read_options import ReadOptions
 from scorer.errors import SourceError
 from scorer.text import is_utf8
 
 _SAMPLE = 1000
+_ONE_A_LINE = "write one object a line (pandas: to_json(orient='records', lines=True))"
 
 
-def _rows(file: DataFile) -> Iterator[tuple[dict[str, Any], str | None, int]]:
-    """Yield ``(record, problem or None, characters in the line)`` for every line that is not blank."""
-    for number, line in enumerate(lines(file), start=1):
-        if line.isspace():
+class _How(NamedTuple):
+    """How a file is read."""
+
+    layout: str
+    encoding: str
+    shape: Shape | None = None
+    annotators: str | None = None
+
+
+def _shaped(
+    file: DataFile, how: _How, check: Utf8Check | None = None, tally: Tally | None = None
+) -> Iterator[tuple[dict[str, Any], str | None, int]]:
+    """Yield what ``_rows`` yields, with the records of an annotation tool as plain rows."""
+    shape = how.shape
+    for number, (record, problem, size) in enumerate(_rows(file, how, check), start=1):
+        if shape is None or problem is not None:
+            yield record, problem, size
             continue
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            yield {}, f"{file.name} line {number}: not JSON ({error})", len(line)
+            with named(file.name):
+                row = shape.row(record, how.annotators, tally)
+            yield row, None, size
+        except NotARow as error:
+            yield {}, f"{file.name} record {number}: {error}", size
+
+
+def _rows(
+    file: DataFile, how: _How, check: Utf8Check | None = None
+) -> Iterator[tuple[dict[str, Any], str | None, int]]:
+    """Yield ``(record, problem or None, characters)`` for every value.
+
+    Raises:
+        SourceError: the first value is no object, or the rest of an array can't be read.
+    """
+    for number, found in enumerate(json_values(file, how.layout, how.encoding, check)):
+        value, problem, size, line = found
+        if isinstance(value, dict):
+            yield value, None, size
             continue
-        if isinstance(record, dict):
-            yield record, None, len(line)
-        elif number == 1:
-            raise SourceError(
-                f"{file} is not JSON lines: line 1 is a {type(record).__name__}, not an object; write one object a "
-                "line (pandas: to_json(orient='records', lines=True))"
-            )
-        else:
-            yield {}, f"{file.name} line {number}: a {type(record).__name__}, not an object", len(line)
+        if problem is None:
+            problem = f"a {type(value).__name__}, not an object"
+            if number == 0:
+                raise SourceError(f"{file}: its first value is {problem}; {_ONE_A_LINE}")
+        place = f"line {line}" if how.layout == LINES else f"value {number + 1}, line {line}"
+        yield {}, f"{file.name} {place}: {problem}", size
 
 
 def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
-    rows = _rows(file)
+    encoding = encoding_of(file, options)
+    how = _How(layout_of(file, encoding), encoding)
+    with named(file.name):
+        shape = shape_of([light(record) for record, _, _ in islice(_rows(file, how), _SAMPLE)])
+    how = how._replace(shape=shape, annotators=options.annotators)
+    check, tally = Utf8Check() if encoding == UTF8 else None, Tally()
+    rows = _shaped(file, how, check, tally)
     # Texts are replaced by empty ones: types don't depend on them, and a thousand texts may be larger than memory.
     sample = [
         {name: "" if isinstance(value, str) else value for name, value in record.items()}
@@ -52,28 +90,36 @@ def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
     for record, _, _ in rows:  # a name may occur late; types are guessed from the sample only
         found.update(dict.fromkeys(record))
         count += 1
+    if count == 1 and how.layout != ARRAY and shape is None:
+        refuse_table(file, next(_rows(file, how))[0])
+    if check is not None:
+        check.refuse_other_encoding(file, count)
     names = [name for name in found if is_utf8(name)]
     if sample and not names:
-        raise SourceError(
-            f"{file} is not JSON lines: none of its first {len(sample)} lines is an object with a key; write "
-            "one object a line (pandas: to_json(orient='records', lines=True))"
-        )
-    return Inspected(pa.schema([(name, _infer([record.get(name) for record in sample])) for name in names]), count)
+        raise SourceError(f"{file}: none of its first {len(sample)} values is an object with a key; {_ONE_A_LINE}")
+    notes = [f"{file.name}: the text is {encoding}"] if encoding != UTF8 else []
+    if how.layout == ARRAY:
+        notes.append(f"{file.name}: one JSON array")
+    if shape is not None:
+        with named(file.name):
+            notes.append(f"{file.name}: {shape.note(tally)}")
+    schema = pa.schema([(name, _infer([record.get(name) for record in sample])) for name in names])
+    return Inspected(schema, count, notes=tuple(notes), how=how)
 
 
 def _infer(values: list[Any]) -> pa.DataType:
-    kinds = {type(value) for value in values if value is not None}
-    if kinds <= {str}:
-        return pa.string()  # surrogates of invalid UTF-8 would make pyarrow raise
+    plain = [None if _is_missing(value) else value for value in values]
+    if any(isinstance(value, str) for value in plain):
+        return pa.string()  # a number among texts is a text too
     try:
-        return pa.infer_type(values)
+        return pa.infer_type(plain)
     except (pa.ArrowException, UnicodeError, OverflowError):
         return pa.string()
 
 
 def _batches(file: DataFile, found: Inspected, columns: list[str], wanted: Wanted) -> Batches:
     """Yield every column as text, and values that aren't text as JSON, so that a mix of types can't fail."""
-    rows = _rows(file)
+    rows = _shaped(file, found.how)
     start = 0
     while wanted(start, NO_END) and (chunk := chunk_of(rows)):
         if wanted(start, start + len(chunk)):
@@ -83,7 +129,13 @@ def _batches(file: DataFile, found: Inspected, columns: list[str], wanted: Wante
 
 
 def _as_text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    return None if value is None or _is_missing(value) else dumps(value, ensure_ascii=False)
 
 
-JSON = Format("JSON lines", _inspect, _batches, is_text=True)
+def _is_missing(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+JSON = Format("JSON", _inspect, _batches, is_text=True)

@@ -22,7 +22,8 @@ def class_columns(source: Source, used: Iterable[str], class_names: tuple[str, .
     """
     by_name = {fold(name): i for i, name in enumerate(class_names)}
     label_map = LabelMap(class_names, by_name, by_number=False, how="by name", check_order=False)
-    free = [field for field in source.schema if field.name not in set(used) and is_label(field.type)]
+    others = {*used, *source.unusable, *(source.joined.parts if source.joined is not None else ())}
+    free = [field for field in source.schema if field.name not in others and is_label(field.type)]
     found = {field.name: set[int]() for field in free}
     for field in free:
         if names := source.label_names.get(field.name):

@@ -16,7 +16,7 @@ from scorer.data.formats.known import format_of, known_suffixes
 from scorer.data.opening.memory import from_dataset, from_stream
 from scorer.data.parts import FilePart, at_once, inspected
 from scorer.data.read_options import ReadOptions, refuse_read_options
-from scorer.data.schemas import joined, label_names, refuse_twins
+from scorer.data.schemas import joined, label_names, several, usable
 from scorer.data.source import Find, Source
 from scorer.data.spec import DatasetsSpec, FileRecord, FilesSpec
 from scorer.errors import SourceError
@@ -78,17 +78,18 @@ def _from_files(
     find: Find,
 ) -> Source:
     parts: list[FilePart] = []
+    unusable: dict[str, str] = {}
     schema: pa.Schema | None = None
     with at_once() as pool:
         # Every file is inspected before any is hashed, so that an unreadable file is reported at once.
         for file, (part, found) in zip(
             files, pool.map(partial(_described, options=read, data=name), files), strict=True
         ):
-            refuse_twins(found, str(file))
-            if schema is not None and set(found.names) != set(schema.names):
-                raise SourceError(
-                    f"{file} has the columns {_listed(found)}; {files[0].name} has {_listed(schema)}", quotes_data=True
-                )
+            found, twins = usable(found, str(file))
+            unusable |= {name: several(str(file)) for name in part.found.repeated} | twins
+            for name in () if schema is None else set(found.names).symmetric_difference(schema.names):
+                lacking = files[0] if name in found.names else file
+                unusable.setdefault(name, f"{lacking} has no such column; give all files the same columns")
             schema = found if schema is None else joined(schema, found, file, files[0])
             parts.append(part)
         identities = list(pool.map(partial(FilePart.identity, hashed=hashed), parts))
@@ -120,6 +121,7 @@ def _from_files(
         label_names=label_names(schema),
         parts=list(parts),
         notes=tuple(note for part in parts for note in part.found.notes),
+        unusable=unusable,
         find=find,
     )
 
@@ -131,7 +133,3 @@ def _described(file: DataFile, options: ReadOptions, data: str) -> tuple[FilePar
         raise SourceError(f"{file} is of no known kind; the known kinds are: {known_suffixes()}")
     part = inspected(file, kind, options, data)
     return part, readable(part.found.schema)
-
-
-def _listed(schema: pa.Schema) -> str:
-    return ", ".join(schema.names)

@@ -1,6 +1,7 @@
 """Open data in memory: a table, a Dataset, or a stream of rows of the `datasets` library."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ from scorer.data.arrow import hash_table, is_text, readable
 from scorer.data.hf_datasets import DatasetPart, Stream, count
 from scorer.data.opening.tables import arrow_table, is_kind, is_table
 from scorer.data.parts import Part, TablePart
-from scorer.data.schemas import conform, label_names, refuse_twins
+from scorer.data.schemas import conform, label_names, usable
 from scorer.data.source import Source
 from scorer.data.spec import Spec, TableSpec
 from scorer.errors import SourceError
@@ -53,23 +54,25 @@ def from_memory(data: Any, name: str | None, config: str | None, split: str | No
 
 def from_table(table: pa.Table, name: str) -> Source:
     """Open a table."""
-    refuse_twins(table.schema, name)
-    if (schema := readable(table.schema)) != table.schema:
+    schema, twins = usable(table.schema, name)
+    if twins:
+        table = table.select([i for i, column in enumerate(table.schema.names) if column not in twins])
+    if (schema := readable(schema)) != table.schema:
         table = pa.Table.from_batches([conform(batch, schema, name) for batch in table.to_batches()], schema)
-    return _from_part(TablePart(table), table.schema, name, TableSpec())
+    return replace(_from_part(TablePart(table), table.schema, name, TableSpec()), unusable=twins)
 
 
 def from_dataset(dataset: Any, name: str, spec: Spec) -> Source:
     """Open all columns of a Dataset in the order that it shows, without copying it."""
     # The class names are taken from the features, because the cached table may lack them.
     schema = readable(dataset.data.schema).with_metadata(dataset.features.arrow_schema.metadata)
-    refuse_twins(schema, name)
+    usable(schema, name)
     return _from_part(DatasetPart(name, dataset.with_format("arrow")), schema, name, spec)
 
 
 def from_stream(found: Stream, name: str, spec: Spec) -> Source:
     """Open a stream of rows that have been counted."""
-    refuse_twins(found.schema, name)
+    usable(found.schema, name)
     return Source(
         name=name,
         spec=spec,

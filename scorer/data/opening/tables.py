@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 
 from scorer.data.arrow import text_array
-from scorer.data.schemas import refuse_twins
 from scorer.errors import SourceError, first_line
 
 _MISSING = ("NAType", "NaTType")  # pandas' values for nothing, which Arrow takes only from a Series
@@ -33,7 +32,7 @@ def arrow_table(data: Any) -> pa.Table:
     Rows keep their order; a DataFrame's index is left out. NaN and None become null.
 
     Raises:
-        SourceError: a column has values that Arrow can't hold together, or two columns have the same name.
+        SourceError: a column has values that Arrow can't hold together.
         SourceError: a RecordBatchReader fails.
     """
     if isinstance(data, pa.Table):
@@ -60,7 +59,6 @@ def _table(
     owner: str, names: Iterable[Any], columns: Iterable[Any], convert: Callable[[Any], pa.Array | pa.ChunkedArray]
 ) -> pa.Table:
     named = [str(name) for name in names]
-    refuse_twins(pa.schema([(name, pa.null()) for name in named]), owner)
     arrays = []
     for name, column in zip(named, columns, strict=True):
         try:

@@ -75,9 +75,9 @@ class TestGuesses:
     def test_several_columns_of_text(self) -> None:
         with pytest.raises(
             SourceError,
-            match=facts("text (subject, message)", "`text_column`", "columns are: subject, message, label"),
+            match=facts("text (subject, reply)", "`text_column`", "columns are: subject, reply, label"),
         ):
-            choose_columns(schema(subject=TEXT, message=TEXT, label=TEXT))
+            choose_columns(schema(subject=TEXT, reply=TEXT, label=TEXT))
 
     def test_no_column_of_text(self) -> None:
         with pytest.raises(SourceError, match=facts("no column holds text", "`text_column`", "columns are: a, label")):
@@ -125,7 +125,7 @@ class TestTypes:
         assert is_text(kind)
         assert choose_columns(schema(a=kind, b=INT)).text == "a"
 
-    @pytest.mark.parametrize("kind", [INT, pa.list_(TEXT), pa.binary(), pa.null(), pa.dictionary(pa.int8(), INT)])
+    @pytest.mark.parametrize("kind", [INT, pa.list_(TEXT), pa.binary(), pa.dictionary(pa.int8(), INT)])
     @pytest.mark.parametrize("role", ["text", "text_pair"])
     def test_that_is_not_text(self, kind: pa.DataType, role: str) -> None:
         assert not is_text(kind)
@@ -193,8 +193,10 @@ class TestTypes:
 
 
 def test_the_only_column_of_known_classes_is_the_label() -> None:
-    columns = schema(text=TEXT, topic=INT)
+    columns = schema(text=TEXT, about=INT)
     assert choose_columns(columns).label is None
-    assert choose_columns(columns, class_labels=["topic"]).label == "topic"
-    assert choose_columns(schema(text=TEXT, a=INT, b=INT), class_labels=["a", "b"]).label is None
+    assert choose_columns(columns, class_labels=["about"]).label == "about"
+    assert choose_columns(schema(text=TEXT, a=INT, b=INT), class_labels=["a", "b"], no_label=True).label is None
+    with pytest.raises(SourceError, match=facts("a, b", "`label_column`", "`no_label`")):
+        choose_columns(schema(text=TEXT, a=INT, b=INT), class_labels=["a", "b"])
     assert choose_columns(schema(text=TEXT, label=INT, b=INT), class_labels=["b"]).label == "label"

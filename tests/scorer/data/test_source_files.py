@@ -104,7 +104,7 @@ def test_what_is_wrong_with_a_file_is_said_before_the_others_are_looked_at_and_a
 ) -> None:
     for i in range(1, 80):
         pq.write_table(rows.slice(i, 1), folder / f"{i:02}.parquet")
-    pq.write_table(pa.table({"other": [1]}), folder / "00.parquet")
+    (folder / "00.parquet").write_bytes(b"")
     looked_at: list[str] = []
     read: list[str] = []
     version = DataFile.version
@@ -116,7 +116,7 @@ def test_what_is_wrong_with_a_file_is_said_before_the_others_are_looked_at_and_a
 
     monkeypatch.setattr(DataFile, "version", slow)
     monkeypatch.setattr(DataFile, "sha256", lambda file: read.append(file.name))
-    with pytest.raises(SourceError, match=r"00\.parquet has the columns other; "):
+    with pytest.raises(SourceError, match=r"00\.parquet is empty"):
         open_source(folder)
     assert len(looked_at) < 40
     assert read == []

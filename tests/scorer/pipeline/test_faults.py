@@ -112,7 +112,7 @@ class TestOnError:
         folder = tmp_path / "data"
         folder.mkdir()
         lines = [f"w{i % 50},{CLASSES[i % 4]}".encode() for i in range(300)]
-        lines[230], lines[240] = b"w1", b"w\xe9," + CLASSES[0].encode()
+        lines[230], lines[240] = b"w1,x,y", b"w\xe9," + CLASSES[0].encode()
         for name, some in (("a.csv", lines[:200]), ("b.csv", lines[200:])):
             (folder / name).write_bytes(b"text,label\n" + b"\n".join(some) + b"\n")
         return folder
@@ -120,7 +120,7 @@ class TestOnError:
     def test_skip_counts_them(self, tiny_bundle: ModelBundle, broken: Path, tmp_path: Path) -> None:
         stats = score_dataset(tiny_bundle, broken, tmp_path / "run", OPTIONS)
         assert stats.by_status == {"ok": 298, "invalid_text": 1, "unreadable": 1}
-        assert stats.problems == ["row 230 (b.csv line 32: 1 field, not 2)"]
+        assert stats.problems == ["row 230 (b.csv line 32: 3 fields, not 2)"]
 
     def test_fail_ends_at_the_first_and_keeps_what_is_done(
         self, broken: Path, tiny_bundle: ModelBundle, tmp_path: Path, lossrank: Callable[..., click.testing.Result]
@@ -129,14 +129,16 @@ class TestOnError:
         call = ("score", tiny_bundle.path, broken, "-o", run, "--shard-rows", 100)
         done = lossrank(*call, "--on-error", "fail")
         assert done.exit_code == 1
-        assert tells(error_line(done), "row 30", broken / "b.csv", "b.csv line 32: 1 field, not 2", "`--on-error skip`")
+        assert tells(
+            error_line(done), "row 30", broken / "b.csv", "b.csv line 32: 3 fields, not 2", "`--on-error skip`"
+        )
         assert set(shards(run)) == {"part-00000.parquet", "part-00001.parquet"}
         done = lossrank(*call)
         assert done.exit_code == 0, done.output
         assert "200 kept from before" in done.output
 
     def test_bytes_that_are_not_utf8(self, broken: Path, tiny_bundle: ModelBundle, tmp_path: Path) -> None:
-        (broken / "b.csv").write_bytes((broken / "b.csv").read_bytes().replace(b"\nw1\n", b"\nw1,World\n"))
+        (broken / "b.csv").write_bytes((broken / "b.csv").read_bytes().replace(b"\nw1,x,y\n", b"\nw1,World\n"))
         with pytest.raises(SourceError, match=facts("row 40", broken / "b.csv", "UTF-8")):
             score_dataset(tiny_bundle, broken, tmp_path / "run", ScoreOptions(on_error="fail"))
 
@@ -147,7 +149,7 @@ class TestOnError:
         del manifest["shards"]["part-00000.parquet"], manifest["summary"]
         manifest["shards"]["part-00002.parquet"]["problems"] = []  # they are notes for people
         (run / "run.json").write_text(json.dumps(manifest))
-        with pytest.raises(SourceError, match=facts("row 30", broken / "b.csv", "b.csv line 32: 1 field")):
+        with pytest.raises(SourceError, match=facts("row 30", broken / "b.csv", "b.csv line 32: 3 fields")):
             score_dataset(tiny_bundle, broken, run, ScoreOptions(shard_rows=100, on_error="fail"))
 
     def test_rows_that_a_finished_run_let_be(self, broken: Path, tiny_bundle: ModelBundle, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ class TestCompression:
 
     def test_cut_off(self, tmp_path: Path) -> None:
         packed = gzip.compress("".join(f'{{"text": "{i * 7919}"}}\n' for i in range(20_000)).encode())
-        with pytest.raises(SourceError, match=facts("a.jsonl.gz", "can't be read as JSON lines")):
+        with pytest.raises(SourceError, match=facts("a.jsonl.gz", "can't be read as JSON")):
             open_source(write(tmp_path / "a.jsonl.gz", packed[: len(packed) // 2]))
 
     def test_not_compressed_at_all(self, tmp_path: Path) -> None:
@@ -97,9 +97,9 @@ class TestCompression:
         [
             ("a.CSV", "CSV"),
             ("a.b.tsv", "CSV"),
-            ("a.jsonl.GZ", "JSON lines"),
-            ("a.ndjson.zst", "JSON lines"),
-            ("a.json", "JSON lines"),
+            ("a.jsonl.GZ", "JSON"),
+            ("a.ndjson.zst", "JSON"),
+            ("a.json", "JSON"),
             ("a.pq", "Parquet"),
             ("a.ipc", "Arrow"),
             ("a.parquet.gz", None),
@@ -111,7 +111,7 @@ class TestCompression:
     def test_kinds_by_name(self, name: str, kind: str | None) -> None:
         found = format_of(name)
         assert (found and found.name) == kind
-        assert is_text_format(name) is (kind in ("CSV", "JSON lines"))
+        assert is_text_format(name) is (kind in ("CSV", "JSON"))
 
 
 def test_text_array_keeps_bytes_that_are_not_utf8() -> None:

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorer import SourceError, open_source
+from scorer.data.columns import choose_columns
 from scorer.data.filesystem import DataFile
-from scorer.data.formats.text_files import BLOCK, MOST_BYTES, MOST_LINES, csv_rows
+from scorer.data.formats.csv_rows import Dialect, csv_rows
+from scorer.data.formats.text_files import BLOCK, MOST_BYTES, MOST_LINES
 from scorer.run.schema import INVALID_TEXT, OK, UNREADABLE
 from tests.scorer.data.formats.helpers import TEXTS, column, count_reads, problems, window_of, write
 from tests.support.facts import facts
@@ -75,15 +77,19 @@ class TestCsv:
         assert column(source, "text") == ["x", big, "y"]
         assert column(source, "label") == ["0", "1", "2"]
 
-    def test_a_row_with_another_number_of_fields_is_unreadable_and_the_rest_is_not(self, tmp_path: Path) -> None:
+    def test_a_row_with_more_fields_is_unreadable_and_the_last_fields_of_a_row_may_be_left_out(
+        self, tmp_path: Path
+    ) -> None:
         source = open_source(write(tmp_path / "a.csv", 'text,label\none,0\ntwo\n"thr\nee",2,3\nfour,1\n'))
         assert source.num_rows == 4
-        assert column(source, "text") == ["one", None, None, "four"]
-        assert problems(source) == [None, "a.csv line 3: 1 field, not 2", "a.csv line 5: 3 fields, not 2", None]
+        assert column(source, "text") == ["one", "two", None, "four"]
+        assert column(source, "label") == ["0", None, None, "1"]
+        assert problems(source) == [None, None, "a.csv line 5: 3 fields, not 2", None]
+        assert "1 rows have fewer fields" in " ".join(source.notes)
         window = window_of(source)
-        assert window.status.tolist() == [OK, UNREADABLE, UNREADABLE, OK]
-        assert window.texts == ["one", "four"]
-        assert window.problems == {1: "a.csv line 3: 1 field, not 2", 2: "a.csv line 5: 3 fields, not 2"}
+        assert window.status.tolist() == [OK, OK, UNREADABLE, OK]
+        assert window.texts == ["one", "two", "four"]
+        assert window.problems == {2: "a.csv line 5: 3 fields, not 2"}
 
     @pytest.mark.parametrize("last", ["three,2\n", "three,2", '"three",2\n'])
     @pytest.mark.parametrize("columns", ["text,label", "label,text"])
@@ -153,7 +159,7 @@ class TestCsv:
 
     def test_a_line_that_csv_can_make_nothing_of_is_unreadable_and_the_rest_is_not(self, tmp_path: Path) -> None:
         content = f"text,label\none,0\n{'x' * 200},1\nthree,2\n"
-        rows = csv_rows(DataFile(pafs.LocalFileSystem(), str(write(tmp_path / "a.csv", content)), "a.csv"))
+        rows = csv_rows(DataFile(pafs.LocalFileSystem(), str(write(tmp_path / "a.csv", content)), "a.csv"), Dialect())
         limit = csv.field_size_limit()
         try:
             found = [next(rows)]
@@ -161,11 +167,11 @@ class TestCsv:
             found += list(rows)
         finally:
             csv.field_size_limit(limit)
-        assert found == [
-            (["text", "label"], None),
-            (["one", "0"], None),
-            ([], "a.csv line 3: field larger than field limit (100)"),
-            (["three", "2"], None),
+        assert [(record.fields, record.problem, record.last_line) for record in found] == [
+            (["text", "label"], None, 1),
+            (["one", "0"], None, 2),
+            ([], "field larger than field limit (100)", 3),
+            (["three", "2"], None, 4),
         ]
 
     @pytest.mark.parametrize(("before", "after"), [(100, MOST_BYTES + BLOCK), (2**31 - 1, 2**31 - 1)])
@@ -184,17 +190,23 @@ class TestCsv:
         assert window.texts == ["good", "fine"]
 
     def test_two_columns_of_the_same_name(self, tmp_path: Path) -> None:
-        with pytest.raises(SourceError, match=facts("a.csv", "two columns", "text, label, text")):
-            open_source(write(tmp_path / "a.csv", "text,label,text\na,0,b\n"))
+        source = open_source(write(tmp_path / "a.csv", "text,label,text,\na,0,b,\n"))
+        assert source.schema.names == ["text", "label", "text.1", "Unnamed: 3"]
+        assert column(source, "text.1") == ["b"]
+        with pytest.raises(SourceError, match=facts("'text'", "several columns", "a.csv")):
+            choose_columns(source.schema, unusable=source.unusable)
 
     def test_column_names_in_another_encoding(self, tmp_path: Path) -> None:
         content = "texte,étiquette\na,0\n".encode("latin-1")
         with pytest.raises(SourceError, match=facts("a.csv", "UTF-8", "udce9tiquette")):
             open_source(write(tmp_path / "a.csv", content))
 
-    def test_utf16_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(SourceError, match=facts("a.csv", "UTF-8")):
-            open_source(write(tmp_path / "a.csv", "text,label\na,0\n".encode("utf-16")))
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+    def test_a_byte_order_mark_tells_the_encoding(self, tmp_path: Path, encoding: str) -> None:
+        source = open_source(write(tmp_path / "a.csv", "text,label\né,0\n".encode(encoding)))
+        assert (column(source, "text"), source.notes) == (["é"], (f"a.csv: the text is {encoding}",))
+        with pytest.raises(SourceError, match=facts("a.csv", "utf-16-be", "`encoding='utf-16-be'`")):
+            open_source(write(tmp_path / "a.csv", "text,label\né,0\n".encode("utf-16-be")))
 
     def test_a_header_only(self, tmp_path: Path) -> None:
         with pytest.raises(SourceError, match=facts("a.csv", "empty", "text, label")):
@@ -209,7 +221,7 @@ class TestCsv:
     @given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=8))
     def test_any_text_comes_back(self, tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]) -> None:
         quoted = ['"' + field.replace('"', '""') + '"' for row in rows for field in row]
-        content = "text,other\n" + "".join(f"{a},{b}\n" for a, b in zip(quoted[::2], quoted[1::2], strict=True))
+        content = '"text","other"\n' + "".join(f"{a},{b}\n" for a, b in zip(quoted[::2], quoted[1::2], strict=True))
         source = open_source(write(tmp_path_factory.mktemp("csv") / "a.csv", content))
         assert column(source, "text") == [a or None for a, _ in rows]
         assert column(source, "other") == [b or None for _, b in rows]

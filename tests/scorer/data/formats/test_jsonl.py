@@ -124,14 +124,13 @@ class TestJsonLines:
 
     def test_a_json_array(self, tmp_path: Path) -> None:
         records = [{"text": "a", "label": 0}, {"text": "b", "label": 1}]
-        with pytest.raises(SourceError, match=facts("a.json", "line 1", "list")):
-            open_source(write(tmp_path / "a.json", json.dumps(records)))
-        with pytest.raises(SourceError, match=facts("b.json", "first 10 lines", "lines=True")):
-            open_source(write(tmp_path / "b.json", json.dumps(records, indent=1)))
+        for indent in (None, 1):
+            source = open_source(write(tmp_path / "a.json", json.dumps(records, indent=indent)))
+            assert (column(source, "text"), column(source, "label")) == (["a", "b"], ["0", "1"])
 
-    @pytest.mark.parametrize("content", ["text,label\na,0\n", "\x00\x01\x02\n", "{}\n{}\n"])
+    @pytest.mark.parametrize("content", ["text,label\na,0\n", "{}\n{}\n"])
     def test_no_line_with_a_name_in_it(self, tmp_path: Path, content: str) -> None:
-        with pytest.raises(SourceError, match=facts("a.jsonl", "not JSON lines", "object")):
+        with pytest.raises(SourceError, match=facts("a.jsonl", "none", "object")):
             open_source(write(tmp_path / "a.jsonl", content))
 
     def test_blank_lines_only(self, tmp_path: Path) -> None:

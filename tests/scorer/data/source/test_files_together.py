@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from scorer import Source, SourceError, open_source
+from scorer.data.columns import choose_columns
 from tests.scorer.data.source.helpers import (
     NAMES,
     TABLE,
@@ -39,10 +40,13 @@ class TestFilesTogether:
     def test_other_columns(self, tmp_path: Path, write: Callable[..., Path], ending: str) -> None:
         write(tmp_path / f"a{ending}", TABLE)
         write(tmp_path / f"b{ending}", TABLE.select(["text", "label"]))
-        with pytest.raises(
-            SourceError, match=rf"b\{ending} has the columns text, label; a\{ending} has text, label, note"
-        ):
-            open_source(tmp_path)
+        source = open_source(tmp_path)
+        notes = TABLE["note"].to_pylist()
+        assert [row["note"] for row in rows_of(source)] == [*notes, *[None] * N]
+        assert rows_of(source, columns=["label", "text"]) == TABLE.select(["label", "text"]).to_pylist() * 2
+        assert choose_columns(source.schema, unusable=source.unusable).names() == ["text", "label"]
+        with pytest.raises(SourceError, match=facts("'note'", f"b{ending}", "no such column")):
+            choose_columns(source.schema, text="note", unusable=source.unusable)
 
     @pytest.mark.parametrize(
         ("write", "ending"), [(write_parquet, ".parquet"), (write_arrow, ".arrow"), (write_csv, ".csv")]
@@ -146,8 +150,13 @@ class TestFilesTogether:
     @pytest.mark.parametrize("make", [lambda table, path: table, lambda table, path: write_parquet(path, table)])
     def test_columns_that_cannot_be_told_apart(self, tmp_path: Path, make: Callable[[pa.Table, Path], Any]) -> None:
         twins = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])
-        with pytest.raises(SourceError, match=facts("two columns", "text, text")):
+        with pytest.raises(SourceError, match=facts("several columns", "'text'")):
             open_source(make(twins, tmp_path / "a.parquet"))
+        twins = twins.append_column("label", pa.array(["c"]))
+        source = open_source(make(twins, tmp_path / "a.parquet"))
+        assert source.take(np.array([0])).to_pylist() == [{"label": "c"}]
+        with pytest.raises(SourceError, match=facts("'text'", "several columns")):
+            choose_columns(source.schema, text="text", unusable=source.unusable)
 
 
 class TestViews:

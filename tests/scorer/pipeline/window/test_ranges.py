@@ -177,7 +177,7 @@ class TestSome:
         assert part.rows.tolist() == [21, 33, 57]
 
     def test_what_was_found_in_the_whole_is_not_said_again(self, tmp_path: Path) -> None:
-        (tmp_path / "a.csv").write_text("text,label\n" + "a,World\n" * 40 + "b\nc,Welt\n")
+        (tmp_path / "a.csv").write_text("text,label\n" + "a,World\n" * 40 + "b,x,y\nc,Welt\n")
         (window,) = windows(tmp_path / "a.csv")
         assert window.unknown
         assert window.problems
@@ -201,7 +201,7 @@ class TestSome:
         assert content(join_windows(taken)) == content(whole.take(kept))
 
     def test_what_was_found_is_added_up(self, tmp_path: Path) -> None:
-        lines = ["a,World"] * 40 + ["b", "c,Welt", "d,Welt", "e", "f,Spots"]
+        lines = ["a,World"] * 40 + ["b,x,y", "c,Welt", "d,Welt", "e,x,y", "f,Spots"]
         (tmp_path / "a.csv").write_text("\n".join(["text,label", *lines]) + "\n")
         parts, (whole,) = windows(tmp_path / "a.csv", [(0, 42), (42, 45)]), windows(tmp_path / "a.csv")
         joined = join_windows(parts)

@@ -40,11 +40,11 @@ class TestStatus:
         assert window.text_pairs == ["x", "z"]
 
     def test_lines_that_could_not_be_read(self, tmp_path: Path) -> None:
-        (tmp_path / "a.csv").write_text("text,label,id\na,World,1\n,World,3\nb,Sports\nd,Sports,4\n")
+        (tmp_path / "a.csv").write_text("text,label,id\na,World,1\n,World,3\nb,Sports,5,x\nd,Sports,4\n")
         first, second = windows(tmp_path / "a.csv", [(0, 1), (1, 4)], id="id")
         assert (first.status.tolist(), first.problems) == ([OK], {})
         assert second.status.tolist() == [NO_TEXT, UNREADABLE, OK]
-        assert second.problems == {2: "a.csv line 4: 2 fields, not 3"}
+        assert second.problems == {2: "a.csv line 4: 4 fields, not 3"}
         assert second.labels.tolist() == [0, NO_LABEL, 1]
         assert second.ids.to_pylist() == ["3", None, "4"]
 

@@ -1,0 +1,62 @@
+"""JoinedText: a text column that is made of several columns of the data, such as a title and a body."""
+
+from collections.abc import Sequence
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scorer.data.arrow import is_text, plain_array, plain_type
+from scorer.data.formats.base import PROBLEM
+from scorer.errors import SourceError
+
+
+class JoinedText(msgspec.Struct, frozen=True):
+    """The columns that are joined, in this order, and what is put between two of them.
+
+    A part that is null or empty is left out; a row without any part has no text.
+    """
+
+    parts: tuple[str, ...]
+    separator: str = " "
+
+    @property
+    def name(self) -> str:
+        """The name of the joined column: the names of its parts, joined in the same way."""
+        return self.separator.join(self.parts)
+
+    def columns_for(self, names: list[str]) -> list[str]:
+        """Return the columns to read for ``names``: the parts instead of the joined column."""
+        return list(dict.fromkeys([*(name for name in names if name != self.name), *self.parts]))
+
+
+def joined_text(schema: pa.Schema, parts: Sequence[str], separator: str) -> JoinedText:
+    """Return the column that joins ``parts``.
+
+    Raises:
+        SourceError: a part is no column of text, is named twice, or a column is called as the joined one would be.
+    """
+    joined = JoinedText(tuple(parts), separator)
+    for name in parts:
+        if name not in schema.names:
+            raise SourceError(f"no column {name!r} to join", quotes_data=True)
+        if not (is_text(schema.field(name).type) or pa.types.is_null(plain_type(schema.field(name).type))):
+            raise SourceError(f"column {name!r} has type {schema.field(name).type}, not text", quotes_data=True)
+    if len(set(parts)) < len(parts):
+        raise SourceError(f"`text_column` names a column twice: {joined.name!r}", quotes_data=True)
+    if joined.name in schema.names:
+        raise SourceError(f"there is a column {joined.name!r} already; rename it, or give another `join`")
+    return joined
+
+
+def with_joined(batch: pa.RecordBatch, names: list[str], joined: JoinedText) -> pa.RecordBatch:
+    """Return the columns ``names`` of a batch [n] that has the parts; the joined column is computed."""
+    texts = []
+    for part in joined.parts:
+        text = plain_array(batch.column(part)).cast(pa.large_binary())  # may hold bytes that are not UTF-8
+        texts.append(pc.if_else(pc.equal(text, b""), None, text))
+    separator = pa.scalar(joined.separator.encode(), pa.large_binary())
+    made = pc.binary_join_element_wise(*texts, separator, null_handling="skip").view(pa.large_string())
+    made = pc.if_else(pc.equal(pc.binary_length(made), 0), None, made)
+    kept = [*names, *(name for name in batch.schema.names if name == PROBLEM)]
+    return pa.RecordBatch.from_arrays([made if name == joined.name else batch.column(name) for name in kept], kept)
