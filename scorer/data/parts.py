@@ -85,7 +85,7 @@ class FilePart:
             raise _unreadable(self.file, self.format, error) from error
 
     def _cheapest(self) -> str:
-        """Return a column that is no text, if there is one."""
+        """Return a column that is no text, if there is one: a batch has no rows without any column."""
         schema = self.found.schema
         return str(min(schema, key=lambda field: pa.types.is_nested(field.type) or is_text(field.type)).name)
 

@@ -11,7 +11,13 @@ import pyarrow.fs as pafs
 from scorer.address import Address, has_magic, is_web
 from scorer.data.filesystem import DataFile, Place, local_place, matches, remote_place
 from scorer.data.folders.archive import is_zip, named_in_zip, split_zip, unzipped, without_copies
-from scorer.data.folders.folder import folder_files, of_no_run, refuse_split, without_descriptions
+from scorer.data.folders.folder import (
+    folder_files,
+    of_no_run,
+    refuse_compressed_copies,
+    refuse_split,
+    without_descriptions,
+)
 from scorer.data.folders.hive import have_same_keys, partition_notes, with_partitions
 from scorer.data.folders.lake import refuse_lake
 from scorer.data.folders.names import is_hidden
@@ -228,6 +234,7 @@ def _matched(place: Place, paths: list[str], folder: str) -> Found:
     """Return the files that match a glob, whose leading folders are ``folder``."""
     files, notes = without_descriptions([place.file(path) for path in paths])
     notes += split_note([file.path.removeprefix(folder).strip("/") for file in files])
+    refuse_compressed_copies(files)
     files, more = without_copies(files)
     return Found(list(map(unzipped, files)), tuple(notes + more), folder)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.fs as pafs
 
 from scorer.address import is_web
-from scorer.data.filesystem import DataFile, Place
+from scorer.data.filesystem import COMPRESSION, DataFile, Place
 from scorer.data.folders.archive import is_zip, unzipped, without_copies
 from scorer.data.folders.lake import refuse_lake
 from scorer.data.folders.names import DESCRIPTIONS, is_hidden
@@ -52,6 +52,7 @@ def folder_files(place: Place, folder: str, split: str | None) -> tuple[list[Dat
     if not place.is_remote:
         sound(Path(file.path) for file in files)
     _refuse_packed(files)
+    refuse_compressed_copies(files)
     files = list(map(unzipped, files))
     if not files:
         refuse_split(address, split)
@@ -66,6 +67,22 @@ def without_descriptions(files: list[DataFile]) -> tuple[list[DataFile], list[st
         return files, []
     names = ", ".join(dict.fromkeys(left_out))
     return [file for file in files if file.name not in DESCRIPTIONS], [f"{names} left out, because it is no data"]
+
+
+def refuse_compressed_copies(files: list[DataFile]) -> None:
+    """Raise SourceError if a compressed file lies beside a file of its name, since its rows may be the same.
+
+    Raises:
+        SourceError: there are such files.
+    """
+    paths = {file.path for file in files}
+    for file in files:
+        stem, _, ending = file.path.rpartition(".")
+        if f".{ending.lower()}" in COMPRESSION and stem in paths:
+            raise SourceError(
+                f"{file} lies beside a file of the same name that is not compressed, so rows may be read twice; move "
+                "one of the two away, or name the files to read"
+            )
 
 
 def of_no_run(files: Iterable[Path], folder: Path) -> list[Path]:

@@ -155,7 +155,7 @@ def _no_such_split(split: str, found: Splits, folder: str) -> str:
             f"data/test-00000-of-00001.parquet, validation/...); leave `split` out and name the split's files, for "
             f"example with a glob"
         )
-    return f"{folder} has no files of the split {short(split)!r}{nearest(split, list(found))}; it has {listed(found)}"
+    return f"`split={short(split)!r}` is given, but {folder} has only files of {listed(found)}{nearest(split, list(found))}"
 
 
 def listed(names: Iterable[str]) -> str:

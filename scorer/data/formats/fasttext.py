@@ -3,6 +3,7 @@
 As fastText does, every word that begins with ``__label__`` is taken for a label, wherever it stands in the line.
 """
 
+import codecs
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from scorer.data.arrow import text_array
 from scorer.data.filesystem import DataFile
 from scorer.data.formats.base import NO_END, Batches, Format, Inspected, Wanted
 from scorer.data.formats.chunks import chunk_of, with_problems
+from scorer.data.formats.encodings import UTF8, Utf8Check, encoding_of
 from scorer.data.formats.text_files import lines
 from scorer.data.read_options import ReadOptions
 from scorer.errors import SourceError
@@ -30,17 +32,18 @@ def starts_with_label(file: DataFile) -> bool:
     """
     with file.stream() as stream:
         start: bytes = stream.read(64)
-    return start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(PREFIX.encode())
+    encoding = "utf-16" if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else UTF8
+    return start.decode(encoding, errors="replace").lstrip(_BLANK).startswith(PREFIX)
 
 
-def _rows(file: DataFile) -> Iterator[tuple[str, str | None, int]]:
+def _rows(file: DataFile, encoding: str, check: Utf8Check | None = None) -> Iterator[tuple[str, str | None, int]]:
     """Yield ``(text, label or None, number of the line)`` for every line that is not blank.
 
     Raises:
         SourceError: a line has several labels, or the first line has none.
     """
     first = True
-    for number, line in enumerate(lines(file), start=1):
+    for number, line in enumerate(lines(file, encoding, check), start=1):
         line = line.strip(_BLANK)
         if not line:
             continue
@@ -70,24 +73,30 @@ def _first_word(line: str) -> str:
 
 
 def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
-    count = without = at = 0
-    for _, label, number in _rows(file):
-        count += 1
+    count = without = at = last = 0
+    encoding = encoding_of(file, options)
+    check = Utf8Check() if encoding == UTF8 else None
+    for _, label, number in _rows(file, encoding, check):
+        count, last = count + 1, number
         if not label:
             without, at = without + 1, at or number
     if not count:
         raise SourceError(f"{file} is empty: it has no line that is not blank")
+    if check is not None:
+        check.refuse_other_encoding(file, last)
     if without > _MOST_WITHOUT * count:
         raise SourceError(
             f"{file}: {without:,} of {count:,} lines have no label, the first is line {at}; in fastText's format each "
             f"row is one line that begins with {PREFIX}, so replace the line breaks in texts by blanks"
         )
-    notes = (f"{without:,} of {count:,} lines of {file.name} have no label (first: line {at})",) if without else ()
-    return Inspected(pa.schema([(name, pa.string()) for name in COLUMNS]), count, notes=notes)
+    notes = [f"{file.name}: the text is {encoding}"] if encoding != UTF8 else []
+    notes += [f"{without:,} of {count:,} lines of {file.name} have no label (first: line {at})"] if without else []
+    schema = pa.schema([(name, pa.string()) for name in COLUMNS])
+    return Inspected(schema, count, lines=last, notes=tuple(notes), how=encoding)
 
 
 def _batches(file: DataFile, found: Inspected, columns: list[str], wanted: Wanted) -> Batches:
-    rows = (((text, label), None, len(text)) for text, label, _ in _rows(file))
+    rows = (((text, label), None, len(text)) for text, label, _ in _rows(file, found.how))
     start = 0
     while wanted(start, NO_END) and (chunk := chunk_of(rows)):
         if wanted(start, start + len(chunk)):

@@ -1,5 +1,6 @@
 """What lies beside data is no data: descriptions, notes and licences; what is no data at all is said."""
 
+import gzip
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -70,3 +71,12 @@ def test_a_pointer_of_git_lfs_is_no_data(tmp_path: Path) -> None:
         write(tmp_path / "d" / name, pointer)
         assert tells(refusal(tmp_path / "d"), f"d/{name} is a pointer of Git LFS", "`git lfs pull`")
         (tmp_path / "d" / name).unlink()
+
+
+def test_a_compressed_copy_is_not_read_twice(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.csv", "text\na\n")
+    write(tmp_path / "a.csv.gz", gzip.compress(file.read_bytes()))
+    for data in (tmp_path, tmp_path / "*"):
+        assert tells(refusal(data), "a.csv.gz lies beside a file of the same name", "twice")
+    assert open_source(tmp_path / "*.csv").num_rows == open_source(tmp_path / "*.gz").num_rows == 1
+    assert open_source([file, tmp_path / "a.csv.gz"]).num_rows == 2  # as they are named one by one

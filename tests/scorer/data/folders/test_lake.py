@@ -11,7 +11,6 @@ from tests.scorer.data.filesystem.helpers import Bucket, parquet
 from tests.scorer.data.folders.helpers import TABLE, refusal, rows_of, write
 from tests.support.facts import tells
 
-pytest_plugins = ["tests.scorer.data.filesystem.conftest"]
 LINE = "this Python writes: import deltalake, pyarrow.parquet as pq; pq.write_table("
 
 
@@ -89,9 +88,7 @@ def test_hudi(tmp_path: Path) -> None:
         assert tells(refusal(tmp_path / data), "is a Hudi table", "spark.read.format('hudi')")
 
 
-@pytest.mark.parametrize(
-    ("length", "said"), [(40, "'FOLDER/metadata/"), (180, "that you write with pyiceberg.table")]
-)
+@pytest.mark.parametrize(("length", "said"), [(40, "'FOLDER/metadata/"), (180, "that you write with pyiceberg.table")])
 def test_long_names_leave_the_line_short(tmp_path: Path, length: int, said: str) -> None:
     assert tells(refusal(iceberg(tmp_path / ("t" * length))), "is an Iceberg table", said)
 
