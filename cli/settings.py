@@ -113,7 +113,9 @@ def _option(name: str, kind: Any, text: str) -> Callable[[F], F]:
     if kind is _FLAG_OR_NOT:
         return click.option(f"{word}/--no-{name}", default=None, help=text)
     if kind is _SEVERAL:
-        return click.option(word, multiple=True, callback=lambda context, option, given: given or None, help=text)
+        return click.option(
+            word, multiple=True, default=None, callback=lambda context, option, given: given or None, help=text
+        )
     if kind is _NAMES:
         return click.option(word, metavar="NAME,NAME,...", callback=_names, help=text)
     default = _DEFAULTS.get(name)
