@@ -28,9 +28,11 @@ AG = lines(*(f'"{CLASSES.index(label) + 1}","{title}","{text}"' for title, text,
 JOINED = ("--columns", "label,title,text", "--text-column", "title", "--text-column", "text")
 SPAM = (("Meet me at the station at 5", "ham"), ("WIN a £900 prize now, call 0900", "spam"), ("ok see you", "ham")) * 2
 COMMAS = [(text.replace(" ", ", ", 1), label) for text, label in NEWS]
-MISSING = ("NaN", "nan", "None", "<NA>", "\\N", "", "null", '""', "   ")
+MISSING = ("NaN", "nan", "None", "<NA>", "\\N", "", '""', "   ")
+NONE = ("NaN", "nan", "\\N", "", "<NA>", "None")
 WORDS = (("N/A is not a goal, said the coach".replace(",", ""), "Sports"), ("n/a", "World"), ("NA", "World"))
 MANY = NEWS * 2
+LABELLED = "text\tlabel"
 BROKEN = row(None, None, "unreadable")
 
 CSV = [
@@ -113,10 +115,9 @@ CSV = [
         scored((*NEWS, *WORDS)),
     ),
     Input(
-        "labels that stand for nothing", ISSUE, "missing.tsv", table((*MANY,
-        *((f"{text} {none}", none) for (text, _), none in zip(NEWS, ("NaN", "nan", "\\N", "", "<NA>", "None", "null"),
-        strict=False))), "text\tlabel", "\t"), scored((*MANY, *((f"{text} {none}", None) for (text, _),
-        none in zip(NEWS, ("NaN", "nan", "\\N", "", "<NA>", "None", "null"), strict=False)))),
+        "labels that stand for nothing", ISSUE, "missing.tsv",
+        table((*MANY, *((f"{NEWS[i][0]} {none}", none) for i, none in enumerate(NONE))), LABELLED, "\t"),
+        scored((*MANY, *((f"{NEWS[i][0]} {none}", None) for i, none in enumerate(NONE)))),
     ),
     Input(
         "a class that is called null", "pandas-dev/pandas#48712", "null.csv",

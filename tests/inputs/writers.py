@@ -92,7 +92,7 @@ def csv_module(records: Records, folder: Path, choose: Choose) -> Written:
 
 def csv_pandas(records: Records, folder: Path, choose: Choose) -> Written:
     by = choose([",", ",", ";", "\t", "|"])
-    missing, end = choose(["", "", "NaN", "\\N", "<NA>", "null"]), choose(["\n", "\r\n"])
+    missing, end = choose(["", "", "NaN", "\\N", "<NA>", "None"]), choose(["\n", "\r\n"])
     quoting = choose([csv.QUOTE_MINIMAL, csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC])
     index = choose([True, False])
     content = _frame(records).to_csv(sep=by, index=index, quoting=quoting, lineterminator=end, na_rep=missing)
@@ -103,7 +103,7 @@ def csv_polars(records: Records, folder: Path, choose: Choose) -> Written:
     content = pl.DataFrame(records, infer_schema_length=None).write_csv(
         separator=choose([",", ";", "\t", "|"]), include_bom=choose([True, False]),
         line_terminator=choose(["\n", "\r\n"]), quote_style=choose(["necessary", "always", "non_numeric"]),
-        null_value=choose([None, "NaN", "null"]),
+        null_value=choose([None, "NaN", "\\N"]),
     )  # fmt: skip
     return Written(_packed(folder / "news.csv", content.encode(), lambda ways: choose(ways[:-1])))
 
