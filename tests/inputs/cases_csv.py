@@ -60,8 +60,8 @@ CSV = [
     ),
     Input("AG News without a map", ISSUE, "train.csv", AG, stops("--label-map", "Sci/Tech"), JOINED),
     Input(
-        "texts joined by --join", ISSUE, "train.csv", AG, scored([(f"{title} | {text}", label) for title, text,
-        label in TITLED]), (*JOINED, "--join", " | ", "--label-map", "{folder}/map.json"), beside=MAP,
+        "texts joined by --join", ISSUE, "train.csv", AG, scored([(f"{title} | {text}", label)
+        for title, text, label in TITLED]), (*JOINED, "--join", " | ", "--label-map", "{folder}/map.json"), beside=MAP,
     ),
     Input("no header", ISSUE, "plain.csv", table(header=""), stops("--columns", "plain.csv")),
     Input(
@@ -115,8 +115,8 @@ CSV = [
         scored((*NEWS, *WORDS)),
     ),
     Input(
-        "labels that stand for nothing", ISSUE, "missing.tsv",
-        table((*MANY, *((f"{NEWS[i][0]} {none}", none) for i, none in enumerate(NONE))), LABELLED, "\t"),
+        "labels that stand for nothing", ISSUE, "missing.tsv", table((*MANY,
+        *((f"{NEWS[i][0]} {none}", none) for i, none in enumerate(NONE))), LABELLED, "\t"),
         scored((*MANY, *((f"{NEWS[i][0]} {none}", None) for i, none in enumerate(NONE)))),
     ),
     Input(
@@ -154,8 +154,7 @@ CSV = [
         stops("meta.csv"),
     ),
     Input(
-        "a blank line after the header", "apache/arrow#2883", "blank.csv", "text,label\n\n" + table(header=""),
-        scored(),
+        "a blank line after the header", "apache/arrow#2883", "blank.csv", "text,label\n\n" + table(header=""), scored(),
     ),
     Input("blank lines before the header and between the rows", OWN, "blank.csv", "\n\n" + table(end="\n\n"), scored()),
     Input(

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer import ModelBundle
-from tests.inputs.case import ISSUE, OWN, Input, Scored, Stops
+from tests.inputs.case import ISSUE, OWN, Input, Row, Scored, Stops
 from tests.inputs.cases_annotations import ANNOTATIONS
 from tests.inputs.cases_csv import CSV
 from tests.inputs.cases_encodings import ENCODINGS
@@ -45,15 +45,29 @@ def bundle_of(tmp_path_factory: pytest.TempPathFactory) -> BundleOf:
     return bundle
 
 
+@pytest.fixture(scope="module")
+def known_losses() -> dict[object, Losses]:
+    """The losses that ``losses_of`` has computed, by classes and rows: many inputs have the same rows."""
+    return {}
+
+
 @pytest.fixture
-def losses_of(bundle_of: BundleOf, lossrank: Lossrank, tmp_path_factory: pytest.TempPathFactory) -> LossesOf:
+def losses_of(
+    bundle_of: BundleOf,
+    known_losses: dict[object, Losses],
+    lossrank: Lossrank,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> LossesOf:
     """The loss of each text and label of an input, scored from a plain Parquet file."""
 
     def losses(case: Input) -> Losses:
         assert isinstance(case.expected, Scored)
-        rows = [row for row in case.expected.rows if row.status == "ok"]
-        if not rows:
-            return {}
+        rows = tuple(row for row in case.expected.rows if row.status == "ok")
+        if (case.classes, rows) not in known_losses:
+            known_losses[case.classes, rows] = scored_plainly(case, rows) if rows else {}
+        return known_losses[case.classes, rows]
+
+    def scored_plainly(case: Input, rows: tuple[Row, ...]) -> Losses:
         folder = tmp_path_factory.mktemp("plain")
         columns = {"text": [row.text for row in rows], "label": [row.label for row in rows]}
         options = ["--text-column", "text", "--label-column", "label"]

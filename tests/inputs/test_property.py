@@ -24,8 +24,8 @@ MOST_STOPPED = 0.05  # of the files that one can read in one way only
 PIECES = [
     "w1", "w2", "the bank", "Zürich", "e\u0301", "日本", "🏆", "\u200b", "\ufeff", "0", "1.5", "-1", "NaN", "None",
     "null", " ", " ", " ", "\u00a0", '"', '"', '""', "'", "`", ",", ",", ";", "\t", "|", "\n", "\n", "\r\n", "\r", "\\",
-    "\\n", '\\"', "\\N", "=1+1", "@a", "#", "{", "}", "[", "]", ":", "%", "<br>", "&amp;", "text", "label", "World", "sep=;",
-    "\x01", "\x0b", "\x0c", "\x1b", "\x1c", "\x1f", "\x7f", "\x85", "\u2028", "\u2029",
+    "\\n", '\\"', "\\N", "=1+1", "@a", "#", "{", "}", "[", "]", ":", "%", "<br>", "&amp;", "text", "label", "World",
+    "sep=;", "\x01", "\x0b", "\x0c", "\x1b", "\x1c", "\x1f", "\x7f", "\x85", "\u2028", "\u2029",
 ]  # fmt: skip
 NOTHING = {"", "nan", "none", "<na>", "\\n", "null"}  # texts that stand for nothing, in any case and with any blanks
 SURE = {"", "NaN", "nan", "None", "<NA>", "\\N"}  # those that are nothing for certain
