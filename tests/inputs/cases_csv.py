@@ -104,7 +104,9 @@ CSV = [
         stops("text", "twice.csv"),
     ),
     Input("names in capitals, with blanks", ISSUE, "blanks.csv", table(header=" TEXT , Label "), scored()),
-    Input("a byte-order mark before a quoted name", "pandas-dev/pandas#4793", "bom.csv", "\ufeff" + quoted(), scored()),
+    Input(
+        "a byte-order mark before a quoted name", "pandas-dev/pandas#4793", "bom.csv", "\ufeff" + quoted(), scored(),
+    ),
     Input("a byte-order mark before the text's name", "biolab/orange3#7000", "bom.csv", "\ufeff" + table(), scored()),
     Input(
         "values that stand for nothing", ISSUE, "missing.csv", table((*NEWS, *((none, "World") for none in MISSING))),
@@ -154,9 +156,12 @@ CSV = [
         stops("meta.csv"),
     ),
     Input(
-        "a blank line after the header", "apache/arrow#2883", "blank.csv", "text,label\n\n" + table(header=""), scored(),
+        "a blank line after the header", "apache/arrow#2883", "blank.csv", "text,label\n\n" + table(header=""),
+        scored(),
     ),
-    Input("blank lines before the header and between the rows", OWN, "blank.csv", "\n\n" + table(end="\n\n"), scored()),
+    Input(
+        "blank lines before the header and between the rows", OWN, "blank.csv", "\n\n" + table(end="\n\n"), scored(),
+    ),
     Input(
         "a spreadsheet's rows of commas at the end", OWN, "tail.csv", table() + ",\n,\n",
         scored((*NEWS, (None, None), (None, None))),

@@ -244,7 +244,8 @@ FOLDERS = [
     ),
     Input("files of two formats", OWN, "kinds", {"a.csv": table(A).encode(), "b.parquet": parquet(B)}, stops("kinds")),
     Input(
-        "nothing that can be read", OWN, "nothing", {"notes.md": b"# Notes", "photo.jpg": b"\xff\xd8"}, stops("nothing"),
+        "nothing that can be read", OWN, "nothing", {"notes.md": b"# Notes", "photo.jpg": b"\xff\xd8"},
+        stops("nothing"),
     ),
     Input("a link, as in the hub's cache", OWN, "linked", linked, scored()),
     Input("brackets, blanks and other letters in a file's name", OWN, "añ ñews [1] #2 100%.csv", table(), scored()),

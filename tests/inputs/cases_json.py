@@ -155,8 +155,8 @@ JSON = [
         for text, label in POLARITY])), scored(POLARITY), classes=BINARY,
     ),
     Input(
-        "a label in a list of one", ISSUE, "list.jsonl", json_lines(records([(text, [label]) for text, label in NEWS])),
-        scored(),
+        "a label in a list of one", ISSUE, "list.jsonl", json_lines(records([(text, [label])
+        for text, label in NEWS])), scored(),
     ),
     Input(
         "labels in lists of two", OWN, "two.jsonl", json_lines(records([(text, [label, "World"])

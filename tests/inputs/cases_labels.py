@@ -117,7 +117,8 @@ LABELS = [
         stops("--label-map", without=('"pos": "NEGATIVE"', '"neg": "POSITIVE"')), classes=BINARY,
     ),
     Input(
-        "-1, 0 and 1 for three classes", ISSUE, "moods.csv", signs(MOODS, THREE, (-1, 0, 1)), stops("-1"), classes=THREE,
+        "-1, 0 and 1 for three classes", ISSUE, "moods.csv", signs(MOODS, THREE, (-1, 0, 1)), stops("-1"),
+        classes=THREE,
     ),
     Input(
         "-1, 0 and 1, with -1 for none", ISSUE, "moods.csv", table([("undecided", -1), *numbered(MOODS, THREE)]),
@@ -223,7 +224,8 @@ LABELS = [
         ("Unlabelled", []), ("Null", None)]), scored([*NEWS, ("Unlabelled", None), ("Null", None)]),
     ),
     Input(
-        "a list of two", OWN, "two.parquet", parquet([(text, [label, "World"]) for text, label in NEWS]), stops("label"),
+        "a list of two", OWN, "two.parquet", parquet([(text, [label, "World"]) for text, label in NEWS]),
+        stops("label"),
     ),
     Input(
         "pandas' categories", OWN, "category.parquet", lambda path: pd.DataFrame(NEWS,
