@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from msgspec import UNSET
 
+from scorer.data.annotations.columns import refuse_columns
 from scorer.data.columns import Columns, choose_columns
 from scorer.data.labels import LabelMap, make_label_map
 from scorer.data.source import Source
@@ -55,6 +56,8 @@ class Models:
 def make_plan(bundle: ModelBundle, source: Source, options: ScoreOptions) -> tuple[Plan, BundleTokenizer, Models]:
     """Choose columns, labels, device, threads and batch size, and load the tokenizer and the model."""
     refuse_many_shards(source.num_rows, options.shard_rows)
+    if options.label_column is None:
+        refuse_columns(source.schema)
     text = options.text_column
     if text is not None and not isinstance(text, str):
         source = source.joining(text, options.join)

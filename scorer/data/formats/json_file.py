@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from scorer.data.annotations.base import NotARow, Shape, Tally, named
+from scorer.data.annotations.recognise import light, shape_of
 from scorer.data.arrow import text_array
 from scorer.data.filesystem import DataFile
 from scorer.data.formats.base import NO_END, Batches, Format, Inspected, Wanted
@@ -28,6 +30,25 @@ class _How(NamedTuple):
 
     layout: str
     encoding: str
+    shape: Shape | None = None
+    annotators: str | None = None
+
+
+def _shaped(
+    file: DataFile, how: _How, check: Utf8Check | None = None, tally: Tally | None = None
+) -> Iterator[tuple[dict[str, Any], str | None, int]]:
+    """Yield what ``_rows`` yields, with the records of an annotation tool as plain rows."""
+    shape = how.shape
+    for number, (record, problem, size) in enumerate(_rows(file, how, check), start=1):
+        if shape is None or problem is not None:
+            yield record, problem, size
+            continue
+        try:
+            with named(file.name):
+                row = shape.row(record, how.annotators, tally)
+            yield row, None, size
+        except NotARow as error:
+            yield {}, f"{file.name} record {number}: {error}", size
 
 
 def _rows(
@@ -54,8 +75,11 @@ def _rows(
 def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
     encoding = encoding_of(file, options)
     how = _How(layout_of(file, encoding), encoding)
-    check = Utf8Check() if encoding == UTF8 else None
-    rows = _rows(file, how, check)
+    with named(file.name):
+        shape = shape_of([light(record) for record, _, _ in islice(_rows(file, how), _SAMPLE)])
+    how = how._replace(shape=shape, annotators=options.annotators)
+    check, tally = Utf8Check() if encoding == UTF8 else None, Tally()
+    rows = _shaped(file, how, check, tally)
     # Texts are replaced by empty ones: types don't depend on them, and a thousand texts may be larger than memory.
     sample = [
         {name: "" if isinstance(value, str) else value for name, value in record.items()}
@@ -66,7 +90,7 @@ def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
     for record, _, _ in rows:  # a name may occur late; types are guessed from the sample only
         found.update(dict.fromkeys(record))
         count += 1
-    if count == 1 and how.layout != ARRAY:
+    if count == 1 and how.layout != ARRAY and shape is None:
         refuse_table(file, next(_rows(file, how))[0])
     if check is not None:
         check.refuse_other_encoding(file, count)
@@ -76,6 +100,9 @@ def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
     notes = [f"{file.name}: the text is {encoding}"] if encoding != UTF8 else []
     if how.layout == ARRAY:
         notes.append(f"{file.name}: one JSON array")
+    if shape is not None:
+        with named(file.name):
+            notes.append(f"{file.name}: {shape.note(tally)}")
     schema = pa.schema([(name, _infer([record.get(name) for record in sample])) for name in names])
     return Inspected(schema, count, notes=tuple(notes), how=how)
 
@@ -92,7 +119,7 @@ def _infer(values: list[Any]) -> pa.DataType:
 
 def _batches(file: DataFile, found: Inspected, columns: list[str], wanted: Wanted) -> Batches:
     """Yield every column as text, and values that aren't text as JSON, so that a mix of types can't fail."""
-    rows = _rows(file, found.how)
+    rows = _shaped(file, found.how)
     start = 0
     while wanted(start, NO_END) and (chunk := chunk_of(rows)):
         if wanted(start, start + len(chunk)):

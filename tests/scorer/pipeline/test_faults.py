@@ -129,7 +129,9 @@ class TestOnError:
         call = ("score", tiny_bundle.path, broken, "-o", run, "--shard-rows", 100)
         done = lossrank(*call, "--on-error", "fail")
         assert done.exit_code == 1
-        assert tells(error_line(done), "row 30", broken / "b.csv", "b.csv line 32: 3 fields, not 2", "`--on-error skip`")
+        assert tells(
+            error_line(done), "row 30", broken / "b.csv", "b.csv line 32: 3 fields, not 2", "`--on-error skip`"
+        )
         assert set(shards(run)) == {"part-00000.parquet", "part-00001.parquet"}
         done = lossrank(*call)
         assert done.exit_code == 0, done.output
@@ -147,7 +149,7 @@ class TestOnError:
         del manifest["shards"]["part-00000.parquet"], manifest["summary"]
         manifest["shards"]["part-00002.parquet"]["problems"] = []  # they are notes for people
         (run / "run.json").write_text(json.dumps(manifest))
-        with pytest.raises(SourceError, match=facts("row 30", broken / "b.csv", "b.csv line 32: 1 field")):
+        with pytest.raises(SourceError, match=facts("row 30", broken / "b.csv", "b.csv line 32: 3 fields")):
             score_dataset(tiny_bundle, broken, run, ScoreOptions(shard_rows=100, on_error="fail"))
 
     def test_rows_that_a_finished_run_let_be(self, broken: Path, tiny_bundle: ModelBundle, tmp_path: Path) -> None:

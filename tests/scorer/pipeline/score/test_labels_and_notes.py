@@ -1,5 +1,6 @@
 """score_dataset(): every row once, its own loss, whatever the batches, windows, shards or the resume point."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -124,3 +125,14 @@ def test_data_that_changes_during_the_run_stop_it(tiny_bundle: ModelBundle, rows
 
     with pytest.raises(SourceError, match=r"data\.parquet has changed while it was being read"):
         score_dataset(tiny_bundle, file, tmp_path / "run", LATE, on_progress=change)
+
+
+def test_the_labels_of_an_annotation_tools_table_are_not_guessed(
+    tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path
+) -> None:
+    answers = {"answer": pa.array(["accept", "reject"] * 500), "_input_hash": pa.array(range(1000))}
+    data = pa.table({**{name: rows[name] for name in rows.column_names}, **answers})
+    with pytest.raises(SourceError, match=r"^the columns are those of Prodigy, .*JSON lines.*`label_column`$"):
+        score_dataset(tiny_bundle, data, tmp_path / "run", SMALL)
+    named = score_dataset(tiny_bundle, data, tmp_path / "named", replace(SMALL, label_column="label"))
+    assert named.by_status == {"ok": 1000}
