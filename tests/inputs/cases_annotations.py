@@ -195,7 +195,7 @@ ANNOTATIONS = [
     Input(
         "Label Studio's CSV with several choices", OWN, "choices.csv",
         lines("id,text,sentiment", *(f'{i},{text},"{{""choices"": [""{label}"", ""World""]}}"'
-        for i, (text, label) in enumerate(NEWS))), stops("sentiment"),
+        for i, (text, label) in enumerate(NEWS))), stops("choices"),
     ),
     Input(
         "Argilla 1's records", ISSUE, "argilla.jsonl", json_lines([*(argilla(*one, "Validated") for one in NEWS),

@@ -82,6 +82,13 @@ ICEBERG = {
 }  # fmt: skip
 
 
+def iceberg(path: Path) -> None:
+    """Write an Iceberg table of which ``path`` is the folder of data."""
+    for name, content in ICEBERG.items():
+        (path.parent / name).parent.mkdir(parents=True, exist_ok=True)
+        (path.parent / name).write_bytes(content)
+
+
 def saved(path: Path) -> None:
     """Write the rows by save_to_disk."""
     datasets.Dataset.from_list(records()).save_to_disk(str(path), num_shards=2)
@@ -137,6 +144,7 @@ PARTS = encoded(("part-0.csv", A), ("part-1.csv", B), ("part-2.csv", C))
 FOLDERS = [
     Input("a Delta table that was overwritten", ISSUE, "delta", DELTA, either(A, "delta")),
     Input("an Iceberg table", ISSUE, "iceberg", ICEBERG, either(A, "iceberg")),
+    Input("an Iceberg table's folder of data", ISSUE, "iceberg/data", iceberg, either(A, "iceberg")),
     Input(
         "Hive's partitions of labels", ISSUE, "hive", {f"label={HIVE_FOLDERS[name]}/part-0.parquet": data
         for name, data in TEXTS_ONLY.items()}, scored(HIVE_ORDER),
