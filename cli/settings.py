@@ -36,7 +36,12 @@ _SETTINGS: dict[str, tuple[Any, str]] = {
     "label_column": (str, "Column with the label.  [default: guessed (label, labels, ...) and printed]"),
     "no_label": (bool, "Score without labels, though a column could be the label."),
     "id_column": (str, "Column with your own row ids, which are kept with the scores."),
-    "label_map": (_FILE, 'JSON file {"data label": "model class"}; a label with the class null is ignored.'),
+    "label_map": (
+        _FILE,
+        'JSON file {"data label": "model class"}; a label with the class null is ignored. Must have every label that '
+        "is not named like a class.",
+    ),
+    "no_label_value": (str, "Label that means that a row has no label, such as -1 or unlabeled."),
     "config": (str, "Configuration of a `datasets` data set."),
     "split": (str, "Split of a `datasets` data set or of a saved DatasetDict."),
     "streaming": (bool, "Read a `datasets` data set (name or folder) without downloading all of it first."),
@@ -104,7 +109,7 @@ def setting_options(*, without: tuple[str, ...] = ()) -> Callable[[F], F]:
 def _option(name: str, kind: Any, text: str) -> Callable[[F], F]:
     word = f"--{name.replace('_', '-')}"
     if kind is bool:
-        return click.option(word, is_flag=True, help=text)
+        return click.option(word, is_flag=True, default=_DEFAULTS.get(name, False), help=text)
     if kind is _FLAG_OR_NOT:
         return click.option(f"{word}/--no-{name}", default=None, help=text)
     if kind is _SEVERAL:

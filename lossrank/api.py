@@ -33,6 +33,7 @@ def score(
     join: str = " ",
     no_label: bool = False,
     label_map: Mapping[str, Any] | str | Path | None = None,
+    no_label_value: str | None = None,
     config: str | None = None,
     split: str | None = None,
     streaming: bool = False,
@@ -76,6 +77,9 @@ def score(
         no_label: score without labels, though a column could be the label.
         label_map: for labels that are not named like the model's classes: a dictionary from each label in the data to
             the model's class name, or to None to leave rows with that label out; or a JSON file with such an object.
+            Every label that is not named like a class must be in it; ``write_label_map`` writes one to fill in.
+        no_label_value: a label that means that a row has no label, such as ``"-1"`` or ``"unlabeled"``. Null, ``""``,
+            ``NaN``, ``None``, ``<NA>`` and ``\\N`` always mean that.
         config, split: the configuration and the split of a `datasets` data set; ``split`` is also the one to take
             from a DatasetDict.
         streaming: read a `datasets` data set without downloading all of it first.
@@ -133,6 +137,7 @@ def score(
         join=join,
         no_label=no_label,
         label_map=label_map_of(label_map),
+        no_label_value=no_label_value,
         device=device,
         threads=threads,
         precision=precision,

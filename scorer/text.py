@@ -1,6 +1,8 @@
 """Small functions on text: show names, labels and messages as one readable line, and compare names."""
 
 import re
+import unicodedata
+from collections.abc import Iterable
 
 _SPECIAL = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _ADDRESS = re.compile(r"(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
@@ -46,8 +48,10 @@ def nearest(name: str, allowed: list[str]) -> str:
 
 
 def fold(name: str) -> str:
-    """Return a name in the form in which names are compared: case-folded, with single blanks."""
-    return " ".join(name.split()).casefold()
+    """Return a name in the form in which names are compared: case-folded, with single blanks, composed (NFC)."""
+    if name.isascii():
+        return " ".join(name.split()).casefold()
+    return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold()).split())
 
 
 def is_missing(text: str) -> bool:
@@ -58,6 +62,40 @@ def is_missing(text: str) -> bool:
 def short(name: str) -> str:
     """Return a label cut to 60 characters for use in a message, because a label may be a whole text."""
     return name if len(name) <= 60 else name[:57] + "..."
+
+
+def shortened(message: str, most: int = 400) -> str:
+    """Return a message cut to ``most`` characters, with its beginning (what is wrong) and its end (what to do).
+
+    Words of more than 60 characters, such as paths, are cut in the middle first.
+    """
+    if len(message) <= most:
+        return message
+    message = re.sub(r"\S{61,}", lambda word: f"{word[0][:18]}...{word[0][-39:]}", message)
+    if len(message) <= most:
+        return message
+    end = most * 2 // 5
+    return f"{message[: most - end - 5]} ... {message[-end:]}"
+
+
+def listed(names: Iterable[object], room: int = 80, most: int = 20) -> str:
+    """Return names in quotes for a message, at most ``most`` of them and about ``room`` characters; always the first.
+
+    A name longer than ``room`` is cut; names without room are counted: ``'a', 'b' and 3 more``.
+    """
+    shown: list[str] = []
+    left = room
+    names = list(names)
+    for name in names[:most]:
+        quoted = repr(short(str(name)))
+        if len(quoted) > left and shown:
+            break
+        if len(quoted) > room:
+            quoted = f"{quoted[: room - 4]}...{quoted[-1]}"
+        shown.append(quoted)
+        left -= len(quoted) + 2
+    more = f" and {len(names) - len(shown):,} more" if len(names) > len(shown) else ""
+    return ", ".join(shown) + more
 
 
 def is_utf8(text: str) -> bool:

@@ -17,7 +17,8 @@ from msgspec import UNSET
 from numpy.typing import NDArray
 
 from scorer.data.columns import Columns
-from scorer.data.labels import LabelMap
+from scorer.data.labels.checks import CheckedLabels
+from scorer.data.labels.label_map import LabelMap
 from scorer.data.source import Source
 from scorer.model.engine import BatchDone, Engine, Running
 from scorer.model.tokenizer import BundleTokenizer, TokenWindow
@@ -90,6 +91,7 @@ class Work:
     source: Source
     columns: Columns
     labels: LabelMap | None
+    checked: CheckedLabels | None
     tokenizer: BundleTokenizer
     reader: Reader
     window_rows: int
@@ -119,7 +121,7 @@ class Work:
         """
         run, size = self.run, self.window_rows
         ranges = [cut for i in run.missing_shards() for cut in window_ranges(*run.shard_range(i), size)]
-        watch = LabelWatch(run, self.labels, size)
+        watch = LabelWatch(run, self.labels, self.checked, size)
         notes, tables = ShardNotes(), []
         self.report()
         windows = read_windows(self.source, self.columns, self.labels, ranges, self.tokenizer.shorten)

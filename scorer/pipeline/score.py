@@ -94,6 +94,7 @@ def score_dataset(
                 source=source,
                 columns=plan.columns,
                 labels=plan.labels,
+                checked=plan.checked,
                 tokenizer=tokenizer,
                 reader=reader,
                 window_rows=options.window,

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from scorer.data.labels import NO_LABEL, UNKNOWN
+from scorer.data.labels.label_map import NO_LABEL, UNKNOWN
 from scorer.model import losses
 from scorer.model.tokenizer import TokenWindow
 from scorer.pipeline.window import Window

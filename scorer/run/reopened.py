@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from scorer.address import Address
 from scorer.data.filesystem import local_place
-from scorer.data.labels import BY_GIVEN_MAP
+from scorer.data.labels.label_map import BY_GIVEN_MAP
 from scorer.data.opening.open import open_source
 from scorer.data.source import Data, Source, paths_of
 from scorer.data.spec import DatasetsSpec, FilesSpec, Spec

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from scorer.data.labels.label_map import NO_LABEL
 from scorer.data.source import Source
 from scorer.errors import RunError
 from scorer.files import file_sha256, reporting
@@ -19,10 +20,11 @@ from scorer.layout import MANIFEST, SCORES, SHARD, may_hold_run
 from scorer.run.directory import RunDirectory
 from scorer.run.history import closed, reason
 from scorer.run.lock import locked
-from scorer.run.manifest import Machine, Manifest, ShardInfo
+from scorer.run.manifest import LabelInfo, Machine, Manifest, ShardInfo
 from scorer.run.manifest_file import read_manifest, refuse_newer_settings
 from scorer.run.reopened import difference, has_content
-from scorer.text import is_utf8
+from scorer.text import fold, is_utf8
+from scorer.typed_json import Section
 
 # The rest of the manifest records what happened and may differ.
 _COMPARED = ("bundle", "data", "columns", "labels", "options")
@@ -34,12 +36,23 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     found = []
     for part in _COMPARED:
         both = (getattr(manifest, part) for manifest in (old, new))  # a run without labels has no part for them
-        before, now = ({} if recorded is None else _flat(recorded.to_dict()) for recorded in both)
+        before, now = ({} if recorded is None else _flat(_known(recorded)) for recorded in both)
         for key in dict.fromkeys([*before, *now]):
             compared = key in _IDENTITY if part in ("bundle", "data") else (part, key) != ("labels", "how")
             if compared and before.get(key) != now.get(key):
                 found.append(f"{part} {key} is {_short(before.get(key))} in the run, {_short(now.get(key))} now")
     return found
+
+
+def _known(recorded: Section) -> dict[str, Any]:
+    """Return the values of a manifest's part; those of a label map as this version would record them.
+
+    Older versions compared names in other Unicode forms, and did not record that -1 is no label.
+    """
+    values = recorded.to_dict()
+    if isinstance(recorded, LabelInfo):
+        values["map"] = {"-1": NO_LABEL} | {fold(label): index for label, index in recorded.map.items()}
+    return values
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
