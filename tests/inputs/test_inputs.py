@@ -17,14 +17,13 @@ from tests.inputs.cases_folders import FOLDERS
 from tests.inputs.cases_json import JSON
 from tests.inputs.cases_labels import LABELS
 from tests.inputs.cases_quotes import QUOTES
-from tests.inputs.read import difference, rows_of, shards
+from tests.inputs.read import LONGEST, difference, message, rows_of, shards
 from tests.support import ROOT
-from tests.support.commands import Lossrank, error_line
+from tests.support.commands import Lossrank
 from tests.support.tiny import CLASSES, make_bundle
 
 INPUTS = [*QUOTES, *CSV, *ENCODINGS, *JSON, *LABELS, *FOLDERS, *ANNOTATIONS]
 DEMO = ROOT / "cli" / "demo_files" / "bundle"
-LONGEST = 400  # characters in a message
 Losses = dict[tuple[str | None, str | None, str | None], float]
 BundleOf = Callable[[tuple[str, ...]], Path]
 LossesOf = Callable[[Input], Losses]
@@ -112,7 +111,7 @@ def test_an_input_has_its_own_rows_or_one_line(
     if isinstance(expected, Stops):
         assert result.exit_code != 0, f"scored: {rows_of(run)[:3]}"
         refuse_run(run)
-        said = error_line(result)
+        said = message(result)
         assert len(said) <= LONGEST, said
         for part in expected.parts:
             assert part.lower() in said.lower(), said

@@ -11,8 +11,8 @@ import pytest
 
 from scorer import ModelBundle
 from tests.inputs.case import json_lines, records, table
-from tests.inputs.test_inputs import LONGEST
-from tests.support.commands import Lossrank, error_line
+from tests.inputs.read import LONGEST, message
+from tests.support.commands import Lossrank
 from tests.support.tiny import make_bundle
 
 WIDE = [f"column {i} " + "x" * 490 for i in range(1000)]
@@ -134,5 +134,5 @@ def test_a_message_is_one_short_line(name: str, many_classes: ModelBundle, lossr
             result.stderr.splitlines(), key=len
         )
         return
-    said = error_line(result)
+    said = message(result)
     assert len(said) <= LONGEST, f"{len(said)}: {said[:300]}...{said[-200:]}"
