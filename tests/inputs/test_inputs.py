@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer import ModelBundle
-from tests.inputs.case import ISSUE, OWN, Input, Row, Scored, Stops
+from tests.inputs.case import ISSUE, NEWS, OWN, Input, Row, Scored, Stops, table
 from tests.inputs.cases_annotations import ANNOTATIONS
 from tests.inputs.cases_csv import CSV
 from tests.inputs.cases_encodings import ENCODINGS
@@ -103,8 +103,6 @@ def test_an_input_has_its_own_rows_or_one_line(
     for name, _ in case.beside:
         (tmp_path / "in" / name).rename(tmp_path / name)
     result = lossrank("score", bundle_of(case.classes), data, "-o", run, "--threads", 1, *options)
-    if case.leaves is not None:
-        assert (tmp_path / case.leaves).is_file(), result.output
     expected = case.expected
     if isinstance(expected, Scored) and result.exit_code and expected.stops is not None:
         expected = expected.stops
@@ -129,6 +127,27 @@ def test_an_input_has_its_own_rows_or_one_line(
             assert loss is None
     for word in expected.says:
         assert word in result.stderr, result.stderr
+
+
+def test_a_map_that_is_written_has_every_label_and_its_class_where_that_is_certain(
+    lossrank: Lossrank, tmp_path: Path
+) -> None:
+    labels = ["world", "Sport", "BUSINESS", "Sci/Tech", "Sport"]
+    (tmp_path / "news.csv").write_text(table([(text, label) for (text, _), label in zip(NEWS, labels, strict=False)]))
+    options = ("-o", tmp_path / "run", "--write-label-map", tmp_path / "map.json")
+    result = lossrank("score", DEMO, tmp_path / "news.csv", *options)
+    assert result.exit_code == 0, result.output
+    assert not (tmp_path / "run").exists()
+    template = json.loads((tmp_path / "map.json").read_text())
+    assert {label.casefold() for label in template} == {label.casefold() for label in labels}
+    assert {label.casefold(): name for label, name in template.items() if name} == {
+        "world": "World",
+        "business": "Business",
+        "sci/tech": "Sci/Tech",
+    }
+    said = message(lossrank("score", DEMO, tmp_path / "news.csv", *options[:2], "--label-map", tmp_path / "map.json"))
+    assert "Sport" in said
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_inputs_are_many_and_half_of_them_come_from_public_reports() -> None:
