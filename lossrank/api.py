@@ -56,7 +56,7 @@ def score(
     """Compute the loss of every row of a data set, or resume a run that was interrupted.
 
     The scores are written to the folder ``output``, in shards. To resume a run, call ``score`` again with the same
-    arguments: finished shards are kept. A finished run is returned at once.
+    arguments: finished shards, and finished windows of a shard, are kept. A finished run is returned at once.
 
     Args:
         bundle: an exported model, or its folder.
@@ -92,7 +92,7 @@ def score(
             overlapping pieces.
         batch_tokens: the most tokens in a batch, padding included; by default chosen by trials on the data.
         window_rows: how many rows are sorted by length together; by default ``shard_rows``, at most 4,096.
-        shard_rows: how many rows a shard has; an interrupted run scores its unfinished shards again.
+        shard_rows: how many rows a shard, the file that scores are written to, has.
         on_error: ``skip`` and count a row that can't be read, or ``fail``.
         overwrite: replace a run in ``output`` instead of resuming it.
         progress: True shows a bar in a terminal or notebook, False shows nothing; a function is called with each

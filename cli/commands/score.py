@@ -95,7 +95,7 @@ def run_score(bundle: Path, data: Any, output: Path, *, overwrite: bool, **setti
         except BaseException as error:
             if progress.last is not None and (isinstance(error, KeyboardInterrupt) or shortage(error)):
                 again = "the same command without --overwrite" if overwrite else "the same command again"
-                click.echo(f"\nFinished shards are kept in {output}; to resume, give {again}.", err=True)
+                click.echo(f"\nThe rows scored so far are kept in {output}; to resume, give {again}.", err=True)
             raise
 
 

@@ -8,6 +8,7 @@ from scorer.data.labels import ENOUGH, NO_LABEL, LabelMap, refuse_permutation
 from scorer.pipeline.window import Window, window_ranges
 from scorer.run.directory import RunDirectory
 from scorer.run.schema import UNKNOWN_LABEL_STATUS
+from scorer.run.unfinished import read_windows_of
 
 
 class LabelWatch:
@@ -23,6 +24,7 @@ class LabelWatch:
         self._map = label_map
         self._window_rows = window_rows
         self._next_shard = 0
+        self._shard = -1  # of the latest window
         self._any_label = False
         self._confusion: NDArray[np.int64] = np.zeros((classes, classes), dtype=np.int64)
 
@@ -34,7 +36,12 @@ class LabelWatch:
         """
         if self._map is None:
             return
-        self._catch_up(window.first_row // self._run.shard_rows)
+        shard = window.first_row // self._run.shard_rows
+        self._catch_up(shard)
+        if shard != self._shard:
+            self._shard = shard
+            for table in read_windows_of(self._run, shard)[0]:
+                self._recall(table)
         if not self._any_label:
             self._map.require_match(window.labels, window.unknown)
             self._any_label = bool(np.any(window.labels != NO_LABEL))
@@ -54,13 +61,17 @@ class LabelWatch:
         """Count the shards before ``shard``, which an earlier process scored and checked."""
         while self._next_shard < shard and not self._settled():
             table = self._run.read_shard(self._next_shard, ["label", "predicted", "loss", "status"])
-            unknown = table["status"].to_numpy() == UNKNOWN_LABEL_STATUS
-            self._any_label |= bool(unknown.any()) or table["label"].null_count < len(table)
             first, last = self._run.shard_range(self._next_shard)
             for start, stop in window_ranges(first, last, self._window_rows):
-                self._count(table.slice(start - first, stop - start))
+                self._recall(table.slice(start - first, stop - start))
             self._next_shard += 1
         self._next_shard = shard
+
+    def _recall(self, table: pa.Table) -> None:
+        """Count a window that an earlier process scored and checked."""
+        unknown = table["status"].to_numpy() == UNKNOWN_LABEL_STATUS
+        self._any_label |= bool(unknown.any()) or table["label"].null_count < len(table)
+        self._count(table)
 
     def _settled(self) -> bool:
         return self._any_label and int(self._confusion.sum(axis=1).min()) >= ENOUGH

@@ -127,12 +127,20 @@ class ShardInfo(Section, frozen=True, kw_only=True):
         return ShardNotes(**values)
 
 
+class UnfinishedShard(Section, frozen=True, kw_only=True):
+    """The finished windows of a shard that is not finished: its first ``rows`` rows, and the SHA-256 of their file."""
+
+    rows: Positive
+    sha256: Sha256
+    notes: ShardNotes
+
+
 class HistoryEntry(Section, frozen=True, kw_only=True):
     """One process's work on a run.
 
-    ``started``, ``updated`` (when the last shard was written) and ``ended`` are ISO 8601 times in UTC. ``rows`` counts
-    the rows of the shards that the process finished. ``scoring_seconds`` is the time from ``started`` until the
-    last of these shards, ``seconds`` the whole time of the process. ``why`` tells why the process ended: ``finished``,
+    ``started``, ``updated`` (when scores were written last) and ``ended`` are ISO 8601 times in UTC. ``rows`` counts
+    the rows that the process scored and wrote. ``scoring_seconds`` is the time from ``started`` until the last of these
+    rows were written, ``seconds`` the whole time of the process. ``why`` tells why the process ended: ``finished``,
     ``interrupted``, the error, or ``unknown`` if it was killed. ``why`` is None while the process works.
     """
 
@@ -154,7 +162,7 @@ class HistoryEntry(Section, frozen=True, kw_only=True):
 
     @property
     def rows_per_second(self) -> float | None:
-        """Rows per second while the process scored; None if it finished no shard."""
+        """Rows per second while the process scored; None if it wrote no scores."""
         seconds = self.scoring_seconds or self.seconds
         return self.rows / seconds if self.rows and seconds else None
 
@@ -235,7 +243,10 @@ class RunStats(Section, frozen=True, kw_only=True):
 
 
 class Manifest(Section, frozen=True, kw_only=True, omit_defaults=True):
-    """All of ``run.json``; ``machines`` lists the machines that worked on the run, in order."""
+    """All of ``run.json``; ``machines`` lists the machines that worked on the run, in order.
+
+    ``unfinished`` lists, by shard, the windows that are kept of shards that are not finished.
+    """
 
     format: Count
     bundle: BundleInfo
@@ -247,6 +258,7 @@ class Manifest(Section, frozen=True, kw_only=True, omit_defaults=True):
     machine: Machine | None = None
     machines: tuple[Machine, ...] = ()
     shards: dict[str, ShardInfo]
+    unfinished: dict[str, UnfinishedShard] = msgspec.field(default_factory=dict)
     history: tuple[HistoryEntry, ...] = ()
     screen: ScreenReport | None = None
     summary: RunStats | None = None

@@ -15,13 +15,14 @@ from msgspec.structs import replace
 from scorer.data.source import Source
 from scorer.errors import RunError
 from scorer.files import file_sha256, reporting
-from scorer.layout import MANIFEST, SCORES, SHARD, may_hold_run
+from scorer.layout import MANIFEST, SCORES, SHARD, WINDOWS, may_hold_run, windows_file
 from scorer.run.directory import RunDirectory
 from scorer.run.history import closed, reason
 from scorer.run.lock import locked
 from scorer.run.manifest import Machine, Manifest, ShardInfo
 from scorer.run.manifest_file import read_manifest, refuse_newer_settings
 from scorer.run.reopened import difference, has_content
+from scorer.run.unfinished import whole_windows
 from scorer.text import is_utf8
 
 # The rest of the manifest records what happened and may differ.
@@ -98,11 +99,15 @@ def locked_run(
 def _start(path: Path, plan: Manifest, source: Source, overwrite: bool, same_batches: bool) -> RunDirectory:
     """Return the new or resumed run; the manifest is written first, so that a kill leaves a run directory."""
     old = read_manifest(path) if (path / MANIFEST).exists() and not overwrite else None
-    if old is not None and not old.shards:
-        plan = replace(plan, history=closed(old.history))
-        old = None
-    if old is not None and same_batches:
-        plan = replace(plan, options=replace(plan.options, batch_tokens=old.options.batch_tokens))
+    if old is not None:
+        history = closed(old.history)
+        resumed = plan
+        if same_batches:
+            resumed = replace(plan, options=replace(plan.options, batch_tokens=old.options.batch_tokens))
+        if not old.shards and (not old.unfinished or differences(old, resumed)):
+            old, plan = None, replace(plan, history=history)  # no shard is lost
+        else:
+            plan = resumed
     if old is not None:
         refuse_newer_settings(path, old)
         old, plan = _with_same_data(path, old, plan, source)
@@ -119,7 +124,9 @@ def _start(path: Path, plan: Manifest, source: Source, overwrite: bool, same_bat
     (path / SCORES).mkdir(exist_ok=True)
     named = [file for file in (path / SCORES).iterdir() if SHARD.fullmatch(file.name)]  # other files are the user's
     stale = [file for file in named if file.name not in run.shards]
-    for leftover in [*stale, *path.glob(".*.tmp"), *(path / SCORES).glob(".*.tmp")]:
+    listed = {windows_file(path / SCORES / name, part.rows) for name, part in run.manifest.unfinished.items()}
+    windows = [file for file in (path / SCORES).iterdir() if WINDOWS.fullmatch(file.name) and file not in listed]
+    for leftover in [*stale, *windows, *path.glob(".*.tmp"), *(path / SCORES).glob(".*.tmp")]:
         leftover.unlink()
     return run
 
@@ -139,7 +146,7 @@ def _with_same_data(path: Path, old: Manifest, plan: Manifest, source: Source) -
     if differences(old, replace(plan, data=known)) or not has_content(run) or difference(run, source) is not None:
         return old, plan
     if run.missing_shards():
-        return replace(old, data=plan.data), plan
+        return replace(old, data=plan.data, unfinished={}), plan  # the content of windows is not compared
     return old, replace(plan, data=known)
 
 
@@ -155,6 +162,7 @@ def _continued(path: Path, old: Manifest, plan: Manifest) -> Manifest:
         shards=shards,
         history=closed(old.history),
     )
+    manifest = replace(manifest, unfinished=whole_windows(RunDirectory(path, manifest), old))
     whole = bool(shards) and shards == old.shards
     if whole and not (plan.options.is_screen and old.screen is None):
         manifest = replace(manifest, screen=old.screen, summary=old.summary)
