@@ -7,8 +7,10 @@ from pathlib import Path
 LOCK = ".lock"
 MANIFEST = "run.json"
 SCORES = "scores"
+REVIEW = "review.sqlite"  # people's decisions; SQLite writes files beside it whose names begin with its name
+ASIDE = ".before-"  # follows the name of a run that another one replaced; a time follows it
 # The names that may occur in a run directory; a review adds a database.
-_OURS = re.compile(rf"{re.escape(LOCK)}|{re.escape(MANIFEST)}|{SCORES}|review\.sqlite(-\w+)?")
+_OURS = re.compile(rf"{re.escape(LOCK)}|{re.escape(MANIFEST)}|{SCORES}|{re.escape(REVIEW)}(-\w+)?")
 SHARD = re.compile(r"part-\d{5,}\.parquet")
 WINDOWS = re.compile(r"\.part-\d{5,}\.\d+\.arrow")  # the finished windows of a shard that is not finished
 _PARTS = {"format", "bundle", "data", "options", "shards"}

@@ -26,6 +26,7 @@ from scorer.pipeline.label_watch import LabelWatch
 from scorer.pipeline.open_shard import OpenShard
 from scorer.pipeline.prefetch import Reader
 from scorer.pipeline.rescored import replace_rows
+from scorer.pipeline.reuse import Reuse
 from scorer.pipeline.scores import score_table
 from scorer.pipeline.window import Window, join_windows, read_windows, refuse_bad, window_ranges
 from scorer.run.directory import RunDirectory
@@ -84,7 +85,8 @@ class Work:
     """Scores a run's rows: ``first`` is the engine for all rows, ``again`` the fp32 engine for a screen's worst rows.
 
     ``seconds`` adds up the time of each stage. ``read`` and ``tokenise`` overlap the other stages. ``wait``, ``model``
-    and ``rescore`` are the time blocked on tokens, on the model, and on a screen's second runs in fp32.
+    and ``rescore`` are the time blocked on tokens, on the model, and on a screen's second runs in fp32. ``reuse`` has
+    the scores of an earlier run, which are not computed again.
     """
 
     run: RunDirectory
@@ -100,6 +102,7 @@ class Work:
     progress: Progress
     report: Callable[[], None]
     on_error: str = "skip"
+    reuse: Reuse | None = None
     seconds: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("read", "tokenise", "wait", "model", "rescore", "score", "write"), 0.0)
     )
@@ -129,6 +132,8 @@ class Work:
         shard = OpenShard(run, self.source)
         self.report()
         windows = read_windows(self.source, self.columns, self.labels, ranges, self.tokenizer.shorten)
+        if self.reuse is not None:
+            windows = map(self.reuse.applied, windows)
         try:
             for window, tokens, running in self._started(self.first, windows, watch.before):
                 if self.on_error == "fail":
@@ -280,7 +285,8 @@ class Work:
     def _table(self, window: Window, running: Running, logits: NDArray[np.float32], precision: str) -> pa.Table:
         with _timed(self.seconds, "score"):
             names = self.run.class_names
-            return score_table(window, running.tokens, logits, running.no_memory, names, precision)
+            scores = score_table(window, running.tokens, logits, running.no_memory, names, precision)
+            return scores.select(self.run.schema.names)  # a run of an older version has fewer columns
 
 
 @contextlib.contextmanager

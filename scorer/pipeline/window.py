@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,12 +14,20 @@ from scorer.data.formats.base import PROBLEM
 from scorer.data.labels import NO_LABEL, LabelMap
 from scorer.data.source import Source
 from scorer.errors import SourceError
-from scorer.run.content import content_of
+from scorer.run.content import content_of, text_hashes
 from scorer.run.schema import INVALID_TEXT, NO_TEXT, OK, UNREADABLE
 
 Shorten = Callable[[list[str]], list[str]]
 _FIRST_ROWS = 512
 _WHOLE = 1 << 26  # characters of texts held in memory until they are shortened
+
+
+@dataclass(frozen=True)
+class Reused:
+    """Scores of an earlier run for the rows at the positions ``places`` [m] of a window, ascending."""
+
+    places: NDArray[np.int64]
+    scores: pa.Table
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,8 @@ class Window:
     ``scored`` [s] are the positions in the window of the rows with a usable text; ``texts`` and ``text_pairs`` [s] are
     the texts of these rows. ``labels`` [n] are class indices, NO_LABEL or UNKNOWN. ``unknown`` counts the rows with an
     unknown label by that label. ``problems`` tells, by row, why a line could not be read. ``content`` is the content of
-    all rows, from the whole texts (``scorer/run/content.py``).
+    all rows, and ``text_hashes`` [n] has a hash of each row's text, both from the whole texts
+    (``scorer/run/content.py``). ``reused`` has the scores of rows whose texts are left out of ``texts``.
     """
 
     rows: NDArray[np.int64]
@@ -42,7 +51,9 @@ class Window:
     ids: pa.Array
     unknown: Counter[str]
     problems: dict[int, str]
+    text_hashes: pa.Array
     content: int = 0
+    reused: "Reused | None" = None
 
     @property
     def first_row(self) -> int:
@@ -68,6 +79,18 @@ class Window:
             ids=self.ids.take(pa.array(index)),
             unknown=Counter(),
             problems={},
+            text_hashes=self.text_hashes.take(pa.array(index)),
+        )
+
+    def reusing(self, reused: "Reused") -> "Window":
+        """Return the window without the texts of the rows whose scores are known."""
+        left = np.flatnonzero(~np.isin(self.scored, reused.places))
+        return replace(
+            self,
+            scored=self.scored[left],
+            texts=[self.texts[i] for i in left],
+            text_pairs=None if self.text_pairs is None else [self.text_pairs[i] for i in left],
+            reused=reused,
         )
 
 
@@ -95,6 +118,7 @@ def join_windows(windows: list[Window]) -> Window:
         ids=pa.concat_arrays([window.ids for window in windows]),
         unknown=sum((window.unknown for window in windows), Counter()),
         problems={row: why for window in windows for row, why in window.problems.items()},
+        text_hashes=pa.concat_arrays([window.text_hashes for window in windows]),
         content=sum(window.content for window in windows),
     )
 
@@ -193,6 +217,7 @@ def _window(
         else valid_text(plain_array(batch.column(columns.id))).cast(pa.string()),
         unknown=unknown,
         problems=problems,
+        text_hashes=text_hashes(batch, columns.text, columns.text_pair),
         content=content_of(batch, first_row, columns.to_dict()),
     )
 

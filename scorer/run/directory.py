@@ -46,7 +46,7 @@ from scorer.run.shard_file import read_batches, reading, refuse_size, take_rows,
 class RunDirectory:
     """A run's directory and its manifest, which changes only through these methods.
 
-    ``begun`` is true if an earlier process had finished shards of the run. ``stint`` is this process's work on the run,
+    ``begun`` is true if an earlier process had scored rows of the run. ``stint`` is this process's work on the run,
     None if the process only reads the run.
     """
 
@@ -62,8 +62,7 @@ class RunDirectory:
         """Open a run, finished or not.
 
         Raises:
-            RunError: the folder is not a run directory.
-            RunError: the run is of another format.
+            RunError: the folder is not a run directory, or a run of another format.
             RunError: the manifest is damaged or can't be read.
         """
         return cls(Path(path), read_manifest(Path(path)))
@@ -87,6 +86,10 @@ class RunDirectory:
     @property
     def class_names(self) -> tuple[str, ...]:
         return self.manifest.bundle.class_names
+
+    @property
+    def schema(self) -> pa.Schema:
+        return score_schema(self.class_names, text_hash=self.manifest.options.text_hash is True)
 
     @property
     def model_name(self) -> str:
@@ -279,22 +282,20 @@ class RunDirectory:
         """Return a table of the scores of ``rows`` [n], which must ascend; only the shards of these rows are read.
 
         Raises:
-            RunError: a shard is missing, can't be read, or has changed since it was written.
-            RunError: a shard lacks some of the rows.
+            RunError: a shard is missing, can't be read, has changed since it was written, or lacks some of the rows.
         """
         shards = rows // self.shard_rows
         taken = [
             take_rows(self.sound_shard(index), rows[shards == index] - self.shard_range(index)[0])
             for index in np.unique(shards).tolist()
         ]
-        return pa.concat_tables(taken) if taken else score_schema(self.class_names).empty_table()
+        return pa.concat_tables(taken) if taken else self.schema.empty_table()
 
     def read_shard(self, index: int, columns: list[str] | None = None) -> pa.Table:
         """Return one shard's rows, with all columns or only ``columns``.
 
         Raises:
-            RunError: the shard is missing, can't be read, or has changed since it was written.
-            RunError: the shard has more or fewer rows than it should have.
+            RunError: the shard is missing, can't be read, has changed since it was written, or has other rows.
         """
         file = self.sound_shard(index)
         with reading(file) as shard:

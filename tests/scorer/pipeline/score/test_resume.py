@@ -81,7 +81,7 @@ def test_another_option_is_refused_and_overwrite_starts_anew(
 
 def test_another_model_or_data_is_refused(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:
     score_dataset(tiny_bundle, rows, tmp_path / "run", SMALL)
-    with pytest.raises(RunError, match="data fingerprint is"):
+    with pytest.raises(RunError, match=facts("another run", "table has changed since")):
         score_dataset(tiny_bundle, rows.take(list(range(999, -1, -1))), tmp_path / "run", SMALL)
     other = make_bundle(tmp_path / "other", table=weights(seed=5))
     with pytest.raises(RunError, match="bundle sha256 is"):
