@@ -168,7 +168,8 @@ def _start(path: Path, plan: Manifest, source: Source, existing: Existing, same_
         options = replace(plan.options, text_hash=old.options.text_hash)  # the shards of one run have the same columns
         if same_batches:
             options = replace(options, batch_tokens=old.options.batch_tokens)
-        resumed = replace(plan, options=options)
+        finished = not RunDirectory(path, old).missing_shards()  # what was reused decides nothing any more
+        resumed = replace(plan, options=options, reuse=old.reuse if finished else plan.reuse)
         if not old.shards and (not old.unfinished or differences(old, resumed)):
             old, plan = None, replace(plan, history=history)  # no shard is lost
         else:
