@@ -6,6 +6,7 @@ was edited or relabelled is not. The earlier run's data is not needed.
 """
 
 import hashlib
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from scorer.data.arrow import row_array
 from scorer.data.labels import NO_LABEL, UNKNOWN
 from scorer.errors import RunError
 from scorer.pipeline.window import Reused, Window
@@ -20,7 +22,7 @@ from scorer.run.directory import RunDirectory
 from scorer.run.manifest import Manifest, ReuseInfo
 from scorer.run.schema import NO_LABEL_STATUS, OK, UNKNOWN_LABEL_STATUS, score_schema
 
-_STATUSES = pa.array([OK, NO_LABEL_STATUS, UNKNOWN_LABEL_STATUS])  # of rows that have predictions
+_STATUSES = (OK, NO_LABEL_STATUS, UNKNOWN_LABEL_STATUS)  # of rows that have predictions
 _COLUMNS = ["row", "label", "status", "precision", "text_hash"]
 _SPREAD = 0x9E3779B97F4A7C15  # an odd number: labels that differ move a text's key far apart
 _OPTIONS = ("precision", "max_tokens", "long_text")
@@ -39,10 +41,9 @@ class Reuse:
         self.run = run
         keys, rows = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
         for batch in run.batches(_COLUMNS):
-            usable = pc.and_(
-                pc.is_in(batch["status"], _STATUSES), pc.equal(batch["precision"], run.manifest.options.precision)
-            )
-            batch = batch.filter(usable.fill_null(False))
+            predicted = reduce(pc.or_, (pc.equal(batch["status"], status) for status in _STATUSES))
+            alike = pc.equal(batch["precision"], run.manifest.options.precision)
+            batch = batch.filter(pc.and_(predicted, alike).fill_null(False))
             keys.append(_keys(batch["text_hash"], _labels(batch)))
             rows.append(batch["row"].to_numpy())
         self._keys, first = np.unique(np.concatenate(keys), return_index=True)
@@ -57,18 +58,18 @@ class Reuse:
         if not len(self._keys) or not len(window.scored):
             return window
         labels = window.labels[window.scored].astype(np.int64)
-        hashes = window.text_hashes.take(pa.array(window.scored))
+        hashes = window.text_hashes.take(row_array(window.scored))
         keys = _keys(hashes, labels)
         at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         found = np.flatnonzero(self._keys[at] == keys)
         rows, back = np.unique(self._rows[at[found]], return_inverse=True)
-        scores = self.run.take(rows).take(pa.array(back))
+        scores = self.run.take(rows).take(row_array(back))
         # A key is half of the text's hash; here all of it is compared.
-        alike = pc.equal(scores["text_hash"].combine_chunks(), hashes.take(pa.array(found)))
+        alike = pc.equal(scores["text_hash"].combine_chunks(), hashes.take(row_array(found)))
         same = np.flatnonzero(alike.to_numpy(zero_copy_only=False) & (_labels(scores) == labels[found]))
         if not len(same):
             return window
-        return window.reusing(Reused(window.scored[found[same]], scores.take(pa.array(same))))
+        return window.reusing(Reused(window.scored[found[same]], scores.take(row_array(same))))
 
 
 def open_reused(path: str | Path, output: Path, plan: Manifest) -> tuple[RunDirectory, ReuseInfo]:

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from scorer.data.arrow import row_array
 from scorer.data.labels import NO_LABEL, UNKNOWN
 from scorer.model import losses
 from scorer.model.tokenizer import TokenWindow
@@ -90,7 +91,7 @@ def _with_reused(scores: pa.Table, reused: Reused) -> pa.Table:
     for at, field in enumerate(scores.schema):
         if field.name not in _OF_THE_DATA:
             both = pa.chunked_array([*scores.column(at).chunks, *reused.scores[field.name].chunks], field.type)
-            scores = scores.set_column(at, field, both.take(pa.array(index)))
+            scores = scores.set_column(at, field, both.take(row_array(index)))
     return scores.combine_chunks()
 
 

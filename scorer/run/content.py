@@ -68,7 +68,9 @@ def text_hashes(batch: pa.RecordBatch, text: str, text_pair: str | None) -> pa.F
     if text_pair is not None:
         pairs = _field(batch, "text_pair", text_pair)
         texts = [b"".join((len(one).to_bytes(8), one, other)) for one, other in zip(texts, pairs, strict=True)]
-    return pa.array([sha256(value).digest()[:TEXT_HASH] for value in texts], pa.binary(TEXT_HASH))
+    hashes = b"".join(sha256(value).digest()[:TEXT_HASH] for value in texts)
+    # pa.array() would import pandas.
+    return pa.Array.from_buffers(pa.binary(TEXT_HASH), len(texts), [None, pa.py_buffer(hashes)])
 
 
 def digits(content: int) -> str:
