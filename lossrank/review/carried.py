@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from textwrap import shorten
 
 from lossrank.review.database import FILE, count_decisions, open_to_write, reporting, transaction
 from lossrank.review.decision import DISCARDED, KEPT, RELABELLED, Decision, class_named
@@ -23,6 +24,7 @@ from scorer.run.directory import RunDirectory
 from scorer.run.reopened import reopen_data
 from scorer.run.start import Existing
 
+_ROOM = 240  # characters of a note for an error
 _CARRIED = "carried"  # the key under which a store records the run that its decisions were carried over from
 
 
@@ -94,7 +96,7 @@ def carry_over(run: RunDirectory) -> str | None:
         found = len(decided)
         carried = _carried(old, run, decided)
     except LossrankError as error:
-        why = f" ({error})"
+        why = f" ({shorten(str(error), _ROOM)})"
     with contextlib.closing(open_to_write(run)) as db, reporting(run.path / FILE), transaction(db):
         values = [
             (new.row, new.verdict, new.label, new.annotator, new.source, new.decided_at, new.decided_at)

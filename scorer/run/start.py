@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,12 @@ from scorer.run.manifest import DataInfo, Machine, Manifest, ShardInfo
 from scorer.run.manifest_file import read_manifest, refuse_newer_settings
 from scorer.run.reopened import difference, has_content
 from scorer.run.unfinished import whole_windows
-from scorer.text import is_utf8
+from scorer.text import is_utf8, short
 
 # The rest of the manifest records what happened and may differ.
 _COMPARED = ("bundle", "data", "columns", "labels", "options", "reuse")
 _IDENTITY = {"bundle": ("sha256",), "data": (), "reuse": ("scores",)}  # what identifies them: their folders may move
-_MOST, _LONGEST = 3, 80  # differences, and characters of a path, that a message names
+_ROOM, _LONGEST = 150, 50  # characters of a message for differences, and for a path
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
         for key in dict.fromkeys([*before, *now]):
             compared = key in _IDENTITY[part] if part in _IDENTITY else (part, key) != ("labels", "how")
             if compared and before.get(key) != now.get(key):
-                found.append(f"{part} {key} is {_short(before.get(key))} in the run, {_short(now.get(key))} now")
+                found.append(f"{part} {short(key)} is {_short(before.get(key))} in the run, {_short(now.get(key))} now")
         if part == "data" and old.data.fingerprint != new.data.fingerprint:
             found.append(_changed(old.data, new.data))
     return found
@@ -103,7 +104,7 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
 
 def _short(value: Any) -> str:
     text = str(value)
-    return text if len(text) <= 40 else text[:12] + "..."
+    return text if len(text) <= 24 else text[:12] + "..."
 
 
 @contextlib.contextmanager
@@ -178,12 +179,13 @@ def _start(path: Path, plan: Manifest, source: Source, existing: Existing, same_
         refuse_newer_settings(path, old)
         old, plan = _with_same_data(path, old, plan, source)
     if old is not None and (different := differences(old, plan)):
-        more = f"; and {len(different) - _MOST} more" if len(different) > _MOST else ""
+        shown = different[: max(1, sum(end <= _ROOM for end in accumulate(map(len, different))))]
+        more = f"; and {len(different) - len(shown)} more" if len(different) > len(shown) else ""
         same_data = old.data.fingerprint == plan.data.fingerprint
         elsewhere = "" if same_data else " (`reuse` takes over this run's scores for unchanged rows)"
         kept = f", which sets this run and its {existing.decisions:,} decisions aside" if existing.decisions else ""
         raise RunError(
-            f"{path} holds another run: {'; '.join(different[:_MOST])}{more}; give the same arguments to resume it, "
+            f"{path} holds another run: {'; '.join(shown)}{more}; give the same arguments to resume it, "
             f"another folder as `output`{elsewhere}, or `overwrite=True` to start again{kept}",
             quotes_data=any(difference.startswith(("columns", "labels")) for difference in different),
         )

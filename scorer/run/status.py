@@ -53,8 +53,8 @@ class RunStatus:
 
 def missing_rows(run: RunDirectory) -> int:
     """Return the number of rows that are not scored yet."""
-    missing = run.missing_shards()
-    return sum(stop - start for start, stop in map(run.shard_range, missing)) - sum(map(run.kept_windows, missing))
+    sizes = ((index, stop - start) for index in run.missing_shards() for start, stop in [run.shard_range(index)])
+    return sum(max(size - run.kept_windows(index), 0) for index, size in sizes)
 
 
 def run_status(path: str | Path, now: datetime | None = None) -> RunStatus:

@@ -79,6 +79,17 @@ def test_another_option_is_refused_and_overwrite_starts_anew(
     assert stats.kept_rows == 0
 
 
+def test_a_message_about_many_differences_is_short(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:
+    names = [f"{'a very long label ' * 30}{i}" for i in range(40)]
+    data = rows.append_column("word", pa.array([names[i % 40] for i in range(len(rows))]))
+    maps = [{name: (i + shift) % 4 for i, name in enumerate(names)} for shift in (0, 1)]
+    options = [ScoreOptions(**{**SMALL.__dict__, "label_column": "word", "label_map": each}) for each in maps]
+    score_dataset(tiny_bundle, data, tmp_path / "run", options[0])
+    with pytest.raises(RunError, match=facts("labels", "39 more")) as caught:
+        score_dataset(tiny_bundle, data, tmp_path / "run", options[1])
+    assert len(str(caught.value).replace(str(tmp_path), "")) < 400
+
+
 def test_another_model_or_data_is_refused(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:
     score_dataset(tiny_bundle, rows, tmp_path / "run", SMALL)
     with pytest.raises(RunError, match=facts("another run", "table has changed since")):

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -159,3 +160,23 @@ def test_a_kill_at_any_step_of_writing_loses_nothing(
     assert score_dataset(tiny_bundle, data, run, options).kept_rows == kept
     assert shard_bytes(run) == shard_bytes(tmp_path / "whole")
     assert verify(run).complete
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"rows": 64}, {"rows": 10**6}, {"sha256": "0" * 64}],
+    ids=lambda change: "-".join(map(str, change)),
+)
+def test_a_changed_record_of_windows_costs_only_their_scores(
+    tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    score_dataset(tiny_bundle, rows, tmp_path / "whole", ONE_SHARD)
+    interrupt(tiny_bundle, rows, tmp_path / "run", 500)
+    file = tmp_path / "run" / "run.json"
+    manifest = json.loads(file.read_text())
+    manifest["unfinished"]["part-00000.parquet"] |= change
+    file.write_text(json.dumps(manifest))
+    assert 0 <= run_status(tmp_path / "run").left <= 1000
+    assert score_dataset(tiny_bundle, rows, tmp_path / "run", ONE_SHARD).kept_rows == 0
+    assert shard_bytes(tmp_path / "run") == shard_bytes(tmp_path / "whole")
+    assert verify(tmp_path / "run", data=rows).complete
