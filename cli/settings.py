@@ -36,7 +36,12 @@ _SETTINGS: dict[str, tuple[Any, str]] = {
     "label_column": (str, "Column with the label.  [default: guessed (label, labels, ...) and printed]"),
     "no_label": (bool, "Score without labels, though a column could be the label."),
     "id_column": (str, "Column with your own row ids, which are kept with the scores."),
-    "label_map": (_FILE, 'JSON file {"data label": "model class"}; a label with the class null is ignored.'),
+    "label_map": (
+        _FILE,
+        'JSON file {"data label": "model class"}; a label with the class null is ignored. Must have every label that '
+        "is not named like a class.",
+    ),
+    "no_label_value": (str, "Label that means that a row has no label, such as -1 or unlabeled."),
     "config": (str, "Configuration of a `datasets` data set."),
     "split": (str, "Split of a `datasets` data set, a saved DatasetDict, or a folder of files named by split."),
     "streaming": (bool, "Read a `datasets` data set (name or folder) without downloading all of it first."),
@@ -81,7 +86,7 @@ _SETTINGS: dict[str, tuple[Any, str]] = {
         _COUNT,
         "Rows in a window; the rows of a window are sorted by length.  [default: --shard-rows, at most 4096]",
     ),
-    "shard_rows": (_COUNT, "Rows in a shard; an interrupted run scores its unfinished shards again."),
+    "shard_rows": (_COUNT, "Rows in a shard, the file that scores are written to."),
     "on_error": (
         click.Choice(ON_ERROR),
         "What to do with a row that can't be read: skip and count it, or stop with an error.",
@@ -104,11 +109,13 @@ def setting_options(*, without: tuple[str, ...] = ()) -> Callable[[F], F]:
 def _option(name: str, kind: Any, text: str) -> Callable[[F], F]:
     word = f"--{name.replace('_', '-')}"
     if kind is bool:
-        return click.option(word, is_flag=True, help=text)
+        return click.option(word, is_flag=True, default=_DEFAULTS.get(name, False), help=text)
     if kind is _FLAG_OR_NOT:
         return click.option(f"{word}/--no-{name}", default=None, help=text)
     if kind is _SEVERAL:
-        return click.option(word, multiple=True, callback=lambda context, option, given: given or None, help=text)
+        return click.option(
+            word, multiple=True, default=None, callback=lambda context, option, given: given or None, help=text
+        )
     if kind is _NAMES:
         return click.option(word, metavar="NAME,NAME,...", callback=_names, help=text)
     default = _DEFAULTS.get(name)

@@ -41,7 +41,10 @@ PARTS = (
     Part("Export a model, or load a bundle", ("export", "load_bundle", "ModelBundle")),
     Part(
         "Score a data set",
-        ("score", "open_run", "Run", "RunStats", "Run.to_dict", "Run.to_arrow", "Run.to_pandas", "Step"),
+        (
+            *("score", "open_run", "Run", "RunStats", "Run.to_dict", "Run.to_arrow", "Run.to_pandas", "Step"),
+            *("write_label_map", "LabelTemplate"),
+        ),
     ),
     Part("Look at the worst rows", ("Run.worst", "Ranking", "RankedRow", "Run.health", "Health")),
     Part(

@@ -11,7 +11,7 @@ from lossrank.siblings import refuse_others
 if TYPE_CHECKING:
     from exporter.errors import ExportError
     from lossrank.api import diff, open_run, score, status, verify
-    from lossrank.bundles import bench, export, load_bundle
+    from lossrank.bundles import bench, export, load_bundle, write_label_map
     from lossrank.decisions import Decisions
     from lossrank.errors import ArgumentError
     from lossrank.health import Health
@@ -32,11 +32,12 @@ if TYPE_CHECKING:
     from scorer.bench.bench import BenchResult
     from scorer.errors import BundleError, DeviceError, LabelError, LossrankError, RunError, SourceError
     from scorer.model.bundle import ModelBundle
+    from scorer.pipeline.label_template import LabelTemplate
     from scorer.run.manifest import RunStats
     from scorer.run.status import RunStatus
 
 _NAMES = {
-    "lossrank.bundles": ("export", "load_bundle", "bench"),
+    "lossrank.bundles": ("export", "load_bundle", "bench", "write_label_map"),
     "lossrank.api": ("score", "open_run", "verify", "status", "diff"),
     "lossrank.run": ("Run",),
     "lossrank.ranking": ("Ranking",),
@@ -55,6 +56,7 @@ _NAMES = {
     "scorer.run.status": ("RunStatus",),
     "scorer.run.manifest": ("RunStats",),
     "scorer.bench.bench": ("BenchResult",),
+    "scorer.pipeline.label_template": ("LabelTemplate",),
     "scorer.model.bundle": ("ModelBundle",),
     "lossrank.progress": ("Step",),
     "scorer.errors": ("LossrankError", "SourceError", "LabelError", "BundleError", "DeviceError", "RunError"),
@@ -78,6 +80,7 @@ __all__ = [
     "ExportError",
     "Health",
     "LabelError",
+    "LabelTemplate",
     "Logged",
     "LossrankError",
     "ModelBundle",
@@ -103,6 +106,7 @@ __all__ = [
     "score",
     "status",
     "verify",
+    "write_label_map",
 ]
 
 refuse_others()

@@ -1,4 +1,4 @@
-"""The functions of `import lossrank` that make, load and time a bundle: export, load_bundle and bench."""
+"""The functions of `import lossrank` about a bundle: export, load_bundle, bench, and write_label_map."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,9 @@ from scorer.data.source import Data
 # A function imports what only it needs, so that a run is opened and ranked quickly.
 if TYPE_CHECKING:
     from scorer.bench.bench import BenchResult
+    from scorer.data.read_options import ReadOptions
     from scorer.model.bundle import ModelBundle
+    from scorer.pipeline.label_template import LabelTemplate
 
 
 def export(
@@ -113,12 +115,9 @@ def bench(
         100
     """
     from scorer.bench.bench import bench as bench_rows
-    from scorer.data.read_options import ReadOptions
     from scorer.pipeline.options import ScoreOptions
 
-    read = {name: settings.pop(name) for name in ReadOptions.__struct_fields__ if name in settings}
-    if read.get("columns") is not None:
-        read["columns"] = tuple(read["columns"])
+    read = _read_options(settings)
     with watched(progress, "timing") as say:
         return bench_rows(
             bundle,
@@ -127,16 +126,67 @@ def bench(
             config=config,
             split=split,
             streaming=streaming,
-            read=ReadOptions(**read),
+            read=read,
             rows=rows,
             progress=lambda doing: say(Step(note=doing)),
         )
+
+
+def write_label_map(
+    bundle: "ModelBundle | str | Path",
+    data: Data,
+    file: str | Path,
+    *,
+    config: str | None = None,
+    split: str | None = None,
+    streaming: bool = False,
+    **settings: Any,
+) -> "LabelTemplate":
+    """Write a label map with every label of the data as a JSON file, to fill in and pass to ``score``.
+
+    The class of a label is filled in if it has the same name, but for case, blanks and punctuation; the others are
+    ``""``. Give each of them a class of the model, or null to leave rows with that label out.
+
+    Args:
+        bundle: an exported model, or its folder.
+        data: as in ``score``, with ``config``, ``split`` and ``streaming``.
+        file: the file to write; it must not exist.
+        settings: the other settings of ``score``, such as ``label_column``; the entries of a ``label_map`` are kept.
+
+    Returns:
+        The map that was written.
+
+    Raises:
+        TypeError: there is no such setting, or ``data`` is of a kind that can't be scored.
+        LabelError: the data has no labels, or ``file`` exists.
+        BundleError, SourceError, RunError: as for ``score``.
+
+    Example:
+        >>> lr.write_label_map(BUNDLE, rows, "map.json").mapping
+        {'World': 'World', 'Sports': 'Sports', 'Business': 'Business', 'Sci/Tech': 'Sci/Tech'}
+    """
+    from scorer.pipeline.label_template import label_template
+    from scorer.pipeline.options import ScoreOptions
+
+    read = _read_options(settings)
+    options = ScoreOptions(**{**settings, "label_map": label_map_of(settings.get("label_map"))})
+    return label_template(bundle, data, Path(file), options, config=config, split=split, streaming=streaming, read=read)
+
+
+def _read_options(settings: dict[str, Any]) -> "ReadOptions":
+    """Take the options for reading files out of ``settings``."""
+    from scorer.data.read_options import ReadOptions
+
+    read = {name: settings.pop(name) for name in ReadOptions.__struct_fields__ if name in settings}
+    if read.get("columns") is not None:
+        read["columns"] = tuple(read["columns"])
+    return ReadOptions(**read)
 
 
 def label_map_of(given: Mapping[str, Any] | str | Path | None) -> Mapping[str, Any] | None:
     """Return a label map, read from its JSON file if ``given`` is a path."""
     if not isinstance(given, str | Path):
         return given
-    from scorer.data.labels import read_label_map
+    from scorer.data.labels.suggest import read_label_map
 
     return read_label_map(Path(given))

@@ -1,6 +1,8 @@
 """Small functions on text: show names, labels and messages as one readable line, and compare names."""
 
 import re
+import unicodedata
+from collections.abc import Iterable
 
 _SPECIAL = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _ADDRESS = re.compile(r"(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
@@ -46,8 +48,10 @@ def nearest(name: str, allowed: list[str]) -> str:
 
 
 def fold(name: str) -> str:
-    """Return a name in the form in which names are compared: case-folded, with single blanks."""
-    return " ".join(name.split()).casefold()
+    """Return a name in the form in which names are compared: case-folded, with single blanks, composed (NFC)."""
+    if name.isascii():
+        return " ".join(name.split()).casefold()
+    return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold()).split())
 
 
 def is_missing(text: str) -> bool:
@@ -72,6 +76,26 @@ def shortened(message: str, most: int = 400) -> str:
         return message
     end = most * 2 // 5
     return f"{message[: most - end - 5]} ... {message[-end:]}"
+
+
+def listed(names: Iterable[object], room: int = 80, most: int = 20) -> str:
+    """Return names in quotes for a message, at most ``most`` of them and about ``room`` characters; always the first.
+
+    A name longer than ``room`` is cut; names without room are counted: ``'a', 'b' and 3 more``.
+    """
+    shown: list[str] = []
+    left = room
+    names = list(names)
+    for name in names[:most]:
+        quoted = repr(short(str(name)))
+        if len(quoted) > left and shown:
+            break
+        if len(quoted) > room:
+            quoted = f"{quoted[: room - 4]}...{quoted[-1]}"
+        shown.append(quoted)
+        left -= len(quoted) + 2
+    more = f" and {len(names) - len(shown):,} more" if len(names) > len(shown) else ""
+    return ", ".join(shown) + more
 
 
 def is_utf8(text: str) -> bool:

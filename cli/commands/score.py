@@ -8,13 +8,15 @@ from typing import Any
 import click
 
 from cli.gates import check_gates, fail_if_option
+from cli.keywords import in_options
 from cli.log_file import ProgressLog, log_end, log_plan, logging_to, refuse_log_file
 from cli.options import json_option, log_file_option
 from cli.output import print_json
 from cli.progress import ScoreProgress
 from cli.settings import setting_options
-from lossrank import Run, Step
+from lossrank import LabelTemplate, Run, Step
 from lossrank import score as score_data
+from lossrank import write_label_map as write_template
 from scorer import Plan, RunStats
 from scorer.address import without_secrets
 from scorer.audit.gates import Gate, failures
@@ -24,13 +26,35 @@ from scorer.text import duration, printable
 
 _NO_LABEL = "NONE: rows get predictions but no loss; if the data has labels, name their column with --label-column"
 
+_LEFT_OUT = "NONE, as asked: rows get predictions but no loss"
+
 
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("data", nargs=-1, required=True)
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The run directory to write.")
 @setting_options()
-@click.option("--overwrite", is_flag=True, help="Replace an existing run instead of resuming it.")
+@click.option(
+    "--write-label-map",
+    type=click.Path(path_type=Path),
+    help="Write a label map with every label of DATA to this new file, to fill in for --label-map; nothing is scored.",
+)
+@click.option(
+    "--reuse",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Take over this finished run's scores for rows with the same text and label, so that only new and changed "
+    "rows are run.",
+)
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace an existing run instead of resuming it. A run that holds decisions is set aside as RUN.before-TIME, "
+    "and decisions on unchanged texts carry over.",
+)
+@click.option(
+    "--discard-decisions", is_flag=True, help="With --overwrite: remove the decisions that the existing run holds."
+)
 @fail_if_option
 @log_file_option
 @json_option
@@ -38,6 +62,7 @@ def score(
     bundle: Path,
     data: tuple[str, ...],
     output: Path,
+    write_label_map: Path | None,
     overwrite: bool,
     fail_if: tuple[Gate, ...],
     log_file: Path | None,
@@ -59,6 +84,9 @@ def score(
       lossrank score bundle reviews.parquet -o run --precision screen
       lossrank score bundle tonight.parquet -o run --fail-if 'mean_loss > 0.5' --log-file night.jsonl
     """
+    if write_label_map is not None:
+        print_template(write_template(bundle, data, write_label_map, **settings), as_json=as_json)
+        return
     model_files = bundle.iterdir() if bundle.is_dir() else ()
     refuse_log_file(log_file, folder=output, files=[settings["label_map"], *model_files], read=data)
     addresses = [without_secrets(address) for address in data]
@@ -79,24 +107,34 @@ def score(
 
 def run_score(bundle: Path, data: Any, output: Path, *, overwrite: bool, **settings: Any) -> Run:
     """Score data into the directory ``output``; show and log the plan and the progress."""
-    log = ProgressLog()
+    log, notes = ProgressLog(), list[str]()
+
+    def print_notes() -> None:
+        while notes:
+            _note(notes.pop(0))
 
     def on_step(step: Step) -> None:
         if step.plan is not None:
             log_plan(step.plan)
             print_plan(step.plan)
+        if step.note is not None:
+            notes.append(in_options(step.note))
+            if progress.last is None:  # nothing is drawn yet
+                print_notes()
         if step.scoring is not None:
             log(step.scoring)
             progress(step.scoring)
 
     with ScoreProgress() as progress:
         try:
-            return score_data(bundle, data, output, overwrite=overwrite, progress=on_step, **settings)
+            run = score_data(bundle, data, output, overwrite=overwrite, progress=on_step, **settings)
         except BaseException as error:
             if progress.last is not None and (isinstance(error, KeyboardInterrupt) or shortage(error)):
                 again = "the same command without --overwrite" if overwrite else "the same command again"
-                click.echo(f"\nFinished shards are kept in {output}; to resume, give {again}.", err=True)
+                click.echo(f"\nThe rows scored so far are kept in {output}; to resume, give {again}.", err=True)
             raise
+    print_notes()
+    return run
 
 
 def print_plan(plan: Plan) -> None:
@@ -109,9 +147,12 @@ def print_plan(plan: Plan) -> None:
     for role, name in plan.columns.to_dict().items():
         if name is not None or role == "label":
             guess = " (guessed)" if role in guessed else ""
-            _note(f"{role:<8} {_NO_LABEL if name is None else name + guess}")
+            none = _NO_LABEL if role in guessed else _LEFT_OUT
+            _note(f"{role:<8} {none if name is None else name + guess}")
     if plan.labels is not None:
         _note(f"classes  {', '.join(plan.labels.class_names)}; labels mapped {plan.labels.how}")
+    for note in plan.checked.notes if plan.checked is not None else ():
+        _note(f"         {note}")
     threads = f", {plan.threads} thread(s)" if plan.device == "cpu" else ""
     _note(f"device   {plan.device}{threads} ({plan.why_device})")
     _note(f"batches  {plan.batch_tokens:,} tokens ({plan.calibration.why})")
@@ -119,6 +160,17 @@ def print_plan(plan: Plan) -> None:
         _note(f"screen   int8 for every row, fp32 for those that could be among the worst {plan.screen_top:,}")
     elif plan.precision != "fp32":
         _note(f"numbers  {plan.precision}: losses are not exact")
+
+
+def print_template(template: LabelTemplate, *, as_json: bool) -> None:
+    """Print where a label map was written, and how many of its labels are open."""
+    labels, left = template.mapping, template.open_labels
+    if as_json:
+        print_json({"file": str(template.file), "label_map": labels, "open": left})
+        return
+    then = f"then score with --label-map {shlex.quote(str(template.file))}"
+    todo = f'write the class of the {len(left):,} labels with "", or null to leave their rows out, and ' if left else ""
+    click.echo(f"{template.file}: {len(labels):,} labels, {len(labels) - len(left):,} with their class; {todo}{then}")
 
 
 def print_summary(stats: RunStats, run: Path, lines: int = 0) -> None:
@@ -141,6 +193,8 @@ def print_summary(stats: RunStats, run: Path, lines: int = 0) -> None:
     if stats.rows_per_second is not None:
         say("speed", f"{stats.rows_per_second:,.0f} rows/s")
     say("tokens", f"{stats.tokens:,}, and {stats.padding:.2%} of the model's input was padding")
+    if stats.reused:
+        say("reused", f"{stats.reused:,} rows have the scores of an earlier run")
     if stats.duplicates:
         say("duplicates", f"{stats.duplicates:,} texts had the same tokens as another text and were not run")
     if stats.screen:

@@ -10,7 +10,8 @@ import pyarrow as pa
 from lossrank.publish.survey import Survey, dictionary_type, is_text_source, joined_values
 from scorer import RunDirectory, RunError, Source
 from scorer.data.arrow import is_text, plain_type
-from scorer.text import fold
+from scorer.data.labels.values import is_list
+from scorer.text import fold, short
 
 _NUMBER = re.compile(r"-?\d+(\.0)?")
 _TRUTH = {0: False, 1: True}
@@ -44,11 +45,20 @@ def spell(run: RunDirectory, source: Source, survey: Survey, wanted: Iterable[st
 
     Raises:
         RunError: no row of the data has a class, and the label column can't spell it.
+        RunError: the label column has lists.
     """
     column = run.columns.label
     if column is None or pa.types.is_null(source.schema.field(column).type):
         return Spelling(pa.string(), pa.string(), {name: name for name in wanted}, None)
     kind = survey.types[column]
+    if is_list(listed := source.schema.field(column).type):
+        if wanted := list(wanted):
+            raise RunError(
+                f"rows were relabelled, but column {short(column)!r} has lists of labels ({listed}), which are not "
+                "rewritten; replace each list by its element (pandas: data[column].str[0]) and score that",
+                quotes_data=True,
+            )
+        return Spelling(kind, kind, {}, None)
     read_type = pa.string() if is_text_source(source) else plain_type(kind)
     names = None if is_text(plain_type(kind)) else source.label_names.get(column)
     speller = _Speller(run, column, plain_type(kind), survey.spellings, names)

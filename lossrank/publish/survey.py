@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from scorer import RunDirectory, Source
 from scorer.data.arrow import Pieces, valid_text
 from scorer.data.formats.known import is_text_format
+from scorer.data.labels.values import single_labels
 from scorer.data.parts import FilePart
 
 _Form: TypeAlias = tuple[pa.DataType, str]
@@ -73,7 +74,8 @@ def survey(run: RunDirectory, source: Source) -> Survey:
     for batch in source.read(names) if names else ():
         classes = given.take(len(batch))
         if label:
-            _count(spellings, batch.column(label), classes.column("label"))
+            kind = source.schema.field(label).type
+            _count(spellings, single_labels(batch.column(label), kind, label), classes.column("label"))
             if dictionary is not None:
                 dictionary = joined_values(dictionary, valid_text(batch.column(label).dictionary))
         for name, left in guesses.items():

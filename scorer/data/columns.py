@@ -112,7 +112,7 @@ def choose_columns(
                 f"`{keyword}` (columns of text: {texts})",
                 quotes_data=True,
             )
-    if label is not None and not _is_label(schema.field(label).type):
+    if label is not None and not is_label(schema.field(label).type):
         raise SourceError(
             f"column {short(label)!r} has type {schema.field(label).type}; labels are text or whole numbers, one per "
             "row; name another column with `label_column`",
@@ -139,12 +139,14 @@ def _may_be_text(kind: pa.DataType) -> bool:
     return is_text(kind) or pa.types.is_null(plain_type(kind))
 
 
-def _is_label(kind: pa.DataType) -> bool:
+def is_label(kind: pa.DataType) -> bool:
+    """Return whether a column of this type may hold labels: text, numbers or booleans, or lists of them."""
     if pa.types.is_dictionary(kind):
-        return _is_label(kind.value_type)
-    return is_text(kind) or any(
-        test(kind) for test in (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_null)
-    )
+        return is_label(kind.value_type)
+    if any(test(kind) for test in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)):
+        return not pa.types.is_nested(kind.value_type) and is_label(kind.value_type)
+    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean, pa.types.is_null)
+    return is_text(kind) or any(test(kind) for test in tests)
 
 
 def _is_id(kind: pa.DataType) -> bool:

@@ -71,10 +71,11 @@ class FilePart:
 
     def batches(self, columns: list[str], wanted: Wanted) -> Batches:
         there = set(self.found.schema.names)
-        present = [name for name in columns if name in there]
+        own = [name for name in columns if name in there]
         try:
-            for first, batch in self.format.batches(self.file, self.found, present or [self._cheapest()], wanted):
-                yield first, batch if len(present) == len(columns) else self._completed(batch, columns)
+            # A format reads at least one column, since its batches must have rows.
+            for start, batch in self.format.batches(self.file, self.found, own or [self._cheapest()], wanted):
+                yield start, batch if len(own) == len(columns) else self._completed(batch, columns)
         except LossrankError:
             raise
         except Exception as error:  # the errors of the stores' libraries have no common root
@@ -89,18 +90,16 @@ class FilePart:
         return str(min(schema, key=lambda field: pa.types.is_nested(field.type) or is_text(field.type)).name)
 
     def _completed(self, batch: pa.RecordBatch, columns: list[str]) -> pa.RecordBatch:
-        """Add the columns that the file lacks: its partitions, and nulls for those that only other files have."""
-        constants = dict(self.constants)
-        lacking = pa.string() if self.format.is_text else pa.null()
+        """Add the columns that the file lacks: those of its folders' names, and nulls for what other files have."""
+        added, rows = dict(self.constants), len(batch)
+        kind = pa.string() if self.format.is_text else pa.null()
         names = [*columns, *(name for name in batch.schema.names if name == PROBLEM)]
-        arrays = [
-            batch.column(name)
-            if name in batch.schema.names and name not in constants
-            else pa.repeat(pa.scalar(constants[name], pa.string()), len(batch))
-            if name in constants
-            else pa.nulls(len(batch), lacking)
-            for name in names
-        ]
+        arrays = []
+        for name in names:
+            if name in added:
+                arrays.append(pa.repeat(pa.scalar(added[name], pa.string()), rows))
+            else:
+                arrays.append(batch.column(name) if name in batch.schema.names else pa.nulls(rows, kind))
         return pa.RecordBatch.from_arrays(arrays, names)
 
     def refuse_change(self) -> None:

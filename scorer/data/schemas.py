@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections import Counter
+from typing import Any
 
 import pyarrow as pa
 
@@ -104,20 +105,26 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBat
 def label_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
     """Return the class names of every ClassLabel column, from the metadata that `datasets` leaves in Parquet and Arrow.
 
-    A column that pandas or pyarrow has dropped may still be in the metadata; it is left out.
+    A list of ClassLabels has the names of its elements. A column that pandas or pyarrow has dropped may still be in the
+    metadata; it is left out.
     """
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        single = {column: _element(feature) for column, feature in features.items() if column in schema.names}
         return {
             column: tuple(feature["names"])
-            for column, feature in features.items()
-            if column in schema.names
-            and isinstance(feature, dict)
-            and feature.get("_type") == "ClassLabel"
-            and feature.get("names")
+            for column, feature in single.items()
+            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names")
         }
     except (AttributeError, KeyError, TypeError, ValueError):
         return {}
+
+
+def _element(feature: Any) -> Any:
+    """Return the feature of a list's elements; any other feature is returned as it is."""
+    if isinstance(feature, dict) and feature.get("_type") in ("Sequence", "LargeList", "List"):
+        return feature.get("feature")
+    return feature[0] if isinstance(feature, list) and len(feature) == 1 else feature
 
 
 def restore_types(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -4,39 +4,53 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from scorer.data.labels import ENOUGH, NO_LABEL, LabelMap, refuse_permutation
+from scorer.data.labels.checks import CheckedLabels, check_labels, refuse_permutation
+from scorer.data.labels.label_map import NO_LABEL, LabelMap
 from scorer.pipeline.window import Window, window_ranges
 from scorer.run.directory import RunDirectory
 from scorer.run.schema import UNKNOWN_LABEL_STATUS
+from scorer.run.unfinished import read_windows_of
+
+_SETTLED = 100  # rows of a class from which on its place in the order of the classes is known
 
 
 class LabelWatch:
-    """Checks that the first labels match the class names, and that numbered labels are in the order of the classes.
+    """Checks that numbered labels are in the order of the classes, until each class in the data has enough rows.
 
-    The order is checked until every class has enough rows. Both checks count from the run's first row: rows that an
-    earlier process scored are read back from its shards, so that a resumed run stops where an uninterrupted one would.
+    ``checked`` is what a pass over all labels found. If it is None, because the data is a stream, the first labels are
+    checked before their window is scored. Both checks count from the run's first row: rows that an earlier process
+    scored are read back from its shards, so that a resumed run stops where an uninterrupted one would.
     """
 
-    def __init__(self, run: RunDirectory, label_map: LabelMap | None, window_rows: int) -> None:
+    def __init__(
+        self, run: RunDirectory, label_map: LabelMap | None, checked: CheckedLabels | None, window_rows: int
+    ) -> None:
         classes = len(run.class_names)
         self._run = run
         self._map = label_map
+        self._present = None if checked is None else checked.present
         self._window_rows = window_rows
         self._next_shard = 0
-        self._any_label = False
+        self._shard = -1  # of the latest window
+        self._any_label = checked is not None
         self._confusion: NDArray[np.int64] = np.zeros((classes, classes), dtype=np.int64)
 
     def before(self, window: Window) -> None:
         """Check a window's labels before the model runs its texts.
 
         Raises:
-            LabelError: the window has the run's first labels, and they don't match the model's classes.
+            LabelError: the window has a stream's first labels, and they don't match the model's classes.
         """
         if self._map is None:
             return
-        self._catch_up(window.first_row // self._run.shard_rows)
+        shard = window.first_row // self._run.shard_rows
+        self._catch_up(shard)
+        if shard != self._shard:
+            self._shard = shard
+            for table in read_windows_of(self._run, shard)[0]:
+                self._recall(table)
         if not self._any_label:
-            self._map.require_match(window.labels, window.unknown)
+            check_labels(window.given, self._map)
             self._any_label = bool(np.any(window.labels != NO_LABEL))
 
     def after(self, window: Window, table: pa.Table) -> None:
@@ -46,28 +60,36 @@ class LabelWatch:
             LabelError: the labels are numbers that look like the model's classes in another order.
         """
         if self._map is not None and self._count(table):
-            refuse_permutation(self._confusion, self._map)
+            refuse_permutation(self._confusion, self._map, self._present)
         if window.stop == self._run.shard_range(self._next_shard)[1]:
             self._next_shard += 1
 
     def _catch_up(self, shard: int) -> None:
         """Count the shards before ``shard``, which an earlier process scored and checked."""
-        while self._next_shard < shard and not self._settled():
+        while self._next_shard < shard and not (self._any_label and self._is_settled()):
             table = self._run.read_shard(self._next_shard, ["label", "predicted", "loss", "status"])
-            unknown = table["status"].to_numpy() == UNKNOWN_LABEL_STATUS
-            self._any_label |= bool(unknown.any()) or table["label"].null_count < len(table)
             first, last = self._run.shard_range(self._next_shard)
             for start, stop in window_ranges(first, last, self._window_rows):
-                self._count(table.slice(start - first, stop - start))
+                self._recall(table.slice(start - first, stop - start))
             self._next_shard += 1
         self._next_shard = shard
 
-    def _settled(self) -> bool:
-        return self._any_label and int(self._confusion.sum(axis=1).min()) >= ENOUGH
+    def _is_settled(self) -> bool:
+        """Return whether each class in the data has enough rows, or no order is checked."""
+        if self._map is None or not self._map.check_order:
+            return True
+        rows = self._confusion.sum(axis=1)
+        return bool(np.all((rows if self._present is None else rows[self._present]) >= _SETTLED))
+
+    def _recall(self, table: pa.Table) -> None:
+        """Count a window that an earlier process scored and checked."""
+        unknown = table["status"].to_numpy() == UNKNOWN_LABEL_STATUS
+        self._any_label |= bool(unknown.any()) or table["label"].null_count < len(table)
+        self._count(table)
 
     def _count(self, table: pa.Table) -> bool:
         """Count given (axis 0) against predicted classes (axis 1); return False if enough rows had been counted."""
-        if self._confusion.sum(axis=1).min() >= ENOUGH:
+        if self._is_settled():
             return False
         ok = table.filter(table["loss"].is_valid())
         np.add.at(self._confusion, (ok["label"].to_numpy(), ok["predicted"].to_numpy()), 1)

@@ -18,13 +18,14 @@ class ScoreOptions:
     """The settings of a run; lossrank chooses a setting that is None from the machine, the model or the data.
 
     ``text_column`` may name several columns, whose texts are joined with ``join`` between them. With ``no_label`` no
-    label column is looked for. ``precision`` is ``fp32``, ``int8`` or ``screen``: int8 for every row, then fp32 for the
-    rows that could be among the ``screen_top`` worst. ``long_text`` is the part that the model reads of a text of more
-    than ``max_tokens``: its ``head``, its ``tail``, or all of it in overlapping pieces whose logits are averaged
-    (``mean``). ``batch_tokens`` is the most tokens in a batch, padding included. ``window_rows`` is how many rows are
-    sorted by length together. ``shard_rows`` is how many rows a shard has; a resumed run keeps or repeats whole shards.
-    ``on_error`` is what happens to a row that can't be read (a broken line, bytes that aren't UTF-8): it is skipped and
-    counted (``skip``), or it ends the run (``fail``).
+    label column is looked for. ``label_map`` maps labels to classes (see ``make_label_map``); ``no_label_value`` is a
+    label that means that a row has none. ``precision`` is ``fp32``, ``int8`` or ``screen``: int8 for every row, then
+    fp32 for the rows that could be among the ``screen_top`` worst. ``long_text`` is the part that the model reads of a
+    text of more than ``max_tokens``: its ``head``, its ``tail``, or all of it in overlapping pieces whose logits are
+    averaged (``mean``). ``batch_tokens`` is the most tokens in a batch, padding included. ``window_rows`` is how many
+    rows are sorted by length together. ``shard_rows`` is how many rows a shard has. ``on_error`` is what happens to a
+    row that can't be read (a broken line, bytes that aren't UTF-8): it is skipped and counted (``skip``), or it ends the
+    run (``fail``).
     """
 
     text_column: str | Sequence[str] | None = None
@@ -34,6 +35,7 @@ class ScoreOptions:
     join: str = " "
     no_label: bool = False
     label_map: Mapping[str, Any] | None = None
+    no_label_value: str | None = None
     device: str = "auto"
     threads: int | None = None
     precision: str = "fp32"
@@ -53,6 +55,10 @@ class ScoreOptions:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise RunError(f"`{name}` is {value!r}; it must be a whole number, at least 1")
+        if self.no_label:
+            for name in ("label_column", "label_map", "no_label_value"):
+                if getattr(self, name) is not None:
+                    raise RunError(f"`no_label=True` leaves the labels out, but `{name}` is given; give one of them")
         if self.precision not in PRECISIONS:
             raise RunError(f"`precision` is {self.precision!r}; it must be one of: {', '.join(PRECISIONS)}")
         if self.on_error not in ON_ERROR:

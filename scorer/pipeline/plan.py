@@ -6,7 +6,10 @@ from msgspec import UNSET
 
 from scorer.data.annotations.columns import refuse_columns
 from scorer.data.columns import Columns, choose_columns
-from scorer.data.labels import LabelMap, make_label_map
+from scorer.data.labels.checks import CheckedLabels, check_labels
+from scorer.data.labels.counts import count_labels, is_countable
+from scorer.data.labels.guess import refuse_unnamed_label
+from scorer.data.labels.label_map import LabelMap, make_label_map
 from scorer.data.source import Source
 from scorer.errors import RunError
 from scorer.machine import versions
@@ -26,13 +29,15 @@ _CUDA_BATCH_TOKENS = 16384  # a GPU wants large batches
 class Plan:
     """The choices made for a run, which the user can read before scoring takes a night.
 
-    ``precision`` is the precision in which every row is run first. ``screen_top`` is how many of the worst rows a
-    screen must find in fp32; None if the run is no screen.
+    ``checked`` is what the first pass over all labels found; None without labels, and for streams, which are not read
+    twice. ``precision`` is the precision in which every row is run first. ``screen_top`` is how many of the worst rows
+    a screen must find in fp32; None if the run is no screen.
     """
 
     source: Source
     columns: Columns
     labels: LabelMap | None
+    checked: CheckedLabels | None
     device: str
     why_device: str
     threads: int
@@ -56,6 +61,37 @@ class Models:
 def make_plan(bundle: ModelBundle, source: Source, options: ScoreOptions) -> tuple[Plan, BundleTokenizer, Models]:
     """Choose columns, labels, device, threads and batch size, and load the tokenizer and the model."""
     refuse_many_shards(source.num_rows, options.shard_rows)
+    source, columns = find_columns(source, options)
+    labels, checked = _labels(bundle, source, columns, options)
+    if columns.text_pair is not None and options.long_text == "mean":
+        raise RunError("`long_text='mean'` is for single texts, but the data has pairs; use `long_text='head'`")
+    tokenizer = BundleTokenizer(bundle, options.max_tokens, options.long_text)
+    precision = "fp32" if options.precision == "fp32" else "int8"
+    session = OrtSession(bundle.model_file(precision), options.device, options.threads, precision)
+    screen_top = options.screened(source.num_rows)
+    again = None if screen_top is None else OrtSession(bundle.model_file(), session.device, session.threads)
+    chosen = _chosen(options, session.device)
+    plan = Plan(
+        source,
+        columns,
+        labels,
+        checked,
+        session.device,
+        session.why,
+        session.threads,
+        precision,
+        screen_top,
+        chosen,
+    )
+    return plan, tokenizer, Models(session, again)
+
+
+def find_columns(source: Source, options: ScoreOptions) -> tuple[Source, Columns]:
+    """Return the source, with the named text columns joined, and the columns that are named or guessed.
+
+    Raises:
+        SourceError: a column is missing, has the wrong type, or must be named.
+    """
     if options.label_column is None:
         refuse_columns(source.schema)
     text = options.text_column
@@ -72,21 +108,32 @@ def make_plan(bundle: ModelBundle, source: Source, options: ScoreOptions) -> tup
         unusable=source.unusable,
         no_label=options.no_label,
     )
-    labels = None
-    if columns.label is not None:
-        labels = make_label_map(bundle.class_names, source.label_names.get(columns.label), options.label_map)
-    elif options.precision == "screen":
-        raise RunError("`precision='screen'` ranks by loss, but the data has no label; use `precision='fp32'`")
-    if columns.text_pair is not None and options.long_text == "mean":
-        raise RunError("`long_text='mean'` is for single texts, but the data has pairs; use `long_text='head'`")
-    tokenizer = BundleTokenizer(bundle, options.max_tokens, options.long_text)
-    precision = "fp32" if options.precision == "fp32" else "int8"
-    session = OrtSession(bundle.model_file(precision), options.device, options.threads, precision)
-    screen_top = options.screened(source.num_rows)
-    again = None if screen_top is None else OrtSession(bundle.model_file(), session.device, session.threads)
-    chosen = _chosen(options, session.device)
-    plan = Plan(source, columns, labels, session.device, session.why, session.threads, precision, screen_top, chosen)
-    return plan, tokenizer, Models(session, again)
+    return source, columns
+
+
+def _labels(
+    bundle: ModelBundle, source: Source, columns: Columns, options: ScoreOptions
+) -> tuple[LabelMap | None, CheckedLabels | None]:
+    """Return the map of the labels, and what a pass over all labels found.
+
+    Raises:
+        LabelError: the labels don't match the model's classes, or the label column must be named.
+        RunError: an option needs labels.
+    """
+    if columns.label is None:
+        for name in ("label_map", "no_label_value"):
+            if getattr(options, name) is not None:
+                raise RunError(f"`{name}` is about labels, but the data has no label; name it with `label_column`")
+        if options.precision == "screen":
+            raise RunError("`precision='screen'` ranks by loss, but the data has no label; use `precision='fp32'`")
+        if not options.no_label:
+            refuse_unnamed_label(source, columns.names(), bundle.class_names)
+        return None, None
+    names = source.label_names.get(columns.label)
+    labels = make_label_map(bundle.class_names, names, options.label_map, options.no_label_value)
+    if not is_countable(source):
+        return labels, None
+    return labels, check_labels(count_labels(source, columns.label), labels)
 
 
 def _chosen(options: ScoreOptions, device: str) -> Calibration:
@@ -130,6 +177,7 @@ def new_manifest(plan: Plan, bundle: ModelBundle, options: ScoreOptions, max_tok
             batch_tokens=plan.batch_tokens,
             window_rows=options.window,
             shard_rows=options.shard_rows,
+            text_hash=True,
         ),
         calibration=plan.calibration,
         machine=machine,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from scorer.data.arrow import plain_array, valid_text
 from scorer.data.columns import Columns
 from scorer.data.formats.base import PROBLEM
-from scorer.data.labels import NO_LABEL, LabelMap
+from scorer.data.labels.label_map import NO_LABEL, LabelMap
+from scorer.data.labels.values import count_texts, single_labels
 from scorer.data.source import Source
 from scorer.errors import SourceError
-from scorer.run.content import content_of
+from scorer.run.content import content_of, text_hashes
 from scorer.run.schema import INVALID_TEXT, NO_TEXT, OK, UNREADABLE
 from scorer.text import is_missing
 
@@ -24,14 +25,23 @@ _WHOLE = 1 << 26  # characters of texts held in memory until they are shortened
 
 
 @dataclass(frozen=True)
+class Reused:
+    """Scores of an earlier run for the rows at the positions ``places`` [m] of a window, ascending."""
+
+    places: NDArray[np.int64]
+    scores: pa.Table
+
+
+@dataclass(frozen=True)
 class Window:
     """Rows of the data, ascending; ``read_windows`` yields windows of consecutive rows.
 
     ``rows`` [n] are the rows' numbers in the data, from 0. ``status`` [n] is OK or why the row has no usable text.
     ``scored`` [s] are the positions in the window of the rows with a usable text; ``texts`` and ``text_pairs`` [s] are
-    the texts of these rows. ``labels`` [n] are class indices, NO_LABEL or UNKNOWN. ``unknown`` counts the rows with an
-    unknown label by that label. ``problems`` tells, by row, why a line could not be read. ``content`` is the content of
-    all rows, from the whole texts (``scorer/run/content.py``).
+    the texts of these rows. ``labels`` [n] are class indices, NO_LABEL or UNKNOWN. ``given`` counts the rows of each
+    label, ``unknown`` those of each unknown label. ``problems`` tells, by row, why a line could not be read.
+    ``content`` is the content of all rows, and ``text_hashes`` [n] has a hash of each row's text, both from the whole
+    texts (``scorer/run/content.py``). ``reused`` has the scores of rows whose texts are left out of ``texts``.
     """
 
     rows: NDArray[np.int64]
@@ -43,7 +53,10 @@ class Window:
     ids: pa.Array
     unknown: Counter[str]
     problems: dict[int, str]
+    text_hashes: pa.Array
     content: int = 0
+    given: Counter[str] = field(default_factory=Counter)
+    reused: "Reused | None" = None
 
     @property
     def first_row(self) -> int:
@@ -69,6 +82,18 @@ class Window:
             ids=self.ids.take(pa.array(index)),
             unknown=Counter(),
             problems={},
+            text_hashes=self.text_hashes.take(pa.array(index)),
+        )
+
+    def reusing(self, reused: "Reused") -> "Window":
+        """Return the window without the texts of the rows whose scores are known."""
+        left = np.flatnonzero(~np.isin(self.scored, reused.places))
+        return replace(
+            self,
+            scored=self.scored[left],
+            texts=[self.texts[i] for i in left],
+            text_pairs=None if self.text_pairs is None else [self.text_pairs[i] for i in left],
+            reused=reused,
         )
 
 
@@ -96,7 +121,9 @@ def join_windows(windows: list[Window]) -> Window:
         ids=pa.concat_arrays([window.ids for window in windows]),
         unknown=sum((window.unknown for window in windows), Counter()),
         problems={row: why for window in windows for row, why in window.problems.items()},
+        text_hashes=pa.concat_arrays([window.text_hashes for window in windows]),
         content=sum(window.content for window in windows),
+        given=sum((window.given for window in windows), Counter()),
     )
 
 
@@ -116,6 +143,7 @@ def read_windows(
         SourceError: the data can't be read.
         SourceError: the data ends before a range does.
     """
+    kind = None if columns.label is None else source.schema.field(columns.label).type
     for start, stop, cuts in _runs(ranges):
         batches = source.read(columns.names(), start, stop)
         batch: pa.RecordBatch | None = None
@@ -128,7 +156,7 @@ def read_windows(
                     raise SourceError(
                         f"{source.name} ended at row {at} of {source.num_rows}, so it has changed; score again"
                     )
-                parts.append(_window(batch.slice(0, cut - at), at, columns, label_map, shorten))
+                parts.append(_window(batch.slice(0, cut - at), at, columns, kind, label_map, shorten))
                 batch = batch.slice(len(parts[-1].rows))
                 at += len(parts[-1].rows)
             yield join_windows(parts)
@@ -166,8 +194,14 @@ def _runs(ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int, list[int]]]
 
 
 def _window(
-    batch: pa.RecordBatch, first_row: int, columns: Columns, label_map: LabelMap | None, shorten: Shorten
+    batch: pa.RecordBatch,
+    first_row: int,
+    columns: Columns,
+    kind: pa.DataType | None,
+    label_map: LabelMap | None,
+    shorten: Shorten,
 ) -> Window:
+    """Return the rows of a batch; ``kind`` is the type of the label column in the data."""
     n = batch.num_rows
     status = np.full(n, OK, dtype=object)
     problems: dict[int, str] = {}
@@ -179,9 +213,11 @@ def _window(
     texts = _texts(batch.column(columns.text), status, shorten)
     pairs = None if columns.text_pair is None else _texts(batch.column(columns.text_pair), status, shorten)
     scored = np.flatnonzero(status == OK).astype(np.int64)
-    labels, unknown = np.full(n, NO_LABEL, dtype=np.int32), Counter[str]()
-    if columns.label is not None and label_map is not None:
-        labels, unknown = label_map.indices(plain_array(batch.column(columns.label)))
+    labels, unknown, given = np.full(n, NO_LABEL, dtype=np.int32), Counter[str](), Counter[str]()
+    if columns.label is not None and kind is not None and label_map is not None:
+        column = single_labels(plain_array(batch.column(columns.label)), kind, columns.label, first_row)
+        labels, unknown = label_map.indices(column)
+        given = count_texts(column)
     return Window(
         rows=np.arange(first_row, first_row + n, dtype=np.int64),
         status=status,
@@ -194,7 +230,9 @@ def _window(
         else valid_text(plain_array(batch.column(columns.id))).cast(pa.string()),
         unknown=unknown,
         problems=problems,
+        text_hashes=text_hashes(batch, columns.text, columns.text_pair),
         content=content_of(batch, first_row, columns.to_dict()),
+        given=given,
     )
 
 

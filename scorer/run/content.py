@@ -6,11 +6,11 @@ Hashing, 1997). Values count, not their types:
 
 - a text is its UTF-8; null is the empty text, and bytes that aren't UTF-8 are U+FFFD;
 - a label or an id is its text: a number is spelt in one way (2, ``2``, 2.0 and ``2.0`` are alike), and so are a time
-  and a boolean; null, the empty text and nan are alike.
+  and a boolean; null, the empty text and nan are alike; a label in a list of its own, also as JSON, is the label.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from hashlib import sha256
 from itertools import pairwise
@@ -20,7 +20,9 @@ import numpy as np
 import pyarrow as pa
 
 from scorer.data.arrow import is_text, plain_array, valid_text
-from scorer.errors import SourceError
+from scorer.data.labels.values import json_elements, single_labels
+from scorer.errors import LabelError, SourceError
+from scorer.run.schema import TEXT_HASH
 
 _MODULUS = 1 << 256
 _ROWS = 4096  # rows hashed at a time
@@ -55,6 +57,23 @@ def content_of(batch: pa.RecordBatch, first_row: int, columns: Mapping[str, str 
     return total
 
 
+def text_hashes(batch: pa.RecordBatch, text: str, text_pair: str | None) -> pa.FixedSizeBinaryArray:
+    """Return a hash of each row's text, and of its text pair if there is one, [n] of 16 bytes: half a SHA-256.
+
+    Two different texts among a billion rows have the same hash with a probability of 1e-20.
+
+    Raises:
+        SourceError: a column holds lists or other values that have no text.
+    """
+    texts = _field(batch, "text", text)
+    if text_pair is not None:
+        pairs = _field(batch, "text_pair", text_pair)
+        texts = [b"".join((len(one).to_bytes(8), one, other)) for one, other in zip(texts, pairs, strict=True)]
+    hashes = b"".join(sha256(value).digest()[:TEXT_HASH] for value in texts)
+    # pa.array() would import pandas.
+    return pa.Array.from_buffers(pa.binary(TEXT_HASH), len(texts), [None, pa.py_buffer(hashes)])
+
+
 def digits(content: int) -> str:
     """Return a content, or a sum of contents, as 64 hexadecimal digits."""
     return f"{content % _MODULUS:064x}"
@@ -68,8 +87,12 @@ def _field(rows: pa.RecordBatch, role: str, name: str) -> _Bytes:
     """
     column = rows.column(name)
     try:
-        return _texts(column) if role.startswith("text") and is_text(column.type) else _words(plain_array(column))
-    except pa.ArrowException as error:
+        if role.startswith("text") and is_text(column.type):
+            return _texts(column)
+        if role == "label":
+            return _words(single_labels(plain_array(column), column.type, name), _element)
+        return _words(plain_array(column))
+    except (pa.ArrowException, LabelError) as error:
         raise SourceError(
             f"column {name!r} has type {column.type}, which can't be compared with what was scored; each row's {role} "
             "is one text or number",
@@ -92,11 +115,20 @@ def _texts(column: pa.Array) -> _Bytes:
     return [whole[start:end] for start, end in pairwise(ends)]
 
 
-def _words(column: pa.Array) -> _Bytes:
-    """Return the text of labels or ids [n], each spelt in one way; repeated values are spelt once."""
+def _words(column: pa.Array, part: Callable[[str], str] = str) -> _Bytes:
+    """Return the text of labels or ids [n], each spelt in one way; repeated values are spelt once.
+
+    ``part`` returns the part of a value that counts.
+    """
     encoded = valid_text(column).cast(pa.string()).dictionary_encode()
-    known = [*(_spelt(value).encode() for value in encoded.dictionary.to_pylist()), b""]
+    known = [*(_spelt(part(value)).encode() for value in encoded.dictionary.to_pylist()), b""]
     return [known[i] for i in encoded.indices.fill_null(len(known) - 1).to_pylist()]
+
+
+def _element(label: str) -> str:
+    """Return the element of a list of at most one that is written as JSON; other texts are returned as they are."""
+    elements = json_elements(label)
+    return label if len(elements) > 1 else "".join(element or "" for element in elements)
 
 
 def _spelt(value: str) -> str:

@@ -14,6 +14,7 @@ from scorer.errors import WITHHELD
 from scorer.events import LOG, event
 from tests.support.commands import Lossrank, error_line, json_lines
 from tests.support.facts import tells
+from tests.support.tiny import expected_logits
 
 
 def test_a_log_file_has_a_line_for_everything_and_no_text(
@@ -83,7 +84,10 @@ def test_names_of_columns_that_may_be_texts_stay_out_of_the_log(
 def test_labels_that_may_be_texts_stay_out_of_a_runs_history(
     lossrank: Lossrank, tiny_bundle: ModelBundle, tmp_path: Path
 ) -> None:
-    (tmp_path / "data.csv").write_text("text,label\nw1,a private sentence\nw2,another private one\n")
+    predicted = [int(expected_logits(f"w{i}").argmax()) for i in range(60)]
+    rows = [f"w{i},{(predicted[i] + 1) % 4}" for i in range(60)] * 3  # another order: known after the first window
+    private = [f"w1,a private sentence {i}" for i in range(3)]
+    (tmp_path / "data.csv").write_text("\n".join(["text,label", *rows, *private]) + "\n")
     assert lossrank("score", tiny_bundle.path, tmp_path / "data.csv", "-o", tmp_path / "run").exit_code == 1
     kept = (tmp_path / "run" / "run.json").read_text()
     assert json.loads(kept)["history"][0]["why"] == f"LabelError: {WITHHELD}"

@@ -85,7 +85,8 @@ def _from_files(
     files = same_format(found.files, name)
     with at_once() as pool:
         # Every file is inspected before any is hashed, so that an unreadable file is reported at once.
-        for file, (part, own) in zip(files, pool.map(partial(_described, options=read, data=name), files), strict=True):
+        described = pool.map(partial(_described, options=read, data=name), files)
+        for file, (part, own) in zip(files, described, strict=True):
             own, twins = usable(own, str(file))
             unusable |= {name: several(str(file)) for name in part.found.repeated} | twins
             for name in () if schema is None else set(own.names).symmetric_difference(schema.names):

@@ -152,7 +152,7 @@ class TestTypes:
     def test_labels(self, kind: pa.DataType) -> None:
         assert choose_columns(schema(text=TEXT, label=kind)).label == "label"
 
-    @pytest.mark.parametrize("kind", [pa.list_(INT), pa.struct([("a", INT)]), pa.timestamp("s"), pa.binary()])
+    @pytest.mark.parametrize("kind", [pa.list_(pa.list_(INT)), pa.struct([("a", INT)]), pa.timestamp("s"), pa.binary()])
     def test_that_are_no_labels(self, kind: pa.DataType) -> None:
         with pytest.raises(SourceError, match=facts("column 'label'", "text or whole numbers", "`label_column`")):
             choose_columns(schema(text=TEXT, label=kind))

@@ -216,8 +216,18 @@ def test_a_broken_line_counts_as_a_row_without_values(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("role", ["text", "label", "id"])
 def test_values_without_a_text_are_refused(role: str) -> None:
-    batch = pa.record_batch({"text": ["a"], "lists": [["a"]]})
+    batch = pa.record_batch({"text": ["a"], "lists": [["a", "b"]]})
     columns = {"text": "text", "text_pair": None, "label": None, "id": None} | {role: "lists"}
     with pytest.raises(SourceError, match=facts("'lists'", "can't be compared")) as raised:
         content_of(batch, 0, columns)
     assert raised.value.quotes_data
+
+
+def test_a_label_in_a_list_of_its_own_is_the_label() -> None:
+    columns = {"text": "text", "text_pair": None, "label": "label", "id": None}
+    contents = {
+        content_of(pa.record_batch({"text": ["a", "b", "c"], "label": labels}), 0, columns)
+        for labels in (["x", None, "2"], [["x"], [], ["2"]], ['["x"]', "[]", "[2]"], [["x"], None, ["2.0"]])
+    }
+    assert len(contents) == 1
+    assert content_of(pa.record_batch({"text": ["a", "b", "c"], "label": ["y", None, "2"]}), 0, columns) not in contents

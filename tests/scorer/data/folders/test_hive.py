@@ -19,8 +19,6 @@ from tests.scorer.data.folders.helpers import LABELS, TABLE, Row, refusal, rows_
 from tests.support.facts import tells
 from tests.support.manifests import run_of
 
-pytest_plugins = ["tests.scorer.data.filesystem.conftest"]
-
 
 def by_pandas(folder: Path) -> None:
     pytest.importorskip("pandas")

@@ -11,7 +11,6 @@ from tests.scorer.data.filesystem.helpers import Bucket, parquet
 from tests.scorer.data.folders.helpers import TABLE, refusal, rows_of, write
 from tests.support.facts import tells
 
-pytest_plugins = ["tests.scorer.data.filesystem.conftest"]
 LINE = "this Python writes: import deltalake, pyarrow.parquet as pq; pq.write_table("
 
 

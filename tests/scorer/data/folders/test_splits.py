@@ -14,7 +14,6 @@ from tests.scorer.data.folders.helpers import TABLE, refusal, rows_of, write
 from tests.support.facts import tells
 from tests.support.manifests import run_of
 
-pytest_plugins = ["tests.scorer.data.filesystem.conftest"]
 HUB = ("data/train-00000-of-00002.parquet", "data/train-00001-of-00002.parquet", "data/test-00000-of-00001.parquet")
 
 

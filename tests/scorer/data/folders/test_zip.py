@@ -18,7 +18,6 @@ from tests.scorer.data.folders.helpers import TABLE, refusal, rows_of, write
 from tests.support.facts import tells
 from tests.support.manifests import run_of
 
-pytest_plugins = ["tests.scorer.data.filesystem.conftest"]
 CSV = "text,label\n" + "".join(f"{row['text']},{row['label']}\n" for row in TABLE.to_pylist())
 JSONL = "".join(json.dumps(row) + "\n" for row in TABLE.to_pylist())
 FASTTEXT = "".join(f"__label__{row['label']} {row['text']}\n" for row in TABLE.to_pylist())

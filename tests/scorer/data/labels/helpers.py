@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from scorer.data.labels import (
+from scorer.data.labels.label_map import (
     LabelMap,
 )
 

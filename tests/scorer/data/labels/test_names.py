@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorer import LabelError
-from scorer.data.labels import (
+from scorer.data.labels.label_map import (
     NO_LABEL,
     UNKNOWN,
     is_generic,
@@ -160,20 +160,18 @@ class TestClassLabel:
         with pytest.raises(
             LabelError,
             match=facts(
-                "the data has 'World', 'Sport', 'Sci/Tech'",
-                "the model has 'World', 'Sports', 'Business', 'Sci/Tech'",
+                "the model lacks 'Sport'",
+                "it has 'World', 'Sports', 'Business', 'Sci/Tech'",
                 "`label_map`",
-                '{"Sport": "World"}',
+                "`write_label_map`",
             ),
         ):
             make_label_map(CLASSES, ("World", "Sport", "Sci/Tech"))
 
     def test_long_lists_are_cut(self) -> None:
-        with pytest.raises(LabelError, match=r"'intent 19'; the model has 'World'"):
-            make_label_map(CLASSES, tuple(f"intent {i}" for i in range(20)))
-        data_names = tuple(f"intent {i}" for i in range(151))
-        with pytest.raises(LabelError, match=facts("'intent 19' and 131 more", "'World'")):
-            make_label_map(CLASSES, data_names)
+        with pytest.raises(LabelError, match=r"'intent 5' and 145 more; it has 'World'") as caught:
+            make_label_map(CLASSES, tuple(f"intent {i}" for i in range(151)))
+        assert len(str(caught.value)) <= 400
 
 
 class TestGenericNames:

@@ -52,7 +52,7 @@ class TestClassNames:
             {"huggingface": "[]"},
             {"huggingface": '{"info": null}'},
             {"huggingface": '{"info": {"features": [1]}}'},
-            {"huggingface": '{"info": {"features": {"label": [{"_type": "ClassLabel", "names": ["a"]}]}}}'},
+            {"huggingface": '{"info": {"features": {"label": [{"_type": "ClassLabel"}, {"names": ["a"]}]}}}'},
             {"huggingface": '{"info": {"features": {"label": {"_type": "ClassLabel", "num_classes": 3}}}}'},
             {"huggingface": '{"info": {"features": {"label": {"_type": "Value", "dtype": "int64"}}}}'},
             {"huggingface": '{"info": {"features": {"gone": {"_type": "ClassLabel", "names": ["a", "b"]}}}}'},

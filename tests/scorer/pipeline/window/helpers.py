@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from scorer import Source, open_source
 from scorer.data.columns import choose_columns
-from scorer.data.labels import LabelMap, make_label_map
+from scorer.data.labels.label_map import LabelMap, make_label_map
 from scorer.pipeline.window import Window, read_windows
 
 CLASSES = ("World", "Sports", "Business", "Sci/Tech")

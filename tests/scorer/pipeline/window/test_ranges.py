@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from scorer import Source, SourceError, open_source
 from scorer.data.columns import Columns, choose_columns
-from scorer.data.labels import NO_LABEL, UNKNOWN
+from scorer.data.labels.label_map import NO_LABEL, UNKNOWN
 from scorer.data.parts import TablePart
 from scorer.pipeline.window import Window, join_windows, read_windows
 from scorer.run.schema import NO_TEXT, OK, UNREADABLE

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scorer.data.labels import NO_LABEL, UNKNOWN
+from scorer.data.labels.label_map import NO_LABEL, UNKNOWN
 from scorer.run.schema import INVALID_TEXT, NO_TEXT, OK, UNREADABLE
 from tests.scorer.pipeline.window.helpers import windows
 
