@@ -77,7 +77,6 @@ class Input:
 
     ``found`` is where the kind was found. ``made`` is the content of the file ``file``, files by name in a folder of
     that name, or a function that writes it. In ``options``, ``{folder}`` is the folder of ``beside``, more files.
-    ``leaves`` is a file that the command must have written there.
     """
 
     name: str
@@ -88,7 +87,6 @@ class Input:
     options: tuple[str, ...] = ()
     beside: tuple[tuple[str, str], ...] = ()
     classes: tuple[str, ...] = CLASSES
-    leaves: str | None = None
 
     def write(self, folder: Path) -> Path:
         """Write the input below a folder, and return its path."""

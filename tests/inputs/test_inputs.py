@@ -90,8 +90,6 @@ def test_an_input_has_its_own_rows_or_one_line(
     for name, _ in case.beside:
         (tmp_path / "in" / name).rename(tmp_path / name)
     result = lossrank("score", bundle_of(case.classes), data, "-o", run, "--threads", 1, *options)
-    if case.leaves is not None:
-        assert (tmp_path / case.leaves).is_file(), result.output
     expected = case.expected
     if isinstance(expected, Scored) and result.exit_code and expected.stops is not None:
         expected = expected.stops
