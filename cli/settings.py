@@ -43,7 +43,7 @@ _SETTINGS: dict[str, tuple[Any, str]] = {
     ),
     "no_label_value": (str, "Label that means that a row has no label, such as -1 or unlabeled."),
     "config": (str, "Configuration of a `datasets` data set."),
-    "split": (str, "Split of a `datasets` data set or of a saved DatasetDict."),
+    "split": (str, "Split of a `datasets` data set, a saved DatasetDict, or a folder of files named by split."),
     "streaming": (bool, "Read a `datasets` data set (name or folder) without downloading all of it first."),
     "delimiter": (str, "Character between the fields of a CSV file.  [default: recognised from the file and printed]"),
     "quoting": (
@@ -86,7 +86,7 @@ _SETTINGS: dict[str, tuple[Any, str]] = {
         _COUNT,
         "Rows in a window; the rows of a window are sorted by length.  [default: --shard-rows, at most 4096]",
     ),
-    "shard_rows": (_COUNT, "Rows in a shard; an interrupted run scores its unfinished shards again."),
+    "shard_rows": (_COUNT, "Rows in a shard, the file that scores are written to."),
     "on_error": (
         click.Choice(ON_ERROR),
         "What to do with a row that can't be read: skip and count it, or stop with an error.",

@@ -53,19 +53,22 @@ def score(
     window_rows: int | None = None,
     shard_rows: int = 4096,
     on_error: str = "skip",
+    reuse: Run | str | Path | None = None,
     overwrite: bool = False,
+    discard_decisions: bool = False,
     progress: bool | OnStep = True,
 ) -> Run:
     """Compute the loss of every row of a data set, or resume a run that was interrupted.
 
     The scores are written to the folder ``output``, in shards. To resume a run, call ``score`` again with the same
-    arguments: finished shards are kept. A finished run is returned at once.
+    arguments: finished shards, and finished windows of a shard, are kept. A finished run is returned at once.
 
     Args:
         bundle: an exported model, or its folder.
         data: a `datasets` Dataset, DatasetDict (with ``split``) or IterableDataset, a pandas or polars DataFrame, an
-            Arrow table or reader, a list of dicts; or a file, folder, glob or address of Parquet, Arrow, CSV or JSON
-            lines, several of these, or the name of a `datasets` data set.
+            Arrow table or reader, a list of dicts; or a file, folder, glob or address of Parquet, Arrow, CSV, JSON
+            lines or fastText (a text file may be in a zip archive), several of these, or the name of a `datasets` data
+            set.
         output: the run directory to write.
         text_column, text_pair_column, label_column, id_column: the names of the columns with the text, the second text
             of a pair, the label, and your own row ids. Text and label are guessed if they are not named (``text``,
@@ -81,7 +84,8 @@ def score(
         no_label_value: a label that means that a row has no label, such as ``"-1"`` or ``"unlabeled"``. Null, ``""``,
             ``NaN``, ``None``, ``<NA>`` and ``\\N`` always mean that.
         config, split: the configuration and the split of a `datasets` data set; ``split`` is also the one to take
-            from a DatasetDict.
+            from a DatasetDict, or from a folder whose files are named by split (``train.csv``, ``data/test-*.parquet``)
+            or listed in its README.md as on the hub.
         streaming: read a `datasets` data set without downloading all of it first.
         delimiter: the character between the fields of a CSV file; by default recognised from the file.
         quoting: whether a double quote at the start of a CSV field encloses the field (``minimal``) or is part of the
@@ -101,9 +105,15 @@ def score(
             overlapping pieces.
         batch_tokens: the most tokens in a batch, padding included; by default chosen by trials on the data.
         window_rows: how many rows are sorted by length together; by default ``shard_rows``, at most 4,096.
-        shard_rows: how many rows a shard has; an interrupted run scores its unfinished shards again.
+        shard_rows: how many rows a shard, the file that scores are written to, has.
         on_error: ``skip`` and count a row that can't be read, or ``fail``.
-        overwrite: replace a run in ``output`` instead of resuming it.
+        reuse: an earlier, finished run, or its directory: rows with the same text and the same label as a row of that
+            run keep its scores, so that only new and changed rows are run. Bundle, ``precision``, ``max_tokens`` and
+            ``long_text`` must be the same, and ``precision`` not ``screen``. ``Run.stats.reused`` counts the rows.
+        overwrite: replace a run in ``output`` instead of resuming it. A run that holds decisions is set aside first, as
+            ``OUTPUT.before-TIME``; the decisions on rows whose text is unchanged carry over to the new run. Rows are
+            matched by id, or by text if there are no ids.
+        discard_decisions: with ``overwrite``, remove the decisions of the run in ``output`` with it.
         progress: True shows a bar in a terminal or notebook, False shows nothing; a function is called with each
             ``Step``: first with the ``plan``, then after every batch.
 
@@ -124,6 +134,7 @@ def score(
         >>> run
         <Run run: 500 rows of table, mean loss 0.35... nats, 88.40% of the labels are the predicted ones>
     """
+    from lossrank.review.carried import carry_over, existing_run, set_aside_note
     from scorer.data.read_options import ReadOptions
     from scorer.data.spec import FilesSpec, TableSpec
     from scorer.pipeline.options import ScoreOptions
@@ -149,11 +160,14 @@ def score(
         shard_rows=shard_rows,
         on_error=on_error,
     )
+    existing = existing_run(Path(output), overwrite=overwrite, discard_decisions=discard_decisions)
     plans: list[Plan] = []
     with watched(progress, "scoring") as say:
 
         def on_plan(plan: "Plan") -> None:
             plans.append(plan)
+            if (note := set_aside_note(Path(output))) is not None:
+                say(Step(note=note))
             say(Step(plan=plan))
 
         def on_progress(report: "Progress") -> None:
@@ -175,11 +189,15 @@ def score(
                 header=header,
                 annotators=annotators,
             ),
-            overwrite=overwrite,
+            overwrite=existing,
+            reuse=None if reuse is None else _path(reuse),
             on_plan=on_plan,
             on_progress=on_progress,
         )
-    run, source = RunDirectory.open(output), plans[0].source
+        run = RunDirectory.open(output)
+        if (note := carry_over(run)) is not None:
+            say(Step(note=note))
+    source = plans[0].source
     if isinstance(source.spec, TableSpec):
         return Run(run, _known(run, source), stats)
     # A relative path would be lost when the working folder changes; the run has recorded the absolute one.

@@ -12,10 +12,11 @@
 
 The message is one line: what was received, what was allowed, what to do. The command line prints it and exits
 with ``exit_code``; no traceback is shown. The constructor removes the secrets from every address in
-a message, also if the message quotes a library's message.
+a message, also if the message quotes a library's message, and shortens it to 400 characters.
 """
 
 from scorer.address import scrubbed
+from scorer.text import shortened
 
 WITHHELD = "the message was only shown on the terminal, because it may quote the data"
 _NO_THREAD = ("can't start new thread", "Unknown error: Failed to launch worker thread")  # from Python, pyarrow
@@ -33,7 +34,7 @@ class LossrankError(Exception):
     quotes_data = False
 
     def __init__(self, message: str = "", *, quotes_data: bool | None = None) -> None:
-        super().__init__(scrubbed(message))
+        super().__init__(shortened(scrubbed(message)))
         if quotes_data is not None:
             self.quotes_data = quotes_data
 

@@ -64,6 +64,20 @@ def short(name: str) -> str:
     return name if len(name) <= 60 else name[:57] + "..."
 
 
+def shortened(message: str, most: int = 400) -> str:
+    """Return a message cut to ``most`` characters, with its beginning (what is wrong) and its end (what to do).
+
+    Words of more than 60 characters, such as paths, are cut in the middle first.
+    """
+    if len(message) <= most:
+        return message
+    message = re.sub(r"\S{61,}", lambda word: f"{word[0][:18]}...{word[0][-39:]}", message)
+    if len(message) <= most:
+        return message
+    end = most * 2 // 5
+    return f"{message[: most - end - 5]} ... {message[-end:]}"
+
+
 def listed(names: Iterable[object], room: int = 80, most: int = 20) -> str:
     """Return names in quotes for a message, at most ``most`` of them and about ``room`` characters; always the first.
 

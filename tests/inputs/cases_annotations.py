@@ -106,8 +106,8 @@ ANNOTATIONS = [
     ),
     Input(
         "Prodigy's textcat.manual", "explosion/prodigy-openai-recipes#54", "manual.jsonl",
-        json_lines({"text": text, "label": label, "_view_id": "classification", "answer": answered(i)} for i,
-        (text, label) in enumerate(ALL)), scored([*NEWS, *UNSURE]),
+        json_lines({"text": text, "label": label, "_view_id": "classification", "answer": answered(i)}
+        for i, (text, label) in enumerate(ALL)), scored([*NEWS, *UNSURE]),
     ),
     Input(
         "Prodigy's choices", ISSUE, "choice.jsonl", json_lines([*(choice(text, [label]) for text, label in NEWS),
@@ -129,24 +129,24 @@ ANNOTATIONS = [
     ),
     Input(
         "spaCy's cats of 0 and 1, some without one", "explosion/spaCy#7587", "cats.jsonl",
-        json_lines([*({"text": text, "cats": {name: int(value) for name, value in cats(label).items()}} for text,
-        label in NEWS), {"text": EXTRA[0][0], "cats": cats(None)}]), scored([*NEWS, UNSURE[0]]),
+        json_lines([*({"text": text, "cats": {name: int(value) for name, value in cats(label).items()}}
+        for text, label in NEWS), {"text": EXTRA[0][0], "cats": cats(None)}]), scored([*NEWS, UNSURE[0]]),
     ),
     Input(
         "spaCy's cats of true and false in an array", "explosion/spaCy#2928", "cats.json",
-        json.dumps([{"text": text, "cats": {name: bool(value) for name, value in cats(label).items()}} for text,
-        label in NEWS]), scored(),
+        json.dumps([{"text": text, "cats": {name: bool(value) for name, value in cats(label).items()}}
+        for text, label in NEWS]), scored(),
     ),
     Input(
         "spaCy's training format", "explosion/spaCy#4226", "train.json",
-        json.dumps([{"id": 0, "paragraphs": [{"raw": text, "cats": [{"label": label, "value": 1}]} for text,
-        label in NEWS]}]), stops("train.json"),
+        json.dumps([{"id": 0, "paragraphs": [{"raw": text, "cats": [{"label": label, "value": 1}]}
+        for text, label in NEWS]}]), stops("train.json"),
     ),
     Input("doccano's lists of one", ISSUE, "doccano.jsonl", json_lines(DOCCANO), scored()),
     Input(
         "doccano's labels and user names", "doccano/doccano#46", "admin.jsonl",
-        json_lines({"doc_id": i, "text": text, "labels": [label], "username": "admin"} for i,
-        (text, label) in enumerate(NEWS)), scored(),
+        json_lines({"doc_id": i, "text": text, "labels": [label], "username": "admin"}
+        for i, (text, label) in enumerate(NEWS)), scored(),
     ),
     Input(
         "doccano's rows without an annotation", OWN, "open.jsonl",
@@ -154,48 +154,48 @@ ANNOTATIONS = [
     ),
     Input(
         "doccano's numbers of labels", "doccano/doccano#1291", "annotations.jsonl",
-        json_lines({"id": i, "text": text, "annotations": [{"label": number + 7, "user": 1}], "meta": {}} for i,
-        (text, number) in enumerate(numbered())), stops("annotations"),
+        json_lines({"id": i, "text": text, "annotations": [{"label": number + 7, "user": 1}], "meta": {}}
+        for i, (text, number) in enumerate(numbered())), stops("annotations"),
     ),
     Input(
         "doccano's spans", "doccano/doccano#1374", "spans.jsonl",
-        json_lines({"id": i, "text": text, "label": [[0, 4, "ORG"], [5, 7, "MISC"]]} for i,
-        (text, _) in enumerate(NEWS)), stops("label"),
+        json_lines({"id": i, "text": text, "label": [[0, 4, "ORG"], [5, 7, "MISC"]]}
+        for i, (text, _) in enumerate(NEWS)), stops("label"),
     ),
     Input(
         "doccano's CSV", OWN, "doccano.csv", table(((i, text, label, "") for i, (text, label) in enumerate(NEWS)),
         "id,text,label,Comments"), scored(),
     ),
     Input(
-        "Label Studio's JSON", ISSUE, "studio.json", json.dumps([studio(i, text, label) for i,
-        (text, label) in enumerate(NEWS)]), either(NEWS, "studio.json"),
+        "Label Studio's JSON", ISSUE, "studio.json", json.dumps([studio(i, text, label)
+        for i, (text, label) in enumerate(NEWS)]), either(NEWS, "studio.json"),
     ),
     Input(
-        "Label Studio's skipped tasks", ISSUE, "skipped.json", json.dumps([*(studio(i, text, label) for i,
-        (text, label) in enumerate(NEWS)), studio(98, EXTRA[0][0], "World", cancelled=True), studio(99, EXTRA[1][0])]),
-        either([*NEWS, *UNSURE], "skipped.json"),
+        "Label Studio's skipped tasks", ISSUE, "skipped.json", json.dumps([*(studio(i, text, label)
+        for i, (text, label) in enumerate(NEWS)), studio(98, EXTRA[0][0], "World", cancelled=True),
+        studio(99, EXTRA[1][0])]), either([*NEWS, *UNSURE], "skipped.json"),
     ),
     Input(
         "Label Studio's several annotators", ISSUE, "several.json",
         json.dumps([studio(i, text, *labels) for i, (text, labels) in enumerate(THREE_SAY)]), stops("several.json"),
     ),
     Input(
-        "Label Studio's majority", ISSUE, "several.json", json.dumps([studio(i, text, *labels) for i,
-        (text, labels) in enumerate(THREE_SAY)]), either(NEWS, "several.json"), MAJORITY,
+        "Label Studio's majority", ISSUE, "several.json", json.dumps([studio(i, text, *labels)
+        for i, (text, labels) in enumerate(THREE_SAY)]), either(NEWS, "several.json"), MAJORITY,
     ),
     Input(
         "Label Studio's JSON_MIN", ISSUE, "min.json", json.dumps([{"text": text, "id": i, "sentiment": label,
-        "annotator": 1, "annotation_id": i, "created_at": "2024-01-01T00:00:00Z", "lead_time": 1.5} for i,
-        (text, label) in enumerate(NEWS)]), scored(),
+        "annotator": 1, "annotation_id": i, "created_at": "2024-01-01T00:00:00Z", "lead_time": 1.5}
+        for i, (text, label) in enumerate(NEWS)]), scored(),
     ),
     Input(
-        "Label Studio's CSV", OWN, "studio.csv", table(((1, i, text, label, 1.5) for i,
-        (text, label) in enumerate(NEWS)), "annotator,id,text,sentiment,lead_time"), scored(),
+        "Label Studio's CSV", OWN, "studio.csv", table(((1, i, text, label, 1.5)
+        for i, (text, label) in enumerate(NEWS)), "annotator,id,text,sentiment,lead_time"), scored(),
     ),
     Input(
         "Label Studio's CSV with several choices", OWN, "choices.csv",
-        lines("id,text,sentiment", *(f'{i},{text},"{{""choices"": [""{label}"", ""World""]}}"' for i,
-        (text, label) in enumerate(NEWS))), stops("sentiment"),
+        lines("id,text,sentiment", *(f'{i},{text},"{{""choices"": [""{label}"", ""World""]}}"'
+        for i, (text, label) in enumerate(NEWS))), stops("choices"),
     ),
     Input(
         "Argilla 1's records", ISSUE, "argilla.jsonl", json_lines([*(argilla(*one, "Validated") for one in NEWS),
@@ -207,8 +207,8 @@ ANNOTATIONS = [
         ["submitted", "submitted"]) for text, label in NEWS]), either(NEWS, "argilla2.json"), FIRST,
     ),
     Input(
-        "Argilla 2's majority", ISSUE, "argilla2.json", json.dumps([argilla2(text, labels, ["submitted"] * 3) for text,
-        labels in THREE_SAY]), either(NEWS, "argilla2.json"), MAJORITY,
+        "Argilla 2's majority", ISSUE, "argilla2.json", json.dumps([argilla2(text, labels, ["submitted"] * 3)
+        for text, labels in THREE_SAY]), either(NEWS, "argilla2.json"), MAJORITY,
     ),
     Input(
         "Argilla 2's answers without saying whose", ISSUE, "argilla2.json",
@@ -221,15 +221,15 @@ ANNOTATIONS = [
     ),
     Input(
         "a list of each annotator's label", ISSUE, "people.jsonl",
-        json_lines(records([(text, labels) for text, labels in THREE_SAY])), scored(), MAJORITY,
+        json_lines(records([(text, labels) for text, labels in THREE_SAY])), either(NEWS, "people.jsonl"), MAJORITY,
     ),
     Input(
         "a list of each annotator's label, the first", ISSUE, "people.jsonl",
-        json_lines(records([(text, labels) for text, labels in THREE_SAY])), scored(), FIRST,
+        json_lines(records([(text, labels) for text, labels in THREE_SAY])), either(NEWS, "people.jsonl"), FIRST,
     ),
     Input(
-        "a list without a majority", OWN, "tied.jsonl", json_lines(records([*((text, [label]) for text,
-        label in NEWS * 2), (EXTRA[0][0], ["World", "Sports"])])), scored([*NEWS * 2, UNSURE[0]]), MAJORITY,
+        "a list without a majority", OWN, "tied.jsonl", json_lines(records([*((text, [label])
+        for text, label in NEWS * 2), (EXTRA[0][0], ["World", "Sports"])])), scored([*NEWS * 2, UNSURE[0]]), MAJORITY,
     ),
     Input(
         "SageMaker's manifest", OWN, "output.manifest.jsonl", json_lines({"source": text, "topic": number,

@@ -28,9 +28,11 @@ AG = lines(*(f'"{CLASSES.index(label) + 1}","{title}","{text}"' for title, text,
 JOINED = ("--columns", "label,title,text", "--text-column", "title", "--text-column", "text")
 SPAM = (("Meet me at the station at 5", "ham"), ("WIN a £900 prize now, call 0900", "spam"), ("ok see you", "ham")) * 2
 COMMAS = [(text.replace(" ", ", ", 1), label) for text, label in NEWS]
-MISSING = ("NaN", "nan", "None", "<NA>", "\\N", "", "null", '""', "   ")
+MISSING = ("NaN", "nan", "None", "<NA>", "\\N", "", '""', "   ")
+NONE = ("NaN", "nan", "\\N", "", "<NA>", "None")
 WORDS = (("N/A is not a goal, said the coach".replace(",", ""), "Sports"), ("n/a", "World"), ("NA", "World"))
 MANY = NEWS * 2
+LABELLED = "text\tlabel"
 BROKEN = row(None, None, "unreadable")
 
 CSV = [
@@ -58,8 +60,8 @@ CSV = [
     ),
     Input("AG News without a map", ISSUE, "train.csv", AG, stops("--label-map", "Sci/Tech"), JOINED),
     Input(
-        "texts joined by --join", ISSUE, "train.csv", AG, scored([(f"{title} | {text}", label) for title, text,
-        label in TITLED]), (*JOINED, "--join", " | ", "--label-map", "{folder}/map.json"), beside=MAP,
+        "texts joined by --join", ISSUE, "train.csv", AG, scored([(f"{title} | {text}", label)
+        for title, text, label in TITLED]), (*JOINED, "--join", " | ", "--label-map", "{folder}/map.json"), beside=MAP,
     ),
     Input("no header", ISSUE, "plain.csv", table(header=""), stops("--columns", "plain.csv")),
     Input(
@@ -102,7 +104,9 @@ CSV = [
         stops("text", "twice.csv"),
     ),
     Input("names in capitals, with blanks", ISSUE, "blanks.csv", table(header=" TEXT , Label "), scored()),
-    Input("a byte-order mark before a quoted name", "pandas-dev/pandas#4793", "bom.csv", "\ufeff" + quoted(), scored()),
+    Input(
+        "a byte-order mark before a quoted name", "pandas-dev/pandas#4793", "bom.csv", "\ufeff" + quoted(), scored(),
+    ),
     Input("a byte-order mark before the text's name", "biolab/orange3#7000", "bom.csv", "\ufeff" + table(), scored()),
     Input(
         "values that stand for nothing", ISSUE, "missing.csv", table((*NEWS, *((none, "World") for none in MISSING))),
@@ -114,9 +118,8 @@ CSV = [
     ),
     Input(
         "labels that stand for nothing", ISSUE, "missing.tsv", table((*MANY,
-        *((f"{text} {none}", none) for (text, _), none in zip(NEWS, ("NaN", "nan", "\\N", "", "<NA>", "None", "null"),
-        strict=False))), "text\tlabel", "\t"), scored((*MANY, *((f"{text} {none}", None) for (text, _),
-        none in zip(NEWS, ("NaN", "nan", "\\N", "", "<NA>", "None", "null"), strict=False)))),
+        *((f"{NEWS[i][0]} {none}", none) for i, none in enumerate(NONE))), LABELLED, "\t"),
+        scored((*MANY, *((f"{NEWS[i][0]} {none}", None) for i, none in enumerate(NONE)))),
     ),
     Input(
         "a class that is called null", "pandas-dev/pandas#48712", "null.csv",
@@ -156,7 +159,9 @@ CSV = [
         "a blank line after the header", "apache/arrow#2883", "blank.csv", "text,label\n\n" + table(header=""),
         scored(),
     ),
-    Input("blank lines before the header and between the rows", OWN, "blank.csv", "\n\n" + table(end="\n\n"), scored()),
+    Input(
+        "blank lines before the header and between the rows", OWN, "blank.csv", "\n\n" + table(end="\n\n"), scored(),
+    ),
     Input(
         "a spreadsheet's rows of commas at the end", OWN, "tail.csv", table() + ",\n,\n",
         scored((*NEWS, (None, None), (None, None))),

@@ -48,8 +48,7 @@ ENCODINGS = [
     Input(
         "--encoding shift_jis, whose letters hold backslashes and pipes", OWN, "japanese.csv",
         table((*JAPANESE, ("表の予想|能力", "World"))).encode("shift_jis"),
-        scored((*JAPANESE, ("表の予想|能力", "World"))),
-        ("--encoding", "shift_jis"),
+        scored((*JAPANESE, ("表の予想|能力", "World"))), ("--encoding", "shift_jis"),
     ),
     Input("cp1251", OWN, "russian.csv", table(RUSSIAN).encode("cp1251"), stops("--encoding", "russian.csv")),
     Input(

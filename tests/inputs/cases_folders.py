@@ -82,6 +82,13 @@ ICEBERG = {
 }  # fmt: skip
 
 
+def iceberg(path: Path) -> None:
+    """Write an Iceberg table of which ``path`` is the folder of data."""
+    for name, content in ICEBERG.items():
+        (path.parent / name).parent.mkdir(parents=True, exist_ok=True)
+        (path.parent / name).write_bytes(content)
+
+
 def saved(path: Path) -> None:
     """Write the rows by save_to_disk."""
     datasets.Dataset.from_list(records()).save_to_disk(str(path), num_shards=2)
@@ -137,9 +144,10 @@ PARTS = encoded(("part-0.csv", A), ("part-1.csv", B), ("part-2.csv", C))
 FOLDERS = [
     Input("a Delta table that was overwritten", ISSUE, "delta", DELTA, either(A, "delta")),
     Input("an Iceberg table", ISSUE, "iceberg", ICEBERG, either(A, "iceberg")),
+    Input("an Iceberg table's folder of data", ISSUE, "iceberg/data", iceberg, either(A, "iceberg")),
     Input(
-        "Hive's partitions of labels", ISSUE, "hive", {f"label={HIVE_FOLDERS[name]}/part-0.parquet": data for name,
-        data in TEXTS_ONLY.items()}, scored(HIVE_ORDER),
+        "Hive's partitions of labels", ISSUE, "hive", {f"label={HIVE_FOLDERS[name]}/part-0.parquet": data
+        for name, data in TEXTS_ONLY.items()}, scored(HIVE_ORDER),
     ),
     Input(
         "Hive's partition of no label", "mjakubowski84/parquet4s#353", "hive",
@@ -170,7 +178,7 @@ FOLDERS = [
     Input("a clone of the hub, with --split", ISSUE, "clone", hub, scored((*A, *B)), ("--split", "train")),
     Input("a clone of the hub, another split", ISSUE, "clone", hub, scored(C), ("--split", "test")),
     Input("a clone of the hub without --split", ISSUE, "clone", hub, stops("--split", "train", "test")),
-    Input("a split that is not there", ISSUE, "clone", hub, stops("--split", "validation"), ("--split", "validation")),
+    Input("a split that is not there", ISSUE, "clone", hub, stops("train", "validation"), ("--split", "validation")),
     Input("train.csv and test.csv with --split", ISSUE, "splits", SPLITS, scored(B), ("--split", "test")),
     Input("train.csv and test.csv without --split", ISSUE, "splits", SPLITS, either((*B, *A), "--split")),
     Input("fastText's lines", ISSUE, "train.txt", lines(*FASTTEXT), scored()),
@@ -188,8 +196,8 @@ FOLDERS = [
     ),
     Input("a text file of lines", OWN, "lines.txt", lines(*(text for text, _ in NEWS)), stops("lines.txt")),
     Input(
-        "a folder for each class, as IMDB's", OWN, "aclImdb", {f"{label}/{i}.txt": text.encode() for i,
-        (text, label) in enumerate(A)}, stops("aclImdb"),
+        "a folder for each class, as IMDB's", OWN, "aclImdb", {f"{label}/{i}.txt": text.encode()
+        for i, (text, label) in enumerate(A)}, stops("aclImdb"),
     ),
     Input("save_to_disk", OWN, "saved", saved, scored()),
     Input("a saved DatasetDict", ISSUE, "dict", saved_splits, stops("--split", "train", "test")),

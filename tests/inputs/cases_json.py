@@ -139,8 +139,8 @@ JSON = [
         json_lines([{"id": 1}, *records()]), scored([(None, None), *NEWS]),
     ),
     Input(
-        "labels as floats", ISSUE, "floats.jsonl", json_lines(records([(text, float(number)) for text,
-        number in numbered()])), scored(),
+        "labels as floats", ISSUE, "floats.jsonl", json_lines(records([(text, float(number))
+        for text, number in numbered()])), scored(),
     ),
     Input(
         "labels as strings of floats", "THUDM/slime#538", "floats.jsonl",
@@ -151,16 +151,16 @@ JSON = [
         json_lines(records([(text, number if number % 2 else str(number)) for text, number in numbered()])), scored(),
     ),
     Input(
-        "labels as true and false", OWN, "bool.jsonl", json_lines(records([(text, label == "POSITIVE") for text,
-        label in POLARITY])), scored(POLARITY), classes=BINARY,
+        "labels as true and false", OWN, "bool.jsonl", json_lines(records([(text, label == "POSITIVE")
+        for text, label in POLARITY])), scored(POLARITY), classes=BINARY,
     ),
     Input(
-        "a label in a list of one", ISSUE, "list.jsonl", json_lines(records([(text, [label]) for text, label in NEWS])),
-        scored(),
+        "a label in a list of one", ISSUE, "list.jsonl", json_lines(records([(text, [label])
+        for text, label in NEWS])), scored(),
     ),
     Input(
-        "labels in lists of two", OWN, "two.jsonl", json_lines(records([(text, [label, "World"]) for text,
-        label in NEWS])), stops("label"),
+        "labels in lists of two", OWN, "two.jsonl", json_lines(records([(text, [label, "World"])
+        for text, label in NEWS])), stops("label"),
     ),
     Input(
         "labels in lists of one, some empty", OWN, "some.jsonl",
@@ -168,12 +168,12 @@ JSON = [
         scored((*NEWS, ("Unlabelled", None))),
     ),
     Input(
-        "a label in an object", OWN, "object.jsonl", json_lines(records([(text, {"name": label}) for text,
-        label in NEWS])), stops("label"),
+        "a label in an object", OWN, "object.jsonl", json_lines(records([(text, {"name": label})
+        for text, label in NEWS])), stops("label"),
     ),
     Input(
-        "a text in a list of tokens", OWN, "tokens.jsonl", json_lines(records([(text.split(), label) for text,
-        label in NEWS])), stops("text"),
+        "a text in a list of tokens", OWN, "tokens.jsonl", json_lines(records([(text.split(), label)
+        for text, label in NEWS])), stops("text"),
     ),
     Input(
         "a lone surrogate", OWN, "surrogate.jsonl",
@@ -190,12 +190,12 @@ JSON = [
         either([BROKEN, *ROWS], "comment.jsonl"),
     ),
     Input(
-        "MongoDB's ids", OWN, "mongo.jsonl", json_lines([{"_id": {"$oid": f"{i:024x}"}, **record} for i,
-        record in enumerate(records())]), scored(),
+        "MongoDB's ids", OWN, "mongo.jsonl", json_lines([{"_id": {"$oid": f"{i:024x}"}, **record}
+        for i, record in enumerate(records())]), scored(),
     ),
     Input(
-        "MongoDB's ids in an array", OWN, "mongo.json", json.dumps([{"_id": {"$oid": f"{i:024x}"}, **record} for i,
-        record in enumerate(records())]), scored(),
+        "MongoDB's ids in an array", OWN, "mongo.json", json.dumps([{"_id": {"$oid": f"{i:024x}"}, **record}
+        for i, record in enumerate(records())]), scored(),
     ),
     Input(
         "keys in capitals, with blanks", ISSUE, "keys.jsonl", json_lines(records(text=" Text", label="LABEL ")),

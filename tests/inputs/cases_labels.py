@@ -124,8 +124,8 @@ LABELS = [
         "-1 and 1 for two classes", ISSUE, "signs.csv", signs(POLARITY, BINARY, (-1, 1)), stops("-1"), classes=BINARY,
     ),
     Input(
-        "+1 and -1 for two classes", OWN, "signs.csv", table([(text, "+1" if label == "POSITIVE" else "-1") for text,
-        label in POLARITY]), stops("+1", "--label-map"), classes=BINARY,
+        "+1 and -1 for two classes", OWN, "signs.csv", table([(text, "+1" if label == "POSITIVE" else "-1")
+        for text, label in POLARITY]), stops("+1", "--label-map"), classes=BINARY,
     ),
     Input(
         "-1 for every row, as in GLUE's tests", ISSUE, "glue.parquet", parquet([(text, -1) for text, _ in NEWS]),
@@ -154,8 +154,8 @@ LABELS = [
     ),
     Input(
         "QNLI's pairs", ISSUE, "qnli.tsv", table(((i, *one) for i, one in enumerate(QNLI)),
-        "index\tquestion\tsentence\tlabel", "\t"), scored([row(first, label, pair=second) for first, second,
-        label in QNLI]), classes=QNLI_CLASSES,
+        "index\tquestion\tsentence\tlabel", "\t"), scored([row(first, label, pair=second)
+        for first, second, label in QNLI]), classes=QNLI_CLASSES,
     ),
     Input(
         "MRPC's columns", ISSUE, "mrpc.tsv", lines("Quality\t#1 ID\t#2 ID\t#1 String\t#2 String",
@@ -189,8 +189,8 @@ LABELS = [
         either(unlabelled(), "--label-column"),
     ),
     Input(
-        "decomposed names", ISSUE, "nfd.csv", table([(text, label.replace("\u00c9", "E\u0301")) for text,
-        label in FRENCH]), scored(FRENCH), classes=ECONOMY,
+        "decomposed names", ISSUE, "nfd.csv", table([(text, label.replace("\u00c9", "E\u0301"))
+        for text, label in FRENCH]), scored(FRENCH), classes=ECONOMY,
     ),
     Input(
         "capitals and blanks in labels", "apple/turicreate#1531", "blanks.csv",
@@ -198,21 +198,21 @@ LABELS = [
     ),
     Input(
         "labels in several cases", "apple/turicreate#1528", "cases.jsonl",
-        lines(*(json.dumps({"text": text, "label": label.lower() if i % 2 else label}) for i,
-        (text, label) in enumerate(NEWS))), scored(),
+        lines(*(json.dumps({"text": text, "label": label.lower() if i % 2 else label})
+        for i, (text, label) in enumerate(NEWS))), scored(),
     ),
     Input(
         "decimals", ISSUE, "decimal.parquet", parquet([(text, Decimal(number)) for text, number in numbered()],
         label=pa.decimal128(38, 0)), scored(),
     ),
     Input(
-        "whole numbers as floats", ISSUE, "float.parquet", parquet([(text, float(number)) for text,
-        number in numbered()]), scored(),
+        "whole numbers as floats", ISSUE, "float.parquet", parquet([(text, float(number))
+        for text, number in numbered()]), scored(),
     ),
     Input("2.0 in a CSV", ISSUE, "float.csv", table([(text, float(number)) for text, number in numbered()]), scored()),
     Input(
-        "numbers that are not whole", OWN, "score.csv", table([(text, 0.25 * number) for text,
-        number in numbered(first=1)]), stops("label"),
+        "numbers that are not whole", OWN, "score.csv", table([(text, 0.25 * number)
+        for text, number in numbered(first=1)]), stops("label"),
     ),
     Input("a list of one", ISSUE, "list.parquet", parquet([(text, [label]) for text, label in NEWS]), scored()),
     Input(

@@ -145,8 +145,8 @@ QUOTES = [
     ),
     Input(
         "empty quoted fields", "pandas-dev/pandas#10205", "empty.csv",
-        quoted((*NEWS, ("", "World"), ("The last game", ""))),
-        scored((*NEWS, (None, "World"), ("The last game", None))),
+        quoted((*NEWS, ("", "World"), ("The last game", ""))), scored((*NEWS, (None, "World"),
+        ("The last game", None))),
     ),
     Input(
         "typographic quotes", OWN, "typographic.csv", table((*NEWS,

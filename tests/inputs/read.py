@@ -6,10 +6,19 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from click.testing import Result
 
 from scorer import RunDirectory
 from scorer.run.reopened import reopen_data
 from tests.inputs.case import Row
+from tests.support.commands import error_line
+
+LONGEST = 400  # characters in a message
+
+
+def message(result: Result) -> str:
+    """Return the message of an error, checking that it is one line."""
+    return error_line(result).removeprefix("Error: ")
 
 
 def shards(run: Path) -> pa.Table:

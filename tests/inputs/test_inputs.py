@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer import ModelBundle
-from tests.inputs.case import ISSUE, OWN, Input, Scored, Stops
+from tests.inputs.case import ISSUE, NEWS, OWN, Input, Row, Scored, Stops, table
 from tests.inputs.cases_annotations import ANNOTATIONS
 from tests.inputs.cases_csv import CSV
 from tests.inputs.cases_encodings import ENCODINGS
@@ -17,14 +17,13 @@ from tests.inputs.cases_folders import FOLDERS
 from tests.inputs.cases_json import JSON
 from tests.inputs.cases_labels import LABELS
 from tests.inputs.cases_quotes import QUOTES
-from tests.inputs.read import difference, rows_of, shards
+from tests.inputs.read import LONGEST, difference, message, rows_of, shards
 from tests.support import ROOT
-from tests.support.commands import Lossrank, error_line
+from tests.support.commands import Lossrank
 from tests.support.tiny import CLASSES, make_bundle
 
 INPUTS = [*QUOTES, *CSV, *ENCODINGS, *JSON, *LABELS, *FOLDERS, *ANNOTATIONS]
 DEMO = ROOT / "cli" / "demo_files" / "bundle"
-LONGEST = 400  # characters in a message
 Losses = dict[tuple[str | None, str | None, str | None], float]
 BundleOf = Callable[[tuple[str, ...]], Path]
 LossesOf = Callable[[Input], Losses]
@@ -45,15 +44,29 @@ def bundle_of(tmp_path_factory: pytest.TempPathFactory) -> BundleOf:
     return bundle
 
 
+@pytest.fixture(scope="module")
+def known_losses() -> dict[object, Losses]:
+    """The losses that ``losses_of`` has computed, by classes and rows: many inputs have the same rows."""
+    return {}
+
+
 @pytest.fixture
-def losses_of(bundle_of: BundleOf, lossrank: Lossrank, tmp_path_factory: pytest.TempPathFactory) -> LossesOf:
+def losses_of(
+    bundle_of: BundleOf,
+    known_losses: dict[object, Losses],
+    lossrank: Lossrank,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> LossesOf:
     """The loss of each text and label of an input, scored from a plain Parquet file."""
 
     def losses(case: Input) -> Losses:
         assert isinstance(case.expected, Scored)
-        rows = [row for row in case.expected.rows if row.status == "ok"]
-        if not rows:
-            return {}
+        rows = tuple(row for row in case.expected.rows if row.status == "ok")
+        if (case.classes, rows) not in known_losses:
+            known_losses[case.classes, rows] = scored_plainly(case, rows) if rows else {}
+        return known_losses[case.classes, rows]
+
+    def scored_plainly(case: Input, rows: tuple[Row, ...]) -> Losses:
         folder = tmp_path_factory.mktemp("plain")
         columns = {"text": [row.text for row in rows], "label": [row.label for row in rows]}
         options = ["--text-column", "text", "--label-column", "label"]
@@ -96,7 +109,7 @@ def test_an_input_has_its_own_rows_or_one_line(
     if isinstance(expected, Stops):
         assert result.exit_code != 0, f"scored: {rows_of(run)[:3]}"
         refuse_run(run)
-        said = error_line(result)
+        said = message(result)
         assert len(said) <= LONGEST, said
         for part in expected.parts:
             assert part.lower() in said.lower(), said
@@ -114,6 +127,27 @@ def test_an_input_has_its_own_rows_or_one_line(
             assert loss is None
     for word in expected.says:
         assert word in result.stderr, result.stderr
+
+
+def test_a_map_that_is_written_has_every_label_and_its_class_where_that_is_certain(
+    lossrank: Lossrank, tmp_path: Path
+) -> None:
+    labels = ["world", "Sport", "BUSINESS", "Sci/Tech", "Sport"]
+    (tmp_path / "news.csv").write_text(table([(text, label) for (text, _), label in zip(NEWS, labels, strict=False)]))
+    options = ("-o", tmp_path / "run", "--write-label-map", tmp_path / "map.json")
+    result = lossrank("score", DEMO, tmp_path / "news.csv", *options)
+    assert result.exit_code == 0, result.output
+    assert not (tmp_path / "run").exists()
+    template = json.loads((tmp_path / "map.json").read_text())
+    assert {label.casefold() for label in template} == {label.casefold() for label in labels}
+    assert {label.casefold(): name for label, name in template.items() if name} == {
+        "world": "World",
+        "business": "Business",
+        "sci/tech": "Sci/Tech",
+    }
+    said = message(lossrank("score", DEMO, tmp_path / "news.csv", *options[:2], "--label-map", tmp_path / "map.json"))
+    assert "Sport" in said
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_inputs_are_many_and_half_of_them_come_from_public_reports() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from scorer import ModelBundle
 from tests.inputs.case import json_lines, records, table
-from tests.inputs.test_inputs import LONGEST
-from tests.support.commands import Lossrank, error_line
+from tests.inputs.read import LONGEST, message
+from tests.support.commands import Lossrank
 from tests.support.tiny import make_bundle
 
 WIDE = [f"column {i} " + "x" * 490 for i in range(1000)]
@@ -110,7 +110,7 @@ CASES: dict[str, tuple[Make, tuple[str, ...]]] = {
     "a map of names that the model lacks": (file_of(table(PAIRS)), ("--label-map", "{map}")),
     "a map without the labels": (parquet_of({"text": TEXTS, "label": MANY[:40]}), ("--label-map", "{known}")),
     "no label, but columns of classes": (parquet_of({"text": ["w1"] * 3, **dict.fromkeys(WIDE, GIVEN)}), ()),
-    "several columns of labels": (parquet_of({"text": ["w1"] * 3, "sentiment": GIVEN, "intent": GIVEN, LONG: GIVEN}), ()),
+    "several columns of labels": (parquet_of({"text": GIVEN, "sentiment": GIVEN, "intent": GIVEN, LONG: GIVEN}), ()),
 }  # fmt: skip
 
 
@@ -134,5 +134,5 @@ def test_a_message_is_one_short_line(name: str, many_classes: ModelBundle, lossr
             result.stderr.splitlines(), key=len
         )
         return
-    said = error_line(result)
+    said = message(result)
     assert len(said) <= LONGEST, f"{len(said)}: {said[:300]}...{said[-200:]}"

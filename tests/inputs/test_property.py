@@ -13,22 +13,21 @@ from hypothesis import strategies as st
 
 from scorer import ModelBundle
 from tests.inputs.case import Row
-from tests.inputs.read import rows_of
+from tests.inputs.read import LONGEST, message, rows_of
 from tests.inputs.writers import WRITERS, Records, Writer, Written, flattened
 from tests.support import short_and_long
-from tests.support.commands import Lossrank, error_line
+from tests.support.commands import Lossrank
 from tests.support.tiny import CLASSES
 
-LONGEST = 400  # characters in a message
 MOST_STOPPED = 0.05  # of the files that one can read in one way only
 PIECES = [
     "w1", "w2", "the bank", "Zürich", "e\u0301", "日本", "🏆", "\u200b", "\ufeff", "0", "1.5", "-1", "NaN", "None",
-    "null", " ", " ", " ", "\u00a0", '"', '"', '""', "'", "`", ",", ",", ";", "\t", "|", "\n", "\n", "\r\n", "\r", "\\", "\\n",
-    '\\"', "\\N", "=1+1", "@a", "#", "{", "}", "[", "]", ":", "%", "<br>", "&amp;", "text", "label", "World", "sep=;",
-    "\x01", "\x0b", "\x0c", "\x1b", "\x1c", "\x1f", "\x7f", "\x85", "\u2028", "\u2029",
+    "null", " ", " ", " ", "\u00a0", '"', '"', '""', "'", "`", ",", ",", ";", "\t", "|", "\n", "\n", "\r\n", "\r", "\\",
+    "\\n", '\\"', "\\N", "=1+1", "@a", "#", "{", "}", "[", "]", ":", "%", "<br>", "&amp;", "text", "label", "World",
+    "sep=;", "\x01", "\x0b", "\x0c", "\x1b", "\x1c", "\x1f", "\x7f", "\x85", "\u2028", "\u2029",
 ]  # fmt: skip
 NOTHING = {"", "nan", "none", "<na>", "\\n", "null"}  # texts that stand for nothing, in any case and with any blanks
-SURE = {"", "NaN", "nan", "None", "<NA>", "\\N", "null"}  # those that are nothing for certain
+SURE = {"", "NaN", "nan", "None", "<NA>", "\\N"}  # those that are nothing for certain
 TEXTS = st.one_of(
     st.lists(st.sampled_from(PIECES), max_size=9).map("".join),
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12),
@@ -98,7 +97,7 @@ def test_each_row_keeps_its_text_and_label_or_the_run_stops(
         seen[certain] += 1
         if result.exit_code == 0:
             return fault(rows_of(written.path.parent / "run"), records, written.flat)
-        said = error_line(result)
+        said = message(result)
         seen[f"{certain}, stopped"] += 1
         if not written.is_open:
             seen[f"stopped: {what}: {said[:200]}"] += 1

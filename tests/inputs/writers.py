@@ -7,7 +7,7 @@ import io
 import json
 import lzma
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,15 +84,20 @@ def csv_module(records: Records, folder: Path, choose: Choose) -> Written:
     end = choose(["\n", "\r\n"])
     stream = io.StringIO()
     table = csv.DictWriter(stream, list(records[0]), delimiter=by, quoting=quoting, lineterminator=end)
-    table.writeheader()
+    options: tuple[str, ...] = ()
+    if choose([True, True, True, False]):
+        table.writeheader()
+    else:
+        options = ("--columns", ",".join(records[0]))
     table.writerows(records)
     is_open = _bare_returns(records, end, quoting)
-    return _text(folder / ("news.tsv" if by == "\t" else "news.csv"), stream.getvalue(), choose, is_open)
+    written = _text(folder / ("news.tsv" if by == "\t" else "news.csv"), stream.getvalue(), choose, is_open)
+    return replace(written, options=(*written.options, *options))
 
 
 def csv_pandas(records: Records, folder: Path, choose: Choose) -> Written:
     by = choose([",", ",", ";", "\t", "|"])
-    missing, end = choose(["", "", "NaN", "\\N", "<NA>", "null"]), choose(["\n", "\r\n"])
+    missing, end = choose(["", "", "NaN", "\\N", "<NA>", "None"]), choose(["\n", "\r\n"])
     quoting = choose([csv.QUOTE_MINIMAL, csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC])
     index = choose([True, False])
     content = _frame(records).to_csv(sep=by, index=index, quoting=quoting, lineterminator=end, na_rep=missing)
@@ -103,7 +108,7 @@ def csv_polars(records: Records, folder: Path, choose: Choose) -> Written:
     content = pl.DataFrame(records, infer_schema_length=None).write_csv(
         separator=choose([",", ";", "\t", "|"]), include_bom=choose([True, False]),
         line_terminator=choose(["\n", "\r\n"]), quote_style=choose(["necessary", "always", "non_numeric"]),
-        null_value=choose([None, "NaN", "null"]),
+        null_value=choose([None, "NaN", "\\N"]),
     )  # fmt: skip
     return Written(_packed(folder / "news.csv", content.encode(), lambda ways: choose(ways[:-1])))
 
@@ -245,9 +250,25 @@ def arrow_polars(records: Records, folder: Path, choose: Choose) -> Written:
     return Written(folder / "news.arrow")
 
 
+def parts(records: Records, folder: Path, choose: Choose) -> Written:
+    """Write each row to a file of its own, in a folder of files of one format."""
+    (folder / "parts").mkdir()
+    how = choose(["csv", "jsonl", "parquet"])
+    for i, record in enumerate(records):
+        frame, path = pd.DataFrame([record]), folder / "parts" / f"part-{i:05}.{how}"
+        if how == "csv":
+            frame.to_csv(path, index=False, quoting=csv.QUOTE_ALL)
+        elif how == "jsonl":
+            frame.to_json(path, orient="records", lines=True)
+        else:
+            frame.to_parquet(path)
+    return Written(folder / "parts")
+
+
 Writer = Callable[[Records, Path, Choose], Written]
 WRITERS: tuple[Writer, ...] = (
     csv_module, csv_module, csv_pandas, csv_pandas, csv_polars, csv_pyarrow, csv_datasets, tsv_by_hand,
     json_module, json_module, json_pandas, json_polars, json_datasets,
     parquet_pyarrow, parquet_pandas, parquet_polars, parquet_datasets, saved_to_disk, arrow_pyarrow, arrow_polars,
+    parts,
 )  # fmt: skip
