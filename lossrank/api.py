@@ -73,16 +73,14 @@ def score(
         text_column, text_pair_column, label_column, id_column: the names of the columns with the text, the second text
             of a pair, the label, and your own row ids. Text and label are guessed if they are not named (``text``,
             ``sentence``, ...; ``label``, ``labels``, ...), and ``Run.columns`` tells the choice. Data without labels
-            can be ranked by entropy. If ``text_column`` names several columns, their texts are joined.
-            Labels are class names, or numbers: those of a ClassLabel stand for its names, other numbers for the model's
-            classes in their order.
+            can be ranked by entropy. If ``text_column`` names several columns, their texts are joined. Labels are class
+            names, or numbers: those of a ClassLabel stand for its names, others for the model's classes in their order.
         join: what is put between the texts of several text columns.
         no_label: score without labels, though a column could be the label.
         label_map: for labels that are not named like the model's classes: a dictionary from each label in the data to
-            the model's class name, or to None to leave rows with that label out; or a JSON file with such an object.
-            Every label that is not named like a class must be in it; ``write_label_map`` writes one to fill in.
-        no_label_value: a label that means that a row has no label, such as ``"-1"`` or ``"unlabeled"``. Null, ``""``,
-            ``NaN``, ``None``, ``<NA>`` and ``\\N`` always mean that.
+            the model's class name, or to None to leave rows with that label out; or a JSON file with such an object,
+            as ``write_label_map`` writes one to fill in. Every label that is not named like a class must be in it.
+        no_label_value: a label that means that a row has no label, such as ``"-1"``, besides null, ``""`` and ``NaN``.
         config, split: the configuration and the split of a `datasets` data set; ``split`` is also the one to take
             from a DatasetDict, or from a folder whose files are named by split (``train.csv``, ``data/test-*.parquet``)
             or listed in its README.md as on the hub.

@@ -85,6 +85,8 @@ def score(
       lossrank score bundle tonight.parquet -o run --fail-if 'mean_loss > 0.5' --log-file night.jsonl
     """
     if write_label_map is not None:
+        for name in ("reuse", "discard_decisions"):  # about runs
+            settings.pop(name, None)
         print_template(write_template(bundle, data, write_label_map, **settings), as_json=as_json)
         return
     model_files = bundle.iterdir() if bundle.is_dir() else ()

@@ -24,8 +24,8 @@ class ScoreOptions:
     text of more than ``max_tokens``: its ``head``, its ``tail``, or all of it in overlapping pieces whose logits are
     averaged (``mean``). ``batch_tokens`` is the most tokens in a batch, padding included. ``window_rows`` is how many
     rows are sorted by length together. ``shard_rows`` is how many rows a shard has. ``on_error`` is what happens to a
-    row that can't be read (a broken line, bytes that aren't UTF-8): it is skipped and counted (``skip``), or it ends the
-    run (``fail``).
+    row that can't be read (a broken line, bytes that aren't UTF-8): it is skipped and counted (``skip``), or it ends
+    the run (``fail``).
     """
 
     text_column: str | Sequence[str] | None = None

@@ -15,7 +15,8 @@ from scorer.text import listed, short
 _MOST_UNKNOWN = 0.05  # share of the labelled rows whose labels the model may lack
 _WRONG_WAY = 0.6  # share of a class's rows, predicted as one other class, from which on the class looks permuted
 ENOUGH = 10  # the fewest labelled rows of a class from which a share is taken
-_MAP_ROOM = 110  # characters of a map in a message
+_MAP_ROOM = 90  # characters of a map in a message
+_LONGEST = 380  # characters of a message; options are longer than keywords
 _TO_FILL_IN = "`write_label_map` writes a file to fill in"
 
 
@@ -122,10 +123,12 @@ def _refuse_unknown(labels: _Labels, label_map: LabelMap) -> None:
     stray, total = labels.stray.total(), labels.stray.total() + labels.known.total()
     if stray and (not labels.known or stray > _MOST_UNKNOWN * total):
         raise LabelError(
-            f"the data's labels don't match the model's classes: the model has no class for {stray:,} of {total:,} "
-            f"labels: {_by_rows(labels.stray)}; the model's classes are {listed(label_map.class_names, 60)}; map them "
-            f"with `label_map` ({how_to_map(labels.stray, label_map.class_names)}), or leave labels out with "
-            "`no_label=True`"
+            _with_map(
+                f"the labels don't match the model, which has no class for {stray:,} of {total:,} labels: "
+                f"{_by_rows(labels.stray)}; the model's classes are {listed(label_map.class_names, 46)}; map them with "
+                "`label_map` ({}), or leave labels out with `no_label=True`",
+                how_to_map(labels.stray, label_map.class_names),
+            )
         )
 
 
@@ -153,20 +156,29 @@ def refuse_permutation(
     if len(moved) < 2 or len(set(goes_to[seen].tolist())) < len(seen):
         return
     names = label_map.class_names
-    moves = [f"{i} -> {int(goes_to[i])} {short(names[goes_to[i]])!r}" for i in moved]
+    moves = [f"{i} -> {int(goes_to[i])} {listed([names[goes_to[i]]], 40)}" for i in moved]
     whole = np.ones(len(names), dtype=np.bool_) if present is None else present
     fit = json.dumps({str(int(i)): names[goes_to[i]] for i in seen}, ensure_ascii=False)
     is_whole = set(np.flatnonzero(whole).tolist()) <= set(seen.tolist()) and len(fit) <= _MAP_ROOM
     how = f"this map would fit: {fit}" if is_whole else _TO_FILL_IN
     raise LabelError(
-        "the data's label numbers look like the model's classes in another order: most rows of a label are predicted "
-        f"as another class ({_joined(moves, 60)}); the model's order is {listed(names, 60)}; say which class each "
-        f"number is with `label_map` ({how})"
+        _with_map(
+            "the label numbers look like the model's classes in another order: most rows of a label are predicted as "
+            f"another class ({_joined(moves, 60)}); the model's order is {listed(names, 50)}; map the numbers with "
+            "`label_map` ({})",
+            how,
+        )
     )
 
 
+def _with_map(message: str, how: str) -> str:
+    """Return a message with a map in place of ``{}`` or, if it would be too long, how to get one."""
+    whole = message.replace("({})", f"({how})")
+    return whole if len(whole) <= _LONGEST else message.replace("({})", f"({_TO_FILL_IN})")
+
+
 def _by_rows(labels: Counter[str]) -> str:
-    return listed([label for label, _ in labels.most_common()], 80)
+    return listed([label for label, _ in labels.most_common()], 70)
 
 
 def _shown(numbers: set[int]) -> str:

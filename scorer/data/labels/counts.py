@@ -6,7 +6,7 @@ from scorer.data.hf_datasets import StreamPart
 from scorer.data.labels.values import count_texts, single_labels
 from scorer.data.source import Source
 from scorer.errors import LabelError
-from scorer.text import short
+from scorer.text import listed
 
 MOST = 20_000  # different labels
 _MOST_CHARACTERS = 1 << 25  # of all different labels together
@@ -36,8 +36,8 @@ def count_labels(source: Source, column: str, most: int = MOST) -> Counter[str]:
         row += len(batch)
         if len(counts) > most or (len(counts) > 1000 and sum(map(len, counts)) > _MOST_CHARACTERS):
             raise LabelError(
-                f"column {short(column)!r} has {len(counts):,} different values in its first {row:,} rows, too many "
-                "for labels; name the column of the labels with `label_column`, or score without labels with "
+                f"column {listed([column], 60)} has {len(counts):,} different values in its first {row:,} rows, too "
+                "many for labels; name the column of the labels with `label_column`, or score without labels with "
                 "`no_label=True`"
             )
     return counts

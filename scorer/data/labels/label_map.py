@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scorer.data.labels.suggest import how_to_map
 from scorer.data.labels.values import encoded
 from scorer.errors import LabelError
-from scorer.text import fold, listed, nearest, short
+from scorer.text import fold, listed, nearest
 
 NO_LABEL = -1
 UNKNOWN = -2
@@ -123,7 +123,7 @@ def make_label_map(
     if label_map.index_of(no_label_value) >= 0:
         stands = class_names[label_map.index_of(no_label_value)]
         raise LabelError(
-            f"`no_label_value` is {short(no_label_value)!r}, which stands for the class {short(stands)!r}; give a "
+            f"`no_label_value` is {_one(no_label_value)}, which stands for the class {_one(stands)}; give a "
             "label that is no class, or map it to null with `label_map`"
         )
     by_value = label_map.by_value | {key: NO_LABEL}
@@ -176,6 +176,14 @@ def is_generic(class_names: tuple[str, ...]) -> bool:
     return all(match is not None and int(match[1]) == i for i, match in enumerate(matches))
 
 
+def _one(value: object) -> str:
+    """Return a value for a message: a text in quotes, any other as Python writes it, cut if it is long."""
+    if isinstance(value, str):
+        return listed([value], 50)
+    shown = repr(value)
+    return shown if len(shown) <= 50 else f"{shown[:47]}..."
+
+
 def _given(mapping: Mapping[str, Any], class_names: tuple[str, ...]) -> dict[str, int]:
     """Return the class index of each label of a given map, by the label folded."""
     given: dict[str, int] = {}
@@ -183,7 +191,7 @@ def _given(mapping: Mapping[str, Any], class_names: tuple[str, ...]) -> dict[str
         key, index = fold(str(value)), _target(str(value), target, class_names)
         if given.get(key, index) != index:
             raise LabelError(
-                f"the label map sends {short(str(value))!r} to two classes, spelt in two ways; leave one of them out"
+                f"the label map sends {_one(str(value))} to two classes, spelt in two ways; leave one of them out"
             )
         given[key] = index
     return given
@@ -206,14 +214,14 @@ def _target(value: str, target: Any, class_names: tuple[str, ...]) -> int:
     folded = {fold(name): i for i, name in enumerate(class_names)}
     if isinstance(target, str) and fold(target) in folded:
         return folded[fold(target)]
-    classes = f"the model's classes are {listed(class_names)}"
+    classes = f"the model's classes are {listed(class_names, 60)}"
     if target == "":
         raise LabelError(
-            f"the label map has no class for {short(value)!r} yet; write one of the model's classes, or null to leave "
+            f"the label map has no class for {_one(value)} yet; write one of the model's classes, or null to leave "
             f"rows with this label out; {classes}"
         )
-    close = nearest(target, list(class_names)) if isinstance(target, str) and len(target) <= 100 else ""
+    close = nearest(target, list(class_names)) if isinstance(target, str) and len(target) <= 60 else ""
     raise LabelError(
-        f"the label map sends {short(value)!r} to {short(repr(target))}, which is no class of the model"
-        f"{close if len(close) < 90 else ''}; {classes}"
+        f"the label map sends {_one(value)} to {_one(target)}, which is no class of the model"
+        f"{close if len(close) < 70 else ''}; {classes}"
     )

@@ -13,7 +13,7 @@ from scorer.errors import LabelError
 from scorer.files import reporting
 from scorer.text import fold, short
 
-_ROOM = 110  # characters of a map in a message
+_ROOM = 90  # characters of a map in a message
 _SEPARATOR = re.compile(r"[\s_\-/.,:;&'\"()]+")
 _BETWEEN_DIGITS = re.compile(rf"(?<=\d){_SEPARATOR.pattern}(?=\d)")
 _NEGATIVE = re.compile(r"-\d")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scorer.data.arrow import is_text, valid_text
 from scorer.errors import LabelError
-from scorer.text import listed, short
+from scorer.text import listed
 
 
 def is_list(kind: pa.DataType) -> bool:
@@ -92,7 +92,7 @@ def _refuse_several(lengths: NDArray[np.int64], values: Any, name: str, first_ro
     if len(several):
         row = int(several[0])
         raise LabelError(
-            f"row {first_row + row}, counted from 0, has {lengths[row]} labels in column {short(name)!r} "
-            f"({listed(values(row), 60)}); lossrank takes one label a row: leave one in each list, name another "
+            f"row {first_row + row}, counted from 0, has {lengths[row]} labels in column {listed([name], 40)} "
+            f"({listed(values(row), 50)}); lossrank takes one label a row: leave one in each list, name another "
             "column with `label_column`, or score without labels with `no_label=True`"
         )

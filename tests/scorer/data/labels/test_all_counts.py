@@ -33,7 +33,7 @@ def checked(
 def refused(labels: list[object], class_names: tuple[str, ...], mapping: dict[str, object] | None = None) -> str:
     with pytest.raises(LabelError) as caught:
         checked(labels, class_names, mapping)
-    assert len(str(caught.value)) <= 400
+    assert len(str(caught.value)) <= 400 - len("Error: ")
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
