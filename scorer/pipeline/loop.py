@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from scorer.data.columns import Columns
 from scorer.data.labels import LabelMap
 from scorer.data.source import Source
-from scorer.errors import RunError, SourceError
 from scorer.model.engine import BatchDone, Engine, Running
 from scorer.model.tokenizer import BundleTokenizer, TokenWindow
 from scorer.pipeline.label_watch import LabelWatch
@@ -146,8 +145,7 @@ class Work:
                 with _timed(self.seconds, "write"):
                     shard.add(window, table, *fed, running.duplicates)
         except BaseException:
-            with contextlib.suppress(SourceError, RunError):  # what ended the run is told, not this
-                shard.keep()
+            shard.keep_at_end()
             raise
 
     def rescore(self, wanted: Callable[[int], NDArray[np.int64]]) -> None:

@@ -1,12 +1,15 @@
 """OpenShard: the windows of the shard that is being scored, kept on disk now and then until the shard is whole."""
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 from msgspec.structs import replace
 
+from scorer.data.parts import FilePart
 from scorer.data.source import Source
+from scorer.errors import RunError, SourceError
 from scorer.pipeline.summary import add_window
 from scorer.pipeline.window import Window
 from scorer.run.directory import RunDirectory, shard_name
@@ -51,6 +54,16 @@ class OpenShard:
             self._held, self._index = ([], ShardNotes()), None
         elif time.monotonic() >= self._due:
             self.keep()
+
+    def keep_at_end(self) -> None:
+        """Write the windows that are not on disk yet when the process ends early, unless that fails.
+
+        Remote data is not asked whether it has changed, because a store that stalls would hold up the end; so windows
+        of the last few seconds are lost.
+        """
+        if not any(isinstance(part, FilePart) and part.file.is_remote for part in self.source.parts):
+            with contextlib.suppress(SourceError, RunError, OSError):  # what ended the run is told, not this
+                self.keep()
 
     def keep(self) -> None:
         """Write the windows of a shard that is not finished, unless they are on disk.
