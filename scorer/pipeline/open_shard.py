@@ -76,8 +76,10 @@ class OpenShard:
         rows = sum(map(len, tables))
         if index is None or shard_name(index) in self.run.shards or rows <= self.run.kept_windows(index):
             return
+        first, stop = self.run.shard_range(index)
+        if first + rows == stop:  # the shard could not be written, and its last window must be scored again
+            return
         started = time.monotonic()
-        first = self.run.shard_range(index)[0]
         self.source.refuse_change(first, first + rows)
         write_windows(self.run, index, tables, notes)
         ended = time.monotonic()
