@@ -274,9 +274,8 @@ def test_the_command_says_where_the_run_and_its_decisions_are(
     refused = lossrank(*command)
     assert refused.exit_code == 1
     assert tells(refused.stderr, "has changed since", "--overwrite", "20 decisions", "--reuse")
-    done = lossrank(*command, "--overwrite")
+    done, aside = lossrank(*command, "--overwrite"), aside_of(tmp_path)
     assert done.exit_code == 0
-    aside = aside_of(tmp_path)
     assert tells(done.stderr, aside, "16 of 20")
     assert held(aside) == reviewed
     assert lossrank("verify", aside).exit_code == 1  # its data has changed
