@@ -20,7 +20,6 @@ from scorer.data.columns import Columns
 from scorer.data.labels.checks import CheckedLabels
 from scorer.data.labels.label_map import LabelMap
 from scorer.data.source import Source
-from scorer.errors import RunError, SourceError
 from scorer.model.engine import BatchDone, Engine, Running
 from scorer.model.tokenizer import BundleTokenizer, TokenWindow
 from scorer.pipeline.label_watch import LabelWatch
@@ -148,8 +147,7 @@ class Work:
                 with _timed(self.seconds, "write"):
                     shard.add(window, table, *fed, running.duplicates)
         except BaseException:
-            with contextlib.suppress(SourceError, RunError):  # what ended the run is told, not this
-                shard.keep()
+            shard.keep_at_end()
             raise
 
     def rescore(self, wanted: Callable[[int], NDArray[np.int64]]) -> None:

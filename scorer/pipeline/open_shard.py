@@ -1,12 +1,15 @@
 """OpenShard: the windows of the shard that is being scored, kept on disk now and then until the shard is whole."""
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 from msgspec.structs import replace
 
+from scorer.data.parts import FilePart
 from scorer.data.source import Source
+from scorer.errors import RunError, SourceError
 from scorer.pipeline.summary import add_window
 from scorer.pipeline.window import Window
 from scorer.run.directory import RunDirectory, shard_name
@@ -52,6 +55,16 @@ class OpenShard:
         elif time.monotonic() >= self._due:
             self.keep()
 
+    def keep_at_end(self) -> None:
+        """Write the windows that are not on disk yet when the process ends early, unless that fails.
+
+        Remote data is not asked whether it has changed, because a store that stalls would hold up the end; so windows
+        of the last few seconds are lost.
+        """
+        if not any(isinstance(part, FilePart) and part.file.is_remote for part in self.source.parts):
+            with contextlib.suppress(SourceError, RunError, OSError):  # what ended the run is told, not this
+                self.keep()
+
     def keep(self) -> None:
         """Write the windows of a shard that is not finished, unless they are on disk.
 
@@ -63,8 +76,10 @@ class OpenShard:
         rows = sum(map(len, tables))
         if index is None or shard_name(index) in self.run.shards or rows <= self.run.kept_windows(index):
             return
+        first, stop = self.run.shard_range(index)
+        if first + rows == stop:  # the shard could not be written, and its last window must be scored again
+            return
         started = time.monotonic()
-        first = self.run.shard_range(index)[0]
         self.source.refuse_change(first, first + rows)
         write_windows(self.run, index, tables, notes)
         ended = time.monotonic()

@@ -257,7 +257,7 @@ class RunStats(Section, frozen=True, kw_only=True):
 
     @property
     def rows_per_second(self) -> float | None:
-        """Rows that this process scored per second; None if every row was scored by earlier processes."""
+        """Rows that this process scored or took over per second; None if earlier processes scored every row."""
         scored = self.rows - self.kept_rows
         return scored / max(self.seconds["total"], 1e-9) if scored > 0 else None
 

@@ -66,5 +66,8 @@ def whole_windows(run: RunDirectory, old: Manifest) -> dict[str, UnfinishedShard
 
 
 def _holds(run: RunDirectory, index: int, windows: UnfinishedShard) -> bool:
+    start, stop = run.shard_range(index)
+    if windows.rows >= stop - start:
+        return False
     file = windows_file(run.shard_file(index), windows.rows)
     return file.is_file() and file_sha256(file) == windows.sha256

@@ -274,13 +274,37 @@ def test_the_command_says_where_the_run_and_its_decisions_are(
     refused = lossrank(*command)
     assert refused.exit_code == 1
     assert tells(refused.stderr, "has changed since", "--overwrite", "20 decisions", "--reuse")
-    done = lossrank(*command, "--overwrite")
+    done, aside = lossrank(*command, "--overwrite"), aside_of(tmp_path)
     assert done.exit_code == 0
-    aside = aside_of(tmp_path)
     assert tells(done.stderr, aside, "16 of 20")
     assert held(aside) == reviewed
     assert lossrank("verify", aside).exit_code == 1  # its data has changed
     gone = lossrank(*command, "--overwrite", "--discard-decisions")
     assert gone.exit_code == 0
     assert held(tmp_path / "run") == {}
+    assert held(aside) == reviewed
+
+
+def test_decisions_that_cant_be_read_are_not_overwritten_unless_discarded(
+    tiny_bundle: ModelBundle, tmp_path: Path, reviewed: Held
+) -> None:
+    for file in (tmp_path / "run").glob("review.sqlite-*"):
+        file.unlink()
+    (tmp_path / "run" / "review.sqlite").write_bytes(b"no database" * 500)
+    with pytest.raises(RunError, match=facts("review.sqlite", "discard_decisions")):
+        score(tiny_bundle, tmp_path, overwrite=True)
+    assert score(tiny_bundle, tmp_path) == []  # a resume does not read them
+    assert (tmp_path / "run" / "review.sqlite").read_bytes().startswith(b"no database")
+    score(tiny_bundle, tmp_path, overwrite=True, discard_decisions=True)
+    assert held(tmp_path / "run") == {}
+
+
+def test_a_link_to_a_run_stays_a_link(tiny_bundle: ModelBundle, tmp_path: Path, reviewed: Held) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "run").rename(tmp_path / "disk" / "tonight")
+    (tmp_path / "run").symlink_to(tmp_path / "disk" / "tonight")
+    assert tells(score(tiny_bundle, tmp_path, overwrite=True)[-1], "20 of 20")
+    assert (tmp_path / "run").is_symlink()
+    assert held(tmp_path / "run") == reviewed
+    (aside,) = (tmp_path / "disk").glob("tonight.before-*")
     assert held(aside) == reviewed

@@ -12,6 +12,7 @@ import pytest
 
 from scorer import ModelBundle, Progress, RunDirectory, ScoreOptions, run_status, score_dataset
 from scorer.audit.verify import verify
+from scorer.data.parts import FilePart
 from scorer.errors import SourceError
 from scorer.pipeline import open_shard
 from tests.scorer.pipeline.score.helpers import kept_of, shard_bytes
@@ -180,3 +181,28 @@ def test_a_changed_record_of_windows_costs_only_their_scores(
     assert score_dataset(tiny_bundle, rows, tmp_path / "run", ONE_SHARD).kept_rows == 0
     assert shard_bytes(tmp_path / "run") == shard_bytes(tmp_path / "whole")
     assert verify(tmp_path / "run", data=rows).complete
+
+
+def test_remote_data_is_asked_nothing_when_a_run_ends_early(
+    tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fsspec
+
+    with fsspec.open("memory://rows.parquet", "wb") as stream:
+        pq.write_table(rows, stream)
+    asked: list[int] = []
+    monkeypatch.setattr(FilePart, "refuse_change", lambda part: asked.append(part.rows))
+
+    def press(progress: Progress) -> None:
+        if progress.rows > 500:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_dataset(tiny_bundle, "memory://rows.parquet", tmp_path / "run", ONE_SHARD, on_progress=press)
+    assert asked == []
+    assert kept_of(tmp_path / "run") == (0, 0)
+    monkeypatch.setattr(open_shard, "_EVERY", 0)
+    with pytest.raises(KeyboardInterrupt):
+        score_dataset(tiny_bundle, "memory://rows.parquet", tmp_path / "run", ONE_SHARD, on_progress=press)
+    assert kept_of(tmp_path / "run")[1] > 0
+    assert asked
