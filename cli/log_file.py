@@ -19,7 +19,7 @@ from lossrank.tables.json_values import json_line
 from scorer import LossrankError, Plan, Progress, RunDirectory, RunError, RunStats
 from scorer.address import Address, scrubbed
 from scorer.data.columns import KNOWN
-from scorer.data.find import would_read
+from scorer.data.folders.find import would_read
 from scorer.data.source import Data
 from scorer.errors import recordable
 from scorer.events import LOG, event

@@ -43,7 +43,7 @@ _SETTINGS: dict[str, tuple[Any, str]] = {
     ),
     "no_label_value": (str, "Label that means that a row has no label, such as -1 or unlabeled."),
     "config": (str, "Configuration of a `datasets` data set."),
-    "split": (str, "Split of a `datasets` data set or of a saved DatasetDict."),
+    "split": (str, "Split of a `datasets` data set, a saved DatasetDict, or a folder of files named by split."),
     "streaming": (bool, "Read a `datasets` data set (name or folder) without downloading all of it first."),
     "delimiter": (str, "Character between the fields of a CSV file.  [default: recognised from the file and printed]"),
     "quoting": (
@@ -113,7 +113,9 @@ def _option(name: str, kind: Any, text: str) -> Callable[[F], F]:
     if kind is _FLAG_OR_NOT:
         return click.option(f"{word}/--no-{name}", default=None, help=text)
     if kind is _SEVERAL:
-        return click.option(word, multiple=True, callback=lambda context, option, given: given or None, help=text)
+        return click.option(
+            word, multiple=True, default=None, callback=lambda context, option, given: given or None, help=text
+        )
     if kind is _NAMES:
         return click.option(word, metavar="NAME,NAME,...", callback=_names, help=text)
     default = _DEFAULTS.get(name)

@@ -64,8 +64,9 @@ def score(
     Args:
         bundle: an exported model, or its folder.
         data: a `datasets` Dataset, DatasetDict (with ``split``) or IterableDataset, a pandas or polars DataFrame, an
-            Arrow table or reader, a list of dicts; or a file, folder, glob or address of Parquet, Arrow, CSV or JSON
-            lines, several of these, or the name of a `datasets` data set.
+            Arrow table or reader, a list of dicts; or a file, folder, glob or address of Parquet, Arrow, CSV, JSON
+            lines or fastText (a text file may be in a zip archive), several of these, or the name of a `datasets` data
+            set.
         output: the run directory to write.
         text_column, text_pair_column, label_column, id_column: the names of the columns with the text, the second text
             of a pair, the label, and your own row ids. Text and label are guessed if they are not named (``text``,
@@ -81,7 +82,8 @@ def score(
         no_label_value: a label that means that a row has no label, such as ``"-1"`` or ``"unlabeled"``. Null, ``""``,
             ``NaN``, ``None``, ``<NA>`` and ``\\N`` always mean that.
         config, split: the configuration and the split of a `datasets` data set; ``split`` is also the one to take
-            from a DatasetDict.
+            from a DatasetDict, or from a folder whose files are named by split (``train.csv``, ``data/test-*.parquet``)
+            or listed in its README.md as on the hub.
         streaming: read a `datasets` data set without downloading all of it first.
         delimiter: the character between the fields of a CSV file; by default recognised from the file.
         quoting: whether a double quote at the start of a CSV field encloses the field (``minimal``) or is part of the

@@ -34,11 +34,15 @@ _VERSIONS = (
 
 @dataclass(frozen=True)
 class DataFile:
-    """One file of a data set; ``str()`` gives its path, or its address without secrets."""
+    """One file of a data set; ``str()`` gives its path, or its address without secrets.
+
+    ``partitions`` has the columns that the names of its folders give, ``label=World`` for example, with their values.
+    """
 
     fs: pafs.FileSystem
     path: str = field(repr=False)
     address: str
+    partitions: tuple[tuple[str, str | None], ...] = ()
 
     def __str__(self) -> str:
         return self.address
@@ -55,6 +59,16 @@ class DataFile:
     def absolute(self) -> str:
         """Return what run.json records: the absolute path, or the address without secrets."""
         return self.address if self.is_remote else str(Path(self.path).absolute())
+
+    @property
+    def folder(self) -> str:
+        """Return the path of the folder in which the file lies."""
+        return self.path.rpartition("/")[0] if self.is_remote else str(Path(self.path).parent)
+
+    @property
+    def identity(self) -> str:
+        """Return what besides the file's bytes decides which rows it has, empty for most files."""
+        return repr(self.partitions) if self.partitions else ""
 
     def open(self) -> pa.NativeFile:
         """Open the file for random access, not memory-mapped, because a mapped file that shrinks kills the process."""
@@ -146,8 +160,10 @@ class Place:
             found = [info.path for info in self.fs.get_file_info(selector) if info.type == pafs.FileType.File]
         return sorted(found, key=lambda path: path.split("/"))
 
-    def matching(self) -> list[str]:
-        """Return the paths of the files that match a remote glob, in the order of ``below``.
+    def matching(self) -> tuple[str, list[str], list[str]]:
+        """Return a remote glob's leading folders, all files in them that were listed, and those that match the glob.
+
+        The files are in the order of ``below``.
 
         Raises:
             SourceError: a web glob has wildcards before its last part, or a query.
@@ -161,7 +177,7 @@ class Place:
             )
         pattern, folder = parts[first:], "/".join(parts[:first])
         found = self.below(folder, recursive=len(pattern) > 1 or "**" in pattern)
-        return [path for path in found if matches(without_secrets(path).split("/")[first:], pattern)]
+        return folder, found, [path for path in found if matches(without_secrets(path).split("/")[first:], pattern)]
 
     def means(self, path: str) -> bool:
         """Return whether a glob matches a path, which need not exist."""

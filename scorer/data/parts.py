@@ -4,10 +4,12 @@ import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
+from scorer.data.arrow import is_text
 from scorer.data.filesystem import DataFile, forget_listings
 from scorer.data.formats.base import PROBLEM, Batches, Format, Inspected, Wanted
 from scorer.data.read_options import ReadOptions
@@ -15,6 +17,8 @@ from scorer.data.remote_errors import at_fault, why
 from scorer.errors import LossrankError, SourceError, shortage
 
 _AT_ONCE = 8  # files inspected at the same time
+_POINTER = b"version https://git-lfs.github.com/spec/v1"  # how the file of a clone without Git LFS begins
+_POINTER_SIZE = 1024  # bytes; a pointer is always shorter
 GO_ON = "restore the file and try again, or score the data again"
 
 
@@ -43,25 +47,35 @@ class Part(Protocol):
 
 @dataclass(frozen=True)
 class FilePart:
-    """A file, with its version at the time of opening, and what was found in it."""
+    """A file, with its version at the time of opening, and what was found in it.
+
+    ``constants`` are columns that the file itself lacks, with the one value that all its rows have.
+    """
 
     file: DataFile
     format: Format
     version: dict[str, Any]
     found: Inspected
+    constants: tuple[tuple[str, str | None], ...] = ()
 
     @property
     def rows(self) -> int:
         return self.found.rows
 
+    @property
+    def schema(self) -> pa.Schema:
+        schema = self.found.schema
+        for name, _ in self.constants:
+            schema = schema.append(pa.field(name, pa.string()))
+        return schema
+
     def batches(self, columns: list[str], wanted: Wanted) -> Batches:
         there = set(self.found.schema.names)
-        present = [name for name in columns if name in there]
+        own = [name for name in columns if name in there]
         try:
-            for first, batch in self.format.batches(
-                self.file, self.found, present or self.found.schema.names[:1], wanted
-            ):
-                yield first, batch if len(present) == len(columns) else self._with_nulls(batch, columns)
+            # A format reads at least one column, since its batches must have rows.
+            for start, batch in self.format.batches(self.file, self.found, own or [self._cheapest()], wanted):
+                yield start, batch if len(own) == len(columns) else self._completed(batch, columns)
         except LossrankError:
             raise
         except Exception as error:  # the errors of the stores' libraries have no common root
@@ -70,15 +84,23 @@ class FilePart:
             self.refuse_change()
             raise _unreadable(self.file, self.format, error) from error
 
-    def _with_nulls(self, batch: pa.RecordBatch, columns: list[str]) -> pa.RecordBatch:
-        """Add a column of nulls for each column that other files have and this one lacks."""
+    def _cheapest(self) -> str:
+        """Return a column that is no text, if there is one: a batch has no rows without any column."""
+        schema = self.found.schema
+        return str(min(schema, key=lambda field: pa.types.is_nested(field.type) or is_text(field.type)).name)
+
+    def _completed(self, batch: pa.RecordBatch, columns: list[str]) -> pa.RecordBatch:
+        """Add the columns that the file lacks: those of its folders' names, and nulls for what other files have."""
+        added, rows = dict(self.constants), len(batch)
         kind = pa.string() if self.format.is_text else pa.null()
-        kept = [name for name in batch.schema.names if name == PROBLEM]
-        arrays = [
-            batch.column(name) if name in batch.schema.names else pa.nulls(len(batch), kind)
-            for name in [*columns, *kept]
-        ]
-        return pa.RecordBatch.from_arrays(arrays, [*columns, *kept])
+        names = [*columns, *(name for name in batch.schema.names if name == PROBLEM)]
+        arrays = []
+        for name in names:
+            if name in added:
+                arrays.append(pa.repeat(pa.scalar(added[name], pa.string()), rows))
+            else:
+                arrays.append(batch.column(name) if name in batch.schema.names else pa.nulls(rows, kind))
+        return pa.RecordBatch.from_arrays(arrays, names)
 
     def refuse_change(self) -> None:
         try:
@@ -147,6 +169,8 @@ def inspected(file: DataFile, kind: Format, options: ReadOptions, data: str) -> 
         version = file.version()
         if version["size"] == 0:
             raise SourceError(f"{file} is empty (0 bytes)")
+        if not file.is_remote and version["size"] < _POINTER_SIZE:
+            _refuse_pointer(file)
         return FilePart(file, kind, version, kind.inspect(file, options))
     except LossrankError:
         raise
@@ -155,6 +179,13 @@ def inspected(file: DataFile, kind: Format, options: ReadOptions, data: str) -> 
     except Exception as error:  # the errors of the stores' libraries have no common root
         _not_ours(file, error)
         raise _unreadable(file, kind, error) from error
+
+
+def _refuse_pointer(file: DataFile) -> None:
+    """Raise SourceError if Git LFS has left a file's address in its place, as a clone without LFS does."""
+    with Path(file.path).open("rb") as stream:
+        if stream.read(len(_POINTER)) == _POINTER:
+            raise SourceError(f"{file} is a pointer of Git LFS, not the data; run `git lfs pull` in its repository")
 
 
 def _unreadable(file: DataFile, kind: Format, error: Exception) -> SourceError:

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from scorer.address import Address
-from scorer.data.find import would_read
-from scorer.data.formats.known import format_of
+from scorer.data.folders.find import would_be_data, would_read
 from scorer.data.source import Data, paths_of
 from scorer.errors import RunError
 from scorer.layout import SCORES, is_part_of_run, is_run
@@ -62,7 +61,7 @@ def refuse_own_data(place: Path, run: RunDirectory, data: Data | None = None, *,
             continue
         here = Path(address.path)
         inside = here.is_dir() and (parent / place.name).is_relative_to(here.resolve())
-        if would_read(address, place) or (inside and (is_folder or format_of(place.name) is not None)):
+        if would_read(address, place) or (inside and (is_folder or would_be_data(place))):
             raise RunError(f"{place} is in the data that was scored ({given}); choose another place")
         if here.resolve().is_relative_to(place.resolve()):
             raise RunError(f"{place} holds the data that was scored ({given}); choose another place")

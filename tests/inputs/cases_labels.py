@@ -86,7 +86,7 @@ LABELS = [
     ),
     Input(
         "numbers from 1 to 4", ISSUE, "four.csv", table(numbered(first=1)),
-        stops("--label-map", "1, 2, 3, 4"),
+        stops("count from 1", "--label-map", "--write-label-map", without=('"1": "World"',)),
     ),
     Input(
         "a map without one of the labels", ISSUE, "four.csv", table(numbered(first=1)), stops("4", "--label-map"),

@@ -4,6 +4,7 @@ from scorer.data.filesystem import COMPRESSION
 from scorer.data.formats.base import Format
 from scorer.data.formats.binary import ARROW, PARQUET
 from scorer.data.formats.csv_file import CSV
+from scorer.data.formats.fasttext import FASTTEXT
 from scorer.data.formats.json_file import JSON
 from scorer.data.formats.text_files import suffixes
 
@@ -18,8 +19,9 @@ _FORMATS = {
     ".jsonl": JSON,
     ".ndjson": JSON,
     ".json": JSON,
+    ".txt": FASTTEXT,
 }
-_UNREAD = (".xz", ".lzma", ".zip", ".7z", ".br", ".sz", ".snappy", ".z")  # compressions that pyarrow can't read
+_UNREAD = (".xz", ".lzma", ".7z", ".br", ".sz", ".snappy", ".z")  # compressions that pyarrow can't read
 
 
 def format_of(name: str) -> Format | None:
@@ -35,7 +37,9 @@ def format_of(name: str) -> Format | None:
 def is_packed(name: str) -> bool:
     """Return whether a file, by its name, has a known format but a compression that can't be read."""
     inner, outer = ["", "", *suffixes(name)][-2:]
-    return inner in _FORMATS and (outer in COMPRESSION or outer in _UNREAD) and format_of(name) is None
+    return (
+        inner in _FORMATS and inner != ".txt" and (outer in COMPRESSION or outer in _UNREAD) and format_of(name) is None
+    )
 
 
 def is_text_format(name: str) -> bool:
@@ -46,4 +50,5 @@ def is_text_format(name: str) -> bool:
 
 def known_suffixes() -> str:
     """Return a list of the file endings that can be read, for an error message."""
-    return ", ".join(sorted(_FORMATS)) + f" (text formats also with {', '.join(COMPRESSION)})"
+    known = ", ".join(sorted(set(_FORMATS) - {".txt"}))
+    return f"{known} (text formats also with {', '.join(COMPRESSION)}), fastText's .txt, and .zip with one such file"

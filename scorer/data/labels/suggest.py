@@ -71,7 +71,7 @@ def read_label_map(path: Path) -> dict[str, Any]:
         LabelError: the object has a label twice.
     """
     try:
-        mapping = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=lambda pairs: _once(pairs, path))
+        mapping = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=lambda pairs: _once(pairs, path))
     except (OSError, ValueError, RecursionError) as error:
         raise LabelError(
             f"the label map {path} can't be read ({error}); write it as a JSON object of labels and classes"

@@ -1,6 +1,7 @@
 """from_paths(): open files, folders, globs, and saved or named data sets."""
 
 import hashlib
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from scorer.address import Address
 from scorer.data import hf_datasets as hub
 from scorer.data.arrow import readable
 from scorer.data.filesystem import DataFile
-from scorer.data.find import find_files, find_several, same_format
+from scorer.data.folders.find import Found, find_files, find_several, same_format
+from scorer.data.folders.hive import constants_of
 from scorer.data.formats.known import format_of, known_suffixes
 from scorer.data.opening.memory import from_dataset, from_stream
 from scorer.data.parts import FilePart, at_once, inspected
@@ -40,7 +42,7 @@ def from_paths(
         )
     find = partial(find_several, addresses, split)
     name = f"{Path(addresses[0].shown).name} and {len(addresses) - 1} more"
-    return _from_files(addresses, name, same_format(find(), name), split, hashed, read, find)
+    return _from_files(addresses, name, find(), split, hashed, read, lambda: find().files)
 
 
 def _from_one(
@@ -50,7 +52,7 @@ def _from_one(
     if streaming:
         refuse_read_options(read, "a `datasets` data set")
         is_folder = Path(address.given).is_dir()
-        if not is_folder and (address.is_remote or find_files(address, config, split)):
+        if not is_folder and (address.is_remote or find_files(address, config, split).files):
             raise SourceError(
                 f"`streaming=True` only goes with a `datasets` data set; leave it out: {shown} is a file, "
                 "which is never read whole"
@@ -59,10 +61,10 @@ def _from_one(
         spec = DatasetsSpec(data=where, config=config, split=split, streaming=True)
         found = hub.stream(address.given, config, split)
         return from_stream(found, Path(shown).name if is_folder else address.given, spec)
-    files = find_files(address, config, split)
-    if files:
-        find = partial(find_files, address, config, split)
-        return _from_files([address], Path(shown).name or shown, same_format(files, shown), split, hashed, read, find)
+    find = partial(find_files, address, config, split)
+    if (files := find()).files:
+        same_format(files.files, shown)
+        return _from_files([address], Path(shown).name or shown, files, split, hashed, read, lambda: find().files)
     refuse_read_options(read, "a `datasets` data set")
     spec = DatasetsSpec(data=address.given, config=config, split=split)
     return from_dataset(hub.load(address.given, config, split), address.given, spec)
@@ -71,7 +73,7 @@ def _from_one(
 def _from_files(
     addresses: list[Address],
     name: str,
-    files: list[DataFile],
+    found: Found,
     split: str | None,
     hashed: bool,
     read: ReadOptions,
@@ -80,17 +82,17 @@ def _from_files(
     parts: list[FilePart] = []
     unusable: dict[str, str] = {}
     schema: pa.Schema | None = None
+    files = same_format(found.files, name)
     with at_once() as pool:
         # Every file is inspected before any is hashed, so that an unreadable file is reported at once.
-        for file, (part, found) in zip(
-            files, pool.map(partial(_described, options=read, data=name), files), strict=True
-        ):
-            found, twins = usable(found, str(file))
+        described = pool.map(partial(_described, options=read, data=name), files)
+        for file, (part, own) in zip(files, described, strict=True):
+            own, twins = usable(own, str(file))
             unusable |= {name: several(str(file)) for name in part.found.repeated} | twins
-            for name in () if schema is None else set(found.names).symmetric_difference(schema.names):
-                lacking = files[0] if name in found.names else file
+            for name in () if schema is None else set(own.names).symmetric_difference(schema.names):
+                lacking = files[0] if name in own.names else file
                 unusable.setdefault(name, f"{lacking} has no such column; give all files the same columns")
-            schema = found if schema is None else joined(schema, found, file, files[0])
+            schema = own if schema is None else joined(schema, own, file, files[0])
             parts.append(part)
         identities = list(pool.map(partial(FilePart.identity, hashed=hashed), parts))
     if schema is None:
@@ -100,8 +102,8 @@ def _from_files(
     relative = tuple(address.given for address in addresses if address.is_relative)
     left_out = any(address.has_secret for address in addresses)
     digest = hashlib.sha256()
-    for identity in identities:
-        digest.update(str(identity.get("sha256", identity)).encode())
+    for file, identity in zip(files, identities, strict=True):
+        digest.update(str(identity.get("sha256", identity)).encode() + file.identity.encode())
     records = tuple(
         FileRecord(part.file.absolute, part.rows, **identity) for part, identity in zip(parts, identities, strict=True)
     )
@@ -120,7 +122,7 @@ def _from_files(
         fingerprint=digest.hexdigest(),
         label_names=label_names(schema),
         parts=list(parts),
-        notes=tuple(note for part in parts for note in part.found.notes),
+        notes=found.notes + tuple(note for part in parts for note in part.found.notes),
         unusable=unusable,
         find=find,
     )
@@ -132,4 +134,5 @@ def _described(file: DataFile, options: ReadOptions, data: str) -> tuple[FilePar
     if kind is None:
         raise SourceError(f"{file} is of no known kind; the known kinds are: {known_suffixes()}")
     part = inspected(file, kind, options, data)
-    return part, readable(part.found.schema)
+    part = replace(part, constants=constants_of(part))
+    return part, readable(part.schema)

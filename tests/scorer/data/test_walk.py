@@ -94,7 +94,7 @@ def test_what_is_no_data_may_be_anything(data: Path, folder: Path) -> None:
     assert texts(data) == ["a.csv", "b.csv", "sub/c.csv"]
 
 
-@pytest.mark.parametrize("name", ["d.csv.xz", "D.JSONL.Zip", "sub/d.parquet.gz"])
+@pytest.mark.parametrize("name", ["d.csv.xz", "D.JSONL.7z", "sub/d.parquet.gz"])
 def test_data_in_a_compression_that_can_not_be_read_is_refused(folder: Path, name: str) -> None:
     (folder / name).touch()
     with pytest.raises(SourceError, match=facts(f"data/{name}", "compression", ".parquet")):

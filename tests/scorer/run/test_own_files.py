@@ -13,7 +13,7 @@ import pytest
 from scorer import ModelBundle, Progress, ScoreOptions, SourceError, open_source, score_dataset
 from scorer.address import Address
 from scorer.audit.verify import verify
-from scorer.data.find import find_files, would_read
+from scorer.data.folders.find import find_files, would_read
 from tests.support.facts import facts
 
 Lossrank = Callable[..., click.testing.Result]
@@ -99,7 +99,7 @@ def test_what_is_named_itself_or_is_no_run_of_ours_is_data(
         (other / "run.json").write_text(content)
         write_lines(rows, other / "scores" / "part-00000.jsonl")
         for data in ("other", "other/**/*.json*"):
-            files = find_files(Address.parse(str(tmp_path / data)), None, None)
+            files = find_files(Address.parse(str(tmp_path / data)), None, None).files
             assert [file.name for file in files] == ["run.json", "part-00000.jsonl"]
 
 

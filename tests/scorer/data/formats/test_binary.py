@@ -104,14 +104,15 @@ class TestCompression:
             ("a.ipc", "Arrow"),
             ("a.parquet.gz", None),
             ("a.gz", None),
-            ("a.txt", None),
+            ("a.txt", "fastText"),
+            ("a.text", None),
             ("csv", None),
         ],
     )
     def test_kinds_by_name(self, name: str, kind: str | None) -> None:
         found = format_of(name)
         assert (found and found.name) == kind
-        assert is_text_format(name) is (kind in ("CSV", "JSON"))
+        assert is_text_format(name) is (kind in ("CSV", "JSON", "fastText"))
 
 
 def test_text_array_keeps_bytes_that_are_not_utf8() -> None:

@@ -67,6 +67,14 @@ class TestLabelMapFile:
         file = tmp_path / "map.json"
         file.write_text('{"Économie": "Business", "1": 0, "x": null}', encoding="utf-8")
         assert read_label_map(file) == {"Économie": "Business", "1": 0, "x": None}
+        file.write_text('{"1": 0}', encoding="utf-8-sig")  # as Windows' editors write it
+        assert read_label_map(file) == {"1": 0}
+
+    def test_a_label_twice(self, tmp_path: Path) -> None:
+        file = tmp_path / "map.json"
+        file.write_text('{"a": "World", "a": "Sports"}')
+        with pytest.raises(LabelError, match=facts("map.json", "'a' twice")):
+            read_label_map(file)
 
     @pytest.mark.parametrize("content", [b"", b"{", b"{'a': 1}", b"\xff\xfe{"])
     def test_that_is_no_json(self, tmp_path: Path, content: bytes) -> None:

@@ -52,7 +52,7 @@ class TestClassNames:
             {"huggingface": "[]"},
             {"huggingface": '{"info": null}'},
             {"huggingface": '{"info": {"features": [1]}}'},
-            {"huggingface": '{"info": {"features": {"label": [{"_type": "ClassLabel", "names": ["a"]}]}}}'},
+            {"huggingface": '{"info": {"features": {"label": [{"_type": "ClassLabel"}, {"names": ["a"]}]}}}'},
             {"huggingface": '{"info": {"features": {"label": {"_type": "ClassLabel", "num_classes": 3}}}}'},
             {"huggingface": '{"info": {"features": {"label": {"_type": "Value", "dtype": "int64"}}}}'},
             {"huggingface": '{"info": {"features": {"gone": {"_type": "ClassLabel", "names": ["a", "b"]}}}}'},
@@ -92,7 +92,7 @@ class TestSavedFolders:
         ("files", "said"),
         [
             ("[]", r"is empty: its state\.json lists no file"),
-            ('[{"filename": "a.txt"}]', r"a\.txt is of no known kind"),
+            ('[{"filename": "a.doc"}]', r"a\.doc is of no known kind"),
         ],
     )
     def test_without_a_file_that_can_be_read(self, tmp_path: Path, files: str, said: str) -> None:
@@ -187,7 +187,7 @@ class TestByName:
 
 def test_a_split_of_what_has_none_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["w1"]}), tmp_path / "train-0.parquet")
-    for data in (tmp_path, tmp_path / "train-0.parquet", tmp_path / "*.parquet"):
+    for data in (tmp_path / "train-0.parquet", tmp_path / "*.parquet"):
         with pytest.raises(SourceError, match=facts("`split='test'`", "'FOLDER/test-*.parquet'")):
             open_source(str(data), split="test")
 
