@@ -86,7 +86,7 @@ _SETTINGS: dict[str, tuple[Any, str]] = {
         _COUNT,
         "Rows in a window; the rows of a window are sorted by length.  [default: --shard-rows, at most 4096]",
     ),
-    "shard_rows": (_COUNT, "Rows in a shard; an interrupted run scores its unfinished shards again."),
+    "shard_rows": (_COUNT, "Rows in a shard, the file that scores are written to."),
     "on_error": (
         click.Choice(ON_ERROR),
         "What to do with a row that can't be read: skip and count it, or stop with an error.",

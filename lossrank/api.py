@@ -53,13 +53,15 @@ def score(
     window_rows: int | None = None,
     shard_rows: int = 4096,
     on_error: str = "skip",
+    reuse: Run | str | Path | None = None,
     overwrite: bool = False,
+    discard_decisions: bool = False,
     progress: bool | OnStep = True,
 ) -> Run:
     """Compute the loss of every row of a data set, or resume a run that was interrupted.
 
     The scores are written to the folder ``output``, in shards. To resume a run, call ``score`` again with the same
-    arguments: finished shards are kept. A finished run is returned at once.
+    arguments: finished shards, and finished windows of a shard, are kept. A finished run is returned at once.
 
     Args:
         bundle: an exported model, or its folder.
@@ -103,9 +105,15 @@ def score(
             overlapping pieces.
         batch_tokens: the most tokens in a batch, padding included; by default chosen by trials on the data.
         window_rows: how many rows are sorted by length together; by default ``shard_rows``, at most 4,096.
-        shard_rows: how many rows a shard has; an interrupted run scores its unfinished shards again.
+        shard_rows: how many rows a shard, the file that scores are written to, has.
         on_error: ``skip`` and count a row that can't be read, or ``fail``.
-        overwrite: replace a run in ``output`` instead of resuming it.
+        reuse: an earlier, finished run, or its directory: rows with the same text and the same label as a row of that
+            run keep its scores, so that only new and changed rows are run. Bundle, ``precision``, ``max_tokens`` and
+            ``long_text`` must be the same, and ``precision`` not ``screen``. ``Run.stats.reused`` counts the rows.
+        overwrite: replace a run in ``output`` instead of resuming it. A run that holds decisions is set aside first, as
+            ``OUTPUT.before-TIME``; the decisions on rows whose text is unchanged carry over to the new run. Rows are
+            matched by id, or by text if there are no ids.
+        discard_decisions: with ``overwrite``, remove the decisions of the run in ``output`` with it.
         progress: True shows a bar in a terminal or notebook, False shows nothing; a function is called with each
             ``Step``: first with the ``plan``, then after every batch.
 
@@ -126,6 +134,7 @@ def score(
         >>> run
         <Run run: 500 rows of table, mean loss 0.35... nats, 88.40% of the labels are the predicted ones>
     """
+    from lossrank.review.carried import carry_over, existing_run, set_aside_note
     from scorer.data.read_options import ReadOptions
     from scorer.data.spec import FilesSpec, TableSpec
     from scorer.pipeline.options import ScoreOptions
@@ -151,11 +160,14 @@ def score(
         shard_rows=shard_rows,
         on_error=on_error,
     )
+    existing = existing_run(Path(output), overwrite=overwrite, discard_decisions=discard_decisions)
     plans: list[Plan] = []
     with watched(progress, "scoring") as say:
 
         def on_plan(plan: "Plan") -> None:
             plans.append(plan)
+            if (note := set_aside_note(Path(output))) is not None:
+                say(Step(note=note))
             say(Step(plan=plan))
 
         def on_progress(report: "Progress") -> None:
@@ -177,11 +189,15 @@ def score(
                 header=header,
                 annotators=annotators,
             ),
-            overwrite=overwrite,
+            overwrite=existing,
+            reuse=None if reuse is None else _path(reuse),
             on_plan=on_plan,
             on_progress=on_progress,
         )
-    run, source = RunDirectory.open(output), plans[0].source
+        run = RunDirectory.open(output)
+        if (note := carry_over(run)) is not None:
+            say(Step(note=note))
+    source = plans[0].source
     if isinstance(source.spec, TableSpec):
         return Run(run, _known(run, source), stats)
     # A relative path would be lost when the working folder changes; the run has recorded the absolute one.

@@ -157,7 +157,8 @@ class ScoredRun:
         """
         import pyarrow.compute as pc
 
-        scores = pa.concat_tables([self.directory.read_shard(i) for i in range(self.directory.num_shards)])
+        columns = [name for name in self.directory.schema.names if name != "text_hash"]
+        scores = pa.concat_tables([self.directory.read_shard(i, columns) for i in range(self.directory.num_shards)])
         names = pa.array(self.class_names, pa.string())
         for column, index in (("given_name", "label"), ("predicted_name", "predicted")):
             scores = scores.append_column(column, pc.take(names, scores[index]))

@@ -7,9 +7,12 @@ from pathlib import Path
 LOCK = ".lock"
 MANIFEST = "run.json"
 SCORES = "scores"
+REVIEW = "review.sqlite"  # people's decisions; SQLite writes files beside it whose names begin with its name
+ASIDE = ".before-"  # follows the name of a run that another one replaced; a time follows it
 # The names that may occur in a run directory; a review adds a database.
-_OURS = re.compile(rf"{re.escape(LOCK)}|{re.escape(MANIFEST)}|{SCORES}|review\.sqlite(-\w+)?")
+_OURS = re.compile(rf"{re.escape(LOCK)}|{re.escape(MANIFEST)}|{SCORES}|{re.escape(REVIEW)}(-\w+)?")
 SHARD = re.compile(r"part-\d{5,}\.parquet")
+WINDOWS = re.compile(r"\.part-\d{5,}\.\d+\.arrow")  # the finished windows of a shard that is not finished
 _PARTS = {"format", "bundle", "data", "options", "shards"}
 
 
@@ -38,12 +41,21 @@ def may_hold_run(path: Path) -> bool:
     names = _names(path)
     if MANIFEST not in names:
         return names <= {LOCK}
-    if all(map(_OURS.fullmatch, names)) and all(map(SHARD.fullmatch, _names(path / SCORES))):
+    if all(map(_OURS.fullmatch, names)) and all(map(_is_score, _names(path / SCORES))):
         return True
     try:
         return _is_manifest(path / MANIFEST)
     except (ValueError, RecursionError):
         return False
+
+
+def windows_file(shard: Path, rows: int) -> Path:
+    """Return the hidden file with the first ``rows`` rows of a shard that is not finished."""
+    return shard.with_name(f".{shard.stem}.{rows}.arrow")
+
+
+def _is_score(name: str) -> bool:
+    return bool(SHARD.fullmatch(name) or WINDOWS.fullmatch(name))
 
 
 def _names(folder: Path) -> set[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from cli.gates import check_gates, fail_if_option
+from cli.keywords import in_options
 from cli.log_file import ProgressLog, log_end, log_plan, logging_to, refuse_log_file
 from cli.options import json_option, log_file_option
 from cli.output import print_json
@@ -38,7 +39,22 @@ _LEFT_OUT = "NONE, as asked: rows get predictions but no loss"
     type=click.Path(path_type=Path),
     help="Write a label map with every label of DATA to this new file, to fill in for --label-map; nothing is scored.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace an existing run instead of resuming it.")
+@click.option(
+    "--reuse",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Take over this finished run's scores for rows with the same text and label, so that only new and changed "
+    "rows are run.",
+)
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace an existing run instead of resuming it. A run that holds decisions is set aside as RUN.before-TIME, "
+    "and decisions on unchanged texts carry over.",
+)
+@click.option(
+    "--discard-decisions", is_flag=True, help="With --overwrite: remove the decisions that the existing run holds."
+)
 @fail_if_option
 @log_file_option
 @json_option
@@ -91,24 +107,34 @@ def score(
 
 def run_score(bundle: Path, data: Any, output: Path, *, overwrite: bool, **settings: Any) -> Run:
     """Score data into the directory ``output``; show and log the plan and the progress."""
-    log = ProgressLog()
+    log, notes = ProgressLog(), list[str]()
+
+    def print_notes() -> None:
+        while notes:
+            _note(notes.pop(0))
 
     def on_step(step: Step) -> None:
         if step.plan is not None:
             log_plan(step.plan)
             print_plan(step.plan)
+        if step.note is not None:
+            notes.append(in_options(step.note))
+            if progress.last is None:  # nothing is drawn yet
+                print_notes()
         if step.scoring is not None:
             log(step.scoring)
             progress(step.scoring)
 
     with ScoreProgress() as progress:
         try:
-            return score_data(bundle, data, output, overwrite=overwrite, progress=on_step, **settings)
+            run = score_data(bundle, data, output, overwrite=overwrite, progress=on_step, **settings)
         except BaseException as error:
             if progress.last is not None and (isinstance(error, KeyboardInterrupt) or shortage(error)):
                 again = "the same command without --overwrite" if overwrite else "the same command again"
-                click.echo(f"\nFinished shards are kept in {output}; to resume, give {again}.", err=True)
+                click.echo(f"\nThe rows scored so far are kept in {output}; to resume, give {again}.", err=True)
             raise
+    print_notes()
+    return run
 
 
 def print_plan(plan: Plan) -> None:
@@ -167,6 +193,8 @@ def print_summary(stats: RunStats, run: Path, lines: int = 0) -> None:
     if stats.rows_per_second is not None:
         say("speed", f"{stats.rows_per_second:,.0f} rows/s")
     say("tokens", f"{stats.tokens:,}, and {stats.padding:.2%} of the model's input was padding")
+    if stats.reused:
+        say("reused", f"{stats.reused:,} rows have the scores of an earlier run")
     if stats.duplicates:
         say("duplicates", f"{stats.duplicates:,} texts had the same tokens as another text and were not run")
     if stats.screen:

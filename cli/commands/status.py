@@ -31,7 +31,7 @@ def status(run: Path, watch: bool, fail_if: tuple[Gate, ...], as_json: bool) -> 
     """Show the progress and speed of RUN, and which process works on it.
 
     Only reads the manifest and checks the lock, which does not disturb a running `lossrank score`. Progress is counted
-    in finished shards.
+    in the rows whose scores are kept.
 
     \b
     Examples:
@@ -77,7 +77,7 @@ def _print(found: RunStatus) -> None:
     if found.seconds_left is not None:
         say("estimated end", f"{found.estimated_end}, in {duration(found.seconds_left)}")
     if found.updated is not None:
-        say("last shard", found.updated)
+        say("last written", found.updated)
     for entry in found.history:
         why = entry.why or (RUNNING if found.state == RUNNING else UNKNOWN)
         ended = _KILLED if why == UNKNOWN else why

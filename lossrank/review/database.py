@@ -10,8 +10,9 @@ from typing import Any
 
 from lossrank.review.decision import RELABELLED, VERDICTS
 from scorer import RunDirectory, RunError
+from scorer.layout import REVIEW
 
-FILE = "review.sqlite"
+FILE = REVIEW
 _FORMAT = 1
 _PATIENCE = 10.0  # seconds to wait for another writer
 _HINTS = {
@@ -51,6 +52,7 @@ CREATE TABLE places (
 );
 PRAGMA user_version = {_FORMAT};
 """
+_COUNT = "SELECT count(*) FROM decisions WHERE NOT undone"
 
 
 def open_to_write(run: RunDirectory) -> sqlite3.Connection:
@@ -93,6 +95,21 @@ def open_to_read(run: RunDirectory) -> sqlite3.Connection | None:
             return None
         _refuse_foreign(run, db)
         return db
+
+
+def count_decisions(folder: Path) -> int:
+    """Return how many decisions that are not undone a folder's database holds; 0 if there is none.
+
+    The folder need not be a sound run.
+
+    Raises:
+        RunError: the database is damaged, belongs to another program or a newer lossrank, or can't be read.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return 0
+    with reporting(path), contextlib.closing(_readable(path)) as db:
+        return int(db.execute(_COUNT).fetchone()[0]) if _is_made(path, db) else 0
 
 
 @contextlib.contextmanager

@@ -6,8 +6,9 @@ from typing import Any
 
 from lossrank.review.decision import DISCARDED, KEPT, RELABELLED, class_named
 from lossrank.review.store import DecisionStore
+from scorer.audit.given import given_labels
 from scorer.errors import RunError
-from scorer.run.directory import RunDirectory, given_labels
+from scorer.run.directory import RunDirectory
 from scorer.text import nearest
 
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from lossrank.review.decided_rows import Decided, decided_rows
 from lossrank.review.decision import DISCARDED, KEPT, UNREVIEWED, Answer, Reading, class_named
 from scorer import RunDirectory, RunError
+from scorer.audit.given import given_labels
 from scorer.audit.matching import BY_ID, have_ids, matched
 from scorer.data.source import Data
-from scorer.run.directory import given_labels
 from scorer.run.reopened import reopen_data, same_data
 
 RUN = "run"  # the source of decisions pulled from a run

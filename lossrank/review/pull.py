@@ -17,11 +17,12 @@ from lossrank.review.servers.server import TOOLS, Account, waiting
 from lossrank.review.store import DecisionStore
 from lossrank.tables.json_values import json_line
 from scorer.address import without_secrets
+from scorer.audit.given import given_labels
 from scorer.data.source import Data, paths_of
 from scorer.errors import RunError
 from scorer.files import write_atomically
 from scorer.layout import is_run
-from scorer.run.directory import RunDirectory, given_labels
+from scorer.run.directory import RunDirectory
 from scorer.run.protect import refuse_existing, refuse_own_data
 
 

@@ -175,7 +175,8 @@ def _first_per_label(labels: NDArray[np.int64], count: int) -> NDArray[np.bool_]
 
 def _read_rows(run: RunDirectory, rows: NDArray[np.int64]) -> list[RankedRow]:
     """Return the ranked rows, which are given worst first."""
-    table = run.take(np.sort(rows)).drop_columns(["status", "int8_loss"])
+    table = run.take(np.sort(rows))
+    table = table.select([name for name in table.schema.names if name not in ("status", "int8_loss", "text_hash")])
     found: dict[int, dict[str, Any]] = {int(record["row"]): record for record in table.to_pylist()}
     ranked = []
     for place, row in enumerate(rows.tolist(), start=1):

@@ -9,6 +9,7 @@ from scorer.data.labels.label_map import NO_LABEL, LabelMap
 from scorer.pipeline.window import Window, window_ranges
 from scorer.run.directory import RunDirectory
 from scorer.run.schema import UNKNOWN_LABEL_STATUS
+from scorer.run.unfinished import read_windows_of
 
 _SETTLED = 100  # rows of a class from which on its place in the order of the classes is known
 
@@ -30,6 +31,7 @@ class LabelWatch:
         self._present = None if checked is None else checked.present
         self._window_rows = window_rows
         self._next_shard = 0
+        self._shard = -1  # of the latest window
         self._any_label = checked is not None
         self._confusion: NDArray[np.int64] = np.zeros((classes, classes), dtype=np.int64)
 
@@ -41,7 +43,12 @@ class LabelWatch:
         """
         if self._map is None:
             return
-        self._catch_up(window.first_row // self._run.shard_rows)
+        shard = window.first_row // self._run.shard_rows
+        self._catch_up(shard)
+        if shard != self._shard:
+            self._shard = shard
+            for table in read_windows_of(self._run, shard)[0]:
+                self._recall(table)
         if not self._any_label:
             check_labels(window.given, self._map)
             self._any_label = bool(np.any(window.labels != NO_LABEL))
@@ -61,11 +68,9 @@ class LabelWatch:
         """Count the shards before ``shard``, which an earlier process scored and checked."""
         while self._next_shard < shard and not (self._any_label and self._is_settled()):
             table = self._run.read_shard(self._next_shard, ["label", "predicted", "loss", "status"])
-            unknown = table["status"].to_numpy() == UNKNOWN_LABEL_STATUS
-            self._any_label |= bool(unknown.any()) or table["label"].null_count < len(table)
             first, last = self._run.shard_range(self._next_shard)
             for start, stop in window_ranges(first, last, self._window_rows):
-                self._count(table.slice(start - first, stop - start))
+                self._recall(table.slice(start - first, stop - start))
             self._next_shard += 1
         self._next_shard = shard
 
@@ -75,6 +80,12 @@ class LabelWatch:
             return True
         rows = self._confusion.sum(axis=1)
         return bool(np.all((rows if self._present is None else rows[self._present]) >= _SETTLED))
+
+    def _recall(self, table: pa.Table) -> None:
+        """Count a window that an earlier process scored and checked."""
+        unknown = table["status"].to_numpy() == UNKNOWN_LABEL_STATUS
+        self._any_label |= bool(unknown.any()) or table["label"].null_count < len(table)
+        self._count(table)
 
     def _count(self, table: pa.Table) -> bool:
         """Count given (axis 0) against predicted classes (axis 1); return False if enough rows had been counted."""

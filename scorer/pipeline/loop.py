@@ -20,18 +20,20 @@ from scorer.data.columns import Columns
 from scorer.data.labels.checks import CheckedLabels
 from scorer.data.labels.label_map import LabelMap
 from scorer.data.source import Source
+from scorer.errors import RunError, SourceError
 from scorer.model.engine import BatchDone, Engine, Running
 from scorer.model.tokenizer import BundleTokenizer, TokenWindow
 from scorer.pipeline.label_watch import LabelWatch
+from scorer.pipeline.open_shard import OpenShard
 from scorer.pipeline.prefetch import Reader
+from scorer.pipeline.rescored import replace_rows
+from scorer.pipeline.reuse import Reuse
 from scorer.pipeline.scores import score_table
-from scorer.pipeline.summary import add_window
 from scorer.pipeline.window import Window, join_windows, read_windows, refuse_bad, window_ranges
 from scorer.run.directory import RunDirectory
-from scorer.run.manifest import ShardNotes
-from scorer.run.rescored import replace_rows
 from scorer.run.schema import INVALID_TEXT, UNREADABLE
 from scorer.run.shard_file import count_words
+from scorer.run.unfinished import read_windows_of
 
 Prepared = tuple[Window, TokenWindow] | None  # None after the last window
 Started = tuple[Window, TokenWindow, Running]
@@ -84,7 +86,8 @@ class Work:
     """Scores a run's rows: ``first`` is the engine for all rows, ``again`` the fp32 engine for a screen's worst rows.
 
     ``seconds`` adds up the time of each stage. ``read`` and ``tokenise`` overlap the other stages. ``wait``, ``model``
-    and ``rescore`` are the time blocked on tokens, on the model, and on a screen's second runs in fp32.
+    and ``rescore`` are the time blocked on tokens, on the model, and on a screen's second runs in fp32. ``reuse`` has
+    the scores of an earlier run, which are not computed again.
     """
 
     run: RunDirectory
@@ -101,6 +104,7 @@ class Work:
     progress: Progress
     report: Callable[[], None]
     on_error: str = "skip"
+    reuse: Reuse | None = None
     seconds: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("read", "tokenise", "wait", "model", "rescore", "score", "write"), 0.0)
     )
@@ -120,27 +124,33 @@ class Work:
             RunError: a shard can't be written.
         """
         run, size = self.run, self.window_rows
-        ranges = [cut for i in run.missing_shards() for cut in window_ranges(*run.shard_range(i), size)]
+        ranges = [
+            cut
+            for i in run.missing_shards()
+            for cut in window_ranges(*run.shard_range(i), size)
+            if cut[0] >= run.shard_range(i)[0] + run.kept_windows(i)
+        ]
         watch = LabelWatch(run, self.labels, self.checked, size)
-        notes, tables = ShardNotes(), []
+        shard = OpenShard(run, self.source)
         self.report()
         windows = read_windows(self.source, self.columns, self.labels, ranges, self.tokenizer.shorten)
-        for window, tokens, running in self._started(self.first, windows, watch.before):
-            if self.on_error == "fail":
-                refuse_bad(self.source, window)
-            fed = self.progress.tokens, self.progress.padded_tokens
-            table = self._table(window, running, self._logits(running), self.precision)
-            self.progress.rows += len(window.rows) - int(np.count_nonzero(tokens.text_lengths))
-            watch.after(window, table)
-            tables.append(table)
-            fed = self.progress.tokens - fed[0], self.progress.padded_tokens - fed[1]
-            add_window(notes, window, table, *fed, running.duplicates)
-            shard = window.first_row // run.shard_rows
-            if window.stop == run.shard_range(shard)[1]:
-                self.source.refuse_change(*run.shard_range(shard))
+        if self.reuse is not None:
+            windows = map(self.reuse.applied, windows)
+        try:
+            for window, tokens, running in self._started(self.first, windows, watch.before):
+                if self.on_error == "fail":
+                    refuse_bad(self.source, window)
+                fed = self.progress.tokens, self.progress.padded_tokens
+                table = self._table(window, running, self._logits(running), self.precision)
+                self.progress.rows += len(window.rows) - int(np.count_nonzero(tokens.text_lengths))
+                watch.after(window, table)
+                fed = self.progress.tokens - fed[0], self.progress.padded_tokens - fed[1]
                 with _timed(self.seconds, "write"):
-                    run.write_shard(shard, pa.concat_tables(tables), notes)
-                notes, tables = ShardNotes(), []
+                    shard.add(window, table, *fed, running.duplicates)
+        except BaseException:
+            with contextlib.suppress(SourceError, RunError):  # what ended the run is told, not this
+                shard.keep()
+            raise
 
     def rescore(self, wanted: Callable[[int], NDArray[np.int64]]) -> None:
         """Score rows again in fp32 and rewrite their shards; ``wanted`` returns a shard's rows to score again.
@@ -174,11 +184,19 @@ class Work:
 
     def refuse_kept(self) -> None:
         """Raise SourceError if a shard of an earlier process holds an unreadable row, which that process skipped."""
-        for i in sorted(set(range(self.run.num_shards)) - set(self.run.missing_shards())):
-            kept = self.run.read_shard(i, ["row", "status"])
+        for kept in self._kept_scores():
             bad = kept.filter(pc.is_in(kept["status"], pa.array([UNREADABLE, INVALID_TEXT])))["row"].to_pylist()
             if bad:  # the shard does not record why: read the row again
                 refuse_bad(self.source, next(read_windows(self.source, self.columns, None, [(bad[0], bad[0] + 1)])))
+
+    def _kept_scores(self) -> Iterator[pa.Table]:
+        """Yield the rows and statuses that earlier processes scored, in order."""
+        missing = set(self.run.missing_shards())
+        for i in range(self.run.num_shards):
+            if i not in missing:
+                yield self.run.read_shard(i, ["row", "status"])
+            elif tables := read_windows_of(self.run, i)[0]:
+                yield pa.concat_tables(tables)
 
     def _wanted(self, wanted: Callable[[int], NDArray[np.int64]]) -> Iterator[Window]:
         """Yield windows of ``window_rows`` wanted rows, except windows whose rows are all in fp32 already.
@@ -269,7 +287,8 @@ class Work:
     def _table(self, window: Window, running: Running, logits: NDArray[np.float32], precision: str) -> pa.Table:
         with _timed(self.seconds, "score"):
             names = self.run.class_names
-            return score_table(window, running.tokens, logits, running.no_memory, names, precision)
+            scores = score_table(window, running.tokens, logits, running.no_memory, names, precision)
+            return scores.select(self.run.schema.names)  # a run of an older version has fewer columns
 
 
 @contextlib.contextmanager

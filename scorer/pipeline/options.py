@@ -23,9 +23,9 @@ class ScoreOptions:
     fp32 for the rows that could be among the ``screen_top`` worst. ``long_text`` is the part that the model reads of a
     text of more than ``max_tokens``: its ``head``, its ``tail``, or all of it in overlapping pieces whose logits are
     averaged (``mean``). ``batch_tokens`` is the most tokens in a batch, padding included. ``window_rows`` is how many
-    rows are sorted by length together. ``shard_rows`` is how many rows a shard has; a resumed run keeps or repeats
-    whole shards. ``on_error`` is what happens to a row that can't be read (a broken line, bytes that aren't UTF-8): it
-    is skipped and counted (``skip``), or it ends the run (``fail``).
+    rows are sorted by length together. ``shard_rows`` is how many rows a shard has. ``on_error`` is what happens to a
+    row that can't be read (a broken line, bytes that aren't UTF-8): it is skipped and counted (``skip``), or it ends the
+    run (``fail``).
     """
 
     text_column: str | Sequence[str] | None = None

@@ -177,6 +177,7 @@ def new_manifest(plan: Plan, bundle: ModelBundle, options: ScoreOptions, max_tok
             batch_tokens=plan.batch_tokens,
             window_rows=options.window,
             shard_rows=options.shard_rows,
+            text_hash=True,
         ),
         calibration=plan.calibration,
         machine=machine,

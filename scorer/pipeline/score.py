@@ -25,15 +25,14 @@ from scorer.pipeline.loop import Progress, Work
 from scorer.pipeline.options import ScoreOptions
 from scorer.pipeline.plan import Plan, make_plan, new_manifest
 from scorer.pipeline.prefetch import Reader
+from scorer.pipeline.reuse import Reuse, open_reused
 from scorer.pipeline.screen import control_rows, control_seed, screen
 from scorer.pipeline.summary import recount, refuse_hardly_any, summarise
 from scorer.pipeline.window import read_windows
 from scorer.run.directory import RunDirectory
 from scorer.run.integrity import require_whole
-from scorer.run.manifest import (
-    RunStats,
-)
-from scorer.run.start import locked_run
+from scorer.run.manifest import RunStats
+from scorer.run.start import Existing, locked_run
 from scorer.run.status import missing_rows
 
 _CALIBRATED_FROM = 10_000  # rows; calibration does not pay for fewer
@@ -50,7 +49,8 @@ def score_dataset(
     split: str | None = None,
     streaming: bool = False,
     read: ReadOptions | None = None,
-    overwrite: bool = False,
+    overwrite: bool | Existing = False,
+    reuse: str | Path | None = None,
     on_plan: Callable[[Plan], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> RunStats:
@@ -61,7 +61,8 @@ def score_dataset(
         data: anything ``open_source`` accepts, with ``config``, ``split``, ``streaming`` and ``read``.
         output: the run directory; a run in it with the same bundle, data and options is resumed.
         options: the settings; the defaults suit a CPU.
-        overwrite: replace a run in ``output`` instead of resuming it.
+        overwrite: replace a run in ``output`` instead of resuming it; or, in full, what becomes of that run.
+        reuse: a finished run whose scores are taken over for rows with the same text and label.
         on_plan: called once, before the first row is scored.
         on_progress: called after every batch.
 
@@ -80,13 +81,18 @@ def score_dataset(
     report = _Report(Progress(source.num_rows), on_progress)
     manifest = new_manifest(plan, bundle, options, tokenizer.max_tokens)
     keeps_batches = options.batch_tokens is None
+    existing = overwrite if isinstance(overwrite, Existing) else Existing(overwrite)
+    reused = None
+    if reuse is not None:
+        reused, record = open_reused(reuse, Path(output), manifest)
+        manifest = msgspec.structs.replace(manifest, reuse=record)
     with (
-        locked_run(Path(output), manifest, source, overwrite=overwrite, same_batches=keeps_batches) as run,
+        locked_run(Path(output), manifest, source, existing, same_batches=keeps_batches) as run,
         ThreadPoolExecutor(plan.threads, thread_name_prefix="model") as runners,
         Reader() as reader,
     ):
         try:
-            plan = _tune(run, plan, options, models.first, runners, tokenizer, bundle)
+            plan = _tune(run, reused, plan, options, models.first, runners, tokenizer, bundle)
             if on_plan:
                 on_plan(plan)
             work = Work(
@@ -110,6 +116,8 @@ def score_dataset(
                 work.refuse_kept()
             if not run.missing_shards() and run.manifest.summary is not None:
                 return _recounted(run, run.manifest.summary)
+            if reused is not None:
+                work.reuse = Reuse(reused)
             _score(work, plan)
         except BaseException:
             runners.shutdown(cancel_futures=True)
@@ -133,6 +141,7 @@ class _Report:
 
 def _tune(
     run: RunDirectory,
+    reused: RunDirectory | None,
     plan: Plan,
     options: ScoreOptions,
     session: OrtSession,
@@ -145,6 +154,10 @@ def _tune(
         return plan
     if run.begun:
         return replace(plan, calibration=Calibration(run.batch_tokens, {}, "the size that the run began with"))
+    if reused is not None and reused.manifest.options.device == plan.device:
+        chosen = Calibration(reused.batch_tokens, {}, "the size of the reused run")
+        run.set_calibration(chosen)
+        return replace(plan, calibration=chosen)
     if plan.device == "cuda" or run.num_rows < _CALIBRATED_FROM:
         return plan
     first_rows = [(0, min(_CALIBRATION_ROWS, run.num_rows))]

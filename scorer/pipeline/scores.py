@@ -7,10 +7,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from scorer.data.arrow import row_array
 from scorer.data.labels.label_map import NO_LABEL, UNKNOWN
 from scorer.model import losses
 from scorer.model.tokenizer import TokenWindow
-from scorer.pipeline.window import Window
+from scorer.pipeline.window import Reused, Window
 from scorer.run.schema import (
     BAD_LOGITS_STATUS,
     NO_LABEL_STATUS,
@@ -19,6 +20,8 @@ from scorer.run.schema import (
     UNKNOWN_LABEL_STATUS,
     score_schema,
 )
+
+_OF_THE_DATA = ("row", "id", "label", "text_hash")
 
 
 def score_table(
@@ -35,7 +38,7 @@ def score_table(
     ``no_memory`` [s] marks rows that were too large for the memory; their logits are NaN.
 
     Losses and probabilities are computed in float64 and stored as float32. A row whose logits aren't all finite
-    has no scores and the status ``no_memory`` or ``bad_logits``.
+    has no scores and the status ``no_memory`` or ``bad_logits``. Rows that are reused keep the scores of their run.
     """
     n, scored = len(window.status), window.scored
     status = window.status.copy()
@@ -75,8 +78,21 @@ def score_table(
         pa.array(np.full(n, precision, dtype=object), pa.string(), mask=~has_probs),
         pa.nulls(n, pa.float32()),
         pa.FixedSizeListArray.from_arrays(pa.array(all_probs.reshape(-1)), len(class_names), mask=pa.array(~has_probs)),
+        window.text_hashes,
     ]
-    return pa.Table.from_arrays(columns, schema=score_schema(class_names))
+    scores = pa.Table.from_arrays(columns, schema=score_schema(class_names, text_hash=True))
+    return scores if window.reused is None else _with_reused(scores, window.reused)
+
+
+def _with_reused(scores: pa.Table, reused: Reused) -> pa.Table:
+    """Return the scores with those of an earlier run in their places; the columns of the data itself stay."""
+    index = np.arange(len(scores))
+    index[reused.places] = len(scores) + np.arange(len(reused.places))
+    for at, field in enumerate(scores.schema):
+        if field.name not in _OF_THE_DATA:
+            both = pa.chunked_array([*scores.column(at).chunks, *reused.scores[field.name].chunks], field.type)
+            scores = scores.set_column(at, field, both.take(row_array(index)))
+    return scores.combine_chunks()
 
 
 def _column(n: int, rows: NDArray[np.int64], values: NDArray[np.generic], kind: pa.DataType) -> pa.Array:

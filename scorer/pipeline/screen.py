@@ -21,9 +21,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scorer.errors import RunError
+from scorer.pipeline.rescored import int8_losses
 from scorer.run.directory import RunDirectory
 from scorer.run.manifest import ControlErrors, ScreenReport
-from scorer.run.rescored import int8_losses
 from scorer.run.schema import BAD_LOGITS_STATUS, NO_MEMORY_STATUS, OK
 
 Rows = NDArray[np.int64]

@@ -53,6 +53,7 @@ def add_window(
     notes.tokens += tokens
     notes.padded_tokens += padded_tokens
     notes.duplicates += duplicates
+    notes.reused += 0 if window.reused is None else len(window.reused.places)
     unknown = Counter(notes.unknown_labels)
     for label, count in window.unknown.items():
         unknown[short(label)] += count
@@ -68,7 +69,7 @@ def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], m
         RunError: a shard is missing or can't be read.
     """
     health = run_health(run)
-    tokens = padded = duplicates = 0
+    tokens = padded = duplicates = reused = 0
     unknown: Counter[str] = Counter()
     problems: list[str] = []
     for index in range(run.num_shards):
@@ -76,6 +77,7 @@ def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], m
         tokens += shard.tokens
         padded += shard.padded_tokens
         duplicates += shard.duplicates
+        reused += shard.reused
         unknown.update(shard.unknown_labels)
         problems = [*problems, *shard.problems][:_MOST]
     return RunStats(
@@ -95,6 +97,7 @@ def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], m
         peak_memory_bytes=peak_memory_bytes(),
         unknown_labels=_most_common(unknown, _MOST, OTHERS),
         problems=problems,
+        reused=reused,
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -15,13 +15,21 @@ from scorer.data.labels.label_map import NO_LABEL, LabelMap
 from scorer.data.labels.values import count_texts, single_labels
 from scorer.data.source import Source
 from scorer.errors import SourceError
-from scorer.run.content import content_of
+from scorer.run.content import content_of, text_hashes
 from scorer.run.schema import INVALID_TEXT, NO_TEXT, OK, UNREADABLE
 from scorer.text import is_missing
 
 Shorten = Callable[[list[str]], list[str]]
 _FIRST_ROWS = 512
 _WHOLE = 1 << 26  # characters of texts held in memory until they are shortened
+
+
+@dataclass(frozen=True)
+class Reused:
+    """Scores of an earlier run for the rows at the positions ``places`` [m] of a window, ascending."""
+
+    places: NDArray[np.int64]
+    scores: pa.Table
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,8 @@ class Window:
     ``scored`` [s] are the positions in the window of the rows with a usable text; ``texts`` and ``text_pairs`` [s] are
     the texts of these rows. ``labels`` [n] are class indices, NO_LABEL or UNKNOWN. ``given`` counts the rows of each
     label, ``unknown`` those of each unknown label. ``problems`` tells, by row, why a line could not be read.
-    ``content`` is the content of all rows, from the whole texts (``scorer/run/content.py``).
+    ``content`` is the content of all rows, and ``text_hashes`` [n] has a hash of each row's text, both from the whole
+    texts (``scorer/run/content.py``). ``reused`` has the scores of rows whose texts are left out of ``texts``.
     """
 
     rows: NDArray[np.int64]
@@ -44,8 +53,10 @@ class Window:
     ids: pa.Array
     unknown: Counter[str]
     problems: dict[int, str]
+    text_hashes: pa.Array
     content: int = 0
     given: Counter[str] = field(default_factory=Counter)
+    reused: "Reused | None" = None
 
     @property
     def first_row(self) -> int:
@@ -71,6 +82,18 @@ class Window:
             ids=self.ids.take(pa.array(index)),
             unknown=Counter(),
             problems={},
+            text_hashes=self.text_hashes.take(pa.array(index)),
+        )
+
+    def reusing(self, reused: "Reused") -> "Window":
+        """Return the window without the texts of the rows whose scores are known."""
+        left = np.flatnonzero(~np.isin(self.scored, reused.places))
+        return replace(
+            self,
+            scored=self.scored[left],
+            texts=[self.texts[i] for i in left],
+            text_pairs=None if self.text_pairs is None else [self.text_pairs[i] for i in left],
+            reused=reused,
         )
 
 
@@ -98,6 +121,7 @@ def join_windows(windows: list[Window]) -> Window:
         ids=pa.concat_arrays([window.ids for window in windows]),
         unknown=sum((window.unknown for window in windows), Counter()),
         problems={row: why for window in windows for row, why in window.problems.items()},
+        text_hashes=pa.concat_arrays([window.text_hashes for window in windows]),
         content=sum(window.content for window in windows),
         given=sum((window.given for window in windows), Counter()),
     )
@@ -206,6 +230,7 @@ def _window(
         else valid_text(plain_array(batch.column(columns.id))).cast(pa.string()),
         unknown=unknown,
         problems=problems,
+        text_hashes=text_hashes(batch, columns.text, columns.text_pair),
         content=content_of(batch, first_row, columns.to_dict()),
         given=given,
     )

@@ -6,7 +6,7 @@ the two steps, the manifest does not list the shard, and it is scored again. ``R
 SHA-256 before reading the shard for the first time.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scorer.errors import RunError
 from scorer.events import event
 from scorer.files import file_sha256, write_atomically
-from scorer.layout import SCORES
+from scorer.layout import SCORES, windows_file
 from scorer.model.calibration import Calibration
 from scorer.run.content import digits
 from scorer.run.history import FINISHED, MOST, Stint
@@ -35,6 +35,7 @@ from scorer.run.manifest import (
     ScreenReport,
     ShardInfo,
     ShardNotes,
+    UnfinishedShard,
 )
 from scorer.run.manifest_file import read_manifest, write_manifest
 from scorer.run.schema import score_schema
@@ -45,7 +46,7 @@ from scorer.run.shard_file import read_batches, reading, refuse_size, take_rows,
 class RunDirectory:
     """A run's directory and its manifest, which changes only through these methods.
 
-    ``begun`` is true if an earlier process had finished shards of the run. ``stint`` is this process's work on the run,
+    ``begun`` is true if an earlier process had scored rows of the run. ``stint`` is this process's work on the run,
     None if the process only reads the run.
     """
 
@@ -61,8 +62,7 @@ class RunDirectory:
         """Open a run, finished or not.
 
         Raises:
-            RunError: the folder is not a run directory.
-            RunError: the run is of another format.
+            RunError: the folder is not a run directory, or a run of another format.
             RunError: the manifest is damaged or can't be read.
         """
         return cls(Path(path), read_manifest(Path(path)))
@@ -72,10 +72,7 @@ class RunDirectory:
         """Open a finished run.
 
         Raises:
-            RunError: the folder is not a run directory.
-            RunError: the run is of another format.
-            RunError: the manifest is damaged or can't be read.
-            RunError: the run is not finished.
+            RunError: as for ``read``, or the run is not finished.
         """
         run = cls.read(path)
         again = "score again with the same arguments to finish it"
@@ -89,6 +86,10 @@ class RunDirectory:
     @property
     def class_names(self) -> tuple[str, ...]:
         return self.manifest.bundle.class_names
+
+    @property
+    def schema(self) -> pa.Schema:
+        return score_schema(self.class_names, text_hash=self.manifest.options.text_hash is True)
 
     @property
     def model_name(self) -> str:
@@ -152,8 +153,7 @@ class RunDirectory:
         """Return a finished shard's file; the first call for a shard compares the file with its recorded SHA-256.
 
         Raises:
-            RunError: the shard is missing or can't be read.
-            RunError: the shard has changed since it was written.
+            RunError: the shard is missing, can't be read, or has changed since it was written.
         """
         file = self.shard_file(index)
         if file.name not in self._compared:
@@ -185,10 +185,30 @@ class RunDirectory:
         again = file.name in self.shards
         self._compared.discard(file.name)
         self.manifest.shards[file.name] = ShardInfo(sha256=file_sha256(file), **msgspec.structs.asdict(notes))
+        counted = self.kept_windows(index)
+        windows = self.manifest.unfinished.pop(file.name, None)
         if self.stint:
-            self.stint.did(0 if again else stop - start)
+            self.stint.did(0 if again else stop - start - counted)
         self.save()
+        if windows is not None:
+            windows_file(file, windows.rows).unlink(missing_ok=True)
         event("shard written", file=file.name, first_row=start, rows=stop - start, again=again)
+
+    def kept_windows(self, index: int) -> int:
+        """Return how many rows of an unfinished shard are kept, in whole windows from its first row on."""
+        name = shard_name(index)
+        return self.manifest.unfinished[name].rows if name in self.manifest.unfinished else 0
+
+    def list_windows(self, index: int, windows: UnfinishedShard) -> None:
+        """List the windows of an unfinished shard, whose file is written (``scorer/run/unfinished.py``).
+
+        Raises:
+            RunError: the disk is full or the folder can't be written.
+        """
+        if self.stint:
+            self.stint.did(windows.rows - self.kept_windows(index))
+        self.manifest.unfinished[shard_name(index)] = windows
+        self.save()
 
     def notes(self, index: int) -> ShardNotes:
         """Return a copy of a finished shard's notes."""
@@ -252,8 +272,7 @@ class RunDirectory:
         """Yield columns of the scores in row order; a batch is a shard or a part of a large shard.
 
         Raises:
-            RunError: a shard is missing or can't be read.
-            RunError: a shard has changed since it was written.
+            RunError: a shard is missing, can't be read, or has changed since it was written.
         """
         for i in range(self.num_shards):
             start, stop = self.shard_range(i)
@@ -263,24 +282,20 @@ class RunDirectory:
         """Return a table of the scores of ``rows`` [n], which must ascend; only the shards of these rows are read.
 
         Raises:
-            RunError: a shard is missing or can't be read.
-            RunError: a shard has changed since it was written.
-            RunError: a shard lacks some of the rows.
+            RunError: a shard is missing, can't be read, has changed since it was written, or lacks some of the rows.
         """
         shards = rows // self.shard_rows
         taken = [
             take_rows(self.sound_shard(index), rows[shards == index] - self.shard_range(index)[0])
             for index in np.unique(shards).tolist()
         ]
-        return pa.concat_tables(taken) if taken else score_schema(self.class_names).empty_table()
+        return pa.concat_tables(taken) if taken else self.schema.empty_table()
 
     def read_shard(self, index: int, columns: list[str] | None = None) -> pa.Table:
         """Return one shard's rows, with all columns or only ``columns``.
 
         Raises:
-            RunError: the shard is missing or can't be read.
-            RunError: the shard has changed since it was written.
-            RunError: the shard has more or fewer rows than it should have.
+            RunError: the shard is missing, can't be read, has changed since it was written, or has other rows.
         """
         file = self.sound_shard(index)
         with reading(file) as shard:
@@ -292,19 +307,3 @@ class RunDirectory:
 
 def shard_name(index: int) -> str:
     return f"part-{index:05d}.parquet"
-
-
-def given_labels(run: RunDirectory, rows: Sequence[int]) -> dict[int, str | None]:
-    """Return the class name of each row's given label, by row; None for a row without a usable label.
-
-    Only the shards of these rows are read.
-
-    Raises:
-        RunError: a row is not in the run, or a shard can't be read.
-    """
-    if strange := [row for row in rows if not 0 <= row < run.num_rows]:
-        raise RunError(f"row {strange[0]} does not exist; the data has rows 0 to {run.num_rows - 1}")
-    wanted = np.unique(np.array(rows, dtype=np.int64))
-    labels = run.take(wanted)["label"].to_pylist()
-    names = [None if label is None else run.class_names[label] for label in labels]
-    return dict(zip(wanted.tolist(), names, strict=True))

@@ -18,7 +18,6 @@ from scorer.files import file_sha256
 from scorer.layout import MANIFEST, SCORES
 from scorer.run.directory import RunDirectory, shard_name
 from scorer.run.lock import writer
-from scorer.run.schema import score_schema
 from scorer.run.shard_file import BATCH_ROWS, RESCORE, count_words, open_shard
 from scorer.run.status import missing_rows
 
@@ -125,7 +124,7 @@ def _fault(run: RunDirectory, index: int) -> tuple[str, str] | None:
 
 def _content_fault(run: RunDirectory, index: int) -> str | None:
     """Return what is wrong with a shard's columns, rows or statuses and how to fix it; None if nothing is wrong."""
-    file, schema = run.shard_file(index), score_schema(run.class_names)
+    file, schema = run.shard_file(index), run.schema
     counted: Counter[str] = Counter()
     at, stop = run.shard_range(index)
     with open_shard(file) as shard:

@@ -65,7 +65,10 @@ class LabelInfo(Section, frozen=True, kw_only=True):
 
 
 class RunOptions(Section, frozen=True, kw_only=True):
-    """The options that the scores depend on; options that can be None may be absent in runs of older versions."""
+    """The options that the scores depend on; options that can be None may be absent in runs of older versions.
+
+    ``text_hash`` is true if the shards have that column; UNSET in runs that older versions began.
+    """
 
     device: str | None = None
     precision: str
@@ -75,6 +78,7 @@ class RunOptions(Section, frozen=True, kw_only=True):
     batch_tokens: Positive
     window_rows: Count | None = None
     shard_rows: Positive
+    text_hash: bool | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if self.is_screen and self.screen_top is None:
@@ -100,7 +104,8 @@ class ShardNotes(Struct, kw_only=True):
     older versions). ``padded_tokens`` counts the tokens that the model was given, padding included. ``duplicates``
     counts the texts that were not run because another text in their window has identical tokens. ``unknown_labels``
     counts rows by their unknown label. ``problems`` names the first few unreadable rows. ``content`` is the content of
-    the shard's rows (``scorer/run/content.py``, UNSET in runs of older versions).
+    the shard's rows (``scorer/run/content.py``, UNSET in runs of older versions). ``reused`` counts the rows whose
+    scores were taken over from an earlier run.
     """
 
     content: Sha256 | UnsetType = UNSET
@@ -110,6 +115,7 @@ class ShardNotes(Struct, kw_only=True):
     duplicates: Count = 0
     unknown_labels: dict[str, Count] = {}
     problems: list[str] = []
+    reused: Count = 0
 
 
 class ShardInfo(Section, frozen=True, kw_only=True):
@@ -123,6 +129,7 @@ class ShardInfo(Section, frozen=True, kw_only=True):
     duplicates: Count
     unknown_labels: dict[str, Count]
     problems: list[str]
+    reused: Count = 0
 
     @property
     def notes(self) -> ShardNotes:
@@ -131,12 +138,27 @@ class ShardInfo(Section, frozen=True, kw_only=True):
         return ShardNotes(**values)
 
 
+class UnfinishedShard(Section, frozen=True, kw_only=True):
+    """The finished windows of a shard that is not finished: its first ``rows`` rows, and the SHA-256 of their file."""
+
+    rows: Positive
+    sha256: Sha256
+    notes: ShardNotes
+
+
+class ReuseInfo(Section, frozen=True, kw_only=True):
+    """The earlier run whose scores were taken over; ``scores`` is a SHA-256 of its shards' SHA-256."""
+
+    path: Location
+    scores: Sha256
+
+
 class HistoryEntry(Section, frozen=True, kw_only=True):
     """One process's work on a run.
 
-    ``started``, ``updated`` (when the last shard was written) and ``ended`` are ISO 8601 times in UTC. ``rows`` counts
-    the rows of the shards that the process finished. ``scoring_seconds`` is the time from ``started`` until the
-    last of these shards, ``seconds`` the whole time of the process. ``why`` tells why the process ended: ``finished``,
+    ``started``, ``updated`` (when scores were written last) and ``ended`` are ISO 8601 times in UTC. ``rows`` counts
+    the rows that the process scored and wrote. ``scoring_seconds`` is the time from ``started`` until the last of these
+    rows were written, ``seconds`` the whole time of the process. ``why`` tells why the process ended: ``finished``,
     ``interrupted``, the error, or ``unknown`` if it was killed. ``why`` is None while the process works.
     """
 
@@ -158,7 +180,7 @@ class HistoryEntry(Section, frozen=True, kw_only=True):
 
     @property
     def rows_per_second(self) -> float | None:
-        """Rows per second while the process scored; None if it finished no shard."""
+        """Rows per second while the process scored; None if it wrote no scores."""
         seconds = self.scoring_seconds or self.seconds
         return self.rows / seconds if self.rows and seconds else None
 
@@ -203,7 +225,8 @@ class RunStats(Section, frozen=True, kw_only=True):
     has identical tokens. ``kept_rows`` counts the rows that earlier processes scored. ``seconds`` are the seconds that
     the process spent in each stage (reading and tokenising overlap the model). ``model_share`` (0..1) is the share of
     its model threads' time spent in the model. ``unknown_labels`` counts rows of the most common unknown labels.
-    ``problems`` names the first few unreadable rows.
+    ``problems`` names the first few unreadable rows. ``reused`` counts the rows whose scores were taken over from an
+    earlier run.
 
     Example:
         >>> run.stats.rows, round(run.stats.accuracy, 3)
@@ -226,6 +249,7 @@ class RunStats(Section, frozen=True, kw_only=True):
     peak_memory_bytes: Count
     unknown_labels: dict[str, Count]
     problems: list[str]
+    reused: Count = 0
 
     def __post_init__(self) -> None:
         if "total" not in self.seconds:
@@ -239,7 +263,11 @@ class RunStats(Section, frozen=True, kw_only=True):
 
 
 class Manifest(Section, frozen=True, kw_only=True, omit_defaults=True):
-    """All of ``run.json``; ``machines`` lists the machines that worked on the run, in order."""
+    """All of ``run.json``; ``machines`` lists the machines that worked on the run, in order.
+
+    ``replaces`` is the run, with decisions, that was in this run's folder, where it lies now. ``unfinished`` lists, by
+    shard, the windows that are kept of shards that are not finished.
+    """
 
     format: Count
     bundle: BundleInfo
@@ -247,10 +275,13 @@ class Manifest(Section, frozen=True, kw_only=True, omit_defaults=True):
     columns: RunColumns
     labels: LabelInfo | None
     options: RunOptions
+    reuse: ReuseInfo | None = None
+    replaces: Location | None = None
     calibration: Calibration | None = None
     machine: Machine | None = None
     machines: tuple[Machine, ...] = ()
     shards: dict[str, ShardInfo]
+    unfinished: dict[str, UnfinishedShard] = msgspec.field(default_factory=dict)
     history: tuple[HistoryEntry, ...] = ()
     screen: ScreenReport | None = None
     summary: RunStats | None = None

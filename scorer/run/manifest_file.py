@@ -15,7 +15,15 @@ from scorer.text import short
 from scorer.typed_json import as_text, fault_of
 
 _ANEW = "score the data again with `overwrite=True`"
-_REBUILT = ("calibration", "history", "machine", "machines", "screen", "summary")  # scoring can start without them
+_REBUILT = (
+    "calibration",
+    "history",
+    "machine",
+    "machines",
+    "screen",
+    "summary",
+    "unfinished",
+)  # scoring can start without them
 
 
 class _Head(msgspec.Struct):

@@ -180,10 +180,7 @@ def _other_bytes(run: RunDirectory, source: Source, elsewhere: str) -> SourceErr
             f"{source.name} can't be compared with what was scored: the run recorded the versions of remote files, "
             "not hashes of their content; give the files' remote addresses with `data`"
         )
-    return SourceError(
-        f"{source.name} has changed since it was scored (fingerprint {source.fingerprint[:12]}..., the run has "
-        f"{run.data_fingerprint[:12]}...); restore it{elsewhere}, or score it again"
-    )
+    return SourceError(f"{source.name} has changed since it was scored; restore it{elsewhere}, or score it again")
 
 
 def _missing_columns(run: RunDirectory, source: Source) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ OK = "ok"
 NO_TEXT = "no_text"
 INVALID_TEXT = "invalid_text"
 UNREADABLE = "unreadable"
+TEXT_HASH = 16  # bytes of the hash of a row's text
 STATUSES = {  # every status, and what is true of the rows with it, in the order in which people read them
     OK: "have a loss",
     NO_LABEL_STATUS: "have predictions but no label",
@@ -24,8 +25,11 @@ STATUSES = {  # every status, and what is true of the rows with it, in the order
 }
 
 
-def score_schema(class_names: tuple[str, ...]) -> pa.Schema:
-    """Return the schema of a shard; the class names, in index order, are in its metadata."""
+def score_schema(class_names: tuple[str, ...], *, text_hash: bool = False) -> pa.Schema:
+    """Return the schema of a shard; the class names, in index order, are in its metadata.
+
+    ``text_hash`` tells whether the shards have that column, as those of runs that older versions began do not.
+    """
     return pa.schema(
         [
             ("row", pa.int64()),
@@ -43,6 +47,7 @@ def score_schema(class_names: tuple[str, ...]) -> pa.Schema:
             ("precision", pa.string()),
             ("int8_loss", pa.float32()),
             ("probs", pa.list_(pa.float32(), len(class_names))),
+            *([("text_hash", pa.binary(TEXT_HASH))] if text_hash else []),
         ],
         metadata={"class_names": json.dumps(list(class_names), ensure_ascii=False)},
     )

@@ -17,7 +17,7 @@ RUNNING, STOPPED, FINISHED = "running", "interrupted", "finished"
 
 @dataclass(frozen=True)
 class RunStatus:
-    """The progress of a run, counted in whole shards.
+    """The progress of a run, counted in what is kept: whole shards, and whole windows of a shard in progress.
 
     ``state`` is ``running``, ``interrupted`` (no process works on the run) or ``finished``. ``doing`` is ``starting``,
     ``scoring``, ``rescoring`` (the worst rows again in fp32) or ``closing``; None unless the run is running. ``pid`` is
@@ -53,7 +53,8 @@ class RunStatus:
 
 def missing_rows(run: RunDirectory) -> int:
     """Return the number of rows that are not scored yet."""
-    return sum(stop - start for start, stop in map(run.shard_range, run.missing_shards()))
+    sizes = ((index, stop - start) for index in run.missing_shards() for start, stop in [run.shard_range(index)])
+    return sum(max(size - run.kept_windows(index), 0) for index, size in sizes)
 
 
 def run_status(path: str | Path, now: datetime | None = None) -> RunStatus:
@@ -77,7 +78,7 @@ def run_status(path: str | Path, now: datetime | None = None) -> RunStatus:
     speed = last.rows_per_second if last else None
     seconds_left = None
     if state == RUNNING and left and last and speed:
-        # If the clock was set back since the last shard, the time left must not grow.
+        # If the clock was set back since the last scores were written, the time left must not grow.
         since = max((now - datetime.fromisoformat(last.updated)).total_seconds(), 0.0)
         seconds_left = max(left / speed - since, 0.0)
     end = None if seconds_left is None else now + timedelta(seconds=seconds_left)

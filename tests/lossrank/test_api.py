@@ -89,7 +89,7 @@ def parameters(command: str) -> dict[str, inspect.Parameter]:
     found = dict(inspect.signature(CALLS[command]).parameters)
     if found.pop("settings", None):
         found |= {name: found.get(name, keyword) for name, keyword in parameters("score").items()}
-        for name in ("output", "overwrite", "id_column", "shard_rows", "on_error"):
+        for name in ("output", "reuse", "overwrite", "discard_decisions", "id_column", "shard_rows", "on_error"):
             del found[name]
     return {name: keyword for name, keyword in found.items() if name not in ("self", "progress")}
 
@@ -124,7 +124,8 @@ def test_the_keywords_of_score_are_the_fields_of_its_options() -> None:
     given = {name: keyword.default for name, keyword in keywords.items() if name in options}
     assert given == options
     assert {*keywords} - {*options} == {
-        *("bundle", "data", "output", "config", "split", "streaming", "overwrite", "progress"),
+        *("bundle", "data", "output", "config", "split", "streaming", "progress"),
+        *("reuse", "overwrite", "discard_decisions"),
         *ReadOptions.__struct_fields__,
     }
 

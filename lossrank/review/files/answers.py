@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lossrank.review.decision import Answer, class_named, utc_text
 from scorer import RunDirectory, RunError
-from scorer.run.directory import given_labels
+from scorer.audit.given import given_labels
 
 KEEP, DISCARD = "keep", "discard"
 _LONGEST = 60  # characters of a wrong word in an error message

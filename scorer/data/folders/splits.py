@@ -155,7 +155,8 @@ def _no_such_split(split: str, found: Splits, folder: str) -> str:
             f"data/test-00000-of-00001.parquet, validation/...); leave `split` out and name the split's files, for "
             f"example with a glob"
         )
-    return f"`split={short(split)!r}` is given, but {folder} has only files of {listed(found)}{nearest(split, list(found))}"
+    near = nearest(split, list(found))
+    return f"`split={short(split)!r}` is given, but {folder} has only files of {listed(found)}{near}"
 
 
 def listed(names: Iterable[str]) -> str:

@@ -249,7 +249,7 @@ def test_a_run_resumes_with_another_kind_of_the_same_rows(
         score_dataset(tiny_bundle, first, tmp_path / "run", OPTIONS, on_progress=cut)
     before = RunDirectory.read(tmp_path / "run")
     assert before.missing_shards() == [2, 3]
-    with pytest.raises(RunError, match=facts("another run", "data fingerprint")):
+    with pytest.raises(RunError, match=facts("another run", "table")):
         score_dataset(tiny_bundle, swapped(TABLE), tmp_path / "run", OPTIONS)
     stats = score_dataset(tiny_bundle, then, tmp_path / "run", OPTIONS)
     run = RunDirectory.open(tmp_path / "run")

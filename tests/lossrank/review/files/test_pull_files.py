@@ -13,7 +13,7 @@ import pytest
 from lossrank.review.records import record_id
 from lossrank.review.store import DecisionStore, read_decisions
 from scorer import RunDirectory
-from scorer.run.directory import given_labels
+from scorer.audit.given import given_labels
 from tests.support.commands import Lossrank, error_line
 from tests.support.facts import counts, tells
 

@@ -1,5 +1,6 @@
 """What these tests share."""
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,3 +17,9 @@ def scores(run: Path) -> pa.Table:
 
 def shard_bytes(run: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in sorted((run / "scores").iterdir())}
+
+
+def kept_of(run: Path) -> tuple[int, int]:
+    """Return how many shards a run's manifest lists, and how many rows of unfinished shards."""
+    manifest = json.loads((run / "run.json").read_text())
+    return len(manifest["shards"]), sum(windows["rows"] for windows in manifest.get("unfinished", {}).values())

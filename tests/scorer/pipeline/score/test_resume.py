@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from scorer import ModelBundle, Progress, RunDirectory, RunError, ScoreOptions, score_dataset
-from tests.scorer.pipeline.score.helpers import SMALL, shard_bytes
+from tests.scorer.pipeline.score.helpers import SMALL, kept_of, shard_bytes
 from tests.support.facts import facts
 from tests.support.tiny import make_bundle, weights
 
@@ -29,12 +29,14 @@ def test_a_resumed_run_ends_byte_for_byte_like_an_uninterrupted_one(
 
     with pytest.raises(Cut):
         score_dataset(tiny_bundle, rows, tmp_path / "run", SMALL, on_progress=cut)
-    kept = len(shard_bytes(tmp_path / "run"))
+    kept, windows = kept_of(tmp_path / "run")
     assert kept < 7
     with pytest.raises(RunError, match=f"not finished \\({kept} of 7 shards\\).*again"):
         RunDirectory.open(tmp_path / "run")
     stats = score_dataset(tiny_bundle, rows, tmp_path / "run", SMALL)
-    assert stats.kept_rows == kept * 150
+    assert stats.kept_rows == kept * 150 + windows
+    ends = [start + windows_end for start in range(0, 1000, 150) for windows_end in (0, 64, 128)]
+    assert kept * 150 + windows == max(end for end in ends if end <= after)
     assert shard_bytes(tmp_path / "run") == shard_bytes(tmp_path / "whole")
     assert stats.by_status == {"ok": 1000}
 
@@ -77,9 +79,20 @@ def test_another_option_is_refused_and_overwrite_starts_anew(
     assert stats.kept_rows == 0
 
 
+def test_a_message_about_many_differences_is_short(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:
+    names = [f"{'a very long label ' * 30}{i}" for i in range(40)]
+    data = rows.append_column("word", pa.array([names[i % 40] for i in range(len(rows))]))
+    maps = [{name: (i + shift) % 4 for i, name in enumerate(names)} for shift in (0, 1)]
+    options = [ScoreOptions(**{**SMALL.__dict__, "label_column": "word", "label_map": each}) for each in maps]
+    score_dataset(tiny_bundle, data, tmp_path / "run", options[0])
+    with pytest.raises(RunError, match=facts("labels", "39 more")) as caught:
+        score_dataset(tiny_bundle, data, tmp_path / "run", options[1])
+    assert len(str(caught.value).replace(str(tmp_path), "")) < 400
+
+
 def test_another_model_or_data_is_refused(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:
     score_dataset(tiny_bundle, rows, tmp_path / "run", SMALL)
-    with pytest.raises(RunError, match="data fingerprint is"):
+    with pytest.raises(RunError, match=facts("another run", "table has changed since")):
         score_dataset(tiny_bundle, rows.take(list(range(999, -1, -1))), tmp_path / "run", SMALL)
     other = make_bundle(tmp_path / "other", table=weights(seed=5))
     with pytest.raises(RunError, match="bundle sha256 is"):

@@ -11,10 +11,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from scorer.data.opening.open import open_source
+from scorer.pipeline.rescored import replace_rows
 from scorer.pipeline.screen import control_sample, screen
 from scorer.run.directory import RunDirectory
 from scorer.run.manifest import ScreenReport, ShardNotes
-from scorer.run.rescored import replace_rows
 from scorer.run.schema import score_schema
 from scorer.run.start import locked_run
 from tests.support.manifests import manifest

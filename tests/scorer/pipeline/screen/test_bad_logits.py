@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scorer.pipeline.rescored import replace_rows
 from scorer.run.manifest import ScreenReport
-from scorer.run.rescored import replace_rows
 from scorer.run.schema import score_schema
 from tests.scorer.pipeline.screen.helpers import CLASSES, Screened, in_fp32, made, normal, scores, worst
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from scorer import RunDirectory, RunError
-from scorer.run.directory import given_labels
+from scorer.audit.given import given_labels
 from tests.support.facts import facts
 from tests.support.tiny import CLASSES
 
