@@ -39,6 +39,10 @@ CSV = [
     Input("semicolons", ISSUE, "news.csv", table(header="text;label", by=";"), scored(NEWS, "separated")),
     Input("tabs in a .csv", ISSUE, "news.csv", table(header="text\tlabel", by="\t"), scored()),
     Input("pipes", ISSUE, "news.csv", table(header="text|label", by="|"), scored(NEWS, "separated")),
+    Input(
+        "a tab in the header and four blanks in the rows", OWN, "blanks.tsv", table(NEWS, "text\tlabel", "    "),
+        stops("blanks.tsv"),
+    ),
     Input("commas in a .tsv", OWN, "news.tsv", table(), scored()),
     Input("semicolons, and commas in every text", ISSUE, "de.csv", table(COMMAS, "text;label", ";"), scored(COMMAS)),
     Input(

@@ -70,6 +70,7 @@ def class_label(names: tuple[str, ...], numbers: list[int]) -> bytes:
 
 
 TURNED = CLASSES[::-1]
+NAMED = [{"text": text, "label": TURNED.index(label), "label_text": label} for text, label in NEWS]
 
 LABELS = [
     Input(
@@ -226,6 +227,10 @@ LABELS = [
     Input(
         "pandas' categories", OWN, "category.parquet", lambda path: pd.DataFrame(NEWS,
         columns=["text", "label"]).astype({"label": "category"}).to_parquet(path), scored(),
+    ),
+    Input(
+        "numbers, and their names beside them in another order", OWN, "setfit.jsonl", lines(*map(json.dumps, NAMED)),
+        either(NEWS, "label"),
     ),
     Input(
         "a ClassLabel in another order", OWN, "turned.parquet", class_label(TURNED,

@@ -144,6 +144,15 @@ QUOTES = [
         lines("text, label", *(f'"{text}", "{label}"' for text, label in NEWS)), either(NEWS, "spaced.csv"),
     ),
     Input(
+        "a space after each closing quote", OWN, "after.csv", table([(f'"{text}" ', label) for text, label in NEWS]),
+        either(NEWS, "after.csv"),
+    ),
+    Input(
+        "line ends after a backslash, as MySQL writes them", OWN, "outfile.tsv",
+        table([(f"{text}\\\nmore", label) for text, label in NEWS], "text\tlabel", "\t"),
+        either([(f"{text}\nmore", label) for text, label in NEWS], "outfile.tsv"),
+    ),
+    Input(
         "empty quoted fields", "pandas-dev/pandas#10205", "empty.csv",
         quoted((*NEWS, ("", "World"), ("The last game", ""))), scored((*NEWS, (None, "World"),
         ("The last game", None))),
