@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from scorer.data.annotations.base import NotARow, Shape, Tally, named
 from scorer.data.annotations.recognise import light, shape_of
+from scorer.data.annotations.spacy import from_pair
 from scorer.data.arrow import text_array
 from scorer.data.filesystem import DataFile
 from scorer.data.formats.base import NO_END, Batches, Format, Inspected, Wanted
@@ -47,6 +48,7 @@ def _rows(file: DataFile) -> Iterator[tuple[dict[str, Any], str | None, int]]:
         except (ValueError, RecursionError) as error:
             yield {}, f"{file.name} line {number}: not JSON ({error})", len(line)
             continue
+        record = from_pair(record) or record
         if isinstance(record, dict):
             yield record, None, len(line)
         elif number == 1:
