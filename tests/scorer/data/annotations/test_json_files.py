@@ -98,6 +98,14 @@ def test_a_refusal_names_the_file(tmp_path: Path) -> None:
         open_source(write(tmp_path / "b.jsonl", twice))
 
 
+def test_the_training_pairs_of_spacy_are_records(tmp_path: Path) -> None:
+    pairs = [[f"text {n}", {"cats": {"World": 1.0, "Sports": 0.0}}] for n in range(3)]
+    source = open_source(write(tmp_path / "a.jsonl", [*pairs, ["text 3", {"entities": []}]]))
+    assert column(source, "text") == ["text 0", "text 1", "text 2", None]
+    assert column(source, "label") == ["World"] * 3 + [None]
+    assert problems(source) == [None] * 3 + ["a.jsonl line 4: a list, not an object"]
+
+
 def test_plain_records_are_plain(tmp_path: Path) -> None:
     records = [{"question": "a", "answer": "accept"}, {"question": "b", "answer": "no"}]
     source = open_source(write(tmp_path / "a.jsonl", records))
