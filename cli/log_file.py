@@ -139,7 +139,7 @@ def _columns(plan: Plan) -> dict[str, str | None]:
 
     Unknown names are not logged, because the column names of a CSV file without a header are texts of the data.
     """
-    names = plan.source.schema.names
+    names = plan.source.readable_schema.names
 
     def shown(name: str | None) -> str | None:
         return name if name is None or name in KNOWN else f"column {names.index(name) + 1} of {len(names)}"

@@ -10,7 +10,7 @@ from lossrank.siblings import refuse_others
 
 if TYPE_CHECKING:
     from exporter.errors import ExportError
-    from lossrank.api import diff, open_run, score, status, verify
+    from lossrank.api import diff, open_run, status, verify
     from lossrank.bundles import bench, export, load_bundle, write_label_map
     from lossrank.decisions import Decisions
     from lossrank.errors import ArgumentError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lossrank.review.pull import Pulled
     from lossrank.review.servers.server import ReviewError
     from lossrank.run import Run
+    from lossrank.scoring import score
     from scorer.audit.rank import RankedRow
     from scorer.audit.verify import Verification
     from scorer.bench.bench import BenchResult
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "lossrank.bundles": ("export", "load_bundle", "bench", "write_label_map"),
-    "lossrank.api": ("score", "open_run", "verify", "status", "diff"),
+    "lossrank.scoring": ("score",),
+    "lossrank.api": ("open_run", "verify", "status", "diff"),
     "lossrank.run": ("Run",),
     "lossrank.ranking": ("Ranking",),
     "scorer.audit.rank": ("RankedRow",),

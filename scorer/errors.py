@@ -18,6 +18,7 @@ a message, also if the message quotes a library's message, and shortens it to 40
 from scorer.address import scrubbed
 from scorer.text import shortened
 
+_LONGEST = 385  # characters of a message: an option is a little longer than the keyword that it stands for
 WITHHELD = "the message was only shown on the terminal, because it may quote the data"
 _NO_THREAD = ("can't start new thread", "Unknown error: Failed to launch worker thread")  # from Python, pyarrow
 _UNMAPPED = "failed to map segment from shared object"  # how the loader reports too little memory for a library
@@ -34,7 +35,7 @@ class LossrankError(Exception):
     quotes_data = False
 
     def __init__(self, message: str = "", *, quotes_data: bool | None = None) -> None:
-        super().__init__(shortened(scrubbed(message)))
+        super().__init__(shortened(scrubbed(message), _LONGEST))
         if quotes_data is not None:
             self.quotes_data = quotes_data
 

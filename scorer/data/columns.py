@@ -21,6 +21,7 @@ _PAIRS = (
 _LABELS = (
     *("label", "labels", "class", "category", "target", "sentiment", "intent", "topic", "stars", "rating", "y"),
     *("coarse_label", "fine_label", "label_coarse", "label_fine", "gold_label", "class_label", "class_index"),
+    *("label_text", "label_name", "label_str"),
 )
 _LISTED = 8  # columns in a message
 _SHOWN = 30  # characters of a name in a list

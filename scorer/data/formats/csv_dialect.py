@@ -23,7 +23,7 @@ _ROWS = 200
 _ALIKE = 0.9  # the share of rows that must have as many fields as the header
 _LONG = 80  # characters: a longer cell of the first row is no column's name
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?", re.IGNORECASE)
-_REPEATED = 3  # rows in which a cell of the first row must occur again to be a value
+_REPEATED = 2  # rows in which a cell of the first row must occur again to be a value
 
 
 def separator_line(text: str) -> tuple[str | None, int]:
@@ -40,6 +40,8 @@ def recognise(file: DataFile, options: ReadOptions) -> tuple[Dialect, list[str]]
     """
     encoding = encoding_of(file, options)
     text, is_whole = _beginning(file, encoding)
+    if text.lstrip()[:15].lower().startswith(("<!doctype", "<html", "<?xml")):
+        raise SourceError(f"{file} is a web page or XML, not a table; it may be a login page: download the data again")
     named, start = separator_line(text)
     skipped = 1 if start else 0
     text = text[start:]

@@ -5,7 +5,7 @@ wrong guess would end a run a million rows later; and a text may be longer than 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -24,6 +24,7 @@ from scorer.errors import SourceError
 from scorer.text import is_utf8, short
 
 _TOO_LONG = 0.5  # the share of rows with more fields than the header, from which on the header must be wrong
+_TOO_SHORT, _FEW = 0.05, 3  # the share and the number of rows that may have fewer fields than the header
 _LISTED = 5  # names of columns in a message
 
 
@@ -32,13 +33,14 @@ class _Pass:
     """What a pass over a file has found: the names in its header, its lines and rows, and how its quotes are used.
 
     ``longer`` and ``shorter`` count the rows with more and fewer fields than the header; ``over_lines`` those that go
-    over several lines.
+    over several lines. ``ends`` has the first line of each kind of line end.
     """
 
     evidence: QuoteEvidence
     names: list[str]
     lines: int = 0
     rows: int = 0
+    ends: dict[str, int] = field(default_factory=dict)
     longer: int = 0
     shorter: int = 0
     over_lines: int = 0
@@ -58,6 +60,19 @@ def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
             f"{file}: {found.longer:,} of {found.rows:,} rows have more fields than the header, which has "
             f"{len(found.names)} ({_listed(found.names)}); remove lines above the header, give every column a name, or "
             "name the columns with `columns=[...]`",
+            quotes_data=True,
+        )
+    if len(found.ends) > 1:
+        raise SourceError(
+            f"{file} line {max(found.ends.values())}: some rows end with a line feed and some with a carriage return "
+            "alone, which may be part of a text; replace the carriage returns: "
+            r"text.replace('\r\n', '\n').replace('\r', ' ')"
+        )
+    if found.shorter > max(_FEW, _TOO_SHORT * found.rows) and options.delimiter is None:
+        raise SourceError(
+            f"{file}: {found.shorter:,} of {found.rows:,} rows have fewer fields than the header, which has "
+            f"{len(found.names)} ({_listed(found.names)}); lines may be broken within texts, or separated by something "
+            f"else; give `delimiter={dialect.delimiter!r}` to read the missing fields as empty",
             quotes_data=True,
         )
     if found.over_lines:
@@ -111,6 +126,8 @@ def _read(file: DataFile, dialect: Dialect, found: _Pass) -> None:
     for record in csv_rows(file, dialect, check):
         fields, problem, first, last, raw = record
         found.lines = last
+        if (end := raw[-1:]) in ("\r", "\n") and end not in found.ends:
+            found.ends[end] = last
         if not width:
             found.names, width = fields, len(fields)
             evidence.width = width

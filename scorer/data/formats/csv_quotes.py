@@ -9,6 +9,7 @@ every such text would swallow the lines up to the next quote. Each record is jud
 - *swallowed*: each line of a record of several lines is a whole row by itself.
 """
 
+import re
 from dataclasses import dataclass
 
 from scorer.data.filesystem import DataFile
@@ -34,6 +35,7 @@ class QuoteEvidence:
     needless: int = 0
     needless_line: int = 0
     backslash_line: int = 0
+    blank_line: int = 0
 
     def add(self, record: Record) -> None:
         """Judge a record whose last line has a quote, or that has several lines or a problem."""
@@ -42,6 +44,8 @@ class QuoteEvidence:
             self.broken_line = self.broken_line or record.first_line
             if '\\"' in record.raw:
                 self.backslash_line = self.backslash_line or record.last_line
+            elif re.search(f'"[ \\t]+({re.escape(self.delimiter)}|\\s*$)', record.raw):
+                self.blank_line = self.blank_line or record.last_line
             if record.last_line > record.first_line:
                 self.swallowed_line = self.swallowed_line or record.first_line
         elif record.last_line > record.first_line:
@@ -98,6 +102,8 @@ class QuoteEvidence:
                 "reads doubled quotes: convert the file with pandas.read_csv(FILE, escapechar='\\\\').to_csv(NEW, "
                 "index=False), or give `quoting='none'` to keep every character"
             )
+        if self.blank_line and not self.inner_line:
+            raise self._unclear(self.blank_line, "a blank follows a closing quote (remove it), or quotes are no quotes")
         literal = self.literal_line
         if self.swallowed_line:
             if self.enclosing and not literal:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from scorer.data.annotations.base import NotARow, Shape, Tally, named
 from scorer.data.annotations.recognise import light, shape_of
+from scorer.data.annotations.spacy import from_pair
 from scorer.data.arrow import text_array
 from scorer.data.filesystem import DataFile
 from scorer.data.formats.base import NO_END, Batches, Format, Inspected, Wanted
@@ -61,6 +62,7 @@ def _rows(
     """
     for number, found in enumerate(json_values(file, how.layout, how.encoding, check)):
         value, problem, size, line = found
+        value = from_pair(value) or value
         if isinstance(value, dict):
             yield value, None, size
             continue
@@ -75,8 +77,9 @@ def _rows(
 def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
     encoding = encoding_of(file, options)
     how = _How(layout_of(file, encoding), encoding)
+    first = [light(record) for record, _, _ in islice(_rows(file, how), _SAMPLE)]
     with named(file.name):
-        shape = shape_of([light(record) for record, _, _ in islice(_rows(file, how), _SAMPLE)])
+        shape = shape_of(first)
     how = how._replace(shape=shape, annotators=options.annotators)
     check, tally = Utf8Check() if encoding == UTF8 else None, Tally()
     rows = _shaped(file, how, check, tally)
