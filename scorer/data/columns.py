@@ -56,6 +56,11 @@ def is_known(name: str) -> bool:
     return plain_name(name) in KNOWN
 
 
+def is_like_label(name: str) -> bool:
+    """Return whether a name is one by which a label column is guessed."""
+    return plain_name(name) in _LABELS
+
+
 def choose_columns(
     schema: pa.Schema,
     text: str | None = None,

@@ -5,8 +5,8 @@
 a resumed run or a join reads only the row groups it needs, and reads a text file only up to the last wanted row.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -28,8 +28,9 @@ class Inspected:
     """What one pass over a file has found.
 
     ``lines`` is the number of lines of a text file, 0 for other formats. ``notes`` tell the user how the file is read.
-    ``repeated`` has the names that several columns have, of which the first keeps it in the schema. ``how`` is the
-    format's own: how ``batches`` reads the file.
+    ``repeated`` has the names that several columns have, of which the first keeps it in the schema. ``counts``
+    counts the values of columns that are called like labels, nulls left out; a column with many values is left out.
+    ``how`` is the format's own: how ``batches`` reads the file.
     """
 
     schema: pa.Schema
@@ -37,6 +38,7 @@ class Inspected:
     lines: int = 0
     notes: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict, repr=False)
     how: Any = None
 
 

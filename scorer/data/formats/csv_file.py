@@ -4,6 +4,7 @@ They are read by the standard library, not pyarrow, for two reasons: pyarrow gue
 wrong guess would end a run a million rows later; and a text may be longer than any block.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ from scorer.data.formats.csv_quotes import QuoteEvidence
 from scorer.data.formats.csv_rows import Dialect, csv_rows
 from scorer.data.formats.encodings import UTF8, Utf8Check
 from scorer.data.formats.names import unique_names
+from scorer.data.formats.tally import LabelTally
 from scorer.data.formats.text_files import UnclosedQuoteError, suffixes
 from scorer.data.read_options import ReadOptions
 from scorer.errors import SourceError
@@ -33,7 +35,8 @@ class _Pass:
     """What a pass over a file has found: the names in its header, its lines and rows, and how its quotes are used.
 
     ``longer`` and ``shorter`` count the rows with more and fewer fields than the header; ``over_lines`` those that go
-    over several lines. ``ends`` has the first line of each kind of line end.
+    over several lines. ``ends`` has the first line of each kind of line end, ``counts`` the
+    values of likely label columns.
     """
 
     evidence: QuoteEvidence
@@ -41,6 +44,7 @@ class _Pass:
     lines: int = 0
     rows: int = 0
     ends: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
     longer: int = 0
     shorter: int = 0
     over_lines: int = 0
@@ -81,7 +85,8 @@ def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
         notes.append(f"{file.name}: {found.shorter:,} rows have fewer fields than the header; the last are empty")
     names, repeated = unique_names(found.names)
     schema = pa.schema([(name, pa.string()) for name in names])
-    return Inspected(schema, found.rows, found.lines, tuple(notes), repeated, how=dialect)
+    counts = {name: count for name, count in found.counts.items() if name not in repeated}
+    return Inspected(schema, found.rows, found.lines, tuple(notes), repeated, counts, how=dialect)
 
 
 def _judged(file: DataFile, dialect: Dialect) -> tuple[_Pass, Dialect]:
@@ -120,9 +125,11 @@ def _read(file: DataFile, dialect: Dialect, found: _Pass) -> None:
     """
     check = Utf8Check() if dialect.encoding == UTF8 else None
     evidence, width = found.evidence, 0
+    tally = LabelTally[int]()
     if dialect.names is not None:
         found.names, width = list(dialect.names), len(dialect.names)
         evidence.width = width
+        tally = LabelTally(enumerate(found.names))
     for record in csv_rows(file, dialect, check):
         fields, problem, first, last, raw = record
         found.lines = last
@@ -132,16 +139,24 @@ def _read(file: DataFile, dialect: Dialect, found: _Pass) -> None:
             found.names, width = fields, len(fields)
             evidence.width = width
             evidence.header(record)
+            tally = LabelTally(enumerate(fields))
             continue
         found.rows += 1
         if dialect.quotes and (problem is not None or last > first or '"' in raw):
             evidence.add(record)
             found.over_lines += last > first
-        if len(fields) != width and problem is None:
-            if len(fields) < width:
-                found.shorter += 1
-            elif any(fields[width:]):
-                found.longer += 1
+        if problem is not None:
+            continue
+        if len(fields) < width:
+            found.shorter += 1
+            fields = [*fields, *[""] * (width - len(fields))]
+        elif len(fields) > width and any(fields[width:]):
+            found.longer += 1
+            continue
+        for place in tally.keys:
+            if value := fields[place]:
+                tally.add(place, value)
+    found.counts = tally.counts()
     if check is not None:
         check.refuse_other_encoding(file, found.lines)
     if not all(map(is_utf8, found.names)):

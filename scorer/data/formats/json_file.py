@@ -18,6 +18,7 @@ from scorer.data.formats.chunks import chunk_of, with_problems
 from scorer.data.formats.encodings import UTF8, Utf8Check, encoding_of
 from scorer.data.formats.json_shapes import refuse_table
 from scorer.data.formats.json_values import ARRAY, LINES, json_values, layout_of
+from scorer.data.formats.tally import LabelTally
 from scorer.data.read_options import ReadOptions
 from scorer.errors import SourceError
 from scorer.text import is_utf8
@@ -84,15 +85,24 @@ def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
     check, tally = Utf8Check() if encoding == UTF8 else None, Tally()
     rows = _shaped(file, how, check, tally)
     # Texts are replaced by empty ones: types don't depend on them, and a thousand texts may be larger than memory.
-    sample = [
-        {name: "" if isinstance(value, str) else value for name, value in record.items()}
-        for record, _, _ in islice(rows, _SAMPLE)
-    ]
-    found = dict.fromkeys(name for record in sample for name in record)
-    count = len(sample)
-    for record, _, _ in rows:  # a name may occur late; types are guessed from the sample only
-        found.update(dict.fromkeys(record))
+    sample: list[dict[str, Any]] = []
+    found: dict[str, None] = {}
+    labels = LabelTally[str]()
+    count = 0
+    for record, _, _ in rows:
+        if count < _SAMPLE:
+            sample.append({name: "" if isinstance(value, str) else value for name, value in record.items()})
         count += 1
+        if not found.keys() >= record.keys():  # a name may occur late; types are guessed from the sample only
+            found.update(dict.fromkeys(record))
+            for name in record:
+                labels.watch(name, name)
+        for name in labels.keys:
+            value = record.get(name)
+            if isinstance(value, list):
+                labels.drop(name)
+            elif text := _as_text(value):
+                labels.add(name, text)
     if count == 1 and how.layout != ARRAY and shape is None:
         refuse_table(file, next(_rows(file, how))[0])
     if check is not None:
@@ -107,7 +117,7 @@ def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
         with named(file.name):
             notes.append(f"{file.name}: {shape.note(tally)}")
     schema = pa.schema([(name, _infer([record.get(name) for record in sample])) for name in names])
-    return Inspected(schema, count, notes=tuple(notes), how=how)
+    return Inspected(schema, count, notes=tuple(notes), counts=labels.counts(), how=how)
 
 
 def _infer(values: list[Any]) -> pa.DataType:

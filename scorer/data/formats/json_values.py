@@ -15,6 +15,7 @@ from scorer.text import short
 
 _BLOCK = 1 << 16  # characters read at a time
 _BLANK = " \t\r\n"
+_OF_NUMBERS = "0123456789.eE+-"
 LINES, ARRAY, SEQUENCE = "lines", "array", "sequence"
 
 
@@ -29,9 +30,13 @@ class Value(NamedTuple):
 
 def layout_of(file: DataFile, encoding: str) -> str:
     """Return how the values of a file lie: in LINES, in one ARRAY, or as a SEQUENCE of values over several lines."""
-    first = next((line for line in lines(file, encoding) if not line.isspace()), "").lstrip("\ufeff" + _BLANK)
-    if first.startswith("["):
+    with open_text(RecordBytes(file, limited=False), encoding) as stream:  # an array may be one line, larger than memory
+        while character := stream.read(1):
+            if character not in _BLANK:
+                break
+    if character == "[":
         return ARRAY
+    first = next((line for line in lines(file, encoding) if not line.isspace()), "")
     try:
         json.loads(first)
     except RecursionError:
@@ -75,7 +80,7 @@ class _Values:
 
     def __init__(self, file: DataFile, encoding: str, check: Utf8Check | None) -> None:
         self._file = file
-        self._raw = RecordBytes(file, check)
+        self._raw = RecordBytes(file, check, limited=False)
         self._encoding = encoding
         self._buffer = ""
         self._at = 0
@@ -90,19 +95,20 @@ class _Values:
             first = True
             while True:
                 character = self._next()
-                if not first and is_array and character == ",":
+                if is_array and not first and character not in ("", "]"):
+                    if character != ",":
+                        near = short(self._buffer[self._at : self._at + 20])
+                        raise self._not_json(f"there is no comma before {near!r}")
                     self._skip(",")
                     character = self._next()
-                elif is_array and character != "]" and not first:
-                    raise self._not_json(f"there is no comma before {short(self._buffer[self._at : self._at + 20])!r}")
+                if not character:
+                    if is_array:
+                        raise self._not_json("the file ends within the array; it may be cut off")
+                    return
                 if character == "]" and is_array:
                     self._skip("]")
                     if self._next():
                         raise self._not_json("something follows the end of the array")
-                    return
-                if not character:
-                    if is_array:
-                        raise self._not_json("the file ends within the array; it may be cut off")
                     return
                 first = False
                 line, begin = self._line, self._at
@@ -111,8 +117,6 @@ class _Values:
                 except RecursionError:
                     raise self._not_json("a value is nested too deep") from None
                 yield Value(value, None, self._at - begin, line)
-                # Numbers of earlier records would be forgotten otherwise.
-                self._raw.line += 1
 
     def _value(self) -> Any:
         """Return the value at the current place, and go behind it."""
@@ -128,7 +132,8 @@ class _Values:
                     place = self._line + self._buffer.count("\n", self._at, error.pos)
                     raise self._not_json(error.msg, place) from None
             else:
-                if end < len(self._buffer) or self._ended:  # a number that the buffer cuts looks whole
+                # A number that the buffer cuts looks whole.
+                if self._ended or (end < len(self._buffer) and self._buffer[end] not in _OF_NUMBERS):
                     self._line += self._buffer.count("\n", self._at, end)
                     self._at = end
                     return value

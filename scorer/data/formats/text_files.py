@@ -25,14 +25,15 @@ class RecordBytes(io.BufferedIOBase):
     except that the latest block may also contain the next records.
 
     ``line``, counted from 1, is the line at which the current record begins; the caller sets it. ``check`` is given
-    every block.
+    every block. If it is not ``limited``, the caller limits its records.
     """
 
-    def __init__(self, file: DataFile, check: Utf8Check | None = None) -> None:
+    def __init__(self, file: DataFile, check: Utf8Check | None = None, *, limited: bool = True) -> None:
         self.line = 1
         self.name = str(file)
         self._file = file
         self._check = check
+        self._limited = limited
         self._stream = file.stream()
         self._counted = self._bytes = self._newlines = 0
 
@@ -48,9 +49,9 @@ class RecordBytes(io.BufferedIOBase):
         if self._counted != self.line:
             self._counted = self.line
             self._bytes = self._newlines = 0
-        if self._newlines > MOST_LINES:
+        if self._limited and self._newlines > MOST_LINES:
             raise UnclosedQuoteError(self._file, self.line, f"is not closed for {MOST_LINES:,} lines")
-        if self._bytes > MOST_BYTES:
+        if self._limited and self._bytes > MOST_BYTES:
             raise SourceError(
                 f"{self._file} line {self.line}: the row that begins here has more than {MOST_BYTES:,} bytes; "
                 "check that its quotes are closed and that each row has its own line, or save the file as Parquet"

@@ -4,6 +4,7 @@ from collections import Counter
 
 from scorer.data.hf_datasets import StreamPart
 from scorer.data.labels.values import count_texts, single_labels
+from scorer.data.parts import FilePart
 from scorer.data.source import Source
 from scorer.errors import LabelError
 from scorer.text import listed
@@ -20,6 +21,16 @@ def is_countable(source: Source) -> bool:
     return not any(isinstance(part, StreamPart) and not (part.digests or part.files) for part in source.parts)
 
 
+def _counted(source: Source, column: str) -> Counter[str] | None:
+    """Return the counts that opening the files has made; None if a file has none."""
+    total = Counter[str]()
+    for part in source.parts:
+        if not isinstance(part, FilePart) or column not in part.found.counts:
+            return None
+        total.update(part.found.counts[column])
+    return total
+
+
 def count_labels(source: Source, column: str, most: int = MOST) -> Counter[str]:
     """Return how many rows have each label, by its text as it is in the data; rows without a value are left out.
 
@@ -28,6 +39,8 @@ def count_labels(source: Source, column: str, most: int = MOST) -> Counter[str]:
         LabelError: the column has more than ``most`` different values, so it holds no labels.
         LabelError: a row has several labels.
     """
+    if (known := _counted(source, column)) is not None:
+        return known
     kind = source.schema.field(column).type
     counts = Counter[str]()
     row = 0
