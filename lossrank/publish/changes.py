@@ -37,6 +37,5 @@ def changes_table(run: RunDirectory, decided: Decided, source: Source | None = N
     )
     if source is None:
         return table
-    rows = source.take(scores["row"].to_numpy().astype(np.int64))
     texts = [name for name in (run.columns.text, run.columns.text_pair) if name]
-    return with_source_columns(table, rows.select(texts))
+    return with_source_columns(table, source.take(scores["row"].to_numpy().astype(np.int64), texts))

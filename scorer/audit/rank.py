@@ -133,7 +133,8 @@ def join_source(
     source = reopen_data(run, data)
     refuse_columns(run, source)
     scored = list(dict.fromkeys(name for name in run.columns.to_dict().values() if name is not None))
-    return source.take(np.array([row.row for row in ranked], dtype=np.int64), scored if scored_only else None)
+    columns = scored if scored_only else list(source.readable_schema.names)
+    return source.take(np.array([row.row for row in ranked], dtype=np.int64), columns)
 
 
 def _worst(

@@ -51,12 +51,13 @@ def joined_text(schema: pa.Schema, parts: Sequence[str], separator: str) -> Join
 
 def with_joined(batch: pa.RecordBatch, names: list[str], joined: JoinedText) -> pa.RecordBatch:
     """Return the columns ``names`` of a batch [n] that has the parts; the joined column is computed."""
-    texts = []
+    separator = pa.scalar(joined.separator.encode(), pa.large_binary())
+    whole = pa.nulls(len(batch), pa.large_binary())
     for part in joined.parts:
         text = plain_array(batch.column(part)).cast(pa.large_binary())  # may hold bytes that are not UTF-8
-        texts.append(pc.if_else(pc.equal(text, b""), None, text))
-    separator = pa.scalar(joined.separator.encode(), pa.large_binary())
-    made = pc.binary_join_element_wise(*texts, separator, null_handling="skip").view(pa.large_string())
-    made = pc.if_else(pc.equal(pc.binary_length(made), 0), None, made)
+        text = pc.if_else(pc.equal(text, b""), None, text)
+        # With null_handling="skip" pyarrow leaves out rows without any part.
+        whole = pc.coalesce(pc.binary_join_element_wise(whole, text, separator), whole, text)
+    made = whole.view(pa.large_string())
     kept = [*names, *(name for name in batch.schema.names if name == PROBLEM)]
     return pa.RecordBatch.from_arrays([made if name == joined.name else batch.column(name) for name in kept], kept)

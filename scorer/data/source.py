@@ -133,7 +133,7 @@ class Source:
         table = pa.concat_tables(taken, promote_options="permissive")
         table = pa.table([valid_text(column) for column in table.columns], schema=table.schema)
         if PROBLEM in table.column_names:
-            table = restore_types(table.drop_columns([PROBLEM]), self.schema)
+            table = restore_types(table.drop_columns([PROBLEM]), self.readable_schema)
         table, order = table.select(columns or self.schema.names), np.searchsorted(ordered, rows)
         if table.nbytes < _TOGETHER:
             return table.take(row_array(order))
@@ -190,6 +190,8 @@ class Source:
         names = columns or self.schema.names
         joined = self.joined if self.joined is not None and self.joined.name in names else None
         read = names if joined is None else joined.columns_for(names)
+        if unknown := set(read) - set(self.schema.names):
+            raise KeyError(f"{self.name} has no column {min(unknown)!r}")
         for part in self.parts:
             if wanted(start, start + part.rows):
                 for first, batch in part.batches(read, _shifted(wanted, start)):

@@ -78,6 +78,7 @@ def score_dataset(
     bundle = bundle if isinstance(bundle, ModelBundle) else ModelBundle.load(bundle)
     source = open_source(data, config=config, split=split, streaming=streaming, read=read)
     plan, tokenizer, models = make_plan(bundle, source, options)
+    source = plan.source  # it may have a column that joins several
     report = _Report(Progress(source.num_rows), on_progress)
     manifest = new_manifest(plan, bundle, options, tokenizer.max_tokens)
     keeps_batches = options.batch_tokens is None

@@ -30,7 +30,8 @@ class Value(NamedTuple):
 
 def layout_of(file: DataFile, encoding: str) -> str:
     """Return how the values of a file lie: in LINES, in one ARRAY, or as a SEQUENCE of values over several lines."""
-    with open_text(RecordBytes(file, limited=False), encoding) as stream:  # an array may be one line, larger than memory
+    # An array may be one line, larger than memory.
+    with open_text(RecordBytes(file, limited=False), encoding) as stream:
         while character := stream.read(1):
             if character not in _BLANK:
                 break

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
+from scorer.data.arrow import text_array, valid_text
 from scorer.data.columns import is_like_label
 
 _MOST = 20_000  # different values of a column; with more it is no label column
@@ -48,5 +49,5 @@ class LabelTally(Generic[_Key]):
         for key, counts in self._counts.items():
             valid = found[self._names[key]] = Counter[str]()
             for value, count in counts.items():
-                valid[value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")] += count
+                valid[valid_text(text_array([value]))[0].as_py()] += count
         return found
