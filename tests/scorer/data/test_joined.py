@@ -79,8 +79,10 @@ def test_a_run_of_joined_columns_is_resumed_ranked_and_published(
     again.decide({0: "Sports"}, annotator="ann")
     again.apply(diff=tmp_path / "changes.csv", with_texts=True)
     assert "w1 w2 w3" in (tmp_path / "changes.csv").read_text()
-    assert set(again.apply(allow_test_split=True).column_names) >= {"title", "body", "label"}
-    assert "title body" not in again.apply(allow_test_split=True).column_names
+    again.apply(tmp_path / "out.parquet", allow_test_split=True)
+    published = pq.read_schema(tmp_path / "out.parquet").names
+    assert set(published) >= {"title", "body", "label"}
+    assert "title body" not in published
     with pytest.raises(lr.RunError, match=facts("text", "title body")):
         lr.score(tiny_bundle, data, tmp_path / "run", text_column=["body", "title"], progress=False)
 
