@@ -48,7 +48,8 @@ def reopen_data(run: RunDirectory, data: Data | None = None) -> Source:
     if run.manifest.data.joined is not UNSET:
         source = source.joining(run.manifest.data.joined.parts, run.manifest.data.joined.separator)
     _refuse_other_names(run, source)
-    if source.fingerprint == run.data_fingerprint:
+    # An older version may have read other rows from the same bytes.
+    if source.fingerprint == run.data_fingerprint and source.num_rows == run.num_rows:
         return source
     if not has_content(run):
         raise _other_bytes(run, source, elsewhere)

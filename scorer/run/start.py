@@ -62,7 +62,7 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
             compared = key in _IDENTITY[part] if part in _IDENTITY else (part, key) != ("labels", "how")
             if compared and before.get(key) != now.get(key):
                 found.append(f"{part} {short(key)} is {_short(before.get(key))} in the run, {_short(now.get(key))} now")
-        if part == "data" and old.data.fingerprint != new.data.fingerprint:
+        if part == "data" and (old.data.fingerprint, old.data.rows) != (new.data.fingerprint, new.data.rows):
             found.append(_changed(old.data, new.data))
     return found
 
@@ -249,7 +249,7 @@ def _with_same_data(path: Path, old: Manifest, plan: Manifest, source: Source) -
     run = RunDirectory(path, old)
     place = old.data if old.data.spec.locations else plan.data
     known = replace(place, fingerprint=old.data.fingerprint, rows=plan.data.rows)
-    if old.data.fingerprint == plan.data.fingerprint:
+    if (old.data.fingerprint, old.data.rows) == (plan.data.fingerprint, plan.data.rows):
         return old, plan if plan.data.spec.locations else replace(plan, data=known)
     if differences(old, replace(plan, data=known)) or not has_content(run) or difference(run, source) is not None:
         return old, plan

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 from msgspec import UNSET
 
@@ -101,7 +102,7 @@ def _from_files(
     # A relative path is recorded as given: the user named its folders, but not those of the working directory.
     relative = tuple(address.given for address in addresses if address.is_relative)
     left_out = any(address.has_secret for address in addresses)
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(msgspec.json.encode(read) if read.given else b"")  # other options may give other rows
     for file, identity in zip(files, identities, strict=True):
         digest.update(str(identity.get("sha256", identity)).encode() + file.identity.encode())
     records = tuple(
