@@ -12,13 +12,14 @@
 
 The message is one line: what was received, what was allowed, what to do. The command line prints it and exits
 with ``exit_code``; no traceback is shown. The constructor removes the secrets from every address in
-a message, also if the message quotes a library's message, and shortens it to 400 characters.
+a message, also if the message quotes a library's message. SourceError and LabelError, whose messages have names of the
+data, cut theirs to 400 characters.
 """
 
 from scorer.address import scrubbed
 from scorer.text import shortened
 
-_LONGEST = 385  # characters of a message: an option is a little longer than the keyword that it stands for
+_LONGEST = 400  # characters of a message on the terminal
 WITHHELD = "the message was only shown on the terminal, because it may quote the data"
 _NO_THREAD = ("can't start new thread", "Unknown error: Failed to launch worker thread")  # from Python, pyarrow
 _UNMAPPED = "failed to map segment from shared object"  # how the loader reports too little memory for a library
@@ -35,12 +36,20 @@ class LossrankError(Exception):
     quotes_data = False
 
     def __init__(self, message: str = "", *, quotes_data: bool | None = None) -> None:
-        super().__init__(shortened(scrubbed(message), _LONGEST))
+        super().__init__(scrubbed(message))
         if quotes_data is not None:
             self.quotes_data = quotes_data
 
 
-class SourceError(LossrankError):
+class DataError(LossrankError):
+    """An error whose message has names and values of the data, which may be long; it is cut to 400 characters."""
+
+    def __init__(self, message: str = "", *, quotes_data: bool | None = None) -> None:
+        # An option is two characters longer than the keyword in backticks that it stands for.
+        super().__init__(shortened(scrubbed(message), _LONGEST - message.count("`")), quotes_data=quotes_data)
+
+
+class SourceError(DataError):
     """The data can't be read with the given arguments."""
 
 
@@ -52,7 +61,7 @@ class UnreachableError(SourceError):
     """The store or the hub of the data failed, so that nothing is known about the data."""
 
 
-class LabelError(LossrankError):
+class LabelError(DataError):
     """The data's labels can't be mapped to the model's classes."""
 
     quotes_data = True

@@ -44,7 +44,7 @@ def nearest(name: str, allowed: list[str]) -> str:
 
     folded = {candidate.casefold(): candidate for candidate in allowed}
     match = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.5)
-    return f" (did you mean {short(folded[match[0]])!r}?)" if match else ""
+    return f" (did you mean {folded[match[0]]!r}?)" if match and len(match[0]) <= 120 else ""
 
 
 def fold(name: str) -> str:

@@ -104,7 +104,7 @@ def choose_columns(
             text_pair = pair
             guessed.append("text_pair")
     if label is None and not no_label:
-        label = _guess_label(schema, {text, text_pair, id}, class_labels)
+        label = _guess_label(schema, {text, text_pair}, class_labels)
         guessed.append("label")
     columns = Columns(text, text_pair, label, id, tuple(guessed))
     for name in columns.names():

@@ -1,6 +1,7 @@
 """Plan: the choices made for a run before its first row is scored, and the manifest that records them."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from msgspec import UNSET
 
@@ -19,6 +20,7 @@ from scorer.model.calibration import Calibration
 from scorer.model.session import OrtSession
 from scorer.model.tokenizer import BundleTokenizer
 from scorer.pipeline.options import ScoreOptions
+from scorer.pipeline.prefetch import Reader
 from scorer.run.manifest import FORMAT, BundleInfo, DataInfo, LabelInfo, Machine, Manifest, RunColumns, RunOptions
 from scorer.run.manifest_file import refuse_many_shards
 
@@ -133,7 +135,9 @@ def _labels(
     labels = make_label_map(bundle.class_names, names, options.label_map, options.no_label_value)
     if not is_countable(source):
         return labels, None
-    return labels, check_labels(count_labels(source, columns.label), labels)
+    with Reader("labels") as reader:  # a read that stalls must not hold up Ctrl-C
+        counts = reader.start(partial(count_labels, source, columns.label)).result()
+    return labels, check_labels(counts, labels)
 
 
 def _chosen(options: ScoreOptions, device: str) -> Calibration:

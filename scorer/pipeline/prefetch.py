@@ -18,9 +18,9 @@ class Reader:
     of an executor, but not for a daemon thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "tokenise") -> None:
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="tokenise", daemon=True)
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
 
     def __enter__(self) -> "Reader":
         # The thread starts once, for all windows. If Ctrl-C interrupts the start, the thread is told to end.

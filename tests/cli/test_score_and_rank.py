@@ -149,7 +149,7 @@ def test_control_codes_and_markup_in_a_text_stay_text(
 def test_a_run_without_labels_says_so_and_what_ranks_it(
     lossrank: Lossrank, tiny_bundle: ModelBundle, tmp_path: Path
 ) -> None:
-    (tmp_path / "data.csv").write_text("text,topic\nw1,World\nw2,Sports\n")
+    (tmp_path / "data.csv").write_text("text,note\nw1,a\nw2,b\n")
     result = lossrank("score", tiny_bundle.path, tmp_path / "data.csv", "-o", tmp_path / "run")
     assert re.search(r"^\s*label +NONE", result.stderr, flags=re.MULTILINE)
     assert f"lossrank rank {tmp_path / 'run'} --top 20 --by entropy" in result.stdout

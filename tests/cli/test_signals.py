@@ -91,7 +91,7 @@ from scorer.data.parts import FilePart
 
 def stalling(self, columns, want, read=FilePart.batches):
     for number, batch in enumerate(read(self, columns, want)):
-        if number == 5:
+        if number == 5 and "text" in columns:  # not while the labels are counted
             atexit.register(time.sleep, 60)  # as pyarrow waits at its end for a request to S3
             print("stalled", flush=True)
             time.sleep(60)

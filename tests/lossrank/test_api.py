@@ -33,6 +33,7 @@ DIFFERENT: dict[str, tuple[set[str], set[str]]] = {
     "rank": ({"output", "force"}, set()),  # Ranking.write
     "pull": ({"from"}, {"source"}),  # `from` is no name in Python
     "diff": ({"output", "force"}, set()),
+    "score": ({"write_label_map"}, set()),  # lossrank.write_label_map
 }
 OTHER_DEFAULTS = {
     ("review", "port"),  # a program takes any free port, a person the same one each time

@@ -142,9 +142,7 @@ def _batches(file: DataFile, found: Inspected, columns: list[str], wanted: Wante
 
 
 def _as_text(value: Any) -> str | None:
-    if isinstance(value, str):
-        return value
-    return None if value is None or _is_missing(value) else dumps(value, ensure_ascii=False)
+    return value if value is None or isinstance(value, str) else dumps(value, ensure_ascii=False)
 
 
 def _is_missing(value: Any) -> bool:

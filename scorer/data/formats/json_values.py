@@ -5,7 +5,7 @@ The standard library reads each value; a file is only held in memory as far as i
 
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from scorer.data.filesystem import DataFile
 from scorer.data.formats.encodings import UTF8, Utf8Check
@@ -35,8 +35,8 @@ def layout_of(file: DataFile, encoding: str) -> str:
         while character := stream.read(1):
             if character not in _BLANK:
                 break
-    if character == "[":
-        return ARRAY
+        if character == "[" and not _is_line_of_many(character + stream.readline(_BLOCK), stream):
+            return ARRAY
     first = next((line for line in lines(file, encoding) if not line.isspace()), "")
     try:
         json.loads(first)
@@ -66,6 +66,15 @@ def json_values(file: DataFile, layout: str, encoding: str = UTF8, check: Utf8Ch
                 yield Value(None, f"not JSON ({error})", len(line), number)
         return
     yield from _Values(file, encoding, check).read(is_array=layout == ARRAY)
+
+
+def _is_line_of_many(line: str, stream: TextIO) -> bool:
+    """Return whether a file's first line is a list of its own, as in spaCy's training pairs, not the whole array."""
+    try:
+        first = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return bool(first) and not isinstance(first[0], dict) and any(not more.isspace() for more in stream)
 
 
 def _goes_on(file: DataFile, encoding: str) -> bool:

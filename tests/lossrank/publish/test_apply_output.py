@@ -77,7 +77,7 @@ def test_a_large_data_set_is_cut_into_shards_that_are_named_by_their_number(scor
     whole = pa.Table.from_batches(made.batches())
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("lossrank.publish.write._GROUP_ROWS", 1)
-        patched.setattr("scorer.data.formats.chunks.CHUNK", 100)
+        patched.setattr("scorer.data.formats.binary.CHUNK", 100)
         write_folder(made, tmp_path / "out", "dev", "parquet", shard_bytes=20_000)
     names = files(tmp_path / "out")[1:]
     assert len(names) > 2

@@ -81,7 +81,7 @@ def scored(bundle: ModelBundle, folder: Path, columns: dict[str, pa.Array]) -> P
     table = pa.table({"text": make_texts(n), "label": [i % 2 for i in range(n)], **columns})
     with pa.OSFile(str(folder / "data.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
         writer.write_table(table)
-    score_dataset(bundle, folder / "data.arrow", folder / "run", ScoreOptions(threads=1))
+    score_dataset(bundle, folder / "data.arrow", folder / "run", ScoreOptions(threads=1, label_column="label"))
     return folder / "run"
 
 

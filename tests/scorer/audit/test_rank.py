@@ -141,7 +141,7 @@ def test_only_the_columns_that_were_scored_are_read_for_a_person(
     monkeypatch.setattr(Source, "_batches", spied)
     ranked = rank(opened, 300)
     few, whole = join_source(opened, ranked, scored_only=True), join_source(opened, ranked)
-    assert read == [["text", "label"], None]
+    assert read == [["text", "label"], ["text", "label", "note"]]
     assert whole.column_names == ["text", "label", "note"]
     assert few.equals(whole.select(["text", "label"]))
 

@@ -274,7 +274,9 @@ class TestCommand:
         refused = lossrank("bench", tiny_bundle.path, data, "--split", "test")
         assert refused.exit_code == 1
 
-    @pytest.mark.parametrize("arguments", [("nowhere", "data"), ("{bundle}", "nothing.csv"), ("{bundle}", "{bundle}")])
+    @pytest.mark.parametrize(
+        "arguments", [("nowhere", "data"), ("{bundle}", "nothing.csv"), ("{bundle}", "{bundle}/model.onnx")]
+    )
     def test_errors_are_one_line(
         self, lossrank: Lossrank, tiny_bundle: ModelBundle, arguments: tuple[str, str]
     ) -> None:

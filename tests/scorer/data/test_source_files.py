@@ -62,7 +62,7 @@ def test_a_file_that_is_added_in_mid_run_is_named_at_the_end_and_nothing_is_lost
     manifest = json.loads((run / "run.json").read_text())
     assert len(manifest["shards"]) == 5
     assert manifest["history"][-1]["why"] == f"SourceError: {e.value}"
-    with pytest.raises(RunError, match=facts("data fingerprint")):
+    with pytest.raises(RunError, match=facts("2.parquet was added", "`reuse`")):
         score_dataset(tiny_bundle, given, run, OPTIONS)
     if data == "d":  # as the message says: by the names of the other files
         given = [str(folder / f"{i}.parquet") for i in range(2)]

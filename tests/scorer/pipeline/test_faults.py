@@ -93,7 +93,7 @@ class TestFilesInMidRun:
         before = shards(tmp_path / "run")
         safe = (data / "0.parquet").read_bytes()
         pq.write_table(rows.slice(1, 250), data / "0.parquet")
-        with pytest.raises(RunError, match=facts(tmp_path / "run", "data fingerprint", "`overwrite=True`")):
+        with pytest.raises(RunError, match=facts(tmp_path / "run", "data/0.parquet has changed", "`overwrite=True`")):
             score_dataset(tiny_bundle, data, tmp_path / "run", OPTIONS)
         assert shards(tmp_path / "run") == before
         (data / "0.parquet").write_bytes(safe)

@@ -74,7 +74,7 @@ def test_too_little_memory_in_mid_run(score: Score, tmp_path: Path) -> None:
     assert failed.exit_code == 1
     reason = "Unable to allocate 8.00 PiB for an array with shape (33554432, 33554432) and data type float64"
     assert error_line(failed) == f"Error: not enough memory ({reason}); {MEND}"
-    assert tells(failed.stderr, "shards", tmp_path / "run", "same command again")
+    assert tells(failed.stderr, tmp_path / "run", "same command again")
     assert reason in (run_status(tmp_path / "run").why or "")
     told = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
     assert told["event"] == "error"
@@ -152,7 +152,7 @@ def test_overwrite_is_not_advised_to_go_on(score: Score, tmp_path: Path) -> None
     with harmed(stop):
         stopped = score("run", "--overwrite")
     assert stopped.exit_code == 130
-    assert tells(stopped.stderr, "shards", tmp_path / "run", "same command without --overwrite")
+    assert tells(stopped.stderr, tmp_path / "run", "same command without --overwrite")
 
 
 def test_what_is_a_fault_of_the_program_is_not_the_users(score: Score) -> None:

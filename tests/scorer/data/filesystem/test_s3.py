@@ -152,7 +152,7 @@ class TestS3:
         data = f"{bucket('a.parquet', parquet(rows))}/a.parquet"
         score_dataset(tiny_bundle, data, tmp_path / "run")
         bucket("a.parquet", parquet(rows.take(list(range(1000))[::-1])))
-        with pytest.raises(Exception, match=facts(tmp_path / "run", "data fingerprint")):
+        with pytest.raises(Exception, match=facts(tmp_path / "run", "a.parquet has changed since it was scored")):
             score_dataset(tiny_bundle, data, tmp_path / "run")
 
 
