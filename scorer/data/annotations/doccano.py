@@ -7,6 +7,7 @@ from scorer.data.annotations.base import (
     Record,
     Shape,
     Tally,
+    agreed,
     are_multi_label,
     count,
     label_text,
@@ -26,7 +27,10 @@ _KEYS = {*_LABELS, *_OWN, "text", "data", "meta", "comments", "entities", "relat
 
 
 class LabelLists(Shape):
-    """Records with a list of labels under ``key``: the list's only element is the label; an empty one is no label."""
+    """Records with a list of labels under ``key``: the list's only element is the label; an empty one is no label.
+
+    If ``annotators`` is given, the list has the labels of several people.
+    """
 
     name = "lists of labels"
 
@@ -34,8 +38,12 @@ class LabelLists(Shape):
         self.key = key
 
     def row(self, record: Record, annotators: str | None, tally: Tally | None = None) -> Record:
+        value = record.get(self.key)
+        if annotators is not None and isinstance(value, list) and len(value) > 1:  # the user says: one of each person
+            labels = [label for label in map(label_text, value) if label is not None]
+            return {**record, self.key: agreed(labels, record, annotators, tally)}
         try:
-            label = single(record.get(self.key))
+            label = single(value)
         except NotARow:
             if self.key not in _LABELS:  # another column may have the labels
                 return record
