@@ -135,6 +135,8 @@ def _read(file: DataFile, dialect: Dialect, found: _Pass) -> None:
         found.lines = last
         if (end := raw[-1:]) in ("\r", "\n") and end not in found.ends:
             found.ends[end] = last
+        if not fields and problem is None:
+            continue
         if not width:
             found.names, width = fields, len(fields)
             evidence.width = width
@@ -184,8 +186,10 @@ def _rows(file: DataFile, dialect: Dialect, width: int) -> Iterator[tuple[list[s
     """Yield ``(fields, problem or None, characters)`` for each row; fields that are missing at its end are empty."""
     records = csv_rows(file, dialect)
     if dialect.names is None:
-        next(records, None)
+        next(record for record in records if not record.is_blank)
     for fields, problem, _, last, _ in records:
+        if not fields and problem is None:
+            continue
         size = sum(map(len, fields))
         if len(fields) != width and problem is None:
             if len(fields) < width:

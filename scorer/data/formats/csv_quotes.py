@@ -33,6 +33,7 @@ class QuoteEvidence:
     inner_line: int = 0
     swallowed_line: int = 0
     needless: int = 0
+    quoted: int = 0  # rows with a field in quotes
     needless_line: int = 0
     backslash_line: int = 0
     blank_line: int = 0
@@ -76,6 +77,7 @@ class QuoteEvidence:
         if self.width > 1 and all(len(piece) > 1 and piece[0] == piece[-1] == '"' for piece in pieces):
             self._encloses(record)
             return
+        self.quoted += any(piece[:1] == '"' for piece in pieces)
         for piece in pieces:
             if piece[:1] == '"':
                 if '""' in piece[1:-1]:
@@ -121,7 +123,7 @@ class QuoteEvidence:
             return True
         if usual:
             raise self._unclear(self.needless_line, f"a text is in quotes, but not the one in line {self.inner_line}")
-        return self.needless >= rows  # a column that is quoted in every row
+        return self.quoted >= rows  # a column that is quoted in every row
 
     def _unclear(self, line: int, what: str) -> SourceError:
         also = f", and line {self.enclosing_line} has quotes that do enclose a text" if self.enclosing else ""

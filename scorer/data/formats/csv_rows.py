@@ -29,7 +29,10 @@ class Dialect(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A record: its fields, why it can't be read (None if it can), and the numbers of its first and last line."""
+    """A record: its fields, why it can't be read (None if it can), and the numbers of its first and last line.
+
+    A blank line is a record without fields and without a problem.
+    """
 
     fields: list[str]
     problem: str | None
@@ -37,9 +40,13 @@ class Record(NamedTuple):
     last_line: int
     raw: str  # the last line
 
+    @property
+    def is_blank(self) -> bool:
+        return not self.fields and self.problem is None
+
 
 def csv_rows(file: DataFile, dialect: Dialect, check: Utf8Check | None = None) -> Iterator[Record]:
-    """Yield every record that is not blank, the header included.
+    """Yield every record, the header and blank lines included.
 
     Raises:
         SourceError: a record has too many bytes.
@@ -78,5 +85,4 @@ def csv_rows(file: DataFile, dialect: Dialect, check: Utf8Check | None = None) -
                 raise UnclosedQuoteError(file, first + dialect.skipped, "is never closed")
             if last - first > MOST_LINES:
                 raise UnclosedQuoteError(file, first + dialect.skipped, f"is not closed for {MOST_LINES:,} lines")
-            if fields or problem is not None:
-                yield Record(fields, problem, first + dialect.skipped, last + dialect.skipped, latest)
+            yield Record(fields, problem, first + dialect.skipped, last + dialect.skipped, latest)

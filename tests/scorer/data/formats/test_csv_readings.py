@@ -127,9 +127,10 @@ class TestDelimiters:
         with pytest.raises(SourceError, match=facts("a.tsv", "20 of 20", "fewer fields", r"`delimiter='\t'`")):
             open_source(write(tmp_path / "a.tsv", content))
 
-    def test_carriage_returns_beside_line_feeds_ask(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("content", ["text,label\none\rtwo,1\nthree,0\n", "text,label\n\rone,1\nthree,0\n"])
+    def test_carriage_returns_beside_line_feeds_ask(self, tmp_path: Path, content: str) -> None:
         with pytest.raises(SourceError, match=facts("a.csv line", "carriage return")):
-            open_source(write(tmp_path / "a.csv", "text,label\none\rtwo,1\nthree,0\n"))
+            open_source(write(tmp_path / "a.csv", content))
 
 
 class TestHeaders:
