@@ -71,7 +71,7 @@ def score(
 ) -> None:
     """Compute the loss of every row of DATA with the model in BUNDLE.
 
-    DATA is a file, folder or glob of Parquet, Arrow, CSV or JSON lines, local or at an s3://, gs://, hf:// or https://
+    DATA is a file, folder or glob of Parquet, Arrow, CSV, JSON or fastText, local or at an s3://, gs://, hf:// or https://
     address, or several of these; a folder written by datasets.save_to_disk; or the name of a `datasets` data set. To
     resume an interrupted run, give the same command again.
 
@@ -81,6 +81,9 @@ def score(
       lossrank score bundle 'logs/*.jsonl' -o run --text-column message --label-column topic
       lossrank score bundle ag_news --split test -o run
       lossrank score bundle 's3://bucket/reviews/*.parquet' -o run
+      lossrank score bundle news.csv -o run --columns label,title,body --text-column title --text-column body
+      lossrank score bundle old.tsv -o run --quoting none --encoding cp1252
+      lossrank score bundle reviews.parquet -o run --write-label-map labels.json
       lossrank score bundle reviews.parquet -o run --precision screen
       lossrank score bundle tonight.parquet -o run --fail-if 'mean_loss > 0.5' --log-file night.jsonl
     """

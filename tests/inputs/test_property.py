@@ -1,5 +1,6 @@
 """A random table, written by any library in any of its ways: score gives each row its own text and label, or stops."""
 
+import os
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -84,7 +85,7 @@ def content(path: Path) -> bytes:
 
 
 @pytest.mark.timeout(1500)
-@short_and_long("count", 150, 2000)
+@short_and_long("count", 100, int(os.environ.get("LOSSRANK_EXAMPLES", "500")))
 def test_each_row_keeps_its_text_and_label_or_the_run_stops(
     count: int, tiny_bundle: ModelBundle, lossrank: Lossrank, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,7 +24,7 @@ def open_source(
 ) -> Source:
     """Open the data to score.
 
-    ``data`` is a file, folder or glob of Parquet, Arrow, CSV or JSON lines, on this machine or in a remote store
+    ``data`` is a file, folder or glob of Parquet, Arrow, CSV, JSON or fastText, on this machine or in a remote store
     (``s3://bucket/folder``), or several of them; a folder written by ``datasets.save_to_disk``; the name of a
     ``datasets`` data set, with ``config`` and ``split``; or data in memory, called ``name`` in messages: a Dataset,
     a DatasetDict with ``split``, an IterableDataset, a DataFrame of pandas or polars, a Table, RecordBatch or
