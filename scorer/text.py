@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 _SPECIAL = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _ADDRESS = re.compile(r"(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
-_MISSING = frozenset({"NaN", "nan", "None", "<NA>", "\\N"})  # as numpy, Python, pandas and MySQL write it
+MISSING = frozenset({"NaN", "nan", "None", "<NA>", "\\N"})  # as numpy, Python, pandas and MySQL write it
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -56,7 +56,7 @@ def fold(name: str) -> str:
 
 def is_missing(text: str) -> bool:
     """Return whether a text is blank, or a written form of no value: NaN, nan, None, <NA> or \\N."""
-    return not text or text.isspace() or (len(text) <= 4 and text in _MISSING)
+    return not text or text.isspace() or (len(text) <= 4 and text in MISSING)
 
 
 def short(name: str) -> str:

@@ -188,7 +188,7 @@ def print_summary(stats: RunStats, run: Path, lines: int = 0) -> None:
     kept = f" ({stats.kept_rows:,} kept from before)" if stats.kept_rows else ""
     say("rows", f"{stats.rows:,}{kept}")
     if lines:
-        say("  lines", f"{lines:,} in CSV files, headers included")
+        say("  lines", f"{lines:,} in the files, headers included")
     for status, count in stats.by_status.items():
         say(f"  {status}", f"{count:,}")
     if stats.mean_loss is not None and stats.accuracy is not None:

@@ -9,6 +9,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from textwrap import shorten
@@ -46,7 +47,7 @@ def existing_run(output: Path, *, overwrite: bool, discard_decisions: bool) -> E
             return Existing()
         raise RunError(f"{error}; or lose what is in it with `discard_decisions=True`") from error
     aside = _left_aside(output) if overwrite and not decisions and not (output / MANIFEST).exists() else None
-    return Existing(overwrite, decisions, aside=aside)
+    return Existing(overwrite, decisions, aside=aside, recount=partial(count_decisions, output))
 
 
 def _left_aside(output: Path) -> Path | None:
@@ -88,7 +89,7 @@ def carry_over(run: RunDirectory) -> str | None:
     place = _to_carry(run)
     if place is None:
         return None
-    found, carried, why = 0, list[Decision](), ""
+    found, carried = 0, list[Decision]()
     try:
         found = count_decisions(place)
         old = RunDirectory.open(place)
@@ -96,7 +97,8 @@ def carry_over(run: RunDirectory) -> str | None:
         found = len(decided)
         carried = _carried(old, run, decided)
     except LossrankError as error:
-        why = f" ({shorten(str(error), _ROOM)})"
+        why = shorten(str(error), _ROOM)
+        return f"the decisions in {place} could not carry over ({why}); give the same command again to try it again"
     with contextlib.closing(open_to_write(run)) as db, reporting(run.path / FILE), transaction(db):
         values = [
             (new.row, new.verdict, new.label, new.annotator, new.source, new.decided_at, new.decided_at)
@@ -109,8 +111,8 @@ def carry_over(run: RunDirectory) -> str | None:
         )
         db.execute("INSERT INTO about VALUES (?, ?)", (_CARRIED, str(place)))
     left = found - len(carried)
-    lost = f", {left:,} not, because their texts have changed or are gone" if left and not why else ""
-    return f"{len(carried):,} of {found:,} decisions carried over from {place}{lost}{why}; the earlier run stays there"
+    lost = f", {left:,} not, because their texts have changed, or the text or class is gone" if left else ""
+    return f"{len(carried):,} of {found:,} decisions carried over from {place}{lost}; the earlier run stays there"
 
 
 def _to_carry(run: RunDirectory) -> Path | None:

@@ -9,12 +9,15 @@ import pyarrow.compute as pc
 from scorer.data.arrow import is_text, plain_array, plain_type
 from scorer.data.formats.base import PROBLEM
 from scorer.errors import SourceError
+from scorer.text import MISSING
+
+_NOTHING = pa.array([b"", *(word.encode() for word in sorted(MISSING))], pa.large_binary())
 
 
 class JoinedText(msgspec.Struct, frozen=True):
     """The columns that are joined, in this order, and what is put between two of them.
 
-    A part that is null or empty is left out; a row without any part has no text.
+    A part that is null, empty or a word for no value is left out; a row without any part has no text.
     """
 
     parts: tuple[str, ...]
@@ -55,7 +58,7 @@ def with_joined(batch: pa.RecordBatch, names: list[str], joined: JoinedText) -> 
     whole = pa.nulls(len(batch), pa.large_binary())
     for part in joined.parts:
         text = plain_array(batch.column(part)).cast(pa.large_binary())  # may hold bytes that are not UTF-8
-        text = pc.if_else(pc.equal(text, b""), None, text)
+        text = pc.if_else(pc.is_in(text, _NOTHING), None, text)
         # With null_handling="skip" pyarrow leaves out rows without any part.
         whole = pc.coalesce(pc.binary_join_element_wise(whole, text, separator), whole, text)
     made = whole.view(pa.large_string())

@@ -165,6 +165,8 @@ def inspected(file: DataFile, kind: Format, options: ReadOptions, data: str) -> 
         SourceError: the file is missing, empty or unreadable.
         UnreachableError: its store failed.
     """
+    if useless := [name for name in options.given if name not in kind.options]:
+        raise SourceError(f"`{useless[0]}` does nothing for a {kind.name} file such as {file}; leave it out")
     try:
         version = file.version()
         if version["size"] == 0:

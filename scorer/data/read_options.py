@@ -66,7 +66,7 @@ def check_read_options(options: ReadOptions) -> None:
     if options.encoding is not None:
         try:
             "".encode(options.encoding)
-        except LookupError:
+        except (LookupError, UnicodeError):
             raise SourceError(
                 f"`encoding` is {options.encoding!r}, which Python does not know; give a name such as 'cp1252'"
             ) from None

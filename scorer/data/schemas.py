@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from scorer.data.arrow import _without_runs, decoded
+from scorer.data.arrow import _without_runs, decoded, is_text
 from scorer.data.filesystem import DataFile
 from scorer.data.formats.base import PROBLEM
 from scorer.data.formats.known import is_text_format
@@ -131,7 +131,7 @@ def restore_types(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Parse the JSON of columns whose type in ``schema`` isn't text; a column that can't be parsed stays text."""
     for i, name in enumerate(table.column_names):
         wanted = schema.field(name).type
-        if not pa.types.is_string(wanted):
+        if not is_text(wanted):
             with contextlib.suppress(ValueError, OverflowError, pa.ArrowException):
                 values = [None if text is None else json.loads(text) for text in table.column(i).to_pylist()]
                 table = table.set_column(i, name, pa.array(values))

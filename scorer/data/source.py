@@ -76,7 +76,7 @@ class Source:
 
     @property
     def lines(self) -> int:
-        """The number of lines of CSV files, headers included; 0 for other data."""
+        """The number of lines of CSV and fastText files, headers included; 0 for other data."""
         return sum(part.found.lines for part in self.parts if isinstance(part, FilePart))
 
     @property

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scorer.data.labels.counts import count_labels
-from scorer.data.labels.label_map import MISSING, number_of
+from scorer.data.labels.label_map import number_of
 from scorer.data.labels.suggest import template, write_template
 from scorer.data.opening.open import open_source
 from scorer.data.read_options import ReadOptions
@@ -15,7 +15,7 @@ from scorer.errors import LabelError
 from scorer.model.bundle import ModelBundle
 from scorer.pipeline.options import ScoreOptions
 from scorer.pipeline.plan import find_columns
-from scorer.text import fold
+from scorer.text import MISSING, fold
 
 
 @dataclass(frozen=True)

@@ -153,9 +153,10 @@ def _opened(spec: Spec, data: Data | None) -> Source:
     except (NotThereError, UnreachableError):
         raise
     except SourceError:
-        if data is None or (spec.split is None and not isinstance(spec, DatasetsSpec)):
+        has_options = isinstance(spec, DatasetsSpec) or spec.split is not None or getattr(spec, "read", None)
+        if data is None or not has_options:
             raise
-        return open_source(data)  # a data set's split and configuration don't go with other kinds of data
+        return open_source(data)  # a split, a configuration and options for reading don't go with other kinds of data
 
 
 def _is_hashed(spec: Spec) -> bool:

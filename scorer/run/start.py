@@ -6,7 +6,7 @@ run of a table may be resumed with a file that has the same rows, and the revers
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
@@ -44,12 +44,14 @@ class Existing:
     With ``overwrite`` it is replaced instead of resumed. ``decisions`` is how many decisions of people it holds, None
     if nobody has counted. A run with decisions is not replaced but set aside whole, beside the new one, unless
     ``discard`` says to remove the decisions too. ``aside`` is a run that an earlier, killed process has set aside.
+    ``recount`` counts the decisions again, because people may decide while the data is opened.
     """
 
     overwrite: bool = False
     decisions: int | None = None
     discard: bool = False
     aside: Path | None = None
+    recount: Callable[[], int | None] | None = None
 
 
 def differences(old: Manifest, new: Manifest) -> list[str]:
@@ -82,6 +84,8 @@ def _changed(old: DataInfo, new: DataInfo) -> str:
     """Return what is different in the data, in words: the file that has changed, or the names of old and new data."""
     before, now = ({record.file: _version(record) for record in data.spec.files} for data in (old, new))
     changed = [file for file in before.keys() & now.keys() if before[file] != now[file]]
+    if before == now and before:
+        return f"{_end(new.name)} is read with other options ({old.rows:,} rows in the run, {new.rows:,} now)"
     rows = f" ({old.rows:,} rows in the run, {new.rows:,} now)" if old.rows != new.rows else ""
     if changed:
         more = f", and so have {len(changed) - 1} more files" if len(changed) > 1 else ""
@@ -174,6 +178,8 @@ def _start(path: Path, plan: Manifest, source: Source, existing: Existing, same_
         plan = replace(plan, replaces=old.replaces)
     if existing.overwrite:
         old = None
+        if existing.decisions == 0 and not existing.discard and existing.recount is not None and existing.recount():
+            raise RunError(f"somebody has decided on rows of {path} just now; give the same command again to keep that")
         if existing.discard or existing.decisions == 0:  # the decisions of the run that is replaced, or none
             for ending in ("", "-wal", "-shm", "-journal"):
                 (path / f"{REVIEW}{ending}").unlink(missing_ok=True)

@@ -64,7 +64,8 @@ class Doccano(LabelLists):
             raise NotARow("the label is a span of the text")
         row = super().row(record, annotators, tally)
         row[self.key] = label_text(row[self.key])
-        return {"label" if key == self.key else key: value for key, value in row.items()}
+        label = row.pop(self.key)
+        return {**row, "label": label}
 
 
 def doccano(sample: list[Record]) -> Shape | None:

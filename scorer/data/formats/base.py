@@ -43,9 +43,10 @@ class Inspected:
 
 
 class Format(NamedTuple):
-    """The reader of one file format; in a text format every column is read as text."""
+    """The reader of one file format, with the read options that it has; a text format reads every column as text."""
 
     name: str
     inspect: Callable[[DataFile, ReadOptions], Inspected]
     batches: Callable[[DataFile, Inspected, list[str], Wanted], Batches]
     is_text: bool = False
+    options: tuple[str, ...] = ()

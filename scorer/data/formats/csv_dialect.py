@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from scorer.data.columns import is_known
 from scorer.data.filesystem import DataFile
 from scorer.data.formats.csv_rows import Dialect
-from scorer.data.formats.encodings import UTF8, encoding_of
+from scorer.data.formats.encodings import encoding_of, is_utf8_codec
 from scorer.data.formats.text_files import suffixes
 from scorer.data.read_options import ReadOptions
 from scorer.errors import SourceError
@@ -48,7 +48,7 @@ def recognise(file: DataFile, options: ReadOptions) -> tuple[Dialect, list[str]]
     usual = "\t" if ".tsv" in suffixes(file.name) else ","
     delimiter = options.delimiter or named or _delimiter(file, text, usual, is_whole)
     notes = [] if delimiter == usual else [f"{file.name}: fields are separated by {_NAMES.get(delimiter, delimiter)}"]
-    if encoding != UTF8:
+    if not is_utf8_codec(encoding):
         notes.append(f"{file.name}: the text is {encoding}")
     rows = _records(text, delimiter, csv.QUOTE_MINIMAL, is_whole)
     if not rows:
@@ -58,12 +58,14 @@ def recognise(file: DataFile, options: ReadOptions) -> tuple[Dialect, list[str]]
         raise SourceError(
             f"`columns` names {len(names)} columns, but the first row of {file} has {len(rows[0])} fields; name each"
         )
+    if names is not None and [name.casefold() for name in names] == [cell.strip().casefold() for cell in rows[0]]:
+        raise SourceError(f"the first row of {file} is its header, with the names in `columns`; leave `columns` out")
     if names is None and options.header is False:
         names = tuple(f"column_{i}" for i in range(1, len(rows[0]) + 1))
     if names is None and options.header is None and (cell := _data_cell(rows)) is not None:
         raise SourceError(
-            f"{file} seems to have no header: its first row holds {short(cell)!r}; name the columns with "
-            f"`columns=[...]` ({len(rows[0])} names), or give `header=True` if it is one",
+            f"{file} seems to have no header: its first row holds {short(cell)!r}; name the "
+            f"{len(rows[0])} columns with `columns`, or give `header=True` if it is one",
             quotes_data=True,
         )
     return Dialect(delimiter, True, encoding, skipped, names), notes
@@ -132,10 +134,9 @@ def _data_cell(rows: list[list[str]]) -> str | None:
     """Return a cell of the first row that is a value, not a column's name; None if the row may be a header."""
     first = [cell.strip() for cell in rows[0]]
     numbered = [cell for cell in first if cell]
+    for place, cell in enumerate(first):
+        if cell and sum(len(row) > place and row[place].strip() == cell for row in rows[1:]) >= _REPEATED:
+            return cell
     if any(map(is_known, first)) or numbered == [str(i) for i in range(len(numbered))]:  # as pandas numbers columns
         return None
-    for place, cell in enumerate(first):
-        again = sum(len(row) > place and row[place].strip() == cell for row in rows[1:])
-        if cell and (_NUMBER.fullmatch(cell) or len(cell) > _LONG or again >= _REPEATED):
-            return cell
-    return None
+    return next((cell for cell in first if _NUMBER.fullmatch(cell) or len(cell) > _LONG), None)

@@ -59,11 +59,12 @@ def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
         found, dialect = _judged(file, dialect)
     if not dialect.quotes and options.quoting is None:
         notes.append(f"{file.name}: quotes are part of the texts ({found.evidence.why_literal})")
+    one = len(found.names) == 1
     if found.longer > _TOO_LONG * found.rows:
         raise SourceError(
             f"{file}: {found.longer:,} of {found.rows:,} rows have more fields than the header, which has "
             f"{len(found.names)} ({_listed(found.names)}); remove lines above the header, give every column a name, or "
-            "name the columns with `columns=[...]`",
+            "name the columns with `columns`" + (", or give `delimiter='\\t'` if each line is one text" if one else ""),
             quotes_data=True,
         )
     if len(found.ends) > 1:
@@ -204,4 +205,4 @@ def _listed(names: list[str]) -> str:
     return ", ".join(repr(short(name)) for name in names[:_LISTED]) + more
 
 
-CSV = Format("CSV", _inspect, _batches, is_text=True)
+CSV = Format("CSV", _inspect, _batches, is_text=True, options=("delimiter", "quoting", "encoding", "columns", "header"))

@@ -6,7 +6,7 @@ every such text would swallow the lines up to the next quote. Each record is jud
 
 - *enclosing*: a quoted field has a doubled quote or a delimiter, or all fields of a row or the header are quoted;
 - *literal*: text follows a closing quote, or a field that is not quoted has a quote within;
-- *swallowed*: each line of a record of several lines is a whole row by itself.
+- *swallowed*: several lines of one record are whole rows by themselves.
 """
 
 import re
@@ -32,6 +32,7 @@ class QuoteEvidence:
     broken_line: int = 0
     inner_line: int = 0
     swallowed_line: int = 0
+    over_lines: int = 0  # the first record of several lines
     needless: int = 0
     quoted: int = 0  # rows with a field in quotes
     needless_line: int = 0
@@ -65,8 +66,9 @@ class QuoteEvidence:
         return self.broken_line or self.inner_line
 
     def _several_lines(self, record: Record) -> None:
-        lines = [line for line in self.delimiter.join(record.fields).splitlines() if line]
-        if self.width > 1 and len(lines) > 1 and all(line.count(self.delimiter) == self.width - 1 for line in lines):
+        self.over_lines = self.over_lines or record.first_line
+        lines = self.delimiter.join(record.fields).splitlines()
+        if self.width > 1 and sum(line.count(self.delimiter) == self.width - 1 for line in lines) > 1:
             self.swallowed_line = self.swallowed_line or record.first_line
 
     def _one_line(self, record: Record) -> None:
@@ -113,6 +115,8 @@ class QuoteEvidence:
             if literal and not self.enclosing:
                 return False
             raise self._unclear(self.swallowed_line, "the lines from here are one text, or each is a row")
+        if self.over_lines and literal and not self.enclosing:
+            raise self._unclear(self.over_lines, "the lines from here are one text, or each is a row")
         if self.broken:
             if not self.enclosing:
                 return False

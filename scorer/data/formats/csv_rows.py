@@ -11,8 +11,8 @@ from scorer.data.formats.encodings import UTF8, Utf8Check
 from scorer.data.formats.text_files import BLOCK, MOST_BYTES, MOST_LINES, RecordBytes, UnclosedQuoteError, open_text
 
 # Added after a CSV file's last line: after an open quote it is part of the last record, which shows that the quote is
-# never closed. It is random, so that no file contains it.
-_END = f"\0 end of file {secrets.token_hex(16)}"
+# never closed. It is random, so that no file contains it, and has no character that may be a delimiter.
+_END = "".join(chr(0xE000 + byte) for byte in secrets.token_bytes(32))
 
 
 class Dialect(NamedTuple):

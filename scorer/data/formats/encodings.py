@@ -8,6 +8,7 @@ from scorer.data.read_options import ReadOptions
 from scorer.errors import SourceError
 
 UTF8 = "utf-8-sig"  # a byte-order mark is left out
+GIVEN_UTF8 = "utf_8_sig"  # the same, if the user said so: other bytes are single bad rows then
 INVALID = "lossrank-invalid"  # the error handler for bytes that the given encoding does not have
 _MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _HEAD = 4096
@@ -33,7 +34,7 @@ def encoding_of(file: DataFile, options: ReadOptions) -> str:
         SourceError: the file has zero bytes as UTF-16 has, but no byte-order mark.
     """
     if options.encoding is not None:
-        return UTF8 if codecs.lookup(options.encoding).name == "utf-8" else options.encoding
+        return GIVEN_UTF8 if codecs.lookup(options.encoding).name == "utf-8" else options.encoding
     with file.stream() as stream:
         head: bytes = stream.read(_HEAD)
     for mark, name in _MARKS.items():
@@ -44,6 +45,11 @@ def encoding_of(file: DataFile, options: ReadOptions) -> str:
         name = "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
         raise SourceError(f"{file} is not UTF-8; it looks like {name}: give `encoding='{name}'`, or save it as UTF-8")
     return UTF8
+
+
+def is_utf8_codec(encoding: str) -> bool:
+    """Return whether an encoding that ``encoding_of`` returned is UTF-8."""
+    return encoding in (UTF8, GIVEN_UTF8)
 
 
 class Utf8Check:

@@ -12,7 +12,7 @@ from scorer.data.arrow import text_array
 from scorer.data.filesystem import DataFile
 from scorer.data.formats.base import NO_END, Batches, Format, Inspected, Wanted
 from scorer.data.formats.chunks import chunk_of, with_problems
-from scorer.data.formats.encodings import UTF8, Utf8Check, encoding_of
+from scorer.data.formats.encodings import UTF8, Utf8Check, encoding_of, is_utf8_codec
 from scorer.data.formats.text_files import lines
 from scorer.data.read_options import ReadOptions
 from scorer.errors import SourceError
@@ -42,8 +42,14 @@ def _rows(file: DataFile, encoding: str, check: Utf8Check | None = None) -> Iter
     Raises:
         SourceError: a line has several labels, or the first line has none.
     """
-    first = True
+    first, ends = True, set[str]()
     for number, line in enumerate(lines(file, encoding, check), start=1):
+        ends.add("\r" if line.endswith("\r") else "\n")
+        if len(ends) > 1:
+            raise SourceError(
+                f"{file} line {number}: some lines end with a line feed, some with a carriage return alone, which may "
+                r"be part of a text; replace the carriage returns: text.replace('\r\n', '\n').replace('\r', ' ')"
+            )
         line = line.strip(_BLANK)
         if not line:
             continue
@@ -89,7 +95,7 @@ def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
             f"{file}: {without:,} of {count:,} lines have no label, the first is line {at}; in fastText's format each "
             f"row is one line that begins with {PREFIX}, so replace the line breaks in texts by blanks"
         )
-    notes = [f"{file.name}: the text is {encoding}"] if encoding != UTF8 else []
+    notes = [f"{file.name}: the text is {encoding}"] if not is_utf8_codec(encoding) else []
     notes += [f"{without:,} of {count:,} lines of {file.name} have no label (first: line {at})"] if without else []
     schema = pa.schema([(name, pa.string()) for name in COLUMNS])
     return Inspected(schema, count, lines=last, notes=tuple(notes), how=encoding)
@@ -106,4 +112,4 @@ def _batches(file: DataFile, found: Inspected, columns: list[str], wanted: Wante
         start += len(chunk)
 
 
-FASTTEXT = Format("fastText", _inspect, _batches, is_text=True)
+FASTTEXT = Format("fastText", _inspect, _batches, is_text=True, options=("encoding",))

@@ -15,7 +15,7 @@ from scorer.data.arrow import text_array
 from scorer.data.filesystem import DataFile
 from scorer.data.formats.base import NO_END, Batches, Format, Inspected, Wanted
 from scorer.data.formats.chunks import chunk_of, with_problems
-from scorer.data.formats.encodings import UTF8, Utf8Check, encoding_of
+from scorer.data.formats.encodings import UTF8, Utf8Check, encoding_of, is_utf8_codec
 from scorer.data.formats.json_shapes import refuse_table
 from scorer.data.formats.json_values import ARRAY, LINES, json_values, layout_of
 from scorer.data.formats.tally import LabelTally
@@ -110,7 +110,7 @@ def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
     names = [name for name in found if is_utf8(name)]
     if sample and not names:
         raise SourceError(f"{file}: none of its first {len(sample)} values is an object with a key; {_ONE_A_LINE}")
-    notes = [f"{file.name}: the text is {encoding}"] if encoding != UTF8 else []
+    notes = [f"{file.name}: the text is {encoding}"] if not is_utf8_codec(encoding) else []
     if how.layout == ARRAY:
         notes.append(f"{file.name}: one JSON array")
     if shape is not None:
@@ -149,4 +149,4 @@ def _is_missing(value: Any) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-JSON = Format("JSON", _inspect, _batches, is_text=True)
+JSON = Format("JSON", _inspect, _batches, is_text=True, options=("encoding", "annotators"))

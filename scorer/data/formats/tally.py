@@ -8,6 +8,7 @@ from scorer.data.arrow import text_array, valid_text
 from scorer.data.columns import is_like_label
 
 _MOST = 20_000  # different values of a column; with more it is no label column
+_LONGEST = 500  # characters of a value; a longer one is no label
 _Key = TypeVar("_Key", int, str)
 
 
@@ -35,7 +36,7 @@ class LabelTally(Generic[_Key]):
         """Count a value; a column with too many different values is not counted any more."""
         counts = self._counts[key]
         counts[value] += 1
-        if len(counts) > _MOST:
+        if len(counts) > _MOST or len(value) > _LONGEST:
             self.drop(key)
 
     def drop(self, key: _Key) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from scorer.data.filesystem import DataFile
-from scorer.data.formats.encodings import INVALID, UTF8, Utf8Check
+from scorer.data.formats.encodings import INVALID, UTF8, Utf8Check, is_utf8_codec
 from scorer.errors import SourceError
 
 MOST_BYTES = 1 << 28  # in one line or CSV record, for which the csv module needs four times as much memory
@@ -74,7 +74,7 @@ def open_text(raw: RecordBytes, encoding: str) -> io.TextIOWrapper:
     Bytes that the encoding does not have become surrogates, which ``text_array`` makes invalid UTF-8 again: so they
     are carried through to the row that they belong to.
     """
-    errors = "surrogateescape" if encoding == UTF8 else INVALID
+    errors = "surrogateescape" if is_utf8_codec(encoding) else INVALID
     return io.TextIOWrapper(raw, encoding=encoding, errors=errors, newline="")
 
 

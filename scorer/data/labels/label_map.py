@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from scorer.data.labels.suggest import how_to_map
 from scorer.data.labels.values import encoded
 from scorer.errors import LabelError
-from scorer.text import fold, listed, nearest
+from scorer.text import MISSING, fold, listed, nearest
 
 NO_LABEL = -1
 UNKNOWN = -2
 BY_GIVEN_MAP = "by the given label map"
 _BY_CLASS_NAME = "by class name"
-MISSING = frozenset({"NaN", "nan", "None", "<NA>", "\\N"})  # how pandas, Python and SQL write that there is no label
 _GENERIC = re.compile(r"label_(\d+)")
 _NUMBER = re.compile(r"(-?\d{1,18})(\.0)?")  # pandas turns integers with missing values into floats
 _BOOLEANS = {"false": "0", "true": "1"}

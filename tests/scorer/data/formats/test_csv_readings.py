@@ -86,6 +86,12 @@ class TestQuotes:
             expected += 1
         assert enclosing.num_rows == expected - 1
 
+    def test_that_swallow_rows_of_which_some_have_no_label(self, tmp_path: Path) -> None:
+        lines = ['"Hello there\t1', "and then", "a row more\t0", 'bye"\t1']
+        with pytest.raises(SourceError, match=facts("a.tsv line 10", "`quoting='none'`")):
+            open_source(write(tmp_path / "a.tsv", table(*lines)))
+        assert open_source(write(tmp_path / "b.tsv", table(*lines, 'a 5" nail\t0'))).num_rows == len(PLAIN) + 5
+
     def test_with_backslashes_are_refused(self, tmp_path: Path) -> None:
         file = write(tmp_path / "a.csv", 'text,label\n"He said \\"hi\\" there",1\n"ok, fine",0\n')
         with pytest.raises(SourceError, match=facts("a.csv line 2", "backslash", "escapechar")):
@@ -123,6 +129,12 @@ class TestDelimiters:
         source = open_source(write(tmp_path / "a.csv", "text;label\na\nb\n"), read=ReadOptions(delimiter=";"))
         assert (column(source, "text"), column(source, "label")) == (["a", "b"], [None, None])
 
+    @pytest.mark.parametrize("delimiter", [" ", "4", "a", "~"])
+    def test_that_are_unusual(self, tmp_path: Path, delimiter: str) -> None:
+        content = f"text{delimiter}LABEL\nx{delimiter}1\nY{delimiter}2\n"
+        source = open_source(write(tmp_path / "a.csv", content), read=ReadOptions(delimiter=delimiter))
+        assert source.num_rows == 2
+
     def test_many_rows_without_their_last_fields_ask(self, tmp_path: Path) -> None:
         content = "text\tlabel\n" + "some words 1\n" * 20
         with pytest.raises(SourceError, match=facts("a.tsv", "20 of 20", "fewer fields", r"`delimiter='\t'`")):
@@ -139,7 +151,7 @@ class TestHeaders:
 
     def test_that_are_missing_ask(self, tmp_path: Path) -> None:
         file = write(tmp_path / "a.csv", self.DATA)
-        with pytest.raises(SourceError, match=facts("a.csv", "no header", "`columns=[...]`")) as caught:
+        with pytest.raises(SourceError, match=facts("a.csv", "no header", "`columns`", "`header=True`")) as caught:
             open_source(file)
         assert len(str(caught.value)) - len(str(file)) < 150
         source = open_source(file, read=ReadOptions(columns=("label", "title", "text")))
@@ -150,6 +162,15 @@ class TestHeaders:
     @pytest.mark.parametrize("header", ["text,2024", "0,1", "v1,v2", "Text ,LABEL", ",text", "label,Unnamed: 1"])
     def test_that_are_there(self, tmp_path: Path, header: str) -> None:
         assert open_source(write(tmp_path / "a.csv", f"{header}\na,b\nc,d\n")).num_rows == 2
+
+    def test_a_known_word_that_is_a_value_is_no_name(self, tmp_path: Path) -> None:
+        rows = "it is good,y\n" + "it is bad,n\nit is fine,y\n" * 5
+        with pytest.raises(SourceError, match=facts("a.csv", "no header", "'y'")):
+            open_source(write(tmp_path / "a.csv", rows))
+
+    def test_names_that_the_header_has_already(self, tmp_path: Path) -> None:
+        with pytest.raises(SourceError, match=facts("a.csv", "header", "`columns`")):
+            open_source(write(tmp_path / "a.csv", "Text,label\na,b\n"), read=ReadOptions(columns=("text", "label")))
 
     def test_names_for_another_number_of_columns(self, tmp_path: Path) -> None:
         with pytest.raises(SourceError, match=facts("2 columns", "3 fields")):
@@ -179,6 +200,12 @@ class TestEncodings:
         assert batch.column("text")[0].as_py() == "ok"
         with pytest.raises(UnicodeDecodeError):
             batch.column("text")[1].as_py()
+
+    def test_utf8_that_is_given_counts_other_bytes_as_bad_rows(self, tmp_path: Path) -> None:
+        file = write(tmp_path / "a.csv", b"text,label\n" + b"caf\xe9,1\n" * 5)
+        with pytest.raises(SourceError, match=facts("a.csv", "5 of its 6 lines", "`encoding='utf-8'`")):
+            open_source(file)
+        assert open_source(file, read=ReadOptions(encoding="utf-8")).num_rows == 5
 
     def test_utf8_with_bad_rows_is_utf8(self, tmp_path: Path) -> None:
         rows = "text,label\n" + "naïve café Zürich,1\n" * 50
