@@ -21,8 +21,9 @@ _PAIRS = (
 _LABELS = (
     *("label", "labels", "class", "category", "target", "sentiment", "intent", "topic", "stars", "rating", "y"),
     *("coarse_label", "fine_label", "label_coarse", "label_fine", "gold_label", "class_label", "class_index"),
-    *("label_text", "label_name", "label_str"),
+    *("label_text", "label_name", "label_str", "is_duplicate"),
 )
+_WEAK = frozenset({"title", "headline", "question", "abstract"})  # may be a part of the text, beside another column
 _LISTED = 8  # columns in a message
 _SHOWN = 30  # characters of a name in a list
 KNOWN = frozenset({*_TEXTS, *(name for pair in _PAIRS for name in pair), *_LABELS})
@@ -187,7 +188,7 @@ def _guess_text(schema: pa.Schema, named: set[str | None]) -> tuple[str, str | N
             return free[first], free[second]
     texts = {plain: name for plain, name in free.items() if _may_be_text(schema.field(name).type)}
     for plain in _TEXTS:
-        if plain in texts:
+        if plain in texts and (plain not in _WEAK or not set(texts) - {plain, *_LABELS}):
             return texts[plain], None
     others = [name for plain, name in reversed(texts.items()) if plain not in _LABELS]
     if len(others) == 1:

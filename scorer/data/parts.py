@@ -178,6 +178,8 @@ def inspected(file: DataFile, kind: Format, options: ReadOptions, data: str) -> 
         raise
     except FileNotFoundError as error:
         raise SourceError(f"{file} does not exist, though {data} lists it; restore the file") from error
+    except UnicodeError as error:
+        raise SourceError(f"{file} can't be read as {options.encoding} ({error}); give another `encoding`") from error
     except Exception as error:  # the errors of the stores' libraries have no common root
         _not_ours(file, error)
         raise _unreadable(file, kind, error) from error

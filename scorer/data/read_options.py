@@ -65,7 +65,8 @@ def check_read_options(options: ReadOptions) -> None:
         raise SourceError(f"`delimiter` is {options.delimiter!r}; it must be one character, such as ',' or ';'")
     if options.encoding is not None:
         try:
-            "".encode(options.encoding)
+            "a".encode(options.encoding)
+            "".join(b"".decode(options.encoding, handler) for handler in ("replace", "surrogateescape"))
         except (LookupError, UnicodeError):
             raise SourceError(
                 f"`encoding` is {options.encoding!r}, which Python does not know; give a name such as 'cp1252'"

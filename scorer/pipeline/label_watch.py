@@ -29,6 +29,7 @@ class LabelWatch:
         self._run = run
         self._map = label_map
         self._present = None if checked is None else checked.present
+        self._by_name = checked is not None and checked.by_name
         self._window_rows = window_rows
         self._next_shard = 0
         self._shard = -1  # of the latest window
@@ -60,7 +61,7 @@ class LabelWatch:
             LabelError: the labels are numbers that look like the model's classes in another order.
         """
         if self._map is not None and self._count(table):
-            refuse_permutation(self._confusion, self._map, self._present)
+            refuse_permutation(self._confusion, self._map, self._present, self._by_name)
         if window.stop == self._run.shard_range(self._next_shard)[1]:
             self._next_shard += 1
 

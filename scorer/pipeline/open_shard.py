@@ -32,7 +32,7 @@ class OpenShard:
     source: Source
     _index: int | None = None
     _held: tuple[list[pa.Table], ShardNotes] = field(default_factory=lambda: ([], ShardNotes()))
-    _due: float = field(default_factory=lambda: time.monotonic() + _EVERY)
+    _due: float = field(default_factory=time.monotonic)  # so `status` shows the first window
 
     def add(self, window: Window, scores: pa.Table, tokens: int, padded_tokens: int, duplicates: int) -> None:
         """Add the next window, with its scores and the counts that ``add_window`` takes; write what is due.

@@ -5,7 +5,7 @@ from functools import partial
 
 from msgspec import UNSET
 
-from scorer.data.annotations.columns import refuse_columns
+from scorer.data.annotations.columns import refuse_answers, refuse_columns
 from scorer.data.columns import Columns, choose_columns
 from scorer.data.labels.checks import CheckedLabels, check_labels
 from scorer.data.labels.counts import count_labels, is_countable
@@ -24,6 +24,7 @@ from scorer.pipeline.prefetch import Reader
 from scorer.run.manifest import FORMAT, BundleInfo, DataInfo, LabelInfo, Machine, Manifest, RunColumns, RunOptions
 from scorer.run.manifest_file import refuse_many_shards
 
+_FIRST_ROWS = 1000  # whose answers are looked at
 _CUDA_BATCH_TOKENS = 16384  # a GPU wants large batches
 
 
@@ -96,6 +97,9 @@ def find_columns(source: Source, options: ScoreOptions) -> tuple[Source, Columns
     """
     if options.label_column is None:
         refuse_columns(source.schema)
+        if "answer" in source.schema.names and source.unusable.get("answer") is None:
+            first = next(source.read(["answer"], 0, _FIRST_ROWS), None)
+            refuse_answers([] if first is None else first.column("answer").to_pylist())
     text = options.text_column
     if text is not None and not isinstance(text, str):
         source = source.joining(text, options.join)

@@ -1,9 +1,12 @@
 """refuse_columns(): stop at a table with the columns of an annotation tool, which only JSON files are read as."""
 
+from typing import Any
+
 import pyarrow as pa
 
 from scorer.errors import SourceError
 
+_ANSWERS = ("accept", "reject", "ignore")
 _HASHES = {"_input_hash", "_task_hash"}
 
 
@@ -21,6 +24,20 @@ def refuse_columns(schema: pa.Schema) -> None:
             f"the columns are those of {tool}, where no column alone holds the labels; write the rows as JSON lines, "
             "which are read for what they say (pandas: df.to_json('rows.jsonl', orient='records', lines=True)), or "
             "name the column of the labels with `label_column`"
+        )
+
+
+def refuse_answers(answers: list[Any]) -> None:
+    """Raise SourceError if the column ``answer`` of a table has Prodigy's words, and no column of labels was named.
+
+    Raises:
+        SourceError: all answers are accept, reject or ignore.
+    """
+    if answers and all(answer is None or answer in _ANSWERS for answer in answers) and any(answers):
+        raise SourceError(
+            "the column 'answer' has Prodigy's accept, reject or ignore, which say whether a label counts; write the "
+            "rows as JSON lines, which are read so (pandas: df.to_json('rows.jsonl', orient='records', lines=True)), "
+            "or name the column of the labels with `label_column`"
         )
 
 

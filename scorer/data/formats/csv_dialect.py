@@ -4,7 +4,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from scorer.data.columns import is_known
 from scorer.data.filesystem import DataFile
@@ -23,7 +23,7 @@ _ROWS = 200
 _ALIKE = 0.9  # the share of rows that must have as many fields as the header
 _LONG = 80  # characters: a longer cell of the first row is no column's name
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?", re.IGNORECASE)
-_REPEATED = 2  # rows in which a cell of the first row must occur again to be a value
+_REPEATED = 2  # rows in which a known name in the first row must occur again to be a value
 
 
 def separator_line(text: str) -> tuple[str | None, int]:
@@ -135,8 +135,34 @@ def _data_cell(rows: list[list[str]]) -> str | None:
     first = [cell.strip() for cell in rows[0]]
     numbered = [cell for cell in first if cell]
     for place, cell in enumerate(first):
-        if cell and sum(len(row) > place and row[place].strip() == cell for row in rows[1:]) >= _REPEATED:
+        again = sum(len(row) > place and row[place].strip() == cell for row in rows[1:])
+        if cell and again >= (_REPEATED if is_known(cell) else 1):
             return cell
     if any(map(is_known, first)) or numbered == [str(i) for i in range(len(numbered))]:  # as pandas numbers columns
         return None
     return next((cell for cell in first if _NUMBER.fullmatch(cell) or len(cell) > _LONG), None)
+
+
+def unique_names(names: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Return a file's column names, each one only once, and the names that occurred several times.
+
+    A blank name becomes ``Unnamed: 2`` with the column's number from 0. Of several columns of one name, the first keeps
+    it, and the others become ``name.1``, ``name.2``, ...
+    """
+    given = [name if name.strip() else f"Unnamed: {i}" for i, name in enumerate(names)]
+    taken = set(given)
+    unique: list[str] = []
+    repeated: dict[str, int] = {}
+    seen: set[str] = set()
+    for name in given:
+        if name not in seen:
+            seen.add(name)
+            unique.append(name)
+            continue
+        number = repeated.get(name, 0) + 1
+        while f"{name}.{number}" in taken:
+            number += 1
+        repeated[name] = number
+        taken.add(f"{name}.{number}")
+        unique.append(f"{name}.{number}")
+    return unique, tuple(repeated)

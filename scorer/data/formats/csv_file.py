@@ -4,6 +4,7 @@ They are read by the standard library, not pyarrow, for two reasons: pyarrow gue
 wrong guess would end a run a million rows later; and a text may be longer than any block.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,11 +15,10 @@ from scorer.data.arrow import text_array
 from scorer.data.filesystem import DataFile
 from scorer.data.formats.base import NO_END, Batches, Format, Inspected, Wanted
 from scorer.data.formats.chunks import chunk_of, with_problems
-from scorer.data.formats.csv_dialect import recognise
+from scorer.data.formats.csv_dialect import recognise, unique_names
 from scorer.data.formats.csv_quotes import QuoteEvidence
 from scorer.data.formats.csv_rows import Dialect, csv_rows
 from scorer.data.formats.encodings import UTF8, Utf8Check
-from scorer.data.formats.names import unique_names
 from scorer.data.formats.tally import LabelTally
 from scorer.data.formats.text_files import UnclosedQuoteError, suffixes
 from scorer.data.read_options import ReadOptions
@@ -53,7 +53,7 @@ class _Pass:
 def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
     dialect, notes = recognise(file, options)
     if options.quoting is not None:
-        dialect = dialect._replace(quotes=options.quoting == "minimal")
+        dialect = dialect._replace(quotes=options.quoting == "minimal", most_lines=sys.maxsize)
         found = _pass(file, dialect)
     else:
         found, dialect = _judged(file, dialect)

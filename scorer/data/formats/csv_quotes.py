@@ -103,8 +103,8 @@ class QuoteEvidence:
         if self.backslash_line and self.enclosing < _FEW * self.broken:
             raise SourceError(
                 f"{self.file} line {self.backslash_line}: quotes within texts have a backslash before them; lossrank "
-                "reads doubled quotes: convert the file with pandas.read_csv(FILE, escapechar='\\\\').to_csv(NEW, "
-                "index=False), or give `quoting='none'` to keep every character"
+                "reads doubled quotes: convert the file with pandas.read_csv(FILE, escapechar='\\\\', dtype=str, "
+                "keep_default_na=False).to_csv(NEW, index=False), or give `quoting='none'` to keep every character"
             )
         if self.blank_line and not self.inner_line:
             raise self._unclear(self.blank_line, "a blank follows a closing quote (remove it), or quotes are no quotes")
@@ -132,8 +132,8 @@ class QuoteEvidence:
     def _unclear(self, line: int, what: str) -> SourceError:
         also = f", and line {self.enclosing_line} has quotes that do enclose a text" if self.enclosing else ""
         return SourceError(
-            f"{self.file} line {line}: {what}{also}; give `quoting='none'` if quotes are part of the texts, or "
-            "`quoting='minimal'` if they enclose them"
+            f"{self.file} line {line}: {what}{also}; correct that line, or give `quoting='none'` if quotes are part of "
+            "the texts, `quoting='minimal'` if they enclose them"
         )
 
     @property

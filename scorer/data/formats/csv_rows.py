@@ -18,7 +18,8 @@ _END = "".join(chr(0xE000 + byte) for byte in secrets.token_bytes(32))
 class Dialect(NamedTuple):
     """How a CSV file is written: ``quotes`` says whether quotes enclose fields, ``skipped`` how many lines come first.
 
-    ``names`` has the names of the columns of a file without a header; None if the first record has them.
+    ``names`` has the names of the columns of a file without a header; None if the first record has them. ``most_lines``
+    is the most lines of one record.
     """
 
     delimiter: str = ","
@@ -26,6 +27,7 @@ class Dialect(NamedTuple):
     encoding: str = UTF8
     skipped: int = 0
     names: tuple[str, ...] | None = None
+    most_lines: int = MOST_LINES
 
 
 class Record(NamedTuple):
@@ -57,7 +59,7 @@ def csv_rows(file: DataFile, dialect: Dialect, check: Utf8Check | None = None) -
     # that another thread is reading. It is larger than MOST_BYTES, so RecordBytes refuses a long record first.
     if csv.field_size_limit() < MOST_BYTES + BLOCK:
         csv.field_size_limit(MOST_BYTES + BLOCK)
-    raw = RecordBytes(file, check)
+    raw = RecordBytes(file, check, most_lines=dialect.most_lines)
     with open_text(raw, dialect.encoding) as stream:
         for _ in range(dialect.skipped):
             stream.readline()
@@ -83,6 +85,6 @@ def csv_rows(file: DataFile, dialect: Dialect, check: Utf8Check | None = None) -
                 if fields == [_END]:
                     return
                 raise UnclosedQuoteError(file, first + dialect.skipped, "is never closed")
-            if last - first > MOST_LINES:
+            if last - first > dialect.most_lines:
                 raise UnclosedQuoteError(file, first + dialect.skipped, f"is not closed for {MOST_LINES:,} lines")
             yield Record(fields, problem, first + dialect.skipped, last + dialect.skipped, latest)

@@ -1,6 +1,7 @@
 """encoding_of() and Utf8Check: find out how the text of a file is encoded, or that UTF-8 is not how."""
 
 import codecs
+import contextlib
 import re
 
 from scorer.data.filesystem import DataFile
@@ -12,6 +13,7 @@ GIVEN_UTF8 = "utf_8_sig"  # the same, if the user said so: other bytes are singl
 INVALID = "lossrank-invalid"  # the error handler for bytes that the given encoding does not have
 _MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _HEAD = 4096
+_BINARY = {b"PK\x03\x04": "a zip archive or an Excel file", b"\x1f\x8b": "gzip", b"PAR1": "Parquet"}
 _FEW = 0.01  # the share of lines up to which bytes that aren't UTF-8 are taken for single bad rows
 _SURROGATE = re.compile("[\udc80-\udcff]")
 _BAD_LINE = re.compile("^.*[\udc80-\udcff].*$", re.MULTILINE)
@@ -37,6 +39,9 @@ def encoding_of(file: DataFile, options: ReadOptions) -> str:
         return GIVEN_UTF8 if codecs.lookup(options.encoding).name == "utf-8" else options.encoding
     with file.stream() as stream:
         head: bytes = stream.read(_HEAD)
+    for magic, kind in _BINARY.items():
+        if head.startswith(magic):
+            raise SourceError(f"{file} is {kind}, not text; give the file its own ending, or save it as CSV")
     for mark, name in _MARKS.items():
         if head.startswith(mark):
             return name
@@ -85,13 +90,22 @@ class Utf8Check:
         import charset_normalizer
 
         best = charset_normalizer.from_bytes(self._sample).best()
-        names = [] if best is None else [best.encoding, *best.could_be_from_charset]
-        # Western text is also text in many code pages that hardly anyone uses.
-        guess = next(
-            (name for name in ("cp1252", *names[:1]) if name in names and name not in ("utf_8", "ascii")), None
-        )
-        looks = f"it looks like {guess}: give `encoding='{guess}'`" if guess else "give its `encoding`"
+        likely = [] if best is None or best.encoding in ("utf_8", "ascii") else [best.encoding]
+        readings: dict[str, str] = {}
+        for name in dict.fromkeys(["cp1252", *likely]):  # a short text may be text in several code pages
+            with contextlib.suppress(UnicodeError):
+                if (reading := _excerpt(self._sample.decode(name))) not in readings.values():
+                    readings[name] = reading
+        choices = " or ".join(f"`encoding='{name}'` ({reading!r})" for name, reading in readings.items())
+        looks = f"it looks like {' or '.join(readings)}: give {choices}" if readings else "give its `encoding`"
         raise SourceError(
             f"{file} is not UTF-8: {self._bad_lines:,} of its {lines:,} lines have other bytes; {looks}, or "
-            "`encoding='utf-8'` to count these rows as invalid_text"
+            "`encoding='utf-8'` to count these rows as invalid_text",
+            quotes_data=True,
         )
+
+
+def _excerpt(text: str) -> str:
+    """Return the first words of a text that have characters beyond ASCII."""
+    words = [word for word in text.split() if not word.isascii()]
+    return " ".join(words)[:30]

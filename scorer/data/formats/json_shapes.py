@@ -7,6 +7,7 @@ from scorer.data.filesystem import DataFile
 from scorer.errors import SourceError
 
 _RECORDS = "to_json(NEW, orient='records', lines=True)"
+_AS_IT_IS = "dtype=False, convert_dates=False"  # else pandas makes numbers and dates of texts
 
 
 def refuse_table(file: DataFile, record: dict[str, Any]) -> None:
@@ -27,7 +28,10 @@ def refuse_table(file: DataFile, record: dict[str, Any]) -> None:
         if isinstance(value, list) and len(value) > 0 and all(isinstance(item, dict) for item in value)
     ]
     if is_split:
-        what, fix = "columns and data apart (orient='split')", f"pandas.read_json(FILE, orient='split').{_RECORDS}"
+        what, fix = (
+            "columns and data apart (orient='split')",
+            f"pandas.read_json(FILE, orient='split', {_AS_IT_IS}).{_RECORDS}",
+        )
     elif len(lists) == 1:
         key = lists[0][:40]
         what = f"its rows in a list under {key!r}"
@@ -35,9 +39,15 @@ def refuse_table(file: DataFile, record: dict[str, Any]) -> None:
     elif len(record) > 1 and len(inside) == len(record) and all(isinstance(value, dict) for value in inside.values()):
         keys = [set(value) for value in inside.values()]
         if any(map(is_known, record)) or len(set.union(*keys)) > len(record) * 2:
-            what, fix = "a whole table, column by column", f"pandas.read_json(FILE).{_RECORDS}"
+            what, fix = (
+                "a whole table, column by column",
+                f"pandas.read_json(FILE, {_AS_IT_IS}).{_RECORDS}",
+            )
         else:
-            what, fix = "a whole table (orient='index')", f"pandas.read_json(FILE, orient='index').{_RECORDS}"
+            what, fix = (
+                "a whole table (orient='index')",
+                f"pandas.read_json(FILE, orient='index', {_AS_IT_IS}).{_RECORDS}",
+            )
     elif len(record) > 1 and len(inside) == len(record) and any(map(is_known, record)):
         what, fix = "a whole table, column by column", f"pandas.DataFrame(json.load(open(FILE))).{_RECORDS}"
     else:

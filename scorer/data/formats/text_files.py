@@ -25,15 +25,19 @@ class RecordBytes(io.BufferedIOBase):
     except that the latest block may also contain the next records.
 
     ``line``, counted from 1, is the line at which the current record begins; the caller sets it. ``check`` is given
-    every block. If it is not ``limited``, the caller limits its records.
+    every block. If it is not ``limited``, the caller limits its
+    records; ``most_lines`` is the most lines of one.
     """
 
-    def __init__(self, file: DataFile, check: Utf8Check | None = None, *, limited: bool = True) -> None:
+    def __init__(
+        self, file: DataFile, check: Utf8Check | None = None, *, limited: bool = True, most_lines: int | None = None
+    ) -> None:
         self.line = 1
         self.name = str(file)
         self._file = file
         self._check = check
         self._limited = limited
+        self._most_lines = MOST_LINES if most_lines is None else most_lines
         self._stream = file.stream()
         self._counted = self._bytes = self._newlines = 0
 
@@ -49,7 +53,7 @@ class RecordBytes(io.BufferedIOBase):
         if self._counted != self.line:
             self._counted = self.line
             self._bytes = self._newlines = 0
-        if self._limited and self._newlines > MOST_LINES:
+        if self._limited and self._newlines > self._most_lines:
             raise UnclosedQuoteError(self._file, self.line, f"is not closed for {MOST_LINES:,} lines")
         if self._limited and self._bytes > MOST_BYTES:
             raise SourceError(
@@ -97,6 +101,7 @@ class UnclosedQuoteError(SourceError):
     def __init__(self, file: DataFile, line: int, how: str) -> None:
         super().__init__(
             f"{file} line {line}: a quote that opens in this record {how}; close it, or double it "
-            "(\"\") where it is part of the text, or give `quoting='none'` if all quotes are part of the texts"
+            "(\"\") where it is part of the text, or give `quoting='none'` if all quotes are part of the texts, "
+            "`quoting='minimal'` if a text is so long"
         )
         self.line = line

@@ -25,11 +25,12 @@ class CheckedLabels:
     """The labels of a data set that fit the model.
 
     ``present`` [C] tells which classes rows are labelled with; ``notes`` tell how labels were read that could be read
-    otherwise.
+    otherwise. ``by_name`` says whether the labels are names, not numbers.
     """
 
     present: NDArray[np.bool_]
     notes: tuple[str, ...] = ()
+    by_name: bool = False
 
 
 class _Labels:
@@ -74,7 +75,7 @@ def check_labels(counts: Counter[str], label_map: LabelMap) -> CheckedLabels:
     present = np.zeros(len(label_map.class_names), dtype=np.bool_)
     present[list(labels.classes)] = True
     notes = (f"-1 is read as no label ({labels.hidden:,} rows)",) if labels.hidden else ()
-    return CheckedLabels(present, notes)
+    return CheckedLabels(present, notes, labels.has_names)
 
 
 def _refuse_unmentioned(labels: _Labels, label_map: LabelMap) -> None:
@@ -133,14 +134,17 @@ def _refuse_unknown(labels: _Labels, label_map: LabelMap) -> None:
 
 
 def refuse_permutation(
-    confusion: NDArray[np.int64], label_map: LabelMap, present: NDArray[np.bool_] | None = None
+    confusion: NDArray[np.int64],
+    label_map: LabelMap,
+    present: NDArray[np.bool_] | None = None,
+    by_name: bool = False,
 ) -> None:
-    """Raise LabelError if numbered labels look like the model's classes in another order.
+    """Raise LabelError if labels look like the model's classes in another order.
 
     ``confusion`` [C, C] counts given labels (rows) against predicted ones (columns). The labels look permuted if at
     least two classes each have a share ``_WRONG_WAY`` of their rows predicted as one other class, more than chance
     makes of equal shares, and no two classes have the same predicted class. ``present`` [C] are the classes that the
-    data has; all if it is None.
+    data has; all if it is None. ``by_name`` says whether the data's labels are the classes' names, not numbers.
 
     Raises:
         LabelError: the labels look permuted; the message has a label map that would fit, if every class is known.
@@ -156,16 +160,18 @@ def refuse_permutation(
     if len(moved) < 2 or len(set(goes_to[seen].tolist())) < len(seen):
         return
     names = label_map.class_names
-    moves = [f"{i} -> {int(goes_to[i])} {listed([names[goes_to[i]]], 40)}" for i in moved]
+    keys = list(names) if by_name else list(map(str, range(len(names))))
+    target = [f"{listed([name], 40)}" if by_name else f"{i} {listed([name], 40)}" for i, name in enumerate(names)]
+    moves = [f"{short(keys[i])} -> {target[goes_to[i]]}" for i in moved]
     whole = np.ones(len(names), dtype=np.bool_) if present is None else present
-    fit = json.dumps({str(int(i)): names[goes_to[i]] for i in seen}, ensure_ascii=False)
+    fit = json.dumps({keys[i]: names[goes_to[i]] for i in seen}, ensure_ascii=False)
     is_whole = set(np.flatnonzero(whole).tolist()) <= set(seen.tolist()) and len(fit) <= _MAP_ROOM
     how = f"this map would fit: {fit}" if is_whole else _TO_FILL_IN
     raise LabelError(
         _with_map(
-            "the label numbers look like the model's classes in another order: most rows of a label are predicted as "
-            f"another class ({_joined(moves, 60)}); the model's order is {listed(names, 50)}; map the numbers with "
-            "`label_map` ({})",
+            f"the {'labels' if by_name else 'label numbers'} look like the model's classes in another order: most rows "
+            f"of a label are predicted as another class ({_joined(moves, 60)}); the model's order is "
+            f"{listed(names, 50)}; map the {'labels' if by_name else 'numbers'} with `label_map` ({{}})",
             how,
         )
     )

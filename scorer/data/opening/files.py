@@ -89,10 +89,10 @@ def _from_files(
         described = pool.map(partial(_described, options=read, data=name), files)
         for file, (part, own) in zip(files, described, strict=True):
             own, twins = usable(own, str(file))
-            unusable |= {name: several(str(file)) for name in part.found.repeated} | twins
-            for name in () if schema is None else set(own.names).symmetric_difference(schema.names):
-                lacking = files[0] if name in own.names else file
-                unusable.setdefault(name, f"{lacking} has no such column; give all files the same columns")
+            unusable |= {twin: several(str(file)) for twin in part.found.repeated} | twins
+            for column in () if schema is None else set(own.names).symmetric_difference(schema.names):
+                lacking = files[0] if column in own.names else file
+                unusable.setdefault(column, f"{lacking} has no such column; give all files the same columns")
             schema = own if schema is None else joined(schema, own, file, files[0])
             parts.append(part)
         identities = list(pool.map(partial(FilePart.identity, hashed=hashed), parts))

@@ -16,11 +16,17 @@ def schema(**columns: pa.DataType) -> pa.Schema:
 
 
 class TestGuesses:
-    @pytest.mark.parametrize("name", ["text", "sentence", "content", "review", "body", "headline", "title", "question"])
+    @pytest.mark.parametrize("name", ["text", "sentence", "content", "review", "body", "tweet", " Text ", "\ufeffTEXT"])
     def test_a_text_column_by_its_name(self, name: str) -> None:
         found = choose_columns(schema(other=TEXT, **{name: TEXT}, label=INT))
         assert (found.text, found.text_pair, found.label, found.id) == (name, None, "label", None)
         assert found.guessed == ("text", "label")
+
+    @pytest.mark.parametrize("name", ["title", "headline", "question", "abstract"])
+    def test_a_name_of_a_part_only_if_it_is_alone(self, name: str) -> None:
+        assert choose_columns(schema(**{name: TEXT}, label=INT)).text == name
+        with pytest.raises(SourceError, match=facts(f"other, {name}", "`text_column`")):
+            choose_columns(schema(other=TEXT, **{name: TEXT}, label=INT))
 
     def test_the_more_usual_name_first(self) -> None:
         assert choose_columns(schema(title=TEXT, text=TEXT)).text == "text"

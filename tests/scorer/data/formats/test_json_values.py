@@ -83,11 +83,11 @@ def test_a_value_of_an_array_that_is_no_object_costs_its_row_only(tmp_path: Path
     ("table", "parts"),
     [
         ({"data": [{"text": "a", "label": 1}], "version": 2}, ("'data'", "json.load(open(FILE))['data']")),
-        ({"columns": ["text"], "index": [0], "data": [["a"]]}, ("pandas.read_json(FILE, orient='split').to_json(",)),
-        ({"text": {"0": "a", "1": "b"}, "label": {"0": 1, "1": 0}}, ("pandas.read_json(FILE).to_json(",)),
+        ({"columns": ["text"], "index": [0], "data": [["a"]]}, ("pandas.read_json(FILE, orient='split', dtype=False",)),
+        ({"text": {"0": "a", "1": "b"}, "label": {"0": 1, "1": 0}}, ("pandas.read_json(FILE, dtype=False",)),
         (
             {"0": {"text": "a", "label": 1}, "1": {"text": "b", "label": 0}},
-            ("pandas.read_json(FILE, orient='index').to_json(",),
+            ("pandas.read_json(FILE, orient='index', dtype=False",),
         ),
         ({"text": ["a", "b"], "label": [0, 1]}, ("pandas.DataFrame(json.load(open(FILE))).to_json(",)),
     ],
