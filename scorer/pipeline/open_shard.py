@@ -16,6 +16,7 @@ from scorer.run.directory import RunDirectory, shard_name
 from scorer.run.manifest import ShardNotes
 from scorer.run.unfinished import read_windows_of, write_windows
 
+_FIRST = 1.0  # seconds until windows are kept for the first time, so that `status` soon shows some
 _EVERY = 5.0  # seconds between two times that windows are kept
 _SHARE = 50  # at most one part in 50 of the time is spent on keeping windows
 
@@ -32,7 +33,7 @@ class OpenShard:
     source: Source
     _index: int | None = None
     _held: tuple[list[pa.Table], ShardNotes] = field(default_factory=lambda: ([], ShardNotes()))
-    _due: float = field(default_factory=time.monotonic)  # so `status` shows the first window
+    _due: float = field(default_factory=lambda: time.monotonic() + _FIRST)
 
     def add(self, window: Window, scores: pa.Table, tokens: int, padded_tokens: int, duplicates: int) -> None:
         """Add the next window, with its scores and the counts that ``add_window`` takes; write what is due.
