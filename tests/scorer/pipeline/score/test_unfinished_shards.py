@@ -35,7 +35,7 @@ def step(function):
         return function(*args, **kwargs)
     return stepped
 os.fsync, Path.replace, Path.unlink = step(os.fsync), step(Path.replace), step(Path.unlink)
-open_shard._EVERY = open_shard._SHARE = 0
+open_shard._FIRST = open_shard._EVERY = open_shard._SHARE = 0
 score_dataset(sys.argv[1], sys.argv[2], sys.argv[3], ScoreOptions(
     batch_tokens=300, window_rows=64, shard_rows=300, device="cpu", threads=1))
 """
@@ -201,6 +201,7 @@ def test_remote_data_is_asked_nothing_when_a_run_ends_early(
         score_dataset(tiny_bundle, "memory://rows.parquet", tmp_path / "run", ONE_SHARD, on_progress=press)
     assert asked == []
     assert kept_of(tmp_path / "run") == (0, 0)
+    monkeypatch.setattr(open_shard, "_FIRST", 0)
     monkeypatch.setattr(open_shard, "_EVERY", 0)
     with pytest.raises(KeyboardInterrupt):
         score_dataset(tiny_bundle, "memory://rows.parquet", tmp_path / "run", ONE_SHARD, on_progress=press)
