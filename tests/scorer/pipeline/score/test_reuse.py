@@ -132,6 +132,7 @@ def test_a_stopped_run_goes_on_byte_for_byte(
 ) -> None:
     data, unchanged = changed(first)
     score_dataset(tiny_bundle, data, tmp_path / "whole", SMALL, reuse=earlier)
+    monkeypatch.setattr(open_shard, "_FIRST", 0)
     monkeypatch.setattr(open_shard, "_EVERY", 0)
 
     def press(progress: Progress) -> None:
