@@ -11,8 +11,6 @@ from scorer.data.formats.base import PROBLEM
 from scorer.errors import SourceError
 from scorer.text import MISSING
 
-_NOTHING = pa.array([b"", *(word.encode() for word in sorted(MISSING))], pa.large_binary())
-
 
 class JoinedText(msgspec.Struct, frozen=True):
     """The columns that are joined, in this order, and what is put between two of them.
@@ -54,11 +52,12 @@ def joined_text(schema: pa.Schema, parts: Sequence[str], separator: str) -> Join
 
 def with_joined(batch: pa.RecordBatch, names: list[str], joined: JoinedText) -> pa.RecordBatch:
     """Return the columns ``names`` of a batch [n] that has the parts; the joined column is computed."""
+    nothing = pa.array([b"", *(word.encode() for word in sorted(MISSING))], pa.large_binary())
     separator = pa.scalar(joined.separator.encode(), pa.large_binary())
     whole = pa.nulls(len(batch), pa.large_binary())
     for part in joined.parts:
         text = plain_array(batch.column(part)).cast(pa.large_binary())  # may hold bytes that are not UTF-8
-        text = pc.if_else(pc.is_in(text, _NOTHING), None, text)
+        text = pc.if_else(pc.is_in(text, nothing), None, text)
         # With null_handling="skip" pyarrow leaves out rows without any part.
         whole = pc.coalesce(pc.binary_join_element_wise(whole, text, separator), whole, text)
     made = whole.view(pa.large_string())
