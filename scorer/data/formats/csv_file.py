@@ -17,7 +17,7 @@ from scorer.data.formats.base import NO_END, Batches, Format, Inspected, Wanted
 from scorer.data.formats.chunks import chunk_of, with_problems
 from scorer.data.formats.csv_dialect import recognise, unique_names
 from scorer.data.formats.csv_quotes import QuoteEvidence
-from scorer.data.formats.csv_rows import Dialect, csv_rows
+from scorer.data.formats.csv_rows import Dialect, Record, csv_rows
 from scorer.data.formats.encodings import UTF8, Utf8Check
 from scorer.data.formats.tally import LabelTally
 from scorer.data.formats.text_files import UnclosedQuoteError, suffixes
@@ -131,34 +131,39 @@ def _read(file: DataFile, dialect: Dialect, found: _Pass) -> None:
         found.names, width = list(dialect.names), len(dialect.names)
         evidence.width = width
         tally = LabelTally(enumerate(found.names))
-    for record in csv_rows(file, dialect, check):
-        fields, problem, first, last, raw = record
-        found.lines = last
-        if (end := raw[-1:]) in ("\r", "\n") and end not in found.ends:
-            found.ends[end] = last
+    quotes, rows, last, ending = dialect.quotes, 0, 0, ""
+    for fields, problem, first, last, raw in csv_rows(file, dialect, check):  # the loop is tight: it is half of opening
+        if raw[-1:] != ending and raw[-1:] in ("\r", "\n"):
+            ending = raw[-1:]
+            found.ends.setdefault(ending, last)
         if not fields and problem is None:
             continue
         if not width:
             found.names, width = fields, len(fields)
             evidence.width = width
-            evidence.header(record)
+            evidence.header(Record(fields, problem, first, last, raw))
             tally = LabelTally(enumerate(fields))
             continue
-        found.rows += 1
-        if dialect.quotes and (problem is not None or last > first or '"' in raw):
-            evidence.add(record)
+        rows += 1
+        if quotes and (problem is not None or last > first or '"' in raw):
+            evidence.add(Record(fields, problem, first, last, raw))
             found.over_lines += last > first
-        if problem is not None:
-            continue
-        if len(fields) < width:
-            found.shorter += 1
-            fields = [*fields, *[""] * (width - len(fields))]
-        elif len(fields) > width and any(fields[width:]):
-            found.longer += 1
-            continue
-        for place in tally.keys:
+        if len(fields) != width:
+            if problem is not None:
+                continue
+            if len(fields) < width:
+                found.shorter += 1
+                fields = [*fields, *[""] * (width - len(fields))]
+            elif any(fields[width:]):
+                found.longer += 1
+                continue
+        for place, counts in tally.watched:
             if value := fields[place]:
-                tally.add(place, value)
+                if value in counts:
+                    counts[value] += 1
+                else:
+                    tally.add(place, value)
+    found.rows, found.lines = rows, last
     found.counts = tally.counts()
     if check is not None:
         check.refuse_other_encoding(file, found.lines)
@@ -187,7 +192,7 @@ def _rows(file: DataFile, dialect: Dialect, width: int) -> Iterator[tuple[list[s
     """Yield ``(fields, problem or None, characters)`` for each row; fields that are missing at its end are empty."""
     records = csv_rows(file, dialect)
     if dialect.names is None:
-        next(record for record in records if not record.is_blank)
+        next(fields for fields, problem, *_ in records if fields or problem is not None)
     for fields, problem, _, last, _ in records:
         if not fields and problem is None:
             continue

@@ -4,7 +4,7 @@ import csv
 import secrets
 from collections.abc import Iterator
 from itertools import chain
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from scorer.data.filesystem import DataFile
 from scorer.data.formats.encodings import UTF8, Utf8Check
@@ -30,6 +30,9 @@ class Dialect(NamedTuple):
     most_lines: int = MOST_LINES
 
 
+Fields: TypeAlias = tuple[list[str], str | None, int, int, str]  # of a Record, which takes long to make
+
+
 class Record(NamedTuple):
     """A record: its fields, why it can't be read (None if it can), and the numbers of its first and last line.
 
@@ -42,13 +45,9 @@ class Record(NamedTuple):
     last_line: int
     raw: str  # the last line
 
-    @property
-    def is_blank(self) -> bool:
-        return not self.fields and self.problem is None
 
-
-def csv_rows(file: DataFile, dialect: Dialect, check: Utf8Check | None = None) -> Iterator[Record]:
-    """Yield every record, the header and blank lines included.
+def csv_rows(file: DataFile, dialect: Dialect, check: Utf8Check | None = None) -> Iterator[Fields]:
+    """Yield the fields of a ``Record`` for every record, the header and blank lines included.
 
     Raises:
         SourceError: a record has too many bytes.
@@ -72,19 +71,20 @@ def csv_rows(file: DataFile, dialect: Dialect, check: Utf8Check | None = None) -
 
         quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if dialect.quotes else csv.QUOTE_NONE
         reader = csv.reader(feed(), delimiter=dialect.delimiter, quoting=quoting, strict=True)
-        last = 0
+        last = skipped = dialect.skipped
+        most_lines = dialect.most_lines
         while True:
             problem = None
             try:
                 fields = next(reader)
             except csv.Error as error:
                 fields, problem = [], str(error)
-            first, last = last + 1, reader.line_num
+            first, last = last + 1, reader.line_num + skipped
             raw.line = last + 1
             if latest is _END:
                 if fields == [_END]:
                     return
-                raise UnclosedQuoteError(file, first + dialect.skipped, "is never closed")
-            if last - first > dialect.most_lines:
-                raise UnclosedQuoteError(file, first + dialect.skipped, f"is not closed for {MOST_LINES:,} lines")
-            yield Record(fields, problem, first + dialect.skipped, last + dialect.skipped, latest)
+                raise UnclosedQuoteError(file, first, "is never closed")
+            if last - first > most_lines:
+                raise UnclosedQuoteError(file, first, f"is not closed for {MOST_LINES:,} lines")
+            yield fields, problem, first, last, latest

@@ -22,6 +22,7 @@ class LabelTally(Generic[_Key]):
         self._names: dict[_Key, str] = {}
         self._counts: dict[_Key, Counter[str]] = {}
         self.keys: list[_Key] = []
+        self.watched: list[tuple[_Key, Counter[str]]] = []  # each key with its counts
         for key, name in columns:
             self.watch(key, name)
 
@@ -31,6 +32,7 @@ class LabelTally(Generic[_Key]):
             self._names[key] = name
             self._counts[key] = Counter()
             self.keys.append(key)
+            self.watched.append((key, self._counts[key]))
 
     def add(self, key: _Key, value: str) -> None:
         """Count a value; a column with too many different values is not counted any more."""
@@ -42,6 +44,7 @@ class LabelTally(Generic[_Key]):
     def drop(self, key: _Key) -> None:
         """Leave a column out."""
         self.keys = [other for other in self.keys if other != key]
+        self.watched = [(other, counts) for other, counts in self.watched if other != key]
         del self._counts[key]
 
     def counts(self) -> dict[str, Counter[str]]:

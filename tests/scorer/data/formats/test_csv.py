@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scorer import SourceError, open_source
 from scorer.data.columns import choose_columns
 from scorer.data.filesystem import DataFile
-from scorer.data.formats.csv_rows import Dialect, csv_rows
+from scorer.data.formats.csv_rows import Dialect, Record, csv_rows
 from scorer.data.formats.text_files import BLOCK, MOST_BYTES, MOST_LINES
 from scorer.run.schema import INVALID_TEXT, OK, UNREADABLE
 from tests.scorer.data.formats.helpers import TEXTS, column, count_reads, problems, window_of, write
@@ -167,7 +167,7 @@ class TestCsv:
             found += list(rows)
         finally:
             csv.field_size_limit(limit)
-        assert [(record.fields, record.problem, record.last_line) for record in found] == [
+        assert [(record.fields, record.problem, record.last_line) for record in map(Record._make, found)] == [
             (["text", "label"], None, 1),
             (["one", "0"], None, 2),
             ([], "field larger than field limit (100)", 3),
