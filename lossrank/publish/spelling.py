@@ -9,8 +9,7 @@ import pyarrow as pa
 
 from lossrank.publish.survey import Survey, dictionary_type, is_text_source, joined_values
 from scorer import RunDirectory, RunError, Source
-from scorer.data.arrow import is_text, plain_type
-from scorer.data.labels.values import is_list
+from scorer.data.arrow import is_list, is_text, plain_type
 from scorer.text import fold, short
 
 _NUMBER = re.compile(r"-?\d+(\.0)?")

@@ -20,6 +20,17 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
+def may_be_text(kind: pa.DataType) -> bool:
+    """Return whether a column of this type holds text, or nothing but nulls."""
+    return is_text(kind) or pa.types.is_null(plain_type(kind))
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Return whether a column of this type holds lists."""
+    tests = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(test(kind) for test in tests)
+
+
 def plain_type(kind: pa.DataType) -> pa.DataType:
     """Return the type of a column's values; for a dictionary-encoded column, the type of the dictionary's values."""
     return kind.value_type if pa.types.is_dictionary(kind) else kind

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from scorer.data.arrow import is_text, plain_type
+from scorer.data.arrow import is_list, is_text, may_be_text, plain_type
 from scorer.errors import SourceError
 from scorer.text import nearest, short
 
@@ -112,7 +112,7 @@ def choose_columns(
         if name in unusable:
             raise SourceError(f"column {short(name)!r} can't be used: {unusable[name]}", quotes_data=True)
     for name, keyword in ((text, "text_column"), (text_pair, "text_pair_column")):
-        if name is not None and not _may_be_text(schema.field(name).type):
+        if name is not None and not may_be_text(schema.field(name).type):
             texts = listed(field.name for field in schema if is_text(field.type)) or "none"
             raise SourceError(
                 f"column {short(name)!r} has type {schema.field(name).type}, not text; name a column of text with "
@@ -142,15 +142,11 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(shown[:_LISTED]) + (f" and {len(shown) - _LISTED} more" if len(shown) > _LISTED else "")
 
 
-def _may_be_text(kind: pa.DataType) -> bool:
-    return is_text(kind) or pa.types.is_null(plain_type(kind))
-
-
 def is_label(kind: pa.DataType) -> bool:
     """Return whether a column of this type may hold labels: text, numbers or booleans, or lists of them."""
     if pa.types.is_dictionary(kind):
         return is_label(kind.value_type)
-    if any(test(kind) for test in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)):
+    if is_list(kind):
         return not pa.types.is_nested(kind.value_type) and is_label(kind.value_type)
     tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean, pa.types.is_null)
     return is_text(kind) or any(test(kind) for test in tests)
@@ -186,7 +182,7 @@ def _guess_text(schema: pa.Schema, named: set[str | None]) -> tuple[str, str | N
     for first, second in _PAIRS:
         if first in free and second in free:
             return free[first], free[second]
-    texts = {plain: name for plain, name in free.items() if _may_be_text(schema.field(name).type)}
+    texts = {plain: name for plain, name in free.items() if may_be_text(schema.field(name).type)}
     for plain in _TEXTS:
         if plain in texts and (plain not in _WEAK or not set(texts) - {plain, *_LABELS}):
             return texts[plain], None

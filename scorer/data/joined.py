@@ -6,7 +6,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorer.data.arrow import is_text, plain_array, plain_type
+from scorer.data.arrow import may_be_text, plain_array
 from scorer.data.formats.base import PROBLEM
 from scorer.errors import SourceError
 from scorer.text import MISSING
@@ -41,7 +41,7 @@ def joined_text(schema: pa.Schema, parts: Sequence[str], separator: str) -> Join
     for name in parts:
         if name not in schema.names:
             raise SourceError(f"no column {name!r} to join", quotes_data=True)
-        if not (is_text(schema.field(name).type) or pa.types.is_null(plain_type(schema.field(name).type))):
+        if not may_be_text(schema.field(name).type):
             raise SourceError(f"column {name!r} has type {schema.field(name).type}, not text", quotes_data=True)
     if len(set(parts)) < len(parts):
         raise SourceError(f"`text_column` names a column twice: {joined.name!r}", quotes_data=True)

@@ -1,7 +1,5 @@
 """ReadOptions: how the user wants files to be read; what is None is recognised from each file."""
 
-from dataclasses import dataclass
-
 import msgspec
 
 from scorer.errors import SourceError
@@ -43,24 +41,18 @@ def refuse_read_options(options: ReadOptions, what: str) -> None:
         raise SourceError(f"`{name}` tells how a file is read, but the data is {what}; leave it out")
 
 
-@dataclass(frozen=True)
-class _Allowed:
-    """The values that an option may have."""
-
-    name: str
-    values: tuple[str, ...]
-
-
 def check_read_options(options: ReadOptions) -> None:
     """Raise SourceError for a value that is not allowed, or for two options that contradict each other.
 
     Raises:
         SourceError: a value is not allowed, or ``columns`` is given for files with a header.
     """
-    for allowed in (_Allowed("quoting", QUOTING), _Allowed("annotators", ANNOTATORS)):
-        value = getattr(options, allowed.name)
-        if value is not None and value not in allowed.values:
-            raise SourceError(f"`{allowed.name}` is {value!r}; it must be one of: {', '.join(allowed.values)}")
+    for name, value, allowed in (
+        ("quoting", options.quoting, QUOTING),
+        ("annotators", options.annotators, ANNOTATORS),
+    ):
+        if value is not None and value not in allowed:
+            raise SourceError(f"`{name}` is {value!r}; it must be one of: {', '.join(allowed)}")
     if options.delimiter is not None and (len(options.delimiter) != 1 or options.delimiter in '"\r\n\0'):
         raise SourceError(f"`delimiter` is {options.delimiter!r}; it must be one character, such as ',' or ';'")
     if options.encoding is not None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from scorer.data.columns import is_known
 from scorer.data.filesystem import DataFile
 from scorer.data.formats.csv_rows import Dialect
-from scorer.data.formats.encodings import encoding_of, is_utf8_codec
+from scorer.data.formats.encodings import encoding_notes, encoding_of
 from scorer.data.formats.text_files import suffixes
 from scorer.data.read_options import ReadOptions
 from scorer.errors import SourceError
@@ -48,8 +48,7 @@ def recognise(file: DataFile, options: ReadOptions) -> tuple[Dialect, list[str]]
     usual = "\t" if ".tsv" in suffixes(file.name) else ","
     delimiter = options.delimiter or named or _delimiter(file, text, usual, is_whole)
     notes = [] if delimiter == usual else [f"{file.name}: fields are separated by {_NAMES.get(delimiter, delimiter)}"]
-    if not is_utf8_codec(encoding):
-        notes.append(f"{file.name}: the text is {encoding}")
+    notes += encoding_notes(file, encoding)
     rows = _records(text, delimiter, csv.QUOTE_MINIMAL, is_whole)
     if not rows:
         raise SourceError(f"{file} is empty: a CSV file must begin with a line of column names")

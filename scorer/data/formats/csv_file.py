@@ -8,26 +8,26 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import pyarrow as pa
 
-from scorer.data.arrow import text_array
 from scorer.data.filesystem import DataFile
-from scorer.data.formats.base import NO_END, Batches, Format, Inspected, Wanted
-from scorer.data.formats.chunks import chunk_of, with_problems
+from scorer.data.formats.base import Batches, Format, Inspected, Wanted
+from scorer.data.formats.chunks import batches_of
 from scorer.data.formats.csv_dialect import recognise, unique_names
 from scorer.data.formats.csv_quotes import QuoteEvidence
 from scorer.data.formats.csv_rows import Dialect, Record, csv_rows
-from scorer.data.formats.encodings import UTF8, Utf8Check
+from scorer.data.formats.encodings import utf8_check
 from scorer.data.formats.tally import LabelTally
 from scorer.data.formats.text_files import UnclosedQuoteError, suffixes
 from scorer.data.read_options import ReadOptions
 from scorer.errors import SourceError
-from scorer.text import is_utf8, short
+from scorer.text import is_utf8, listed
 
 _TOO_LONG = 0.5  # the share of rows with more fields than the header, from which on the header must be wrong
 _TOO_SHORT, _FEW = 0.05, 3  # the share and the number of rows that may have fewer fields than the header
-_LISTED = 5  # names of columns in a message
+_listed = partial(listed, room=400, most=5)  # names of columns in a message
 
 
 @dataclass
@@ -124,7 +124,7 @@ def _read(file: DataFile, dialect: Dialect, found: _Pass) -> None:
         SourceError: the header is not UTF-8, or the file is in another encoding than it is read in.
         UnclosedQuoteError: a quote is never closed.
     """
-    check = Utf8Check() if dialect.encoding == UTF8 else None
+    check = utf8_check(dialect.encoding)
     evidence, width = found.evidence, 0
     tally = LabelTally[int]()
     if dialect.names is not None:
@@ -157,7 +157,7 @@ def _read(file: DataFile, dialect: Dialect, found: _Pass) -> None:
             elif any(fields[width:]):
                 found.longer += 1
                 continue
-        for place, counts in tally.watched:
+        for place, counts in tally.watched.items():
             if value := fields[place]:
                 if value in counts:
                     counts[value] += 1
@@ -178,14 +178,12 @@ def _read(file: DataFile, dialect: Dialect, found: _Pass) -> None:
 def _batches(file: DataFile, found: Inspected, columns: list[str], wanted: Wanted) -> Batches:
     dialect: Dialect = found.how
     names = found.schema.names
-    places = [names.index(name) for name in columns]
-    rows = _rows(file, dialect, len(names))
-    start = 0
-    while wanted(start, NO_END) and (chunk := chunk_of(rows)):
-        if wanted(start, start + len(chunk)):
-            arrays = [text_array([None if problem else row[i] or None for row, problem, _ in chunk]) for i in places]
-            yield start, with_problems(arrays, columns, [problem for _, problem, _ in chunk])
-        start += len(chunk)
+
+    def values(chunk: list[tuple[list[str], str | None, int]], name: str) -> list[str | None]:
+        place = names.index(name)
+        return [None if problem else row[place] or None for row, problem, _ in chunk]
+
+    return batches_of(_rows(file, dialect, len(names)), columns, values, wanted)
 
 
 def _rows(file: DataFile, dialect: Dialect, width: int) -> Iterator[tuple[list[str], str | None, int]]:
@@ -203,11 +201,6 @@ def _rows(file: DataFile, dialect: Dialect, width: int) -> Iterator[tuple[list[s
             elif any(fields[width:]):
                 problem = f"{len(fields)} fields, not {width}"
         yield fields, None if problem is None else f"{file.name} line {last}: {problem}", size
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(repr(short(name)) for name in names[:_LISTED]) + more
 
 
 CSV = Format("CSV", _inspect, _batches, is_text=True, options=("delimiter", "quoting", "encoding", "columns", "header"))

@@ -57,6 +57,16 @@ def is_utf8_codec(encoding: str) -> bool:
     return encoding in (UTF8, GIVEN_UTF8)
 
 
+def encoding_notes(file: DataFile, encoding: str) -> list[str]:
+    """Return a note for the user if the text of a file is not UTF-8."""
+    return [] if is_utf8_codec(encoding) else [f"{file.name}: the text is {encoding}"]
+
+
+def utf8_check(encoding: str) -> "Utf8Check | None":
+    """Return the check for a file that is read as UTF-8 although nobody said that it is; None for other files."""
+    return Utf8Check() if encoding == UTF8 else None
+
+
 class Utf8Check:
     """Counts, block by block, the lines of a file with bytes that are not UTF-8, and the characters that are."""
 

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from scorer.data.arrow import text_array
 from scorer.data.filesystem import DataFile
-from scorer.data.formats.base import NO_END, Batches, Format, Inspected, Wanted
-from scorer.data.formats.chunks import chunk_of, with_problems
-from scorer.data.formats.encodings import UTF8, Utf8Check, encoding_of, is_utf8_codec
+from scorer.data.formats.base import Batches, Format, Inspected, Wanted
+from scorer.data.formats.chunks import batches_of
+from scorer.data.formats.encodings import UTF8, Utf8Check, encoding_notes, encoding_of, utf8_check
 from scorer.data.formats.text_files import lines
 from scorer.data.read_options import ReadOptions
 from scorer.errors import SourceError
@@ -81,7 +80,7 @@ def _first_word(line: str) -> str:
 def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
     count = without = at = last = 0
     encoding = encoding_of(file, options)
-    check = Utf8Check() if encoding == UTF8 else None
+    check = utf8_check(encoding)
     for _, label, number in _rows(file, encoding, check):
         count, last = count + 1, number
         if not label:
@@ -95,7 +94,7 @@ def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
             f"{file}: {without:,} of {count:,} lines have no label, the first is line {at}; in fastText's format each "
             f"row is one line that begins with {PREFIX}, so replace the line breaks in texts by blanks"
         )
-    notes = [f"{file.name}: the text is {encoding}"] if not is_utf8_codec(encoding) else []
+    notes = encoding_notes(file, encoding)
     notes += [f"{without:,} of {count:,} lines of {file.name} have no label (first: line {at})"] if without else []
     schema = pa.schema([(name, pa.string()) for name in COLUMNS])
     return Inspected(schema, count, lines=last, notes=tuple(notes), how=encoding)
@@ -103,13 +102,12 @@ def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
 
 def _batches(file: DataFile, found: Inspected, columns: list[str], wanted: Wanted) -> Batches:
     rows = (((text, label), None, len(text)) for text, label, _ in _rows(file, found.how))
-    start = 0
-    while wanted(start, NO_END) and (chunk := chunk_of(rows)):
-        if wanted(start, start + len(chunk)):
-            places = [COLUMNS.index(name) for name in columns]
-            arrays = [text_array([record[i] or None for record, _, _ in chunk]) for i in places]
-            yield start, with_problems(arrays, columns, [None] * len(chunk))
-        start += len(chunk)
+
+    def values(chunk: list[tuple[tuple[str, str | None], str | None, int]], name: str) -> list[str | None]:
+        place = COLUMNS.index(name)
+        return [record[place] or None for record, _, _ in chunk]
+
+    return batches_of(rows, columns, values, wanted)
 
 
 FASTTEXT = Format("fastText", _inspect, _batches, is_text=True, options=("encoding",))

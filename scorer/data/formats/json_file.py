@@ -11,11 +11,10 @@ import pyarrow as pa
 from scorer.data.annotations.base import NotARow, Shape, Tally, named
 from scorer.data.annotations.recognise import light, shape_of
 from scorer.data.annotations.spacy import from_pair
-from scorer.data.arrow import text_array
 from scorer.data.filesystem import DataFile
-from scorer.data.formats.base import NO_END, Batches, Format, Inspected, Wanted
-from scorer.data.formats.chunks import chunk_of, with_problems
-from scorer.data.formats.encodings import UTF8, Utf8Check, encoding_of, is_utf8_codec
+from scorer.data.formats.base import Batches, Format, Inspected, Wanted
+from scorer.data.formats.chunks import batches_of
+from scorer.data.formats.encodings import Utf8Check, encoding_notes, encoding_of, utf8_check
 from scorer.data.formats.json_shapes import refuse_table
 from scorer.data.formats.json_values import ARRAY, LINES, json_values, layout_of
 from scorer.data.formats.tally import LabelTally
@@ -82,7 +81,7 @@ def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
     with named(file.name):
         shape = shape_of(first)
     how = how._replace(shape=shape, annotators=options.annotators)
-    check, tally = Utf8Check() if encoding == UTF8 else None, Tally()
+    check, tally = utf8_check(encoding), Tally()
     rows = _shaped(file, how, check, tally)
     # Texts are replaced by empty ones: types don't depend on them, and a thousand texts may be larger than memory.
     sample: list[dict[str, Any]] = []
@@ -97,7 +96,7 @@ def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
             found.update(dict.fromkeys(record))
             for name in record:
                 labels.watch(name, name)
-        for name in labels.keys:
+        for name in labels.watched:
             value = record.get(name)
             if isinstance(value, list):
                 labels.drop(name)
@@ -110,7 +109,7 @@ def _inspect(file: DataFile, options: ReadOptions) -> Inspected:
     names = [name for name in found if is_utf8(name)]
     if sample and not names:
         raise SourceError(f"{file}: none of its first {len(sample)} values is an object with a key; {_ONE_A_LINE}")
-    notes = [f"{file.name}: the text is {encoding}"] if not is_utf8_codec(encoding) else []
+    notes = encoding_notes(file, encoding)
     if how.layout == ARRAY:
         notes.append(f"{file.name}: one JSON array")
     if shape is not None:
@@ -131,14 +130,12 @@ def _infer(values: list[Any]) -> pa.DataType:
 
 
 def _batches(file: DataFile, found: Inspected, columns: list[str], wanted: Wanted) -> Batches:
-    """Yield every column as text, and values that aren't text as JSON, so that a mix of types can't fail."""
-    rows = _shaped(file, found.how)
-    start = 0
-    while wanted(start, NO_END) and (chunk := chunk_of(rows)):
-        if wanted(start, start + len(chunk)):
-            arrays = [text_array([_as_text(record.get(name)) for record, _, _ in chunk]) for name in columns]
-            yield start, with_problems(arrays, columns, [problem for _, problem, _ in chunk])
-        start += len(chunk)
+    """Return batches of columns as text; values that aren't text are JSON, so that a mix of types can't fail."""
+
+    def values(chunk: list[tuple[dict[str, Any], str | None, int]], name: str) -> list[str | None]:
+        return [_as_text(record.get(name)) for record, _, _ in chunk]
+
+    return batches_of(_shaped(file, found.how), columns, values, wanted)
 
 
 def _as_text(value: Any) -> str | None:

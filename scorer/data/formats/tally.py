@@ -15,42 +15,36 @@ _Key = TypeVar("_Key", int, str)
 class LabelTally(Generic[_Key]):
     """The counts of the values in the columns that are called like labels.
 
-    ``keys`` tell where a row has these columns: places among its fields, or names.
+    ``watched`` has each column's counts so far, by where a row has the column: its place among the fields, or its name.
     """
 
     def __init__(self, columns: Iterable[tuple[_Key, str]] = ()) -> None:
         self._names: dict[_Key, str] = {}
-        self._counts: dict[_Key, Counter[str]] = {}
-        self.keys: list[_Key] = []
-        self.watched: list[tuple[_Key, Counter[str]]] = []  # each key with its counts
+        self.watched: dict[_Key, Counter[str]] = {}
         for key, name in columns:
             self.watch(key, name)
 
     def watch(self, key: _Key, name: str) -> None:
-        """Count a column from now on, if it is called like labels and not counted yet."""
+        """Count a column from now on, if it is called like labels and was not counted before."""
         if key not in self._names and is_like_label(name):
             self._names[key] = name
-            self._counts[key] = Counter()
-            self.keys.append(key)
-            self.watched.append((key, self._counts[key]))
+            self.watched = {**self.watched, key: Counter()}
 
     def add(self, key: _Key, value: str) -> None:
         """Count a value; a column with too many different values is not counted any more."""
-        counts = self._counts[key]
+        counts = self.watched[key]
         counts[value] += 1
         if len(counts) > _MOST or len(value) > _LONGEST:
             self.drop(key)
 
     def drop(self, key: _Key) -> None:
         """Leave a column out."""
-        self.keys = [other for other in self.keys if other != key]
-        self.watched = [(other, counts) for other, counts in self.watched if other != key]
-        del self._counts[key]
+        self.watched = {other: counts for other, counts in self.watched.items() if other != key}  # may be iterated over
 
     def counts(self) -> dict[str, Counter[str]]:
         """Return the counts by the name of the column, with U+FFFD for bytes that are not valid."""
         found: dict[str, Counter[str]] = {}
-        for key, counts in self._counts.items():
+        for key, counts in self.watched.items():
             valid = found[self._names[key]] = Counter[str]()
             for value, count in counts.items():
                 valid[valid_text(text_array([value]))[0].as_py()] += count

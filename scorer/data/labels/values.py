@@ -10,15 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from scorer.data.arrow import is_text, valid_text
+from scorer.data.arrow import is_list, is_text, valid_text
 from scorer.errors import LabelError
 from scorer.text import listed
-
-
-def is_list(kind: pa.DataType) -> bool:
-    """Return whether a column of this type holds lists."""
-    tests = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    return any(test(kind) for test in tests)
 
 
 def single_labels(column: pa.Array, kind: pa.DataType, name: str, first_row: int = 0) -> pa.Array:
