@@ -38,7 +38,7 @@ from scorer.run.manifest import (
     UnfinishedShard,
 )
 from scorer.run.manifest_file import read_manifest, write_manifest
-from scorer.run.schema import score_schema
+from scorer.run.schema import PARQUET, score_schema
 from scorer.run.shard_file import read_batches, reading, refuse_size, take_rows, unreadable
 
 
@@ -180,7 +180,7 @@ class RunDirectory:
             RunError: the disk is full or the folder can't be written; earlier shards stay whole.
         """
         file = self.shard_file(index)
-        write_atomically(file, lambda stream: pq.write_table(table, stream, compression="zstd"))
+        write_atomically(file, lambda stream: pq.write_table(table, stream, **PARQUET))
         start, stop = self.shard_range(index)
         again = file.name in self.shards
         self._compared.discard(file.name)

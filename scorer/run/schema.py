@@ -1,6 +1,7 @@
 """The columns of a shard and the statuses of a row."""
 
 import json
+from typing import Any
 
 import pyarrow as pa
 
@@ -13,6 +14,11 @@ NO_TEXT = "no_text"
 INVALID_TEXT = "invalid_text"
 UNREADABLE = "unreadable"
 TEXT_HASH = 16  # bytes of the hash of a row's text
+# How a shard is written. A dictionary makes columns of few values smaller, and all others larger and slower to write.
+PARQUET: dict[str, Any] = {
+    "compression": "zstd",
+    "use_dictionary": ["label", "predicted", "n_tokens", "status", "precision"],
+}
 STATUSES = {  # every status, and what is true of the rows with it, in the order in which people read them
     OK: "have a loss",
     NO_LABEL_STATUS: "have predictions but no label",
