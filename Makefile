@@ -4,6 +4,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# The tests start hundreds of processes; each would compile the project anew.
+unexport PYTHONDONTWRITEBYTECODE
+# Tests wait for processes and pages too, so one more of them than there are cores runs at a time.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 4)))
+
 .PHONY: help demo test soak lint browser servers test-servers docs notebooks screenshots bench clean
 
 help:
@@ -26,14 +31,14 @@ demo: $(VENV)/.demo
 
 # Counting the lines that run takes a third more time.
 test: $(VENV)/.dev
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(if $(COVERAGE),--cov --cov-report=term)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(if $(COVERAGE),--cov --cov-report=term)
 	@test -z "$(COVERAGE)" || for package in scorer exporter lossrank cli; do \
 	    $(BIN)/coverage report --include="$$package/*" --fail-under=90 --format=total > /dev/null || { \
 	        echo "$$package/ is covered below 90%"; exit 1; }; done
 
 # The same tests with more seeds, kills and rows; `make test` runs their short forms.
 soak: $(VENV)/.dev
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m soak
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile -m soak
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
