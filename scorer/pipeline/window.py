@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from scorer.data.labels.label_map import NO_LABEL, LabelMap
 from scorer.data.labels.values import count_texts, single_labels
 from scorer.data.source import Source
 from scorer.errors import SourceError
-from scorer.run.content import content_of, text_hashes
+from scorer.run.content import content_and_hashes
 from scorer.run.schema import INVALID_TEXT, NO_TEXT, OK, UNREADABLE
 from scorer.text import is_missing
 
@@ -218,6 +219,7 @@ def _window(
         column = single_labels(plain_array(batch.column(columns.label)), kind, columns.label, first_row)
         labels, unknown = label_map.indices(column)
         given = count_texts(column)
+    content, hashes = content_and_hashes(batch, first_row, columns.to_dict())
     return Window(
         rows=np.arange(first_row, first_row + n, dtype=np.int64),
         status=status,
@@ -230,8 +232,8 @@ def _window(
         else valid_text(plain_array(batch.column(columns.id))).cast(pa.string()),
         unknown=unknown,
         problems=problems,
-        text_hashes=text_hashes(batch, columns.text, columns.text_pair),
-        content=content_of(batch, first_row, columns.to_dict()),
+        text_hashes=hashes,
+        content=content,
         given=given,
     )
 
@@ -239,10 +241,13 @@ def _window(
 def _texts(array: pa.Array, status: NDArray[np.object_], shorten: Shorten) -> list[str]:
     """Return a column's texts; rows with no text or with bytes that aren't UTF-8 are marked in ``status``.
 
-    Texts are decoded one by one: a dictionary column's texts may be much larger than the column.
+    Where they may be too large, texts are decoded one by one: a dictionary's may be much larger than the column.
     """
+    if not pa.types.is_dictionary(array.type) and array.nbytes < _WHOLE:
+        with suppress(UnicodeDecodeError):
+            return shorten(_marked(array.to_pylist(), status, 0))
     texts: list[str] = []
-    whole: list[str] = []
+    whole: list[str | None] = []
     characters = 0
     for i, value in enumerate(array):
         try:
@@ -250,11 +255,18 @@ def _texts(array: pa.Array, status: NDArray[np.object_], shorten: Shorten) -> li
         except UnicodeDecodeError:
             text = ""
             status[i] = INVALID_TEXT
-        if status[i] == OK and is_missing(text):
-            status[i] = NO_TEXT
         whole.append(text)
         characters += len(text)
         if characters >= _WHOLE:
-            texts += shorten(whole)
+            texts += shorten(_marked(whole, status, len(texts)))
             whole, characters = [], 0
-    return texts + shorten(whole)
+    return texts + shorten(_marked(whole, status, len(texts)))
+
+
+def _marked(texts: list[str | None], status: NDArray[np.object_], start: int) -> list[str]:
+    """Return texts with "" for null, and mark those that are missing in ``status``, from the position ``start`` on."""
+    known = [text or "" for text in texts]
+    for i, text in enumerate(known, start):
+        if is_missing(text) and status[i] == OK:
+            status[i] = NO_TEXT
+    return known

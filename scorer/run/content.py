@@ -10,7 +10,7 @@ Hashing, 1997). Values count, not their types:
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from hashlib import sha256
 from itertools import pairwise
@@ -42,19 +42,22 @@ def content_of(batch: pa.RecordBatch, first_row: int, columns: Mapping[str, str 
     Raises:
         SourceError: a column holds lists or other values that have no text.
     """
-    total = 0
-    for start in range(0, len(batch), _ROWS):
-        rows = batch.slice(start, _ROWS)
-        fields = {i: _field(rows, role, name) for i, (role, name) in enumerate(columns.items(), start=1) if name}
-        head = np.zeros((len(rows), 1 + len(columns)), "<i8")  # each row's number and the lengths of its fields
-        head[:, 0] = np.arange(first_row + start, first_row + start + len(rows))
-        for i, field in fields.items():
-            head[:, i] = list(map(len, field))
-        heads = (packed for (packed,) in iter_unpack(f"{head.strides[0]}s", head.tobytes()))
-        digests = [sha256(row).digest() for row in map(b"".join, zip(heads, *fields.values(), strict=True))]
-        words = np.frombuffer(b"".join(digests), "<u4").reshape(-1, 8).sum(axis=0, dtype=np.uint64).tolist()
-        total += sum(word << (32 * i) for i, word in enumerate(words))
-    return total
+    return sum(_content(fields, start) for start, fields in _pieces(batch, first_row, columns))
+
+
+def content_and_hashes(
+    batch: pa.RecordBatch, first_row: int, columns: Mapping[str, str | None]
+) -> tuple[int, pa.FixedSizeBinaryArray]:
+    """Return what ``content_of`` and ``text_hashes`` return, and take each text's bytes once.
+
+    Raises:
+        SourceError: a column holds lists or other values that have no text.
+    """
+    total, hashes = 0, []
+    for start, fields in _pieces(batch, first_row, columns):
+        total += _content(fields, start)
+        hashes.append(_hashes(fields["text"], fields["text_pair"]))
+    return total, _hash_array(hashes)
 
 
 def text_hashes(batch: pa.RecordBatch, text: str, text_pair: str | None) -> pa.FixedSizeBinaryArray:
@@ -65,18 +68,50 @@ def text_hashes(batch: pa.RecordBatch, text: str, text_pair: str | None) -> pa.F
     Raises:
         SourceError: a column holds lists or other values that have no text.
     """
-    texts = _field(batch, "text", text)
-    if text_pair is not None:
-        pairs = _field(batch, "text_pair", text_pair)
-        texts = [b"".join((len(one).to_bytes(8), one, other)) for one, other in zip(texts, pairs, strict=True)]
-    hashes = b"".join(sha256(value).digest()[:TEXT_HASH] for value in texts)
-    # pa.array() would import pandas.
-    return pa.Array.from_buffers(pa.binary(TEXT_HASH), len(texts), [None, pa.py_buffer(hashes)])
+    columns = {"text": text, "text_pair": text_pair}
+    return _hash_array([_hashes(fields["text"], fields["text_pair"]) for _, fields in _pieces(batch, 0, columns)])
 
 
 def digits(content: int) -> str:
     """Return a content, or a sum of contents, as 64 hexadecimal digits."""
     return f"{content % _MODULUS:064x}"
+
+
+def _pieces(
+    batch: pa.RecordBatch, first_row: int, columns: Mapping[str, str | None]
+) -> Iterator[tuple[int, dict[str, _Bytes | None]]]:
+    """Yield a few rows at a time: the number of the first, and the bytes [n] of each field, None for no column."""
+    for start in range(0, len(batch), _ROWS):
+        rows = batch.slice(start, _ROWS)
+        yield first_row + start, {role: _field(rows, role, name) if name else None for role, name in columns.items()}
+
+
+def _content(fields: Mapping[str, _Bytes | None], first_row: int) -> int:
+    """Return the sum of the hashes of consecutive rows."""
+    known = {i: field for i, field in enumerate(fields.values(), start=1) if field is not None}
+    n = len(next(iter(known.values())))
+    head = np.zeros((n, 1 + len(fields)), "<i8")  # each row's number and the lengths of its fields
+    head[:, 0] = np.arange(first_row, first_row + n)
+    for i, field in known.items():
+        head[:, i] = list(map(len, field))
+    heads = (packed for (packed,) in iter_unpack(f"{head.strides[0]}s", head.tobytes()))
+    digests = [sha256(row).digest() for row in map(b"".join, zip(heads, *known.values(), strict=True))]
+    words = np.frombuffer(b"".join(digests), "<u4").reshape(-1, 8).sum(axis=0, dtype=np.uint64).tolist()
+    return sum(word << (32 * i) for i, word in enumerate(words))
+
+
+def _hashes(texts: _Bytes | None, pairs: _Bytes | None) -> bytes:
+    """Return the joined hashes of texts, and of their pairs if there are any."""
+    texts = texts or []
+    if pairs is not None:
+        texts = [b"".join((len(one).to_bytes(8), one, other)) for one, other in zip(texts, pairs, strict=True)]
+    return b"".join([sha256(text).digest()[:TEXT_HASH] for text in texts])
+
+
+def _hash_array(hashes: list[bytes]) -> pa.FixedSizeBinaryArray:
+    joined = b"".join(hashes)
+    # pa.array() would import pandas.
+    return pa.Array.from_buffers(pa.binary(TEXT_HASH), len(joined) // TEXT_HASH, [None, pa.py_buffer(joined)])
 
 
 def _field(rows: pa.RecordBatch, role: str, name: str) -> _Bytes:
