@@ -191,10 +191,10 @@ def _rows(file: DataFile, dialect: Dialect, width: int) -> Iterator[tuple[list[s
     records = csv_rows(file, dialect)
     if dialect.names is None:
         next(fields for fields, problem, *_ in records if fields or problem is not None)
-    for fields, problem, _, last, _ in records:
+    for fields, problem, first, last, raw in records:
         if not fields and problem is None:
             continue
-        size = sum(map(len, fields))
+        size = len(raw) if first == last else sum(map(len, fields))
         if len(fields) != width and problem is None:
             if len(fields) < width:
                 fields = [*fields, *[""] * (width - len(fields))]
