@@ -1,6 +1,7 @@
 """This machine: its CPU, cores and memory, this process's peak memory, and the installed versions."""
 
 import contextlib
+import functools
 import os
 import platform
 import resource
@@ -104,5 +105,13 @@ def peak_memory_bytes() -> int:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, the system and the packages that losses and speed depend on."""
-    return {"python": platform.python_version(), "system": platform.platform(), **installed_versions(_PACKAGES)}
+    """Return the versions of Python, the system and the packages that losses and speed depend on.
+
+    They are read once: a package that is installed meanwhile is not the one that this process has loaded.
+    """
+    return {"python": platform.python_version(), "system": platform.platform(), **_loaded_versions()}
+
+
+@functools.cache
+def _loaded_versions() -> dict[str, str]:
+    return installed_versions(_PACKAGES)
