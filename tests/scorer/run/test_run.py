@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,10 +21,18 @@ from tests.support.commands import read_only
 from tests.support.facts import facts
 
 
+@pytest.fixture(scope="module")
+def finished(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run for ``run`` to copy."""
+    path = tmp_path_factory.mktemp("finished") / "run"
+    score_dataset(tiny_bundle, rows, path, ScoreOptions(shard_rows=300, threads=1))
+    return path
+
+
 @pytest.fixture
-def run(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> Path:
-    score_dataset(tiny_bundle, rows, tmp_path / "run", ScoreOptions(shard_rows=300, threads=1))
-    return tmp_path / "run"
+def run(finished: Path, tmp_path: Path) -> Path:
+    """A run for this test alone."""
+    return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
 def test_the_manifest_says_what_was_scored_and_how(run: Path, tiny_bundle: ModelBundle) -> None:
@@ -208,10 +217,9 @@ def test_another_projects_run_json_is_left_alone(tiny_bundle: ModelBundle, rows:
 
 @pytest.mark.parametrize("content", ["[]", '"x"', '{"format": 2}', "{"])
 def test_a_run_json_that_says_nothing_is_overwritten_as_its_error_advises_but_not_beside_other_files(
-    tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, content: str
+    tiny_bundle: ModelBundle, rows: pa.Table, run: Path, content: str
 ) -> None:
-    run, options = tmp_path / "run", ScoreOptions(shard_rows=300, threads=1)
-    score_dataset(tiny_bundle, rows, run, options)
+    options = ScoreOptions(shard_rows=300, threads=1)
     (run / "run.json").write_text(content)
     (run / "review.sqlite-wal").write_bytes(b"x")
     with pytest.raises(RunError, match=r"`overwrite=True`$"):
@@ -241,9 +249,9 @@ def test_whatever_ends_the_start_of_a_run_the_same_command_works_again(
     class Killed(BaseException):
         """Stands in for a kill."""
 
-    options = ScoreOptions(shard_rows=400, threads=1)
+    few, options = rows.slice(0, 100), ScoreOptions(shard_rows=40, threads=1)
     if overwrite:
-        score_dataset(tiny_bundle, rows, tmp_path / "run", ScoreOptions(shard_rows=500, threads=1))
+        score_dataset(tiny_bundle, few, tmp_path / "run", ScoreOptions(shard_rows=50, threads=1))
     counted = 0
     original = getattr(Path, call)
 
@@ -257,9 +265,9 @@ def test_whatever_ends_the_start_of_a_run_the_same_command_works_again(
     with monkeypatch.context() as patched:
         patched.setattr(Path, call, dying)
         with contextlib.suppress(Killed):
-            score_dataset(tiny_bundle, rows, tmp_path / "run", options, overwrite=overwrite)
-    stats = score_dataset(tiny_bundle, rows, tmp_path / "run", options, overwrite=overwrite)
-    assert stats.by_status == {"ok": 1000}
+            score_dataset(tiny_bundle, few, tmp_path / "run", options, overwrite=overwrite)
+    stats = score_dataset(tiny_bundle, few, tmp_path / "run", options, overwrite=overwrite)
+    assert stats.by_status == {"ok": 100}
     names = {f"part-0000{i}.parquet" for i in range(3)}
     assert {file.name for file in (tmp_path / "run" / "scores").iterdir()} == names
 
