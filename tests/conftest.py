@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
     from tests.support.cases import Case
 
+TOGETHER = {
+    "torch": ("tests/exporter/", "tests/scorer/model/test_against_torch.py"),
+    "browser": ("tests/lossrank/page/test_review_browser", "tests/lossrank/report/test_report_browser"),
+}
+
 
 def pytest_configure() -> None:
     """Give child processes every signal's default, under nohup too.
@@ -40,6 +45,22 @@ def pytest_configure() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     hypothesis.settings.register_profile("busy", deadline=None)  # no time decides a test
     hypothesis.settings.load_profile("busy")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give all files that need torch to one worker, and those that need the browser: to load it takes seconds."""
+    from xdist.scheduler import LoadFileScheduling
+
+    if config.getvalue("dist") != "loadfile":
+        return None
+
+    class Grouped(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return next((name for name, starts in TOGETHER.items() if file.startswith(starts)), file)
+
+    return Grouped(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from tests.support import ROOT
 PACKAGES = ("benchmarks", "cli", "lossrank", "exporter", "scorer")
 FOLDERS = ("audit", "bench", "pipeline", "run", "model", "data")
 SIBLINGS = {"audit", "bench"}  # neither imports the other
+Edges = list[tuple[str, str]]
 START = "lossrank.__main__"  # the program starts here, and hands over to the command line
 MOST_LINES, MOST_FILES = 310, 16
 
@@ -43,25 +44,28 @@ def imports(file: Path, *, typing: bool = True) -> Iterator[str]:
             yield from (alias.name for alias in node.names if alias.name in MODULES)
 
 
-EDGES = sorted({(name, other) for name, file in MODULES.items() for other in imports(file) if name != other})
+@pytest.fixture(scope="module")
+def edges() -> Edges:
+    """Every module and each that it imports, in order."""
+    return sorted({(name, other) for name, file in MODULES.items() for other in imports(file) if name != other})
 
 
-def test_packages_import_only_what_lies_below_them() -> None:
+def test_packages_import_only_what_lies_below_them(edges: Edges) -> None:
     up = [
         (name, other)
-        for name, other in EDGES
+        for name, other in edges
         if PACKAGES.index(name.split(".")[0]) > PACKAGES.index(other.split(".")[0]) and name != START
     ]
     assert up == []
-    assert len(EDGES) > 500
+    assert len(edges) > 500
 
 
-def test_folders_of_scorer_import_only_what_lies_below_them() -> None:
+def test_folders_of_scorer_import_only_what_lies_below_them(edges: Edges) -> None:
     def folder(name: str) -> str | None:
         parts = name.split(".")
         return parts[1] if parts[0] == "scorer" and len(parts) > 1 and parts[1] in FOLDERS else None
 
-    for name, other in EDGES:
+    for name, other in edges:
         above, below = folder(name), folder(other)
         if above is None and name.startswith("scorer.") and name != "scorer":
             assert below is None, f"{name}, which every folder may import, imports {other}"
@@ -70,9 +74,9 @@ def test_folders_of_scorer_import_only_what_lies_below_them() -> None:
             assert {above, below} != SIBLINGS, f"{name} imports {other}"
 
 
-def test_nothing_within_a_package_imports_the_names_that_the_package_hands_on() -> None:
+def test_nothing_within_a_package_imports_the_names_that_the_package_hands_on(edges: Edges) -> None:
     faces = {name for name, file in MODULES.items() if file.name == "__init__.py" and "." not in name}
-    assert [(name, other) for name, other in EDGES if other in faces and name.startswith(f"{other}.")] == []
+    assert [(name, other) for name, other in edges if other in faces and name.startswith(f"{other}.")] == []
 
 
 def circles(edges: dict[str, set[str]]) -> list[str]:
@@ -95,12 +99,12 @@ def test_no_files_import_each_other_in_a_circle() -> None:
     assert left == []
 
 
-def test_no_two_folders_import_each_other() -> None:
+def test_no_two_folders_import_each_other(edges: Edges) -> None:
     def folder(name: str) -> str:
         file = MODULES[name]
         return str(file.parent.relative_to(ROOT))
 
-    pairs = {(folder(name), folder(other)) for name, other in EDGES if name != START}
+    pairs = {(folder(name), folder(other)) for name, other in edges if name != START}
     # A folder's own files stand before those of its subfolders, and share what these need.
     apart = {(a, b) for a, b in pairs if not f"{a}/".startswith(f"{b}/") and not f"{b}/".startswith(f"{a}/")}
     both = sorted((a, b) for a, b in apart if (b, a) in apart and a < b)

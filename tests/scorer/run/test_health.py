@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
 
 from benchmarks.synthetic.make_run import make_run
 from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, score_dataset
@@ -63,6 +62,8 @@ def with_losses(losses: list[float]) -> Change:
 
 
 def test_confusions_and_classes_are_sklearns(mixed: RunDirectory) -> None:
+    from sklearn.metrics import accuracy_score, confusion_matrix, recall_score  # every worker imports this file
+
     health = run_health(mixed)
     table = pq.read_table(mixed.path / "scores").filter(pc.field("status") == "ok")
     label, predicted, loss = (table[name].to_numpy() for name in ("label", "predicted", "loss"))
@@ -154,6 +155,8 @@ def test_without_labels_there_are_counts_and_no_losses(
 
 
 def test_a_million_rows_are_counted_in_little_memory(tmp_path: Path) -> None:
+    from sklearn.metrics import confusion_matrix
+
     make_run(tmp_path / "run", 1_000_000, 100_000)
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, str(tmp_path / "run")], cwd=ROOT, capture_output=True, text=True, check=True
