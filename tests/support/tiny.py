@@ -4,6 +4,7 @@
 token that counts, or a text cut at the wrong place gives another number.
 """
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -117,5 +118,10 @@ def expected_loss(text: str, label: int) -> float:
 
 def make_texts(count: int, seed: int = 0, longest: int = 60) -> list[str]:
     """Return texts of very different lengths, some past the model's limit, some repeated."""
+    return list(_texts(count, seed, longest))
+
+
+@functools.cache  # a thousand texts take as long as scoring them
+def _texts(count: int, seed: int, longest: int) -> tuple[str, ...]:
     random = np.random.default_rng(seed)
-    return [" ".join(random.choice(WORDS, size=random.integers(1, longest))) for _ in range(count)]
+    return tuple(" ".join(random.choice(WORDS, size=random.integers(1, longest))) for _ in range(count))

@@ -42,7 +42,7 @@ def publish(lossrank: Lossrank, tiny_bundle: ModelBundle, tmp_path: Path) -> Pub
 
 @pytest.fixture
 def table() -> pa.Table:
-    texts = make_texts(N)
+    texts = make_texts(N, longest=6)
     return pa.table({"text": texts, "label": [i % 4 for i in range(N)], "n": [i * 10 for i in range(N)]})
 
 
@@ -56,7 +56,7 @@ def check(out: pa.Table, table: pa.Table, changed: dict[int, int]) -> None:
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "tsv"])
 def test_csv_columns_get_the_type_that_all_their_values_have(publish: Publish, tmp_path: Path, ending: str) -> None:
-    texts = [text.replace(",", " ") for text in make_texts(N)]
+    texts = [text.replace(",", " ") for text in make_texts(N, longest=6)]
     header = ["text", "label", "zip", "price", "flag", "late", "big", "empty", "huge"]
     lines = [
         [text, i % 4, f"{i:05d}", i / 4, ["true", "false"][i % 2], "x" if i == N - 1 else i, 2**60 + i, "", 10**19 + i]
@@ -93,7 +93,7 @@ def test_csv_columns_get_the_type_that_all_their_values_have(publish: Publish, t
 def test_json_lines_keep_strings_as_strings_and_nested_values_as_json(publish: Publish, tmp_path: Path) -> None:
     records = [
         {"text": text, "label": CLASSES[i % 4], "code": str(i), "n": i, "x": i + 0.5, "ok": True, "tags": [{"a": i}]}
-        for i, text in enumerate(make_texts(N))
+        for i, text in enumerate(make_texts(N, longest=6))
     ]
     records[4000]["n"] = "many"
     file = tmp_path / "news.jsonl"
