@@ -7,6 +7,7 @@ number anywhere is seen.
 import functools
 import io
 import json
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -51,9 +52,25 @@ def quiet(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return call
 
 
-@quiet
+_BUILT: dict[str, dict[Path, bytes]] = {}  # the files of what this process has built
+
+
 def build(kind: str, folder: Path, **overrides: Any) -> Path:
     """Write a tiny classifier of one of ``KINDS`` and its tokenizer to a folder; ``overrides`` go into its config."""
+    known = repr((kind, sorted(overrides.items())))
+    if known not in _BUILT:
+        with tempfile.TemporaryDirectory() as name:
+            made = Path(name) / kind
+            _build(kind, made, **overrides)
+            _BUILT[known] = {file.relative_to(made): file.read_bytes() for file in made.rglob("*") if file.is_file()}
+    for file, content in _BUILT[known].items():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_bytes(content)
+    return folder
+
+
+@quiet
+def _build(kind: str, folder: Path, **overrides: Any) -> None:
     import torch
     import transformers
 
@@ -73,7 +90,6 @@ def build(kind: str, folder: Path, **overrides: Any) -> Path:
     model = getattr(transformers, f"{name}ForSequenceClassification")(config).eval()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return folder
 
 
 def edit(folder: Path, file: str = "config.json", **changes: Any) -> Path:

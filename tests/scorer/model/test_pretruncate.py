@@ -141,11 +141,11 @@ def test_a_text_of_few_tokens_keeps_them_all_and_little_else(kind: str, text: st
 @pytest.mark.parametrize("kind", TOKENIZERS)
 @pytest.mark.parametrize("unit", ["世東", "dGhlIG1hcmtl/dCBpcyB+1cA", "=", "ab."])
 def test_a_text_without_a_blank_is_cut_soon(kind: str, unit: str, mode: str) -> None:
-    text = unit * (300_000 // len(unit))
+    text = unit * (100_000 // len(unit))
     if (kind, unit) == ("unigram", "世東"):
         text = text.replace("東", "界")  # both are known: many tokens
     short = shortened(TOKENIZERS[kind], 8, mode, text)
-    assert len(short) < 200_000
+    assert len(short) < 40_000
     assert read(TOKENIZERS[kind], mode, short) == read(TOKENIZERS[kind], mode, text)
 
 
