@@ -9,18 +9,39 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.support.tiny_models import quiet
+from exporter.convert import convert
+from exporter.fetch import fetch
+from exporter.load import load
+from tests.support.tiny_models import build, quiet
 
 EXACT = 2e-6  # largest logits are about 3: float32's rounding, in another order
 FEEDS = dict[str, NDArray[np.int64]]
+_CONVERTED: dict[str, tuple[Any, int, bytes]] = {}  # what this process has converted
 
 
-def run(model: onnx.ModelProto | Path, feeds: FEEDS) -> list[NDArray[Any]]:
+@quiet
+def converted(kind: str, folder: Path, **overrides: Any) -> tuple[Any, int, onnx.ModelProto]:
+    """Return a tiny classifier in torch, its pad id and a graph of it, before any rewrite; nobody changes the first."""
+    known = repr((kind, sorted(overrides.items())))
+    if known not in _CONVERTED:
+        classifier = load(fetch(build(kind, folder / "model", **overrides)))
+        convert(classifier.model, folder / "model.onnx")
+        _CONVERTED[known] = classifier.model, classifier.pad_id, (folder / "model.onnx").read_bytes()
+    network, pad_id, graph = _CONVERTED[known]
+    return network, pad_id, onnx.load_model_from_string(graph)
+
+
+def opened(model: onnx.ModelProto | Path) -> ort.InferenceSession:
+    """Return a session, which takes longer to open than to run."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     source = str(model) if isinstance(model, Path) else model.SerializeToString()
-    session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
+def run(model: onnx.ModelProto | Path | ort.InferenceSession, feeds: FEEDS) -> list[NDArray[Any]]:
+    session = model if isinstance(model, ort.InferenceSession) else opened(model)
     names = {node.name for node in session.get_inputs()}
     outputs: list[NDArray[Any]] = session.run(None, {name: feeds[name] for name in names})
     return outputs

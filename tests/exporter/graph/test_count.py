@@ -10,12 +10,9 @@ from msgspec.structs import replace
 
 from cli.commands.demo import BUNDLE
 from exporter import export_model
-from exporter.convert import convert
-from exporter.fetch import fetch
 from exporter.graph.parameters import count_token_parameters
-from exporter.load import load
 from scorer import BundleError, ModelBundle
-from tests.support.graphs import Net
+from tests.support.graphs import Net, converted
 from tests.support.tiny import make_bundle
 from tests.support.tiny_models import KINDS, build, quiet
 
@@ -46,16 +43,10 @@ def torch_count(network: Any) -> int:
     return sum(counted)
 
 
-def converted(kind: str, folder: Path, **overrides: Any) -> tuple[Any, onnx.ModelProto]:
-    network = load(fetch(build(kind, folder / "model", **overrides), None)).model
-    convert(network, folder / "model.onnx")
-    return network, onnx.load(folder / "model.onnx")
-
-
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"bart"}))
 @quiet
 def test_it_is_what_torchs_linear_layers_hold(kind: str, tmp_path: Path) -> None:
-    network, model = converted(kind, tmp_path)
+    network, _, model = converted(kind, tmp_path)
     expected = torch_count(network)
     assert expected > 0
     assert count_token_parameters(model) == expected
@@ -63,19 +54,19 @@ def test_it_is_what_torchs_linear_layers_hold(kind: str, tmp_path: Path) -> None
 
 @quiet
 def test_a_layer_of_bert_is_twelve_times_the_square_of_its_width(tmp_path: Path) -> None:
-    _, model = converted("bert", tmp_path, intermediate_size=128)
+    _, _, model = converted("bert", tmp_path, intermediate_size=128)
     assert count_token_parameters(model) == 2 * 12 * 32**2
 
 
 @quiet
 def test_a_matrix_that_layers_share_counts_for_each(tmp_path: Path) -> None:
-    _, model = converted("albert", tmp_path, num_hidden_layers=5, intermediate_size=128)
+    _, _, model = converted("albert", tmp_path, num_hidden_layers=5, intermediate_size=128)
     assert count_token_parameters(model) == 5 * 12 * 32**2 + 16 * 32  # and the embeddings' projection to the width
 
 
 @quiet
 def test_a_graph_that_does_not_run_on_zeros_has_no_count(tmp_path: Path) -> None:
-    _, model = converted("bart", tmp_path)  # its head reads the last </s>, and a text of zeros has none
+    _, _, model = converted("bart", tmp_path)  # its head reads the last </s>, and a text of zeros has none
     assert count_token_parameters(model) is None
 
 
@@ -99,8 +90,8 @@ def test_a_graph_without_such_weights_has_no_count() -> None:
 
 @quiet
 def test_an_export_counts_before_the_graph_is_rewritten(tmp_path: Path) -> None:
-    network, _ = converted("bert", tmp_path)
-    bundle = export_model(tmp_path / "model", tmp_path / "bundle")
+    network, _, _ = converted("bert", tmp_path)
+    bundle = export_model(build("bert", tmp_path / "in" / "model"), tmp_path / "bundle")
     assert bundle.variants["fp32"].graph.startswith("last layer on the first token only")
     assert ModelBundle.load(tmp_path / "bundle").token_parameters == bundle.token_parameters == torch_count(network)
     left = count_token_parameters(onnx.load(bundle.model_file()))

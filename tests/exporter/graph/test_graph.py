@@ -11,15 +11,12 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from exporter.convert import convert
-from exporter.fetch import fetch
 from exporter.graph.first_token import PRUNED, keep_first_token
 from exporter.graph.fold import FOLDED, fold_keys_and_values
 from exporter.graph.writer import GraphRewrite
-from exporter.load import load
 from exporter.parity import TOLERANCE
-from tests.support.graphs import EXACT, batch, difference, products, run, torch_logits
-from tests.support.tiny_models import POSITIONS, build, quiet
+from tests.support.graphs import EXACT, batch, converted, difference, opened, products, run, torch_logits
+from tests.support.tiny_models import POSITIONS
 
 HIDDEN, INNER, HEADS = 32, 64, 4  # of the tiny models
 LENGTHS = (1, 2, 17, POSITIONS)
@@ -60,13 +57,10 @@ class Exported:
         return [rewrite.model for rewrite in (self.first, self.folded) if rewrite.applied]
 
 
-@quiet
 def export(kind: str, folder: Path, **overrides: Any) -> Exported:
-    classifier = load(fetch(build(kind, folder, **overrides)))
-    convert(classifier.model, folder / "model.onnx")
-    plain = onnx.load(folder / "model.onnx")
+    network, pad_id, plain = converted(kind, folder, **overrides)
     first = keep_first_token(plain)
-    return Exported(classifier.model, classifier.pad_id, plain, first, fold_keys_and_values(first.model))
+    return Exported(network, pad_id, plain, first, fold_keys_and_values(first.model))
 
 
 @pytest.fixture(scope="module")
@@ -78,23 +72,25 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Exported]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_logits_stay_as_they_are(exported: dict[str, Exported], kind: str) -> None:
     model = exported[kind]
+    plain, sessions = opened(model.plain), [opened(rewritten) for rewritten in model.rewritten]
     for tokens in LENGTHS:
         for type_ids in sorted({False, kind in TYPE_IDS}):
             feeds = batch(tokens, model.pad_id, type_ids=type_ids)
-            logits = run(model.plain, feeds)
+            logits = run(plain, feeds)
             assert tokens < 10 or np.ptp(logits[0], axis=0).min() > 0.1  # rows that are told apart
-            for rewritten in model.rewritten:
+            for rewritten in sessions:
                 assert difference(run(rewritten, feeds), logits) <= EXACT
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_logits_are_torchs(exported: dict[str, Exported], kind: str) -> None:
     model = exported[kind]
+    sessions = [opened(rewritten) for rewritten in model.rewritten]
     for tokens in LENGTHS:
         feeds = batch(tokens, model.pad_id, type_ids=kind in TYPE_IDS)
         read = {name: feeds[name] for name in (node.name for node in model.plain.graph.input)}
         logits = torch_logits(model.network, read)
-        for rewritten in model.rewritten:
+        for rewritten in sessions:
             assert difference(run(rewritten, feeds), [logits]) <= TOLERANCE
 
 

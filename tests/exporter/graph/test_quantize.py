@@ -13,15 +13,12 @@ from hypothesis import given, settings
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from exporter.convert import convert
-from exporter.fetch import fetch
 from exporter.graph.first_token import keep_first_token
 from exporter.graph.fold import fold_keys_and_values
 from exporter.graph.quantize import QUANTIZED, quantize
 from exporter.graph.writer import GraphRewrite
-from exporter.load import load
-from tests.support.graphs import batch, difference, run
-from tests.support.tiny_models import POSITIONS, build, quiet
+from tests.support.graphs import batch, converted, difference, opened, run
+from tests.support.tiny_models import POSITIONS
 
 KINDS = ("albert", "bert", "deberta-v3", "distilbert", "electra", "modernbert", "mpnet", "roberta")
 # Logits are about 1 apart; 32 channels average out less of the rounding than a real model's 384. Measured: at most
@@ -45,13 +42,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """Give a tiny model's graph, as an export has it before its int8 variant is made, and its pad id."""
 
     @cache
-    @quiet
     def make(kind: str) -> tuple[onnx.ModelProto, int]:
-        folder = tmp_path_factory.mktemp(kind)
-        classifier = load(fetch(build(kind, folder)))
-        convert(classifier.model, folder / "model.onnx")
-        model = fold_keys_and_values(keep_first_token(onnx.load(folder / "model.onnx")).model).model
-        return model, classifier.pad_id
+        _, pad_id, plain = converted(kind, tmp_path_factory.mktemp(kind))
+        return fold_keys_and_values(keep_first_token(plain).model).model, pad_id
 
     return make
 
@@ -93,10 +86,10 @@ class TestModels:
     @pytest.mark.parametrize("kind", KINDS)
     def test_the_logits_are_near_fp32s(self, exported: Exported, kind: str) -> None:
         model, pad_id = exported(kind)
-        small = int8(model)
+        plain, small = opened(model), opened(int8(model))
         for tokens in (1, 17, POSITIONS):
             feeds = batch(tokens, pad_id)
-            (wanted,), (found,) = run(model, feeds), run(small, feeds)
+            (wanted,), (found,) = run(plain, feeds), run(small, feeds)
             assert tokens == 1 or np.ptp(wanted, axis=0).min() > 0.1  # rows that are told apart
             assert difference([found], [wanted]) < FAR
             assert tokens == 1 or np.abs(found - wanted).mean() < FAR_ON_AVERAGE
@@ -104,7 +97,7 @@ class TestModels:
     @pytest.mark.parametrize("kind", KINDS)
     def test_a_rows_logits_are_the_same_in_any_batch(self, exported: Exported, kind: str) -> None:
         model, pad_id = exported(kind)
-        small, feeds = int8(model), batch(33, pad_id)
+        small, feeds = opened(int8(model)), batch(33, pad_id)
         (together,) = run(small, feeds)
         for row in (0, 1, 16, 31, 32):
             alone = {name: values[row : row + 1, : 33 - row] for name, values in feeds.items()}
