@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.errors import BundleError, DeviceError, shortage
-from scorer.machine import available_cores, installed_versions
+from scorer.machine import available_cores, is_installed
 from scorer.model.buckets import Bucket
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -107,7 +107,7 @@ def import_onnxruntime() -> ModuleType:
         DeviceError: both wheels are installed; they overwrite each other's files.
         DeviceError: the installed wheel does not load.
     """
-    installed = list(installed_versions(("onnxruntime", "onnxruntime-gpu")))
+    installed = [name for name in ("onnxruntime", "onnxruntime-gpu") if is_installed(name)]
     if len(installed) == 2:
         raise DeviceError(
             "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run "
