@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,10 +23,18 @@ Lossrank = Callable[..., click.testing.Result]
 OPTIONS = ScoreOptions(shard_rows=100, threads=1)
 
 
+@pytest.fixture(scope="module")
+def ended(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run for ``finished`` to copy."""
+    path = tmp_path_factory.mktemp("ended") / "run"
+    score_dataset(tiny_bundle, rows, path, OPTIONS)
+    return path
+
+
 @pytest.fixture
-def finished(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> Path:
-    score_dataset(tiny_bundle, rows, tmp_path / "run", OPTIONS)
-    return tmp_path / "run"
+def finished(ended: Path, tmp_path: Path) -> Path:
+    """A finished run for this test alone."""
+    return Path(shutil.copytree(ended, tmp_path / "run"))
 
 
 def change(run: Path, **changes: Any) -> None:
