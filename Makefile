@@ -9,11 +9,12 @@ unexport PYTHONDONTWRITEBYTECODE
 # Tests wait for processes and pages too, so one more of them than there are cores runs at a time.
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 4)))
 
-.PHONY: help demo test soak lint browser servers test-servers docs notebooks screenshots bench clean
+.PHONY: help demo test test-transformers5 soak lint browser servers test-servers docs notebooks screenshots bench clean
 
 help:
 	@echo "make demo          find wrong labels in a real news data set (no torch is installed)"
 	@echo "make test          run the tests (with COVERAGE=1, each package must be covered to 90% too)"
+	@echo "make test-transformers5  test exports beside transformers 5, in an environment of its own"
 	@echo "make soak          the long forms of the kill, fuzz and scale tests (minutes)"
 	@echo "make lint          ruff and mypy"
 	@echo "make browser       install Chromium for the tests of the review page, where there is none (Debian, as root)"
@@ -39,6 +40,17 @@ test: $(VENV)/.dev
 # The same tests with more seeds, kills and rows; `make test` runs their short forms.
 soak: $(VENV)/.dev
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile -m soak
+
+# optimum holds transformers below 4.58, so newer ones have an environment of their own, without optimum.
+test-transformers5: $(VENV)-transformers5/.done
+	$(VENV)-transformers5/bin/pytest tests/families
+
+$(VENV)-transformers5/.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)-transformers5
+	grep -vE '^(transformers|tokenizers|huggingface_hub)==' constraints.txt > $(VENV)-transformers5/constraints.txt
+	$(VENV)-transformers5/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --constraint $(VENV)-transformers5/constraints.txt --editable '.[cpu,export,dev]' 'transformers==5.24.0'
+	@touch $@
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -79,7 +91,7 @@ $(BENCH_VENV)/.done: pyproject.toml constraints.txt benchmarks/requirements.txt 
 	@echo "installing torch and the peers: several minutes the first time"
 	$(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-	    --editable '.[cpu,export,datasets]' --requirement benchmarks/requirements.txt
+	    --editable '.[cpu,export,optimum,datasets]' --requirement benchmarks/requirements.txt
 	@# What can't be installed is reported by name; the others are measured all the same.
 	-$(PYTHON) -m venv $(BENCH_VENV)-infinity && $(BENCH_VENV)-infinity/bin/python -m pip install --quiet \
 	    --disable-pip-version-check --requirement benchmarks/infinity.txt
@@ -97,8 +109,8 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 # torch, for the exporter, makes this the long one: a few minutes the first time.
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing torch, transformers and the test tools: a few minutes the first time"
-	$(PIP) --editable '.[cpu,export,datasets,remote,argilla,dev]'
+	$(PIP) --editable '.[cpu,export,optimum,datasets,remote,argilla,dev]'
 	@touch $@ $(VENV)/.demo
 
 clean:
-	rm -rf $(VENV) .servers lossrank-demo $(BENCH_VENV) $(BENCH_VENV)-infinity .bench
+	rm -rf $(VENV) $(VENV)-transformers5 .servers lossrank-demo $(BENCH_VENV) $(BENCH_VENV)-infinity .bench

@@ -94,11 +94,11 @@ def export_plain(folder: Path, graph: Path) -> Path:
     if not graph.exists():
         from transformers import AutoModelForSequenceClassification
 
-        from exporter.convert import convert
+        from exporter.routes.with_optimum import OPTIMUM
 
         graph.parent.mkdir(parents=True, exist_ok=True)
         part = graph.with_suffix(".part")
-        convert(AutoModelForSequenceClassification.from_pretrained(folder).eval(), part)
+        OPTIMUM.convert(AutoModelForSequenceClassification.from_pretrained(folder).eval(), part, ())
         shutil.copy(folder / "config.json", graph.parent)
         part.rename(graph)
     return graph

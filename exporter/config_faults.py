@@ -81,24 +81,15 @@ def _about_architecture(config: dict[str, Any]) -> list[str]:
         for name in architectures
         if not name.endswith(_CLASSIFIER)
     ]
+    own = (config.get("auto_map") or {}).get(f"AutoModel{_CLASSIFIER}")
+    if own:
+        found.append(f"its classifier is code of its own ({own}), which is never run")
     unknown = [name for name in architectures if name.endswith(_CLASSIFIER) and not hasattr(transformers, name)]
     if model_type not in CONFIG_MAPPING_NAMES or unknown:
         what = f"architecture {unknown[0]}" if unknown else f"model_type {model_type!r}"
         where = "it needs custom code, which is never run" if "auto_map" in config else "a misspelling?"
         found.append(f"transformers {transformers.__version__} has no {what} ({where})")
-    elif not _optimum_exports(str(model_type)):
-        found.append(f"optimum can't export a text classifier of model_type {model_type!r} to ONNX")
     return found
-
-
-def _optimum_exports(model_type: str) -> bool:
-    from optimum.exporters.tasks import TasksManager
-
-    try:
-        tasks = TasksManager.get_supported_tasks_for_model_type(model_type, "onnx", library_name="transformers")
-    except KeyError:
-        return False
-    return "text-classification" in tasks
 
 
 def _kind(architecture: str) -> str:

@@ -8,18 +8,19 @@ from typing import Any
 import msgspec
 
 from exporter import libraries
-from exporter.convert import convert
-from exporter.errors import ConversionError, ParityError
+from exporter.errors import ConversionError, ModelError, ParityError
 from exporter.fetch import fetch
 from exporter.libraries import captured
 from exporter.load import Classifier, load
 from exporter.loaded import on_disk
 from exporter.output import replacing
-from exporter.parity import Logits, measure_parity, reference_logits, require_parity
+from exporter.parity import Logits, measure_parity, reference_logits, require_own_parity, require_parity
 from exporter.parity_texts import Text, parity_texts
+from exporter.routes.base import Route, require_fed
+from exporter.routes.choose import Exporter, choose
 from exporter.tokenizer import Encoding, encode, require_same_ids, save_tokenizer
 from scorer.files import file_sha256
-from scorer.model.bundle import ModelBundle
+from scorer.model.bundle import TOKENIZER, ModelBundle
 from scorer.model.bundle_manifest import Parity, Variant
 
 _GRAPH, _INT8_GRAPH = "model.onnx", "model.int8.onnx"
@@ -33,6 +34,8 @@ def export_model(
     revision: str | None = None,
     force: bool = False,
     int8: bool = True,
+    exporter: Exporter = "auto",
+    max_tokens: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> ModelBundle:
     """Export a sequence classifier and return its bundle.
@@ -43,11 +46,13 @@ def export_model(
     The bundle's logits and losses are compared with torch's, text by text; ``variants["fp32"].parity`` has the
     differences, and ``variants["fp32"].graph`` describes how the graph was rewritten. With ``int8`` the bundle gets
     a second graph for screening; its differences from torch are measured but not limited. A model that can't be
-    quantised gets no int8 graph. ``progress`` is called with the name of each step. A failure or Ctrl-C leaves no
-    partial bundle and keeps the old one.
+    quantised gets no int8 graph. ``exporter`` is the route to ONNX: ``optimum``, ``torch``, or ``auto``, which takes
+    optimum if it is installed and knows the model, and otherwise, or if optimum fails, torch. The bundle reads at most
+    ``max_tokens`` of a text; None is as many as the model can read. ``progress`` is called with the name of each step.
+    A failure or Ctrl-C leaves no partial bundle and keeps the old one.
 
     Raises:
-        MissingExtraError: torch, transformers or optimum is not installed.
+        MissingExtraError: torch, transformers, or what the route needs is not installed.
         OutputError: ``output`` is a bundle and ``force`` is not set.
         OutputError: ``output`` exists, is not empty and is not a bundle, or has files that don't belong to the bundle.
         OutputError: ``output`` can't be written, or the disk is full.
@@ -66,32 +71,68 @@ def export_model(
         say("loading torch and transformers")
         libraries.require()
         say(f"loading {files.name}")
-        classifier = load(files)
-        network, tokenizer = classifier.model, classifier.tokenizer
-        save_tokenizer(tokenizer, folder)
+        classifier = load(files, max_tokens)
+        routes = choose(exporter, classifier.model.config.model_type)
+        save_tokenizer(classifier.tokenizer, folder)
         texts, encodings = _texts(classifier)
         say(f"running {len(texts)} texts through torch")
         # Torch runs before the conversion because the conversion patches the network.
-        reference = reference_logits(network, encodings)
-        say("converting to ONNX")
-        input_names = convert(network, folder / _GRAPH)
-        draft = _draft(folder, classifier, input_names)
-        say(f"running {len(texts)} texts through onnxruntime")
-        require_same_ids(draft, texts, encodings)
-        token_parameters = _token_parameters(draft)  # counted before a rewrite removes any products
-        description, parity = _rewrite(draft, texts, reference)
-        variants = {"fp32": Variant(file=_GRAPH, graph=description, parity=parity)}
-        if int8:
-            say("making the int8 variant")
-            variants |= _int8(draft, texts, reference, say)
-        bundle = msgspec.structs.replace(
-            draft,
-            variants=variants,
-            files={file.name: file_sha256(file) for file in sorted(folder.iterdir())},
-            token_parameters=token_parameters,
-        )
+        reference = reference_logits(classifier.model, encodings)
+        require_own_parity(classifier, encodings, reference)
+        inputs = tuple({name: None for encoding in encodings for name in encoding})
+        require_same_ids(_draft(folder, classifier, inputs), texts, encodings)
+        for route in routes:
+            try:
+                say(f"converting to ONNX with {route.name}")
+                route.convert(classifier.model, folder / _GRAPH, inputs)
+                bundle = _finished(folder, classifier, route, texts, reference, int8, say)
+                break
+            except (ConversionError, ModelError, ParityError) as error:
+                if route is routes[-1]:
+                    raise
+                say(f"{route.name} can't export it: {error}")
+                for file in folder.iterdir():
+                    if file.name != TOKENIZER:
+                        file.unlink()
+                classifier = load(files, max_tokens)
         bundle.save()
     return msgspec.structs.replace(bundle, path=path)
+
+
+def _finished(
+    folder: Path,
+    classifier: Classifier,
+    route: Route,
+    texts: list[Text],
+    reference: Logits,
+    int8: bool,
+    say: Callable[[str], None],
+) -> ModelBundle:
+    """Return the bundle around a graph that a route has written, rewritten and compared with torch."""
+    draft = _draft(folder, classifier, _input_names(classifier, folder / _GRAPH))
+    say(f"running {len(texts)} texts through onnxruntime")
+    token_parameters = _token_parameters(draft)  # counted before a rewrite removes any products
+    description, parity = _rewrite(draft, texts, reference)
+    variants = {"fp32": Variant(file=_GRAPH, graph=description, parity=parity)}
+    if int8:
+        say("making the int8 variant")
+        variants |= _int8(draft, texts, reference, say)
+    return msgspec.structs.replace(
+        draft,
+        exporter=route.name,
+        variants=variants,
+        files={file.name: file_sha256(file) for file in sorted(folder.iterdir())},
+        token_parameters=token_parameters,
+    )
+
+
+def _input_names(classifier: Classifier, file: Path) -> tuple[str, ...]:
+    import onnx
+
+    with captured("reading the graph"):
+        names = tuple(node.name for node in onnx.load(file, load_external_data=False).graph.input)
+    require_fed(classifier.model, names)
+    return names
 
 
 def _draft(folder: Path, classifier: Classifier, input_names: tuple[str, ...]) -> ModelBundle:

@@ -1,4 +1,4 @@
-"""Import torch, transformers and optimum only for an export, and keep what they print off the terminal."""
+"""Import torch and transformers only for an export, and keep what they print off the terminal."""
 
 import errno
 import io
@@ -15,9 +15,12 @@ from scorer.machine import installed_versions
 from scorer.model.session import import_onnxruntime
 from scorer.text import one_line
 
-_NEEDED = ("torch", "transformers", "onnx", "optimum.exporters.onnx.model_configs", "huggingface_hub", "safetensors")
-_LOGGERS = ("huggingface_hub", "onnx", "onnxruntime", "optimum", "py.warnings", "torch", "transformers")
-_DISTRIBUTIONS = ("lossrank", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "tokenizers")
+_NEEDED = ("torch", "transformers", "onnx", "huggingface_hub", "safetensors")
+_LOGGERS = (
+    *("huggingface_hub", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "optimum"),
+    *("py.warnings", "torch", "transformers"),
+)
+_DISTRIBUTIONS = ("lossrank", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxscript", "tokenizers")
 
 
 def require() -> None:

@@ -1,9 +1,11 @@
 """Load a classifier's configuration, tokenizer and weights; a refusal names every reason at once."""
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
 from exporter import config_faults as refusals
+from exporter import config_keys
 from exporter import tokenizer as tokenizers
 from exporter.errors import ExportError, ModelError
 from exporter.fetch import ModelFiles
@@ -26,10 +28,13 @@ class Classifier:
     pad_id: int
 
 
-def load(files: ModelFiles) -> Classifier:
-    """Load a classifier from its files.
+def load(files: ModelFiles, max_tokens: int | None = None) -> Classifier:
+    """Load a classifier from its files, to read at most ``max_tokens`` of a text; None is as many as it can read.
+
+    What is certain is filled in: the padding id that only the tokenizer has, and ``return_dict``.
 
     Raises:
+        ModelError: ``max_tokens`` is more than the model can read.
         ModelError: the model can't be exported with correct losses; the message has every reason.
         ConversionError: transformers fails to load the model.
     """
@@ -42,20 +47,30 @@ def load(files: ModelFiles) -> Classifier:
     except ExportError:
         _refuse(files, found)  # a fault in config.json may be the cause
         raise
-    _refuse(files, found + tokenizers.reasons(tokenizer, config))
+    _refuse(files, found + config_keys.faults(raw, config) + tokenizers.reasons(tokenizer, config))
     files = files.with_weights()
     if not any(files.folder.glob("*.safetensors")):
         _refuse(files, [_no_safetensors(files)])
-    network = _load_weights(files)
+    config.return_dict = True
+    if config.pad_token_id is None:
+        config.pad_token_id = tokenizer.pad_token_id
+    if (sparse := _sparse_from(config)) and max_tokens is not None and max_tokens <= sparse:
+        config.attention_type = "original_full"  # what block_sparse is for texts of this length
+    network = _load_weights(files, config)
     names = refusals.class_names(raw)
     _refuse(files, _misfits(network, tokenizer, len(names)))
+    limit = token_limit(network, tokenizer)
+    if max_tokens is not None and not 0 < max_tokens <= limit:
+        raise ModelError(f"`max_tokens` is {max_tokens}; {files.name} reads from 1 to {limit:,} tokens of a text")
+    limit = max_tokens or limit
+    _refuse(files, _forgetful(config, limit))
     return Classifier(
         model=network,
         tokenizer=tokenizer,
         name=files.name,
         revision=files.revision,
         class_names=names,
-        max_tokens=token_limit(network, tokenizer),
+        max_tokens=limit,
         pad_id=_pad_id(tokenizer, config),
     )
 
@@ -105,13 +120,33 @@ def _load_config(files: ModelFiles) -> Any:
         return AutoConfig.from_pretrained(files.folder, trust_remote_code=False, local_files_only=True)
 
 
-def _load_weights(files: ModelFiles) -> Any:
+def _sparse_from(config: Any) -> int | None:
+    """Return the largest number of tokens that a BigBird reads with full attention; None for any other attention."""
+    if getattr(config, "attention_type", None) != "block_sparse":
+        return None
+    return int((5 + 2 * config.num_random_blocks) * config.block_size)
+
+
+def _forgetful(config: Any, limit: int) -> list[str]:
+    """Return a reason if the model's function depends on the texts before: a BigBird's, that reads longer texts."""
+    most = _sparse_from(config)
+    if most is None or limit <= most:
+        return []
+    return [
+        f"its block_sparse attention changes to full attention for good at the first text of at most {most} tokens, so "
+        f"that its losses depend on the order of the texts; give `max_tokens={most}`, or set attention_type to "
+        "'original_full' in config.json"
+    ]
+
+
+def _load_weights(files: ModelFiles, config: Any) -> Any:
     import torch
     from transformers import AutoModelForSequenceClassification
 
     with captured("loading the weights"):
         model, info = AutoModelForSequenceClassification.from_pretrained(
             files.folder,
+            config=config,
             attn_implementation="eager",
             dtype=torch.float32,
             local_files_only=True,
@@ -146,7 +181,9 @@ def _misfits(model: Any, tokenizer: Any, classes: int) -> list[str]:
     with captured("running the model in torch"), torch.inference_mode():
         # A batch of two: a decoder without a padding token raises ValueError on a batch of several rows.
         try:
-            outputs = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.shape[-1]
+            reads_mask = "attention_mask" in inspect.signature(model.forward).parameters
+            mask = {"attention_mask": torch.ones_like(ids)} if reads_mask else {}
+            outputs = model(input_ids=ids, **mask).logits.shape[-1]
         except ValueError as error:
             return [f"{type(model).__name__} can't run a batch ({one_line(error)})"]
     return [] if outputs == classes else [f"it has {outputs} outputs but config.json has {classes} classes"]

@@ -4,6 +4,7 @@ Some behaviour of a transformers tokenizer is not in that file (how special toke
 token type ids are left out, clean-up in Python). So the ids of both are compared on the parity texts.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from scorer.text import one_line
 
 Encoding = dict[str, list[int]]  # input_ids, attention_mask and, with some tokenizers, token_type_ids
 
+_SPECIAL = tuple(f"{name}_token" for name in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"))
+_SETTINGS = ("model_input_names", "model_max_length", "padding_side", "truncation_side")
 _FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer_config.json")
 
 
@@ -40,15 +43,40 @@ def load_tokenizer(files: ModelFiles) -> Any:
         try:
             tokenizer = auto.from_pretrained(files.folder, trust_remote_code=False, local_files_only=True)
         except Exception as error:  # loading or converting a tokenizer can raise any exception
-            raise ModelError(
-                f"{files.name} can't be exported: its tokenizer can't be loaded as a fast one ({one_line(error)})"
-            ) from error
+            tokenizer = _saved_by_a_newer_version(files.folder)
+            if tokenizer is None:
+                raise ModelError(
+                    f"{files.name} can't be exported: its tokenizer can't be loaded as a fast one ({one_line(error)})"
+                ) from error
     if not tokenizer.is_fast:
         raise ModelError(
             f"{files.name} can't be exported: its tokenizer {type(tokenizer).__name__} is a slow one that transformers "
             "can't convert to a tokenizer.json"
         )
     return tokenizer
+
+
+def _saved_by_a_newer_version(folder: Path) -> Any:
+    """Return the tokenizer of a folder that transformers 5 saved in a way that 4 can't load; None of any other folder.
+
+    All of such a tokenizer is in tokenizer.json; tokenizer_config.json has its special tokens and settings.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    plain: Any = PreTrainedTokenizerFast
+    files = [folder / name for name in ("tokenizer.json", "tokenizer_config.json")]
+    if not all(file.is_file() for file in files):
+        return None
+    try:
+        settings = json.loads(files[1].read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    extra = settings.get("extra_special_tokens")
+    if settings.get("tokenizer_class") != "TokenizersBackend" and not isinstance(extra, list):
+        return None
+    kept = {name: settings[name] for name in (*_SPECIAL, *_SETTINGS) if settings.get(name) is not None}
+    more = {"additional_special_tokens": extra} if isinstance(extra, list) else {}
+    return plain(tokenizer_file=str(files[0]), **kept, **more)
 
 
 def reasons(tokenizer: Any, config: Any) -> list[str]:

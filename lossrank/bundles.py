@@ -9,6 +9,7 @@ from scorer.data.source import Data
 
 # A function imports what only it needs, so that a run is opened and ranked quickly.
 if TYPE_CHECKING:
+    from exporter.routes.choose import Exporter
     from scorer.bench.bench import BenchResult
     from scorer.data.read_options import ReadOptions
     from scorer.model.bundle import ModelBundle
@@ -23,6 +24,8 @@ def export(
     revision: str | None = None,
     force: bool = False,
     int8: bool = True,
+    exporter: "Exporter" = "auto",
+    max_tokens: int | None = None,
     progress: bool | OnStep = True,
 ) -> "ModelBundle":
     """Turn a Hugging Face classifier into a bundle that scores without torch.
@@ -39,6 +42,9 @@ def export(
         revision: a branch, tag or commit of a model on the hub.
         force: replace a bundle in ``output``; the old bundle stays until the new bundle is complete.
         int8: also write the int8 graph, for ``precision="int8"`` and ``"screen"``.
+        exporter: what converts the model to ONNX: "optimum", "torch", or "auto", which takes optimum if it is installed
+            and knows the model, and otherwise, or if optimum fails, torch.
+        max_tokens: how many tokens of a text the bundle reads; None is as many as the model can read.
         progress: True shows a bar in a terminal or notebook, False shows nothing; a function is called with a
             ``Step`` that has a ``note``, before each part of the work.
 
@@ -64,6 +70,8 @@ def export(
             revision=revision,
             force=force,
             int8=int8,
+            exporter=exporter,
+            max_tokens=max_tokens,
             progress=lambda doing: say(Step(note=doing)),
         )
 

@@ -112,7 +112,7 @@ def test_every_extra_that_the_docs_install_is_there() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     installs = [words for words in commands((DOCS / "install.md").read_text()) if words[0] == "pip"]
     named = {name for words in installs for name in re.findall(r"\[(.*)\]", words[-1])[0].split(",")}
-    assert named == {"cpu", "gpu", "export", "datasets", "remote", "argilla"} <= set(extras)
+    assert named == {"cpu", "gpu", "export", "optimum", "datasets", "remote", "argilla"} <= set(extras)
 
 
 def test_the_readme_fits_on_a_screen_and_its_figures_are_measured() -> None:

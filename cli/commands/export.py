@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from cli.log_file import logging_to, refuse_log_file
 from cli.options import json_option, log_file_option
 from cli.output import print_json
 from exporter import ConversionError
+from exporter.routes.choose import EXPORTERS, Exporter
 from lossrank import Step
 from lossrank import export as export_model
 from scorer import ModelBundle
@@ -40,10 +41,31 @@ _MOST_CLASSES = 30
     show_default=True,
     help="Also write the int8 graph, for --precision int8 and screen.",
 )
+@click.option(
+    "--exporter",
+    type=click.Choice(EXPORTERS),
+    default="auto",
+    show_default=True,
+    help="What converts the model to ONNX; auto takes optimum if it is installed and knows the model, and torch "
+    "otherwise, or if optimum fails.",
+)
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(min=1),
+    help="Tokens of a text that the bundle reads. [default: as many as the model can read]",
+)
 @log_file_option
 @json_option
 def export(
-    model: str, bundle: Path, revision: str | None, force: bool, int8: bool, log_file: Path | None, as_json: bool
+    model: str,
+    bundle: Path,
+    revision: str | None,
+    force: bool,
+    int8: bool,
+    exporter: Exporter,
+    max_tokens: int | None,
+    log_file: Path | None,
+    as_json: bool,
 ) -> None:
     """Turn a Hugging Face classifier into a bundle that scores without torch.
 
@@ -60,7 +82,17 @@ def export(
     started = time.monotonic()
     refuse_log_file(log_file, folder=bundle)
     with logging_to(log_file, "export", model=model, bundle=str(bundle)):
-        exported = _export(model, bundle, revision, force, int8)
+        with _steps() as progress:
+            exported = export_model(
+                model,
+                bundle,
+                revision=revision,
+                force=force,
+                int8=int8,
+                exporter=exporter,
+                max_tokens=max_tokens,
+                progress=progress,
+            )
         seconds = time.monotonic() - started
         event("end", seconds=round(seconds, 3), sha256=exported.sha256, parity=exported.parity().to_dict())
     if as_json:
@@ -70,7 +102,9 @@ def export(
     click.echo(f"\nNext: lossrank score {bundle} DATA -o run")
 
 
-def _export(model: str, bundle: Path, revision: str | None, force: bool, int8: bool) -> ModelBundle:
+@contextmanager
+def _steps() -> Iterator[Callable[[Step], None]]:
+    """Show the steps of an export, and what the libraries printed before a failure of theirs."""
     with _status() as say:
 
         def progress(step: Step) -> None:
@@ -79,7 +113,7 @@ def _export(model: str, bundle: Path, revision: str | None, force: bool, int8: b
             say(doing)
 
         try:
-            return export_model(model, bundle, revision=revision, force=force, int8=int8, progress=progress)
+            yield progress
         except ConversionError as error:
             say.stop()
             for line in error.log.rstrip().splitlines():
@@ -126,7 +160,7 @@ def _print_summary(bundle: ModelBundle, seconds: float) -> None:
     table.add_row("max tokens", f"{bundle.max_tokens:,}")
     for name in (*bundle.files, MANIFEST):
         table.add_row(name, _size((bundle.path / name).stat().st_size))
-    table.add_row("graph", safe(str(bundle.variants["fp32"].graph)))
+    table.add_row("graph", safe(f"by {bundle.exporter}; {bundle.variants['fp32'].graph}"))
     table.add_row("parity", f"{parity.texts} texts through torch and through {bundle.variants['fp32'].file}")
     table.add_row("  logits", f"at most {parity.max_logit_difference:.1e} apart")
     table.add_row("  losses", f"at most {parity.max_loss_difference:.1e} nats apart")

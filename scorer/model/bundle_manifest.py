@@ -56,7 +56,8 @@ class BundleManifest(Section, frozen=True, kw_only=True):
     ``class_names`` [C] is in the order of the logits' columns; ``variants`` maps a precision such as ``fp32`` to its
     graph; ``versions`` maps packages to their versions when the model was exported; ``files`` maps every file to its
     SHA-256. ``token_parameters`` counts the weights that the model, before its graph is rewritten, multiplies each
-    token with; None if the count is unknown, as in bundles of older versions.
+    token with; None if the count is unknown, as in bundles of older versions. ``exporter`` is the route by which the
+    graph was made, ``optimum`` or ``torch``; None in bundles of older versions.
     """
 
     class_names: _Names
@@ -71,6 +72,7 @@ class BundleManifest(Section, frozen=True, kw_only=True):
     versions: dict[str, str]
     files: dict[str, str]
     token_parameters: Positive | None = None
+    exporter: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values for JSON, as in ``bundle.json``."""

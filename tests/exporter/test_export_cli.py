@@ -29,7 +29,7 @@ def test_it_says_what_it_does_and_what_it_found(lossrank: Lossrank, model: Path,
         "loading torch and transformers",
         "loading my-model",
         "running 87 texts through torch",
-        "converting to ONNX",
+        "converting to ONNX with optimum",
         "running 87 texts through onnxruntime",
         "making the int8 variant",
     ]
@@ -92,9 +92,10 @@ def test_a_failing_library_is_heard_above_the_error(
         raise RuntimeError("no operator")
 
     monkeypatch.setattr(optimum.exporters.onnx, "export", export)
-    result = lossrank("export", model, tmp_path / "bundle")
+    result = lossrank("export", model, tmp_path / "bundle", "--exporter", "optimum")
     assert result.exit_code == 1
-    assert result.stderr.endswith("a long explanation\nError: converting to ONNX failed: RuntimeError: no operator\n")
+    said = "Error: converting to ONNX with optimum failed: RuntimeError: no operator\n"
+    assert result.stderr.endswith(f"a long explanation\n{said}")
 
 
 def test_ctrl_c(lossrank: Lossrank, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +146,7 @@ def test_export_in_json_and_in_a_log(lossrank: Lossrank, model: Path, tmp_path: 
     told = json_lines(log)
     assert [line["event"] for line in told][:2] == ["start", "step"]
     assert told[-1]["event"] == "end"
-    assert {"event": "step", "doing": "converting to ONNX"}.items() <= told[5].items()
+    assert {"event": "step", "doing": "converting to ONNX with optimum"}.items() <= told[5].items()
     refused = lossrank("export", model, tmp_path / "bundle", "--log-file", log, "--json")
     assert refused.exit_code == 1
     assert refused.stdout == ""

@@ -1,6 +1,7 @@
 """The parity check itself: its texts, its numbers by hand, and that it sees a graph that is wrong in any way."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,9 @@ from onnx import helper, numpy_helper
 
 from exporter import ParityError, export_model
 from exporter import export as export_module
-from exporter.convert import convert as real_convert
 from exporter.parity import _fault, compare
 from exporter.parity_texts import Text, parity_texts
+from exporter.routes.with_optimum import OPTIMUM
 from tests.support.facts import facts, tells
 from tests.support.tiny_models import build, quiet
 
@@ -125,14 +126,14 @@ def ignore_type_ids(model: onnx.ModelProto) -> None:
 def test_a_graph_that_is_wrong_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Change, message: str
 ) -> None:
-    def convert(model: object, file: Path) -> tuple[str, ...]:
-        names = real_convert(model, file)
+    def convert(model: object, file: Path, inputs: tuple[str, ...]) -> None:
+        OPTIMUM.convert(model, file, inputs)
         graph = onnx.load(str(file))
         change(graph)
         onnx.save(graph, str(file))
-        return names
 
-    monkeypatch.setattr(export_module, "convert", convert)
+    wrong = replace(OPTIMUM, convert=convert)
+    monkeypatch.setattr(export_module, "choose", lambda exporter, model_type: [wrong])
     folder = build("bert", tmp_path / "model")
     with pytest.raises(ParityError, match=message) as caught:
         export_model(folder, tmp_path / "bundle")

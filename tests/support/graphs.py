@@ -9,9 +9,9 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from exporter.convert import convert
 from exporter.fetch import fetch
 from exporter.load import load
+from exporter.routes.with_optimum import OPTIMUM
 from tests.support.tiny_models import build, quiet
 
 EXACT = 2e-6  # largest logits are about 3: float32's rounding, in another order
@@ -25,7 +25,7 @@ def converted(kind: str, folder: Path, **overrides: Any) -> tuple[Any, int, onnx
     known = repr((kind, sorted(overrides.items())))
     if known not in _CONVERTED:
         classifier = load(fetch(build(kind, folder / "model", **overrides)))
-        convert(classifier.model, folder / "model.onnx")
+        OPTIMUM.convert(classifier.model, folder / "model.onnx", ())
         _CONVERTED[known] = classifier.model, classifier.pad_id, (folder / "model.onnx").read_bytes()
     network, pad_id, graph = _CONVERTED[known]
     return network, pad_id, onnx.load_model_from_string(graph)

@@ -19,7 +19,7 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 CLASSES = ("World", "Sports", "Business", "Sci/Tech")
 POSITIONS = 64
-_CORPUS = [
+CORPUS = [
     "The central bank raised its rate by a quarter point on Tuesday while shares in Tokyo fell.",
     "The striker who had scored twice before the break was sent off in the final minute of the match.",
     "Researchers at the university say a new chip needs half the power of its rivals.",
@@ -106,7 +106,7 @@ def sentencepiece_model(path: Path, vocab_size: int = 180, **options: Any) -> Pa
 
     stream = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(_CORPUS * 3),
+        sentence_iterator=iter(CORPUS * 3),
         model_writer=stream,
         vocab_size=vocab_size,
         hard_vocab_limit=False,
@@ -125,7 +125,7 @@ def _wordpiece(cls: str, specials: list[str] = _BERT_TOKENS) -> Callable[[Path],
 
         trained = BertWordPieceTokenizer(lowercase=True)
         trained.train_from_iterator(
-            _CORPUS, vocab_size=300, min_frequency=1, special_tokens=specials, show_progress=False
+            CORPUS, vocab_size=300, min_frequency=1, special_tokens=specials, show_progress=False
         )
         trained.save_model(str(folder))
         return getattr(transformers, cls)(str(folder / "vocab.txt"))
@@ -140,7 +140,7 @@ def _byte_bpe(cls: str, specials: tuple[str, ...], **options: Any) -> Callable[[
 
         trained = ByteLevelBPETokenizer()
         trained.train_from_iterator(
-            _CORPUS, vocab_size=400, min_frequency=1, special_tokens=list(specials), show_progress=False
+            CORPUS, vocab_size=400, min_frequency=1, special_tokens=list(specials), show_progress=False
         )
         trained.save_model(str(folder))
         return getattr(transformers, cls)(str(folder / "vocab.json"), str(folder / "merges.txt"), **options)

@@ -1,0 +1,68 @@
+"""Convert a model with torch itself (torch.export and onnxscript), which needs no knowledge of the model type."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from exporter.libraries import captured
+from exporter.network import network
+from exporter.routes.base import FED, Route
+
+_OPSET = 18
+_ROWS, _TOKENS = 3, 21  # of the batch that is traced; both are free in the graph
+_LARGEST = 1_900_000_000  # bytes of weights in one file; protobuf ends at 2 GB
+
+
+def _convert(model: Any, file: Path, inputs: tuple[str, ...]) -> None:
+    """Write a model's graph, whose inputs are those of ``inputs`` that the model reads.
+
+    Raises:
+        ConversionError: torch can't export the model.
+    """
+    import onnx
+    import torch
+    from torch.export import Dim
+
+    reads = inspect.signature(model.forward).parameters
+    names = [name for name in FED if name in inputs and name in reads]
+    with captured("converting to ONNX with torch"):
+        torch.onnx.export(
+            network(model),
+            (),
+            str(file),
+            kwargs={name: _example(name) for name in names},
+            input_names=names,
+            output_names=["logits"],
+            opset_version=_OPSET,
+            dynamo=True,
+            dynamic_shapes={name: {0: Dim.DYNAMIC, 1: Dim.DYNAMIC} for name in names},
+            external_data=_size(model) > _LARGEST,
+            verbose=False,
+        )
+        graph = onnx.load(file, load_external_data=False)
+        _forget_sources(graph)
+        onnx.save(graph, file)
+
+
+def _example(name: str) -> Any:
+    """Return an input of a batch in which one text is shorter than the others."""
+    import torch
+
+    values = torch.full((_ROWS, _TOKENS), {"input_ids": 5, "attention_mask": 1}.get(name, 0))
+    values[1, _TOKENS // 2 :] = 0
+    return values
+
+
+def _size(model: Any) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+
+
+def _forget_sources(model: Any) -> None:
+    """Remove what torch notes of the code behind each node: it has the paths of this machine."""
+    graph = model.graph
+    for each in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del each.metadata_props[:]
+        each.ClearField("doc_string")
+
+
+TORCH = Route("torch", "onnxscript", "onnxscript", lambda model_type: True, _convert)
