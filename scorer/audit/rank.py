@@ -19,7 +19,7 @@ from scorer.layout import MANIFEST
 from scorer.run.directory import RunDirectory
 from scorer.run.manifest_file import damaged
 from scorer.run.reopened import refuse_columns, reopen_data
-from scorer.text import fold, nearest
+from scorer.text import fold, nearest, some
 
 TOP_K = 500  # rows of a ranking by default
 Keys = NDArray[np.float64]
@@ -82,7 +82,9 @@ class RankedRow:
 
     def known_probs(self) -> dict[int, float]:
         """Return the probability of each class index that the run keeps, all if the model has at most 256 classes."""
-        return dict(enumerate(self.probs) if self.probs_class is None else zip(self.probs_class, self.probs, strict=True))
+        return dict(
+            enumerate(self.probs) if self.probs_class is None else zip(self.probs_class, self.probs, strict=True)
+        )
 
 
 def rank(
@@ -210,7 +212,7 @@ def _parse_pair(pair: tuple[str, str] | str, class_names: tuple[str, ...]) -> tu
         cuts = [i for i, character in enumerate(pair) if character == ":"]
         splits = [(pair[:i], pair[i + 1 :]) for i in cuts]
         if not splits:
-            raise RunError(f"`pair` is {pair!r}; it must be GIVEN:PREDICTED, two of: {', '.join(class_names)}")
+            raise RunError(f"`pair` is {pair!r}; it must be GIVEN:PREDICTED, two of: {some(class_names)}")
         pair = next((split for split in splits if all(fold(name) in folded for name in split)), splits[0])
     if len(pair) != 2:
         raise RunError(f"`pair` is {pair!r}; it must be two classes: the given and the predicted one")
@@ -218,7 +220,7 @@ def _parse_pair(pair: tuple[str, str] | str, class_names: tuple[str, ...]) -> tu
         if not isinstance(name, str) or fold(name) not in folded:
             raise RunError(
                 f"`pair` names {name!r}, which is no class{nearest(str(name), list(class_names))}; the classes are: "
-                f"{', '.join(class_names)}"
+                f"{some(class_names)}"
             )
     return folded[fold(pair[0])], folded[fold(pair[1])]
 

@@ -90,9 +90,7 @@ class RunDirectory:
     @property
     def schema(self) -> pa.Schema:
         options = self.manifest.options
-        return score_schema(
-            self.class_names, text_hash=options.text_hash is True, top_probs=options.top_probs or None
-        )
+        return score_schema(self.class_names, text_hash=options.text_hash is True, top_probs=options.top_probs or None)
 
     @property
     def model_name(self) -> str:

@@ -18,6 +18,7 @@ from scorer.run.shard_file import count_words
 
 _FINE = 1 / 16  # nats; the width of the counted bins, which a histogram joins into wider ones
 _TOP = 64.0  # nats; losses from here up go into one more bin
+WHOLE_MATRIX = 256  # classes up to which the whole confusion matrix is written as JSON
 _BINS = round(_TOP / _FINE)
 Counts = NDArray[np.int64]
 
@@ -129,6 +130,17 @@ class RunHealth:
         """Return the indices, ascending, of the ``most`` classes that most confused rows have, given or predicted."""
         wrong = self.matrix.given + self.matrix.predicted - 2 * self.matrix.diagonal()
         return sorted(np.argsort(-wrong, kind="stable")[:most].tolist())
+
+    def confusion_values(self) -> dict[str, list[list[int]] | None]:
+        """Return the confusion matrix as JSON values: ``confusion`` [C, C], or ``confusion_cells`` of many classes.
+
+        With more than 256 classes ``confusion`` is None, and ``confusion_cells`` [m, 3] lists each pair of classes that
+        occurs: the indices of the given and of the predicted class, and the rows. Otherwise ``confusion_cells`` is
+        None.
+        """
+        if len(self.class_names) <= WHOLE_MATRIX:
+            return {"confusion": self.confusion.tolist(), "confusion_cells": None}
+        return {"confusion": None, "confusion_cells": np.stack(self.matrix.cells(), axis=1).tolist()}
 
     def histogram(self, most: int = 40) -> LossHistogram:
         """Return the rows by loss in at most ``most`` bins, as narrow as possible, and one more bin from 64 nats up."""

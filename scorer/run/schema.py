@@ -33,9 +33,7 @@ STATUSES = {  # every status, and what is true of the rows with it, in the order
 }
 
 
-def score_schema(
-    class_names: tuple[str, ...], *, text_hash: bool = False, top_probs: int | None = None
-) -> pa.Schema:
+def score_schema(class_names: tuple[str, ...], *, text_hash: bool = False, top_probs: int | None = None) -> pa.Schema:
     """Return the schema of a shard; the class names, in index order, are in its metadata.
 
     ``text_hash`` tells whether the shards have that column, as those of runs that older versions began do not. If
