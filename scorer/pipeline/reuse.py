@@ -103,8 +103,11 @@ def open_reused(path: str | Path, output: Path, plan: Manifest) -> tuple[RunDire
     if (there.columns.text_pair is None) != (here.columns.text_pair is None):
         different.append("only one of the two has text pairs")
     if there.options.top_probs != here.options.top_probs:
-        kept, now = (f"the top {options.top_probs or 'all'}" for options in (there.options, here.options))
-        different.append(f"a row keeps {kept} probabilities there, {now} here".replace("the top all", "all"))
+        kept, now = (
+            f"the {options.top_probs} highest" if options.top_probs else "all"
+            for options in (there.options, here.options)
+        )
+        different.append(f"a row keeps {kept} probabilities there, {now} here (`all_probs`)")
     if different:
         raise RunError(f"the scores of {path} can't be reused: {'; '.join(different)}; score without `reuse`")
     names = sorted(there.shards)
