@@ -177,9 +177,10 @@ def _worst(
 
 def _first_per_label(labels: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
     """Return a mask [n] of the first ``count`` occurrences of each label in ``labels`` [n]."""
+    order = np.argsort(labels, kind="stable")
+    ascending = labels[order]
     mark = np.zeros(len(labels), dtype=np.bool_)
-    for label in np.unique(labels):
-        mark[np.flatnonzero(labels == label)[:count]] = True
+    mark[order] = np.arange(len(labels)) - np.searchsorted(ascending, ascending) < count
     return mark
 
 

@@ -10,8 +10,7 @@ from scorer import LabelError
 from scorer.data.labels.checks import check_labels, refuse_permutation
 from scorer.data.labels.label_map import NO_LABEL, UNKNOWN, make_label_map
 from scorer.data.labels.values import count_texts, single_labels
-from tests.scorer.data.labels.helpers import CLASSES, STARS, mapped
-from tests.support.confusions import confusion_of
+from tests.scorer.data.labels.helpers import CLASSES, STARS, confusion_of, mapped
 from tests.support.facts import facts
 
 TWO = ("NEGATIVE", "POSITIVE")

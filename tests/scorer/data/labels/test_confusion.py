@@ -12,7 +12,7 @@ from scorer.data.labels.checks import refuse_permutation
 from scorer.data.labels.confusion import Confusion
 from scorer.data.labels.label_map import make_label_map
 from scorer.errors import LabelError
-from tests.support.confusions import confusion_of
+from tests.scorer.data.labels.helpers import confusion_of
 
 
 @settings(max_examples=60, deadline=None)

@@ -17,8 +17,7 @@ from scorer.data.labels.label_map import NO_LABEL, UNKNOWN, LabelMap, make_label
 from scorer.data.labels.suggest import read_label_map
 from scorer.data.labels.values import count_texts
 from scorer.text import fold
-from tests.scorer.data.labels.helpers import CLASSES, STARS, mapped
-from tests.support.confusions import confusion_of
+from tests.scorer.data.labels.helpers import CLASSES, STARS, confusion_of, mapped
 from tests.support.facts import facts
 
 
