@@ -28,7 +28,8 @@ def log_softmax(logits: ArrayLike) -> Floats:
     if np.isposinf(top).any():
         infinite = np.isposinf(top) & (np.isposinf(z).sum(axis=1, keepdims=True) == 1)
         shifted = np.where(infinite, np.where(np.isposinf(z), 0.0, -np.inf), shifted)
-    result: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    result: Floats = shifted
+    result -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return result
 
 

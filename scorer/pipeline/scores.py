@@ -100,17 +100,17 @@ class _Numbers:
         ``labels`` [n] has the class index of every row of the window, negative if there is none.
         """
         finite = np.isfinite(logits).all(axis=1)
-        rows, log_probs = rows[finite], losses.log_softmax(logits[finite])
+        rows, log_probs = rows[finite], losses.log_softmax(logits[_chosen(finite)])
         probs = np.exp(log_probs)
         labelled = labels[rows] >= 0
-        of_label = rows[labelled]
+        of_label, label = rows[labelled], labels[rows[labelled]]
         self.has_probs[rows], self.has_loss[of_label] = True, True
         self._predicted[rows] = probs.argmax(axis=1)
         self._top_prob[rows] = probs.max(axis=1)
         self._entropy[rows] = losses.entropy(log_probs, probs)
-        self._loss[of_label] = losses.loss_of(log_probs[labelled], labels[of_label])
-        self._label_prob[of_label] = probs[labelled, labels[of_label]]
-        self._margin[of_label] = losses.margin(probs[labelled], labels[of_label])
+        self._loss[of_label] = losses.loss_of(log_probs[_chosen(labelled)], label)
+        self._label_prob[of_label] = probs[labelled, label]
+        self._margin[of_label] = losses.margin(probs[_chosen(labelled)], label)
         if self._all is not None:
             self._all[rows] = probs
         elif self._top is not None:
@@ -159,3 +159,8 @@ def _with_reused(scores: pa.Table, reused: Reused) -> pa.Table:
             both = pa.chunked_array([*scores.column(at).chunks, *reused.scores[field.name].chunks], field.type)
             scores = scores.set_column(at, field, both.take(row_array(index)))
     return scores.combine_chunks()
+
+
+def _chosen(rows: NDArray[np.bool_]) -> "NDArray[np.bool_] | slice":
+    """Return an index of the marked rows, which takes all without copying them."""
+    return slice(None) if rows.all() else rows
