@@ -90,7 +90,8 @@ def parameters(command: str) -> dict[str, inspect.Parameter]:
     found = dict(inspect.signature(CALLS[command]).parameters)
     if found.pop("settings", None):
         found |= {name: found.get(name, keyword) for name, keyword in parameters("score").items()}
-        for name in ("output", "reuse", "overwrite", "discard_decisions", "id_column", "shard_rows", "on_error"):
+        of_runs = ("output", "reuse", "overwrite", "discard_decisions", "id_column", "shard_rows", "on_error", "all_probs")
+        for name in of_runs:
             del found[name]
     return {name: keyword for name, keyword in found.items() if name not in ("self", "progress")}
 
