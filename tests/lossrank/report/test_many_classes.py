@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from sklearn.metrics import confusion_matrix
 import lossrank as lr
 from lossrank.report.report import report
 from scorer import ScoreOptions, score_dataset
+from scorer.text import some
 from tests.support import ROOT
 from tests.support.commands import Lossrank
 from tests.support.pages import page_of, words
@@ -152,6 +154,42 @@ def test_the_review_page_shows_the_known_probabilities_and_every_class(folder: P
         chosen = page.get(f"./?at={first.row}").text
         assert f'<option value="{other}" selected>{CLASSES[other]}</option>' in chosen
         assert page.get("./?view=list").status_code == 200
+
+
+def test_a_notebook_shows_the_20_most_confused_classes(folder: Path) -> None:
+    health = lr.open_run(folder / "few").health()
+    html = health._repr_html_()
+    shown = health.counts.most_confused(20)
+    assert {CLASSES[k] for k in shown} <= set(re.findall(r"class \d{3}", html))
+    assert len(html) < 500_000
+
+
+def test_messages_name_some_of_the_classes(folder: Path, lossrank: Lossrank, tmp_path: Path) -> None:
+    run = lr.open_run(folder / "few")
+    calls: list[Callable[[], object]] = [
+        lambda: run.worst(pair="no pair"),
+        lambda: run.worst(pair=("class 001", "another")),
+        lambda: run.decide({0: "another"}, annotator="ann"),
+    ]
+    for call in calls:
+        with pytest.raises(lr.LossrankError, match=r"class 000, class 001, .* and 2\d\d more") as caught:
+            call()
+        assert len(str(caught.value)) <= 400
+    done = lossrank("log", folder / "few", "--to", "csv", "-o", tmp_path / "worst.csv")
+    assert "class 000, class 001, " in done.output
+    assert len(done.output) < 2000
+
+
+@pytest.mark.parametrize("room", [1, 10, 11, 12, 30, 1000])
+def test_some_names_fit_in_their_room(room: int) -> None:
+    names = [f"name {i}" for i in range(40)]
+    text = some(names, room)
+    shown = text.partition(" and ")[0].split(", ")
+    assert shown == names[: len(shown)]
+    assert len(shown) == 1 or len(", ".join(shown)) <= room
+    assert len(shown) == 40 or len(", ".join(names[: len(shown) + 1])) > room
+    assert text.endswith(f" and {40 - len(shown)} more") == (len(shown) < 40)
+    assert len(some(["x" * 500], 10)) == 60
 
 
 def test_ten_thousand_classes_are_scored_and_reported_in_little_memory_and_time(tmp_path: Path) -> None:
