@@ -99,7 +99,7 @@ class _Numbers:
 
         ``labels`` [n] has the class index of every row of the window, negative if there is none.
         """
-        finite = np.isfinite(logits).all(axis=1)
+        finite = np.asarray(np.isfinite(logits).all(axis=1))
         rows, log_probs = rows[finite], losses.log_softmax(logits[_chosen(finite)])
         probs = np.exp(log_probs)
         labelled = labels[rows] >= 0
