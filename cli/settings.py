@@ -91,6 +91,11 @@ _SETTINGS: dict[str, tuple[Any, str]] = {
         click.Choice(ON_ERROR),
         "What to do with a row that can't be read: skip and count it, or stop with an error.",
     ),
+    "all_probs": (
+        bool,
+        "Keep the probabilities of all classes of every row, even of more than 256, not only the 20 highest and the "
+        "label's.",
+    ),
 }
 
 

@@ -26,7 +26,7 @@ class Health(TableResult):
         accuracy: the share (0..1, low is bad) of the rows with a loss whose label the model predicts; None without
             labels.
         counts: all counts, as the scorer made them: ``confusion`` [C, C] counts rows by given class (axis 0) and
-            predicted class (axis 1).
+            predicted class (axis 1); ``matrix.cells()`` gives only the pairs of classes that occur.
 
     Example:
         >>> health = run.health()
@@ -70,7 +70,11 @@ class Health(TableResult):
         return pa.Table.from_pylist([asdict(counts) for counts in self.classes()])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the counts as values that JSON can hold, with the names that `lossrank report --format json` uses."""
+        """Return the counts as values that JSON can hold, with the names that `lossrank report --format json` uses.
+
+        ``confusion`` is the matrix [C, C]. With more than 256 classes it is None, and ``confusion_cells`` lists the
+        pairs of classes that occur, each as the indices of the given and the predicted class, and the rows.
+        """
         labelled = self.counts.scored > 0
         values: dict[str, Any] = plain(
             {
@@ -83,7 +87,7 @@ class Health(TableResult):
                 "class_names": list(self.class_names),
                 "classes": [asdict(counts) for counts in self.classes()] if labelled else None,
                 "pairs": [asdict(pair) for pair in self.pairs()] if labelled else None,
-                "confusion": self.counts.confusion.tolist() if labelled else None,
+                **(self.counts.confusion_values() if labelled else {"confusion": None, "confusion_cells": None}),
                 "histogram": asdict(self.histogram()) if labelled else None,
             }
         )

@@ -145,6 +145,8 @@ class ScoredRun:
         predicted class, 0..1), ``margin`` (the given label's probability less the largest of the others, -1..1, low is
         bad), ``entropy`` (nats, high is bad), ``n_tokens``, ``truncated``, ``status`` (see ``RunStats``),
         ``precision``, ``int8_loss`` (null unless a screen ran) and ``probs`` (the probability of each class [C]).
+        With more than 256 classes ``probs`` has the 20 highest probabilities, highest first, then the label's if it is
+        none of these, and ``probs_class`` the indices of their classes, unless the run has ``all_probs``.
         ``given_name`` and ``predicted_name`` are the names of both classes. Columns that depend on a label are null
         where there is none.
 

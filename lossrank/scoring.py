@@ -51,6 +51,7 @@ def score(
     window_rows: int | None = None,
     shard_rows: int = 4096,
     on_error: str = "skip",
+    all_probs: bool = False,
     reuse: Run | str | Path | None = None,
     overwrite: bool = False,
     discard_decisions: bool = False,
@@ -103,9 +104,13 @@ def score(
         window_rows: how many rows are sorted by length together; by default ``shard_rows``, at most 4,096.
         shard_rows: how many rows a shard, the file that scores are written to, has.
         on_error: ``skip`` and count a row that can't be read, or ``fail``.
+        all_probs: keep the probabilities of all classes of every row. Without it, a model with more than 256 classes
+            keeps a row's 20 highest probabilities and that of its label, with their classes (``Run.to_arrow``). A run
+            that is resumed keeps what it began to keep.
         reuse: an earlier, finished run, or its directory: rows with the same text and the same label as a row of that
             run keep its scores, so that only new and changed rows are run. Bundle, ``precision``, ``max_tokens`` and
-            ``long_text`` must be the same, and ``precision`` not ``screen``. ``Run.stats.reused`` counts the rows.
+            ``long_text`` must be the same, and ``precision`` not ``screen``; with more than 256 classes, ``all_probs``
+            too. ``Run.stats.reused`` counts the rows.
         overwrite: replace a run in ``output`` instead of resuming it. A run that holds decisions is set aside first, as
             ``OUTPUT.before-TIME``; the decisions on rows whose text is unchanged carry over to the new run. Rows are
             matched by id, or by text if there are no ids.
@@ -155,6 +160,7 @@ def score(
         window_rows=window_rows,
         shard_rows=shard_rows,
         on_error=on_error,
+        all_probs=all_probs,
     )
     existing = existing_run(Path(output), overwrite=overwrite, discard_decisions=discard_decisions)
     plans: list[Plan] = []

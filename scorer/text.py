@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 _SPECIAL = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _ADDRESS = re.compile(r"(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
@@ -94,6 +95,18 @@ def listed(names: Iterable[object], room: int = 80, most: int = 20) -> str:
             quoted = f"{quoted[: room - 4]}...{quoted[-1]}"
         shown.append(quoted)
         left -= len(quoted) + 2
+    more = f" and {len(names) - len(shown):,} more" if len(names) > len(shown) else ""
+    return ", ".join(shown) + more
+
+
+def some(names: Sequence[str], room: int = 120) -> str:
+    """Return names separated by commas, as many as fit in ``room`` characters; the others are counted.
+
+    The first name is always shown, cut to 60 characters as every other.
+    """
+    shown = [short(name) for name in names[:room]]
+    ends = accumulate(len(name) + 2 for name in shown)
+    shown = shown[: max(1, sum(end <= room + 2 for end in ends))]
     more = f" and {len(names) - len(shown):,} more" if len(names) > len(shown) else ""
     return ", ".join(shown) + more
 

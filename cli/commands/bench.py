@@ -28,7 +28,7 @@ _ROOFLINE = "2 x weights x tokens / (seconds x peak); above 100% is possible, be
     show_default=True,
     help="Number of rows to sample from DATA at random.",
 )
-@setting_options(without=("id_column", "shard_rows", "on_error"))
+@setting_options(without=("id_column", "shard_rows", "on_error", "all_probs"))
 @json_option
 def bench(bundle: Path, data: tuple[str, ...], rows: int, as_json: bool, **settings: Any) -> None:
     """Measure how fast this machine scores rows of DATA with the model in BUNDLE, and what limits the speed.

@@ -22,7 +22,7 @@ from scorer.address import without_secrets
 from scorer.audit.gates import Gate, failures
 from scorer.errors import shortage
 from scorer.run.manifest import ScreenReport
-from scorer.text import duration, printable
+from scorer.text import duration, printable, some
 
 _NO_LABEL = "NONE: rows get predictions but no loss; if the data has labels, name their column with --label-column"
 
@@ -155,7 +155,7 @@ def print_plan(plan: Plan) -> None:
             none = _NO_LABEL if role in guessed else _LEFT_OUT
             _note(f"{role:<8} {none if name is None else name + guess}")
     if plan.labels is not None:
-        _note(f"classes  {', '.join(plan.labels.class_names)}; labels mapped {plan.labels.how}")
+        _note(f"classes  {some(plan.labels.class_names, 1000)}; labels mapped {plan.labels.how}")
     for note in plan.checked.notes if plan.checked is not None else ():
         _note(f"         {note}")
     threads = f", {plan.threads} thread(s)" if plan.device == "cpu" else ""

@@ -52,6 +52,7 @@ class Html:
             "TEXT_LIMIT": view.TEXT_LIMIT,
             "by": by,
             "class_names": run.class_names,
+            "classes_by_name": sorted(enumerate(run.class_names), key=lambda item: item[1].lower()),
             "given_options": view.class_options((row.scores.label for row in rows), run.class_names),
             "pair_options": view.pair_options(rows, run.class_names),
             "predicted_options": view.class_options((row.scores.predicted for row in rows), run.class_names),

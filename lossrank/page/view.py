@@ -44,13 +44,13 @@ class Option:
 
 
 def choices(row: PageRow, class_names: Sequence[str], decision: Decision | None) -> list[Choice]:
-    """Return a choice for every class, the classes with a key first.
+    """Return a choice for every class whose probability the run keeps, the classes with a key first.
 
     If the model has at most nine classes, they are in the model's order, so a key means the same class for every row.
     If it has more, the row's most probable classes come first, and the first nine have keys.
     """
-    probs = row.scores.probs
-    order = list(range(len(class_names)))
+    probs = row.scores.known_probs()
+    order = list(probs)
     if len(order) > KEYS:
         order.sort(key=lambda index: -probs[index])
     return [

@@ -127,13 +127,12 @@ def class_bars(classes: list[dict[str, Any]], width: int) -> Markup:
 def confusion_matrix(document: dict[str, Any]) -> Markup:
     """Return the confusion matrix of the most confused classes; its rows are given classes, its columns predicted."""
     shown = document["most_confused"]
-    names = [_drawable(document["class_names"][k]) for k in shown]
-    total = [sum(row) for row in document["confusion"]]
+    classes = [document["classes"][k] for k in shown]
+    names = [_drawable(counts["name"]) for counts in classes]
     values = []
-    for i, given in enumerate(shown):
-        for j, predicted in enumerate(shown):
-            rows = document["confusion"][given][predicted]
-            share = rows / total[given] if total[given] else 0.0
+    for i, given in enumerate(classes):
+        for j, rows in enumerate(document["confused_matrix"][i]):
+            share = rows / given["given"] if given["given"] else 0.0
             tooltip = f"given {names[i]}, predicted {names[j]}: {rows:,} rows, {share:.1%} of the given class"
             text = f"{rows:,}" if rows else ""
             values.append(

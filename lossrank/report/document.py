@@ -46,6 +46,7 @@ def report_document(
     no file path. If ``worst.source`` is None, the rows' ids are the only values of the data in the report.
     """
     labelled = health.scored > 0
+    most_confused = health.most_confused(_CLASSES)
     history = run.manifest.history
     document = {
         "format": FORMAT,
@@ -67,8 +68,9 @@ def report_document(
         "no_labels": None if labelled else _NO_LABELS,
         "class_names": list(health.class_names),
         "histogram": asdict(health.histogram()) if labelled else None,
-        "confusion": health.confusion.tolist() if labelled else None,
-        "most_confused": health.most_confused(_CLASSES) if labelled else None,
+        **(health.confusion_values() if labelled else {"confusion": None, "confusion_cells": None}),
+        "most_confused": most_confused if labelled else None,
+        "confused_matrix": health.matrix.among(most_confused).tolist() if labelled else None,
         "classes": [asdict(counts) for counts in health.classes()] if labelled else None,
         "pairs": [asdict(pair) for pair in health.pairs(_PAIRS)] if labelled else None,
         "worst": _worst(run, worst, decisions),

@@ -7,6 +7,7 @@ from lossrank.report.wording import (
     count,
     decided,
     facts,
+    left_out,
     measured,
     moment,
     number,
@@ -14,6 +15,7 @@ from lossrank.report.wording import (
     status,
     text,
     unmatched,
+    worst_classes,
 )
 from scorer.text import escape
 
@@ -73,14 +75,15 @@ def _classes(document: dict[str, Any]) -> str:
             number(counts["mean_loss"]),
             percent(counts["accuracy"]),
         ]
-        for counts in document["classes"]
+        for counts in worst_classes(document["classes"])
     ]
-    table = _section("Classes", ["class", ">given", ">predicted", ">mean loss", ">accuracy"], rows)
+    head = ["class", ">given", ">predicted", ">mean loss", ">accuracy"]
+    table = _section("Classes", head, rows, left_out(document["classes"]).removesuffix("."))
     names, shown = document["class_names"], document["most_confused"]
     title = "Given (down) and predicted (across)"
     if len(shown) < len(names):
         title += f", the {len(shown)} most confused of {len(names)} classes"
-    matrix = [[escape(names[i]), *(count(document["confusion"][i][j]) for j in shown)] for i in shown]
+    matrix = [[escape(names[i]), *map(count, row)] for i, row in zip(shown, document["confused_matrix"], strict=True)]
     return f"{table}\n{_section(title, ['', *(f'>{escape(names[j])}' for j in shown)], matrix)}"
 
 

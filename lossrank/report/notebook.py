@@ -20,10 +20,12 @@ _STYLE = Path(__file__).parent / "report.css"
 def health_html(counts: RunHealth, caption: str) -> str:
     """Return the charts of a run with losses as HTML; its colours are the report's, its background too."""
     colours = _STYLE.read_text(encoding="utf-8").partition("\n* {")[0].replace(":root", ".lossrank-health")
+    classes = [asdict(of_class) for of_class in counts.classes()]
+    shown = counts.most_confused(_CLASSES)
     matrix = {
-        "class_names": list(counts.class_names),
-        "confusion": counts.confusion.tolist(),
-        "most_confused": counts.most_confused(_CLASSES),
+        "most_confused": shown,
+        "confused_matrix": counts.matrix.among(shown).tolist(),
+        "classes": classes,
     }
     return (
         f"<style>{colours}\n"
@@ -31,5 +33,5 @@ def health_html(counts: RunHealth, caption: str) -> str:
         f'<div class="lossrank-health"><p>{escape(caption)}</p>'
         f"{_KEY}{loss_histogram(plain(asdict(counts.histogram())), _WIDTH)}"
         f"<p>Rows by given and predicted class</p>{confusion_matrix(matrix)}"
-        f"{class_bars([asdict(of_class) for of_class in counts.classes()], _WIDTH)}</div>"
+        f"{class_bars(matrix['classes'], _WIDTH)}</div>"
     )

@@ -10,6 +10,7 @@ from scorer.audit.rank import MEASURES
 from scorer.run.schema import STATUSES
 from scorer.text import duration
 
+CLASSES = 256  # classes that a table lists
 LONGEST = 5000  # characters of a text that the report shows
 _COLUMNS = {"margin": "margin", "entropy": "entropy"}  # measures that need an extra column in the table of worst rows
 
@@ -38,6 +39,24 @@ def moment(value: str | None) -> str:
 
 def mebibytes(value: int | None) -> str:
     return "" if value is None else f"{value / 2**20:,.0f} MiB"
+
+
+def worst_classes(classes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the classes that a table lists: all in index order, or of more than 256 those with the highest mean loss.
+
+    The highest mean loss is first then.
+    """
+    if len(classes) <= CLASSES:
+        return classes
+    return sorted(classes, key=lambda counts: 1.0 if counts["mean_loss"] is None else -counts["mean_loss"])[:CLASSES]
+
+
+def left_out(classes: list[dict[str, Any]]) -> str:
+    """Return which classes the table lists and how many it leaves out, or "" if it has all."""
+    if len(classes) <= CLASSES:
+        return ""
+    more = len(classes) - CLASSES
+    return f"The {CLASSES:,} given classes with the highest mean loss; the report in JSON has the other {more:,} too."
 
 
 def status(name: str) -> str:
@@ -129,6 +148,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
     "moment": moment,
     "status": status,
+    "worst_classes": worst_classes,
+    "left_out": left_out,
     "measured": measured,
     "chosen": chosen,
     "unmatched": unmatched,

@@ -11,6 +11,7 @@ from typing import Any
 from lossrank.review.decision import RELABELLED, VERDICTS
 from scorer import RunDirectory, RunError
 from scorer.layout import REVIEW
+from scorer.text import some
 
 FILE = REVIEW
 _FORMAT = 1
@@ -227,7 +228,7 @@ def _refuse_foreign(run: RunDirectory, db: sqlite3.Connection) -> None:
     if strange := sorted(labels - set(run.class_names)):
         raise RunError(
             f"the decisions in {path} have the labels {', '.join(map(repr, strange))}, but the run's classes are "
-            f"{', '.join(run.class_names)}; {aside}"
+            f"{some(run.class_names)}; {aside}"
         )
     if "judged" in about and (other := _other(json.loads(about["judged"]), _judged(run))):
         raise RunError(

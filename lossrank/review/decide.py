@@ -9,7 +9,7 @@ from lossrank.review.store import DecisionStore
 from scorer.audit.given import given_labels
 from scorer.errors import RunError
 from scorer.run.directory import RunDirectory
-from scorer.text import nearest
+from scorer.text import nearest, some
 
 
 class Verdict(Enum):
@@ -80,7 +80,7 @@ def _verdict(row: int, choice: str | Verdict, given: str | None, run: RunDirecto
     if name is None:
         close = nearest(choice, list(run.class_names)) if isinstance(choice, str) else ""
         raise RunError(
-            f"row {row} can't get class {choice!r}{close}; give one of {', '.join(run.class_names)}, or "
+            f"row {row} can't get class {choice!r}{close}; give one of {some(run.class_names)}, or "
             "`lossrank.KEEP` or `lossrank.DISCARD`"
         )
     return (KEPT, None) if name == given else (RELABELLED, name)

@@ -29,6 +29,7 @@ from lossrank.review.decision import (
 )
 from lossrank.review.undated import dated, refuse_name
 from scorer import RunDirectory, RunError
+from scorer.text import some
 
 _FIELDS = "row, verdict, label, annotator, source, decided_at, number"  # in the order of Decision's fields
 # The decision in force of each row: the latest that is not undone.
@@ -247,7 +248,7 @@ class DecisionStore:
         if verdict not in VERDICTS:
             raise RunError(f"there is no verdict {verdict!r}; it must be one of: {', '.join(VERDICTS)}")
         if verdict == RELABELLED and label not in self._run.class_names:
-            raise RunError(f"row {row} can't get class {label!r}; the classes are: {', '.join(self._run.class_names)}")
+            raise RunError(f"row {row} can't get class {label!r}; the classes are: {some(self._run.class_names)}")
         if verdict != RELABELLED and label is not None:
             raise RunError(f"a {verdict} row takes no `label`, but {label!r} was given for row {row}; leave it out")
 

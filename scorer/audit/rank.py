@@ -19,7 +19,7 @@ from scorer.layout import MANIFEST
 from scorer.run.directory import RunDirectory
 from scorer.run.manifest_file import damaged
 from scorer.run.reopened import refuse_columns, reopen_data
-from scorer.text import fold, nearest
+from scorer.text import fold, nearest, some
 
 TOP_K = 500  # rows of a ranking by default
 Keys = NDArray[np.float64]
@@ -52,8 +52,10 @@ class RankedRow:
     """One row of a ranking: ``rank`` 1 is the worst row, ``row`` is the row's number in the data, from 0.
 
     ``label`` and ``predicted`` are class indices, ``given_name`` and ``predicted_name`` the names of these classes,
-    ``probs`` [C] is the softmax, ``loss`` and ``entropy`` are in nats. ``precision`` (``fp32`` or ``int8``) is the
-    precision that these numbers were computed in. If the row has no label, the values that depend on a label are None.
+    ``probs`` [C] is the softmax, ``loss`` and ``entropy`` are in nats. Where a run keeps the probabilities of some
+    classes only, because the model has more than 256, ``probs_class`` has the indices of these classes, the most
+    probable first, and ``probs`` their probabilities. ``precision`` (``fp32`` or ``int8``) is the precision that these
+    numbers were computed in. If the row has no label, the values that depend on a label are None.
     ``label_prob`` and ``top_prob`` (0..1) are the probabilities of the given and of the predicted class, ``margin``
     (-1..1, low is bad) is ``label_prob`` less the largest probability of another class. ``id`` is the row's own id, if
     an id column was scored. ``n_tokens`` counts the tokens that the model saw; ``truncated`` tells whether the text was
@@ -76,6 +78,13 @@ class RankedRow:
     probs: tuple[float, ...]
     given_name: str | None
     predicted_name: str
+    probs_class: tuple[int, ...] | None = None
+
+    def known_probs(self) -> dict[int, float]:
+        """Return the probability of each class index that the run keeps, all if the model has at most 256 classes."""
+        return dict(
+            enumerate(self.probs) if self.probs_class is None else zip(self.probs_class, self.probs, strict=True)
+        )
 
 
 def rank(
@@ -168,9 +177,10 @@ def _worst(
 
 def _first_per_label(labels: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
     """Return a mask [n] of the first ``count`` occurrences of each label in ``labels`` [n]."""
+    order = np.argsort(labels, kind="stable")
+    ascending = labels[order]
     mark = np.zeros(len(labels), dtype=np.bool_)
-    for label in np.unique(labels):
-        mark[np.flatnonzero(labels == label)[:count]] = True
+    mark[order] = np.arange(len(labels)) - np.searchsorted(ascending, ascending) < count
     return mark
 
 
@@ -182,15 +192,17 @@ def _read_rows(run: RunDirectory, rows: NDArray[np.int64]) -> list[RankedRow]:
     ranked = []
     for place, row in enumerate(rows.tolist(), start=1):
         record = found[row]
-        probs = record.pop("probs")
-        if len(probs) != len(run.class_names):
-            classes = f"it names {len(run.class_names)} classes, but the shards have {len(probs)}"
-            raise damaged(run.path / MANIFEST, classes)
+        probs, kept = record.pop("probs"), record.pop("probs_class", None)
+        classes = len(probs) if kept is None else max(len(run.class_names), 1 + max(kept))
+        if classes != len(run.class_names):
+            says = f"it names {len(run.class_names)} classes, but the shards have {classes}"
+            raise damaged(run.path / MANIFEST, says)
         names = {
             "given_name": None if record["label"] is None else run.class_names[record["label"]],
             "predicted_name": run.class_names[record["predicted"]],
         }
-        ranked.append(RankedRow(rank=place, probs=tuple(probs), **record, **names))
+        kept = None if kept is None else tuple(kept)
+        ranked.append(RankedRow(rank=place, probs=tuple(probs), probs_class=kept, **record, **names))
     return ranked
 
 
@@ -201,7 +213,7 @@ def _parse_pair(pair: tuple[str, str] | str, class_names: tuple[str, ...]) -> tu
         cuts = [i for i, character in enumerate(pair) if character == ":"]
         splits = [(pair[:i], pair[i + 1 :]) for i in cuts]
         if not splits:
-            raise RunError(f"`pair` is {pair!r}; it must be GIVEN:PREDICTED, two of: {', '.join(class_names)}")
+            raise RunError(f"`pair` is {pair!r}; it must be GIVEN:PREDICTED, two of: {some(class_names)}")
         pair = next((split for split in splits if all(fold(name) in folded for name in split)), splits[0])
     if len(pair) != 2:
         raise RunError(f"`pair` is {pair!r}; it must be two classes: the given and the predicted one")
@@ -209,7 +221,7 @@ def _parse_pair(pair: tuple[str, str] | str, class_names: tuple[str, ...]) -> tu
         if not isinstance(name, str) or fold(name) not in folded:
             raise RunError(
                 f"`pair` names {name!r}, which is no class{nearest(str(name), list(class_names))}; the classes are: "
-                f"{', '.join(class_names)}"
+                f"{some(class_names)}"
             )
     return folded[fold(pair[0])], folded[fold(pair[1])]
 

@@ -32,6 +32,7 @@ from scorer.run.integrity import (
 from scorer.run.manifest import RunStats
 from scorer.run.reopened import refuse_columns, refuse_edited, reopen_data
 from scorer.run.shard_file import RESCORE
+from scorer.text import some
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def _bundle(run: RunDirectory, moved: str | Path | None) -> tuple[list[Finding],
         return [Finding("bundle", WRONG, says)], run
     findings = [Finding("bundle", OK, f"{place} is the bundle that was used")]
     if found.class_names != run.class_names:
-        named, right = (", ".join(names) for names in (run.class_names, found.class_names))
+        named, right = (some(names) for names in (run.class_names, found.class_names))
         says = f"{MANIFEST} names the classes {named}, but the bundle has {right}; {RESCORE}"
         findings.append(Finding("classes", WRONG, says))
         run = run.with_class_names(found.class_names)

@@ -28,9 +28,8 @@ class BatchDone:
 
 @dataclass(frozen=True)
 class _Batch:
-    """A batch's logits [b, C], tokens including padding and seconds; ``no_memory`` [b] marks texts without logits."""
+    """A finished batch: tokens including padding, and seconds; ``no_memory`` [b] marks texts without logits."""
 
-    logits: Logits
     padded_tokens: int
     seconds: float
     no_memory: NDArray[np.bool_]
@@ -60,36 +59,38 @@ class Engine:
         first, same = distinct(tokens)
         pieces = tokens if len(first) == len(same) else tokens.take(first)
         batches = cut(pieces.lengths, self.batch_tokens)
-        futures = [self._runners.submit(self._run, pieces, rows, num_classes) for rows in batches]
-        return Running(self, tokens, pieces, same, num_classes, batches, futures)
+        logits = np.full((len(pieces.lengths), num_classes), np.nan, dtype=np.float32)
+        futures = [self._runners.submit(self._run, pieces, rows, logits) for rows in batches]
+        return Running(self, tokens, pieces, same, logits, batches, futures)
 
-    def _run(self, pieces: TokenWindow, rows: NDArray[np.int64], num_classes: int) -> _Batch:
+    def _run(self, pieces: TokenWindow, rows: NDArray[np.int64], logits: Logits) -> _Batch:
+        """Run the batch of the pieces ``rows`` [b] and write its logits into ``logits`` [n, C]."""
         try:
             with self._turns.beside():
-                return self._try(pieces, rows)
+                return self._try(pieces, rows, logits)
         except MemoryError:
             pass  # retried outside the handler, so that the failed batch is freed first
         if len(rows) > 1:
             half = len(rows) // 2
-            one, other = (self._run(pieces, part, num_classes) for part in (rows[:half], rows[half:]))
+            one, other = (self._run(pieces, part, logits) for part in (rows[:half], rows[half:]))
             return _Batch(
-                np.concatenate([one.logits, other.logits]),
                 one.padded_tokens + other.padded_tokens,
                 one.seconds + other.seconds,
                 np.concatenate([one.no_memory, other.no_memory]),
             )
         try:
             with self._turns.alone():
-                return self._try(pieces, rows)
+                return self._try(pieces, rows, logits)
         except MemoryError:  # the run goes on without this row
-            nothing = np.full((1, num_classes), np.nan, dtype=np.float32)
-            return _Batch(nothing, int(pieces.lengths[rows[0]]), 0.0, np.ones(1, dtype=np.bool_))
+            return _Batch(int(pieces.lengths[rows[0]]), 0.0, np.ones(1, dtype=np.bool_))
 
-    def _try(self, pieces: TokenWindow, rows: NDArray[np.int64]) -> _Batch:
+    def _try(self, pieces: TokenWindow, rows: NDArray[np.int64], logits: Logits) -> _Batch:
         batch = pad(pieces, rows, self._pad_id)
         started = self._clock()
-        logits = self._session.run(batch)
-        return _Batch(logits, batch.input_ids.size, self._clock() - started, np.zeros(len(rows), dtype=np.bool_))
+        found = self._session.run(batch)
+        seconds = self._clock() - started
+        logits[rows] = found
+        return _Batch(batch.input_ids.size, seconds, np.zeros(len(rows), dtype=np.bool_))
 
 
 class _Turns:
@@ -129,9 +130,9 @@ class _Turns:
 
 @dataclass(frozen=True)
 class Running:
-    """A window whose batches were started on the engine's threads.
+    """A window whose batches were started on the engine's threads, which write into ``found`` [u, C].
 
-    ``pieces`` has each distinct piece of ``tokens`` once; ``same`` [n] is the index in ``pieces`` of each piece of
+    ``pieces`` [u] has each distinct piece of ``tokens`` once; ``same`` [n] is the index in ``pieces`` of each piece of
     ``tokens``. ``batches`` and ``futures`` have the same order; a batch is an array of indices into ``pieces``.
     """
 
@@ -139,7 +140,7 @@ class Running:
     tokens: TokenWindow
     pieces: TokenWindow
     same: NDArray[np.int64]
-    num_classes: int
+    found: Logits
     batches: list[NDArray[np.int64]]
     futures: list[Future[_Batch]]
 
@@ -164,16 +165,14 @@ class Running:
         ``on_batch`` is called after each batch. Exceptions of a batch or of ``on_batch`` are raised here.
         """
         lengths = self.pieces.lengths
-        found = np.full((len(lengths), self.num_classes), np.nan, dtype=np.float32)
         # A text counts as done with its first piece.
         begins = np.diff(self.tokens.texts, prepend=-1) > 0
         copies = np.bincount(self.same[begins], minlength=len(lengths))
         for rows, future in zip(self.batches, self.futures, strict=True):
             batch = future.result()
-            found[rows] = batch.logits
             self.engine.seconds += batch.seconds
             on_batch(BatchDone(int(copies[rows].sum()), int(lengths[rows].sum()), batch.padded_tokens))
-        return self._means(found[self.same])
+        return self._means(self.found if len(lengths) == len(self.same) else self.found[self.same])
 
     def _means(self, logits: Logits) -> Logits:
         """Return each text's logits [s, C]: the means over the text's pieces, whose logits are ``logits`` [n, C]."""

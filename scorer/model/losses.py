@@ -23,10 +23,13 @@ def log_softmax(logits: ArrayLike) -> Floats:
     if z.ndim != 2 or z.shape[1] == 0:
         raise ValueError(f"logits have shape {z.shape}; [n, C] with at least one class is needed")
     top = z.max(axis=1, keepdims=True)
-    infinite = np.isposinf(top) & (np.isposinf(z).sum(axis=1, keepdims=True) == 1)
     with np.errstate(invalid="ignore", over="ignore"):  # inf - inf is NaN, see above; -1e308 - 1e308 is -inf
-        shifted = np.where(infinite, np.where(np.isposinf(z), 0.0, -np.inf), z - top)
-    result: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        shifted = z - top
+    if np.isposinf(top).any():
+        infinite = np.isposinf(top) & (np.isposinf(z).sum(axis=1, keepdims=True) == 1)
+        shifted = np.where(infinite, np.where(np.isposinf(z), 0.0, -np.inf), shifted)
+    result: Floats = shifted
+    result -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return result
 
 
@@ -36,8 +39,17 @@ def cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Floats:
     Raises:
         ValueError: the logits are not [n, C], or a label is not an index from 0 to C - 1.
     """
+    return loss_of(log_softmax(logits), labels)
+
+
+def loss_of(log_probs: ArrayLike, labels: ArrayLike) -> Floats:
+    """Return each row's loss [n] (nats), as ``cross_entropy`` does, from log-probabilities [n, C].
+
+    Raises:
+        ValueError: ``log_probs`` is not [n, C], or a label is not an index from 0 to C - 1.
+    """
     # 0 - x rather than -x, so that a certain row's loss is 0.0 and not -0.0.
-    loss: Floats = 0.0 - _pick(log_softmax(logits), labels)
+    loss: Floats = 0.0 - _pick(np.asarray(log_probs, dtype=np.float64), labels)
     return loss
 
 
@@ -57,14 +69,36 @@ def margin(pred_probs: ArrayLike, labels: ArrayLike) -> Floats:
     return result
 
 
-def entropy(log_probs: ArrayLike) -> Floats:
-    """Return each row's entropy [n] (nats) from log-probabilities [n, C]: 0 is certain, ``log(C)`` a uniform guess."""
+def entropy(log_probs: ArrayLike, probs: Floats | None = None) -> Floats:
+    """Return each row's entropy [n] (nats) from log-probabilities [n, C]: 0 is certain, ``log(C)`` a uniform guess.
+
+    ``probs`` [n, C] are their exponentials, if they are known.
+    """
     logs = np.asarray(log_probs, dtype=np.float64)
-    probs = np.exp(logs)
-    terms = np.zeros_like(probs)  # 0 * log(0) is 0
-    np.multiply(probs, logs, out=terms, where=probs != 0.0)
+    probs = np.exp(logs) if probs is None else probs
+    with np.errstate(invalid="ignore"):
+        terms = probs * logs
+    if not probs.all():
+        terms[probs == 0.0] = 0.0  # 0 * log(0) is 0
     result: Floats = 0.0 - terms.sum(axis=1)
     return result
+
+
+def top_classes(probs: Floats, most: int) -> NDArray[np.int64]:
+    """Return each row's ``most`` most probable classes [n, most], most probable first, of probabilities [n, C].
+
+    Of equally probable classes, those with the lowest indices come first. ``most`` is less than C.
+    """
+    highest = np.partition(probs, -most - 1, axis=1)[:, -most - 1 :]
+    rest, last = highest[:, 0], highest[:, 1:].min(axis=1)
+    chosen = probs >= last[:, None]
+    for row in np.flatnonzero(rest == last).tolist():  # several classes share the last place
+        equal = np.flatnonzero(probs[row] == last[row])
+        surplus = int(np.count_nonzero(chosen[row])) - most
+        chosen[row, equal[len(equal) - surplus :]] = False
+    classes = (np.flatnonzero(chosen) % probs.shape[1]).reshape(len(probs), most)
+    order = np.argsort(-np.take_along_axis(probs, classes, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(classes, order, axis=1).astype(np.int64)
 
 
 def _pick(values: Floats, labels: ArrayLike) -> Floats:

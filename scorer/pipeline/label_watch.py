@@ -2,9 +2,9 @@
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from scorer.data.labels.checks import CheckedLabels, check_labels, refuse_permutation
+from scorer.data.labels.confusion import Confusion
 from scorer.data.labels.label_map import NO_LABEL, LabelMap
 from scorer.pipeline.window import Window, window_ranges
 from scorer.run.directory import RunDirectory
@@ -25,7 +25,6 @@ class LabelWatch:
     def __init__(
         self, run: RunDirectory, label_map: LabelMap | None, checked: CheckedLabels | None, window_rows: int
     ) -> None:
-        classes = len(run.class_names)
         self._run = run
         self._map = label_map
         self._present = None if checked is None else checked.present
@@ -34,7 +33,7 @@ class LabelWatch:
         self._next_shard = 0
         self._shard = -1  # of the latest window
         self._any_label = checked is not None
-        self._confusion: NDArray[np.int64] = np.zeros((classes, classes), dtype=np.int64)
+        self._confusion = Confusion(len(run.class_names))
 
     def before(self, window: Window) -> None:
         """Check a window's labels before the model runs its texts.
@@ -79,7 +78,7 @@ class LabelWatch:
         """Return whether each class in the data has enough rows, or no order is checked."""
         if self._map is None or not self._map.check_order:
             return True
-        rows = self._confusion.sum(axis=1)
+        rows = self._confusion.given
         return bool(np.all((rows if self._present is None else rows[self._present]) >= _SETTLED))
 
     def _recall(self, table: pa.Table) -> None:
@@ -89,9 +88,9 @@ class LabelWatch:
         self._count(table)
 
     def _count(self, table: pa.Table) -> bool:
-        """Count given (axis 0) against predicted classes (axis 1); return False if enough rows had been counted."""
+        """Count given against predicted classes; return False if enough rows had been counted."""
         if self._is_settled():
             return False
         ok = table.filter(table["loss"].is_valid())
-        np.add.at(self._confusion, (ok["label"].to_numpy(), ok["predicted"].to_numpy()), 1)
+        self._confusion.add(ok["label"].to_numpy(), ok["predicted"].to_numpy())
         return True

@@ -284,8 +284,8 @@ class Work:
 
     def _table(self, window: Window, running: Running, logits: NDArray[np.float32], precision: str) -> pa.Table:
         with _timed(self.seconds, "score"):
-            names = self.run.class_names
-            scores = score_table(window, running.tokens, logits, running.no_memory, names, precision)
+            names, top = self.run.class_names, self.run.manifest.options.top_probs or None
+            scores = score_table(window, running.tokens, logits, running.no_memory, names, precision, top)
             return scores.select(self.run.schema.names)  # a run of an older version has fewer columns
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from scorer.errors import RunError
 from scorer.model.tokenizer import LONG_TEXTS
+from scorer.run.schema import ALL_PROBS, TOP_PROBS
 
 PRECISIONS = ("fp32", "int8", "screen")
 ON_ERROR = ("skip", "fail")
@@ -25,7 +26,7 @@ class ScoreOptions:
     averaged (``mean``). ``batch_tokens`` is the most tokens in a batch, padding included. ``window_rows`` is how many
     rows are sorted by length together. ``shard_rows`` is how many rows a shard has. ``on_error`` is what happens to a
     row that can't be read (a broken line, bytes that aren't UTF-8): it is skipped and counted (``skip``), or it ends
-    the run (``fail``).
+    the run (``fail``). With ``all_probs`` a row keeps the probabilities of all classes, even of more than 256.
     """
 
     text_column: str | Sequence[str] | None = None
@@ -46,6 +47,7 @@ class ScoreOptions:
     window_rows: int | None = None
     shard_rows: int = 4096
     on_error: str = "skip"
+    all_probs: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.text_column, str | None):
@@ -86,3 +88,7 @@ class ScoreOptions:
         if self.precision != "screen":
             return None
         return min(self.screen_top or max(num_rows // _SCREEN_SHARE, _SCREEN_LEAST), num_rows)
+
+    def top_probs(self, num_classes: int) -> int | None:
+        """Return how many probabilities a row keeps, besides its label's; None if it keeps those of all classes."""
+        return None if self.all_probs or num_classes <= ALL_PROBS else TOP_PROBS

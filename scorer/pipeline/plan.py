@@ -186,6 +186,7 @@ def new_manifest(plan: Plan, bundle: ModelBundle, options: ScoreOptions, max_tok
             window_rows=options.window,
             shard_rows=options.shard_rows,
             text_hash=True,
+            top_probs=options.top_probs(len(bundle.class_names)) or UNSET,
         ),
         calibration=plan.calibration,
         machine=machine,

@@ -20,7 +20,7 @@ from scorer.errors import RunError
 from scorer.pipeline.window import Reused, Window
 from scorer.run.directory import RunDirectory
 from scorer.run.manifest import Manifest, ReuseInfo
-from scorer.run.schema import NO_LABEL_STATUS, OK, UNKNOWN_LABEL_STATUS, score_schema
+from scorer.run.schema import NO_LABEL_STATUS, OK, UNKNOWN_LABEL_STATUS
 
 _STATUSES = (OK, NO_LABEL_STATUS, UNKNOWN_LABEL_STATUS)  # of rows that have predictions
 _COLUMNS = ["row", "label", "status", "precision", "text_hash"]
@@ -89,7 +89,7 @@ def open_reused(path: str | Path, output: Path, plan: Manifest) -> tuple[RunDire
     there, here = run.manifest, plan
     if run.is_screen or here.options.precision == "screen":
         raise RunError("`reuse` takes over the scores of fp32 or of int8, not of a screen; use `precision='fp32'`")
-    if run.schema != score_schema(run.class_names, text_hash=True):
+    if there.options.text_hash is not True:
         raise RunError(
             f"{path} was scored by an older lossrank, which recorded no texts to compare; score without `reuse` once"
         )
@@ -102,6 +102,12 @@ def open_reused(path: str | Path, output: Path, plan: Manifest) -> tuple[RunDire
         different.insert(0, f"the bundle is another one ({there.bundle.sha256[:12]}..., {here.bundle.sha256[:12]}...)")
     if (there.columns.text_pair is None) != (here.columns.text_pair is None):
         different.append("only one of the two has text pairs")
+    if there.options.top_probs != here.options.top_probs:
+        kept, now = (
+            f"the {options.top_probs} highest" if options.top_probs else "all"
+            for options in (there.options, here.options)
+        )
+        different.append(f"a row keeps {kept} probabilities there, {now} here (`all_probs`)")
     if different:
         raise RunError(f"the scores of {path} can't be reused: {'; '.join(different)}; score without `reuse`")
     names = sorted(there.shards)

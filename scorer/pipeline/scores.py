@@ -22,6 +22,7 @@ from scorer.run.schema import (
 )
 
 _OF_THE_DATA = ("row", "id", "label", "text_hash")
+_AT_ONCE = 1 << 18  # logits that are computed with at a time, because their float64 values take much memory
 
 
 def score_table(
@@ -31,57 +32,122 @@ def score_table(
     no_memory: NDArray[np.bool_],
     class_names: tuple[str, ...],
     precision: str,
+    top_probs: int | None = None,
 ) -> pa.Table:
     """Return a table of a window's scores, one row for each row of the window.
 
     ``logits`` [s, C] and ``tokens`` belong to the rows ``window.scored`` [s]; ``precision`` computed the logits.
-    ``no_memory`` [s] marks rows that were too large for the memory; their logits are NaN.
+    ``no_memory`` [s] marks rows that were too large for the memory; their logits are NaN. ``top_probs`` is how many
+    probabilities a row keeps, as for ``score_schema``.
 
     Losses and probabilities are computed in float64 and stored as float32. A row whose logits aren't all finite
     has no scores and the status ``no_memory`` or ``bad_logits``. Rows that are reused keep the scores of their run.
     """
     n, scored = len(window.status), window.scored
+    numbers = _Numbers(n, len(class_names), top_probs)
+    step = max(1, _AT_ONCE // max(1, len(class_names)))
+    for at in range(0, len(scored), step):
+        numbers.add(scored[at : at + step], window.labels, logits[at : at + step])
+    good = numbers.has_probs
     status = window.status.copy()
-    finite = np.isfinite(logits).all(axis=1)
-    status[scored[~finite]] = BAD_LOGITS_STATUS
+    status[scored[~good[scored]]] = BAD_LOGITS_STATUS
     status[scored[no_memory]] = NO_MEMORY_STATUS
     status[(status == OK) & (window.labels == NO_LABEL)] = NO_LABEL_STATUS
     status[(status == OK) & (window.labels == UNKNOWN)] = UNKNOWN_LABEL_STATUS
 
-    good = scored[finite]
-    log_probs = losses.log_softmax(logits[finite])
-    probs = np.exp(log_probs)
-    labelled = status[good] == OK
-    rows, labels = good[labelled], window.labels[good[labelled]]
     lengths = np.zeros(n, dtype=np.int32)
     lengths[scored] = tokens.text_lengths
     truncated = np.zeros(n, dtype=np.bool_)
     truncated[scored] = tokens.truncated
-
-    all_probs = np.zeros((n, len(class_names)), dtype=np.float32)
-    all_probs[good] = probs
-    has_probs = np.zeros(n, dtype=np.bool_)
-    has_probs[good] = True
     columns = [
         pa.array(window.rows),
         window.ids,
         pa.array(window.labels, pa.int32(), mask=window.labels < 0),
-        _column(n, good, probs.argmax(axis=1), pa.int32()),
-        _column(n, rows, losses.cross_entropy(logits[finite][labelled], labels), pa.float32()),
-        _column(n, rows, probs[labelled, labels], pa.float32()),
-        _column(n, good, probs.max(axis=1), pa.float32()),
-        _column(n, rows, losses.margin(probs[labelled], labels), pa.float32()),
-        _column(n, good, losses.entropy(log_probs), pa.float32()),
+        *(pa.array(column, mask=~(numbers.has_loss if of_label else good)) for of_label, column in numbers.columns()),
         pa.array(lengths),
         pa.array(truncated),
         pa.array(status, pa.string()),
-        pa.array(np.full(n, precision, dtype=object), pa.string(), mask=~has_probs),
+        pa.array(np.full(n, precision, dtype=object), pa.string(), mask=~good),
         pa.nulls(n, pa.float32()),
-        pa.FixedSizeListArray.from_arrays(pa.array(all_probs.reshape(-1)), len(class_names), mask=pa.array(~has_probs)),
+        *numbers.probs(),
         window.text_hashes,
     ]
-    scores = pa.Table.from_arrays(columns, schema=score_schema(class_names, text_hash=True))
+    schema = score_schema(class_names, text_hash=True, top_probs=top_probs)
+    scores = pa.Table.from_arrays(columns, schema=schema)
     return scores if window.reused is None else _with_reused(scores, window.reused)
+
+
+class _Numbers:
+    """The numbers of a window's rows [n], computed from the logits of some rows at a time.
+
+    ``has_probs`` [n] marks the rows with finite logits, ``has_loss`` [n] those of them with a label.
+    """
+
+    def __init__(self, n: int, classes: int, top_probs: int | None) -> None:
+        self.has_probs, self.has_loss = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
+        self._predicted = np.zeros(n, dtype=np.int32)
+        self._top_prob, self._entropy = np.zeros(n, dtype=np.float32), np.zeros(n, dtype=np.float32)
+        self._loss, self._label_prob, self._margin = (np.zeros(n, dtype=np.float32) for _ in range(3))
+        self._top = top_probs
+        self._kept_count = np.zeros(n, dtype=np.int32)  # of probabilities
+        self._kept_classes = [np.zeros(0, dtype=np.int32)]
+        self._kept_probs = [np.zeros(0, dtype=np.float32)]
+        self._all = None if top_probs is not None else np.zeros((n, classes), dtype=np.float32)
+
+    def add(self, rows: NDArray[np.int64], labels: NDArray[np.int32], logits: NDArray[np.float32]) -> None:
+        """Add the numbers of the rows at the positions ``rows`` [r], with their logits [r, C]; positions must ascend.
+
+        ``labels`` [n] has the class index of every row of the window, negative if there is none.
+        """
+        finite = np.asarray(np.isfinite(logits).all(axis=1))
+        rows, log_probs = rows[finite], losses.log_softmax(logits[_chosen(finite)])
+        probs = np.exp(log_probs)
+        labelled = labels[rows] >= 0
+        of_label, label = rows[labelled], labels[rows[labelled]]
+        self.has_probs[rows], self.has_loss[of_label] = True, True
+        self._predicted[rows] = probs.argmax(axis=1)
+        self._top_prob[rows] = probs.max(axis=1)
+        self._entropy[rows] = losses.entropy(log_probs, probs)
+        self._loss[of_label] = losses.loss_of(log_probs[_chosen(labelled)], label)
+        self._label_prob[of_label] = probs[labelled, label]
+        self._margin[of_label] = losses.margin(probs[_chosen(labelled)], label)
+        if self._all is not None:
+            self._all[rows] = probs
+        elif self._top is not None:
+            self._keep(rows, labels[rows], probs, self._top)
+
+    def columns(self) -> list[tuple[bool, NDArray[np.generic]]]:
+        """Return the columns from ``predicted`` to ``entropy`` [n], and for each whether it depends on the label."""
+        return [
+            (False, self._predicted),
+            (True, self._loss),
+            (True, self._label_prob),
+            (False, self._top_prob),
+            (True, self._margin),
+            (False, self._entropy),
+        ]
+
+    def probs(self) -> list[pa.Array]:
+        """Return the columns of the probabilities: ``probs``, after ``probs_class`` if only some are kept."""
+        null = pa.array(~self.has_probs)
+        if self._all is not None:
+            return [pa.FixedSizeListArray.from_arrays(pa.array(self._all.reshape(-1)), self._all.shape[1], mask=null)]
+        offsets = pa.array(np.concatenate([[0], np.cumsum(self._kept_count)]), pa.int32())
+        return [
+            pa.ListArray.from_arrays(offsets, pa.array(np.concatenate(values)), mask=null)
+            for values in (self._kept_classes, self._kept_probs)
+        ]
+
+    def _keep(self, rows: NDArray[np.int64], labels: NDArray[np.int32], probs: losses.Floats, most: int) -> None:
+        """Keep the most probable classes of each row, then the label's probability if the label is none of them."""
+        top = losses.top_classes(probs, most)
+        more = (labels >= 0) & ~(top == labels[:, None]).any(axis=1)
+        classes = np.concatenate([top, labels[:, None]], axis=1)
+        kept = np.ones(classes.shape, dtype=np.bool_)
+        kept[:, -1] = more
+        self._kept_count[rows] = kept.sum(axis=1)
+        self._kept_classes.append(classes[kept].astype(np.int32))
+        self._kept_probs.append(np.take_along_axis(probs, np.maximum(classes, 0), axis=1)[kept].astype(np.float32))
 
 
 def _with_reused(scores: pa.Table, reused: Reused) -> pa.Table:
@@ -95,10 +161,6 @@ def _with_reused(scores: pa.Table, reused: Reused) -> pa.Table:
     return scores.combine_chunks()
 
 
-def _column(n: int, rows: NDArray[np.int64], values: NDArray[np.generic], kind: pa.DataType) -> pa.Array:
-    """Return a column of ``n`` rows with the values at ``rows``; every other row is null."""
-    column = np.zeros(n, dtype=kind.to_pandas_dtype())
-    column[rows] = values
-    empty = np.ones(n, dtype=np.bool_)
-    empty[rows] = False
-    return pa.array(column, kind, mask=empty)
+def _chosen(rows: NDArray[np.bool_]) -> "NDArray[np.bool_] | slice":
+    """Return an index of the marked rows, which takes all without copying them."""
+    return slice(None) if rows.all() else rows

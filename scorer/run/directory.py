@@ -89,7 +89,8 @@ class RunDirectory:
 
     @property
     def schema(self) -> pa.Schema:
-        return score_schema(self.class_names, text_hash=self.manifest.options.text_hash is True)
+        options = self.manifest.options
+        return score_schema(self.class_names, text_hash=options.text_hash is True, top_probs=options.top_probs or None)
 
     @property
     def model_name(self) -> str:

@@ -1,7 +1,7 @@
 """run_health(): the statuses, classes, confusions and losses of a run, counted in one pass over its shards.
 
-Memory holds one batch of rows, [C, C] counts and a fixed number of bins, however many rows the run has. The run's
-summary, reports and pages all take their numbers from here, so they agree.
+Memory holds one batch of rows, a count for each pair of given and predicted class that occurs, and a fixed number of
+bins. The run's summary, reports and pages all take their numbers from here, so they agree.
 """
 
 from collections import Counter
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.data.labels.confusion import Confusion
 from scorer.errors import RunError
 from scorer.layout import MANIFEST
 from scorer.run.directory import RunDirectory
@@ -17,6 +18,7 @@ from scorer.run.shard_file import count_words
 
 _FINE = 1 / 16  # nats; the width of the counted bins, which a histogram joins into wider ones
 _TOP = 64.0  # nats; losses from here up go into one more bin
+WHOLE_MATRIX = 256  # classes up to which the whole confusion matrix is written as JSON
 _BINS = round(_TOP / _FINE)
 Counts = NDArray[np.int64]
 
@@ -66,10 +68,10 @@ class LossHistogram:
 class RunHealth:
     """The counts of a run; the counts of losses and classes are over the rows with status ``ok``.
 
-    ``confusion`` [C, C] counts rows by given class (axis 0) and predicted class (axis 1). ``loss_sums`` [C] adds up
-    losses (nats) by given class. ``loss_bins`` [1025, 2] counts rows by loss in bins of 1/16 nat: column 0 the rows
-    where the model disagrees with the given label, column 1 the rows where it agrees. ``by_precision`` counts the rows
-    that have predictions by the precision that made them.
+    ``matrix`` counts rows by given and predicted class. ``loss_sums`` [C] adds up losses (nats) by given class.
+    ``loss_bins`` [1025, 2] counts rows by loss in bins of 1/16 nat: column 0 the rows where the model disagrees with
+    the given label, column 1 the rows where it agrees. ``by_precision`` counts the rows that have predictions by the
+    precision that made them.
     """
 
     class_names: tuple[str, ...]
@@ -78,28 +80,33 @@ class RunHealth:
     by_precision: dict[str, int]
     truncated: int
     mean_loss: float | None
-    confusion: Counts = field(repr=False)
+    matrix: Confusion = field(repr=False)
     loss_sums: NDArray[np.float64] = field(repr=False)
     loss_bins: Counts = field(repr=False)
 
     @property
+    def confusion(self) -> Counts:
+        """Rows by given class (axis 0) and predicted class (axis 1) [C, C], of 8 bytes a cell; ``matrix`` is sparse."""
+        return self.matrix.to_dense()
+
+    @property
     def scored(self) -> int:
         """The number of rows that have a loss."""
-        return int(self.confusion.sum())
+        return self.matrix.total
 
     @property
     def disagreeing(self) -> int:
         """The number of rows where the model disagrees with the given label."""
-        return self.scored - int(np.trace(self.confusion))
+        return self.scored - int(self.matrix.diagonal().sum())
 
     @property
     def accuracy(self) -> float | None:
         """The share (0..1, low is bad) of the rows with a loss where the model predicts the label; None if no rows."""
-        return int(np.trace(self.confusion)) / self.scored if self.scored else None
+        return int(self.matrix.diagonal().sum()) / self.scored if self.scored else None
 
     def classes(self) -> list[ClassHealth]:
         """Return every class, in index order."""
-        given, predicted, right = self.confusion.sum(axis=1), self.confusion.sum(axis=0), np.diag(self.confusion)
+        given, predicted, right = self.matrix.given, self.matrix.predicted, self.matrix.diagonal()
         return [
             ClassHealth(
                 name=name,
@@ -113,21 +120,27 @@ class RunHealth:
 
     def pairs(self, most: int) -> list[ConfusedPair]:
         """Return at most ``most`` confused pairs of classes, the most frequent first; ties are in index order."""
-        counts = self.confusion.copy()
-        np.fill_diagonal(counts, 0)
-        order = np.argsort(-counts, axis=None, kind="stable")[:most]
-        cells = zip(*np.unravel_index(order, counts.shape), strict=True)
-        total = self.confusion.sum(axis=1)
+        total = self.matrix.given
         return [
-            ConfusedPair(self.class_names[i], self.class_names[j], int(counts[i, j]), float(counts[i, j] / total[i]))
-            for i, j in cells
-            if counts[i, j]
+            ConfusedPair(self.class_names[i], self.class_names[j], int(rows), float(rows / total[i]))
+            for i, j, rows in zip(*self.matrix.off_diagonal(most), strict=True)
         ]
 
     def most_confused(self, most: int) -> list[int]:
         """Return the indices, ascending, of the ``most`` classes that most confused rows have, given or predicted."""
-        wrong = self.confusion.sum(axis=0) + self.confusion.sum(axis=1) - 2 * np.diag(self.confusion)
+        wrong = self.matrix.given + self.matrix.predicted - 2 * self.matrix.diagonal()
         return sorted(np.argsort(-wrong, kind="stable")[:most].tolist())
+
+    def confusion_values(self) -> dict[str, list[list[int]] | None]:
+        """Return the confusion matrix as JSON values: ``confusion`` [C, C], or ``confusion_cells`` of many classes.
+
+        With more than 256 classes ``confusion`` is None, and ``confusion_cells`` [m, 3] lists each pair of classes that
+        occurs: the indices of the given and of the predicted class, and the rows. Otherwise ``confusion_cells`` is
+        None.
+        """
+        if len(self.class_names) <= WHOLE_MATRIX:
+            return {"confusion": self.confusion.tolist(), "confusion_cells": None}
+        return {"confusion": None, "confusion_cells": np.stack(self.matrix.cells(), axis=1).tolist()}
 
     def histogram(self, most: int = 40) -> LossHistogram:
         """Return the rows by loss in at most ``most`` bins, as narrow as possible, and one more bin from 64 nats up."""
@@ -148,7 +161,7 @@ class RunHealth:
 
 
 def run_health(run: RunDirectory) -> RunHealth:
-    """Count a finished run's rows; memory holds one batch of rows and 8 bytes for each pair of classes.
+    """Count a finished run's rows; memory holds one batch of rows and 16 bytes for each pair of classes that occurs.
 
     Raises:
         RunError: a shard is missing or can't be read.
@@ -157,7 +170,7 @@ def run_health(run: RunDirectory) -> RunHealth:
     classes = len(run.class_names)
     status: Counter[str] = Counter()
     precision: Counter[str] = Counter()
-    confusion = np.zeros((classes, classes), dtype=np.int64)
+    matrix = Confusion(classes)
     loss_sums = np.zeros(classes)
     loss_bins = np.zeros((_BINS + 1, 2), dtype=np.int64)
     total, truncated = 0.0, 0
@@ -173,7 +186,7 @@ def run_health(run: RunDirectory) -> RunHealth:
                 "indices; score the data again with `overwrite=True`"
             )
         total += float(np.sum(loss, dtype=np.float64))
-        np.add.at(confusion, (label, predicted), 1)
+        matrix.add(label, predicted)
         loss_sums += np.bincount(label, weights=loss, minlength=classes)
         place = np.minimum(loss.astype(np.float64) / _FINE, _BINS).astype(np.int64)
         np.add.at(loss_bins, (place, (label == predicted).astype(np.int64)), 1)
@@ -184,7 +197,7 @@ def run_health(run: RunDirectory) -> RunHealth:
         by_precision=dict(sorted(precision.items())),
         truncated=truncated,
         mean_loss=total / status["ok"] if status["ok"] else None,
-        confusion=confusion,
+        matrix=matrix,
         loss_sums=loss_sums,
         loss_bins=loss_bins,
     )

@@ -67,7 +67,9 @@ class LabelInfo(Section, frozen=True, kw_only=True):
 class RunOptions(Section, frozen=True, kw_only=True):
     """The options that the scores depend on; options that can be None may be absent in runs of older versions.
 
-    ``text_hash`` is true if the shards have that column; UNSET in runs that older versions began.
+    ``text_hash`` is true if the shards have that column; UNSET in runs that older versions began. ``top_probs`` is how
+    many probabilities a row keeps, besides its label's (``scorer/run/schema.py``); UNSET if it keeps those of all
+    classes.
     """
 
     device: str | None = None
@@ -79,6 +81,7 @@ class RunOptions(Section, frozen=True, kw_only=True):
     window_rows: Count | None = None
     shard_rows: Positive
     text_hash: bool | UnsetType = UNSET
+    top_probs: Positive | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if self.is_screen and self.screen_top is None:

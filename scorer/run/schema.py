@@ -19,6 +19,8 @@ PARQUET: dict[str, Any] = {
     "compression": "zstd",
     "use_dictionary": ["label", "predicted", "n_tokens", "status", "precision"],
 }
+ALL_PROBS = 256  # classes up to which a shard has the probabilities of all of them
+TOP_PROBS = 20  # most probable classes of a row whose probabilities are kept if the model has more classes
 STATUSES = {  # every status, and what is true of the rows with it, in the order in which people read them
     OK: "have a loss",
     NO_LABEL_STATUS: "have predictions but no label",
@@ -31,11 +33,18 @@ STATUSES = {  # every status, and what is true of the rows with it, in the order
 }
 
 
-def score_schema(class_names: tuple[str, ...], *, text_hash: bool = False) -> pa.Schema:
+def score_schema(class_names: tuple[str, ...], *, text_hash: bool = False, top_probs: int | None = None) -> pa.Schema:
     """Return the schema of a shard; the class names, in index order, are in its metadata.
 
-    ``text_hash`` tells whether the shards have that column, as those of runs that older versions began do not.
+    ``text_hash`` tells whether the shards have that column, as those of runs that older versions began do not. If
+    ``top_probs`` is None, ``probs`` has the probability of each class, in index order. Otherwise ``probs`` has those of
+    the ``top_probs`` most probable classes, highest first, then that of the label if it is none of these, and
+    ``probs_class`` has the indices of these classes.
     """
+    each = pa.field("element", pa.float32())
+    all_or_top = [("probs", pa.list_(pa.float32(), len(class_names)))]
+    if top_probs is not None:
+        all_or_top = [("probs_class", pa.list_(pa.field("element", pa.int32()))), ("probs", pa.list_(each))]
     return pa.schema(
         [
             ("row", pa.int64()),
@@ -52,7 +61,7 @@ def score_schema(class_names: tuple[str, ...], *, text_hash: bool = False) -> pa
             ("status", pa.string()),
             ("precision", pa.string()),
             ("int8_loss", pa.float32()),
-            ("probs", pa.list_(pa.float32(), len(class_names))),
+            *all_or_top,
             *([("text_hash", pa.binary(TEXT_HASH))] if text_hash else []),
         ],
         metadata={"class_names": json.dumps(list(class_names), ensure_ascii=False)},

@@ -13,6 +13,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from scorer.data.labels.label_map import NO_LABEL
@@ -186,6 +187,8 @@ def _start(path: Path, plan: Manifest, source: Source, existing: Existing, same_
     if old is not None:
         history = closed(old.history)
         options = replace(plan.options, text_hash=old.options.text_hash)  # the shards of one run have the same columns
+        if options.top_probs is not UNSET:  # nobody asks for all probabilities now
+            options = replace(options, top_probs=old.options.top_probs)
         if same_batches:
             options = replace(options, batch_tokens=old.options.batch_tokens)
         finished = not RunDirectory(path, old).missing_shards()  # what was reused decides nothing any more

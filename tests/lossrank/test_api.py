@@ -90,8 +90,17 @@ def parameters(command: str) -> dict[str, inspect.Parameter]:
     found = dict(inspect.signature(CALLS[command]).parameters)
     if found.pop("settings", None):
         found |= {name: found.get(name, keyword) for name, keyword in parameters("score").items()}
-        for name in ("output", "reuse", "overwrite", "discard_decisions", "id_column", "shard_rows", "on_error"):
-            del found[name]
+        of_runs = {
+            "output",
+            "reuse",
+            "overwrite",
+            "discard_decisions",
+            "id_column",
+            "shard_rows",
+            "on_error",
+            "all_probs",
+        }
+        found = {name: keyword for name, keyword in found.items() if name not in of_runs}
     return {name: keyword for name, keyword in found.items() if name not in ("self", "progress")}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from lossrank.review.decision import Answer, class_named, utc_text
 from scorer import RunDirectory, RunError
 from scorer.audit.given import given_labels
+from scorer.text import some
 
 KEEP, DISCARD = "keep", "discard"
 _LONGEST = 60  # characters of a wrong word in an error message
@@ -41,7 +42,7 @@ def written_at(path: Path) -> str:
 
 def words(run: RunDirectory) -> str:
     """Return the words that a decision may be, listed for a message."""
-    return f"{', '.join(run.class_names)}, {KEEP} or {DISCARD}"
+    return f"{some(run.class_names)}, {KEEP} or {DISCARD}"
 
 
 def to_answers(path: Path, written: Iterable[FileAnswer], run: RunDirectory, *, strict: bool = True) -> list[Answer]:

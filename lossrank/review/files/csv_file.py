@@ -18,6 +18,7 @@ from lossrank.review.servers.server import Form
 from scorer import RunDirectory
 from scorer.data.formats.csv_dialect import DELIMITERS, separator_line
 from scorer.files import write_atomically
+from scorer.text import some
 
 __all__ = ["accept", "advice", "read", "write"]
 
@@ -47,7 +48,7 @@ def write(path: Path, records: list[ReviewRecord]) -> None:
 
 def advice(form: Form) -> str:
     """Return one line on how to fill in the file."""
-    return f"Fill in the column decision with one of {', '.join(form.class_names)}, keep or discard; then pull it"
+    return f"Fill in the column decision with one of {some(form.class_names, 1000)}, keep or discard; then pull it"
 
 
 def read(path: Path, run: RunDirectory, annotator: str) -> Reading:

@@ -13,6 +13,7 @@ from lossrank.review.files.jsonl import read_lines, write_lines
 from lossrank.review.records import Refusal, ReviewRecord, parted, row_of
 from lossrank.review.servers.server import Form
 from scorer import RunDirectory
+from scorer.text import some
 
 _EVERYBODY = "all"  # the name of the only file if the project's members share their labels
 
@@ -37,7 +38,7 @@ def write(path: Path, records: list[ReviewRecord]) -> None:
 
 def advice(form: Form) -> str:
     """Return how to import the file into doccano."""
-    labels = ", ".join([*form.class_names, DISCARD])
+    labels = f"{some(form.class_names, 1000)}, {DISCARD}"
     return f"Import the file as JSONL into a text classification project, single label, with the labels {labels}"
 
 

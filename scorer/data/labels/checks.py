@@ -3,10 +3,12 @@
 import json
 from collections import Counter
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.data.labels.confusion import Confusion
 from scorer.data.labels.label_map import NO_LABEL, UNKNOWN, LabelMap, number_of
 from scorer.data.labels.suggest import how_to_map
 from scorer.errors import LabelError
@@ -134,14 +136,14 @@ def _refuse_unknown(labels: _Labels, label_map: LabelMap) -> None:
 
 
 def refuse_permutation(
-    confusion: NDArray[np.int64],
+    confusion: Confusion,
     label_map: LabelMap,
     present: NDArray[np.bool_] | None = None,
     by_name: bool = False,
 ) -> None:
     """Raise LabelError if labels look like the model's classes in another order.
 
-    ``confusion`` [C, C] counts given labels (rows) against predicted ones (columns). The labels look permuted if at
+    ``confusion`` [C, C] counts given labels against predicted ones. The labels look permuted if at
     least two classes each have a share ``_WRONG_WAY`` of their rows predicted as one other class, more than chance
     makes of equal shares, and no two classes have the same predicted class. ``present`` [C] are the classes that the
     data has; all if it is None. ``by_name`` says whether the data's labels are the classes' names, not numbers.
@@ -151,11 +153,11 @@ def refuse_permutation(
     """
     if not label_map.check_order:
         return
-    totals = confusion.sum(axis=1)
+    totals = confusion.given
     seen = np.flatnonzero(totals >= ENOUGH)
-    goes_to = confusion.argmax(axis=1)
-    lead = confusion[seen, goes_to[seen]] - confusion[seen, seen]
-    is_wrong = confusion[seen, goes_to[seen]] >= _WRONG_WAY * totals[seen]
+    goes_to, most = confusion.most_predicted()
+    lead = most[seen] - confusion.diagonal()[seen]
+    is_wrong = most[seen] >= _WRONG_WAY * totals[seen]
     moved = seen[(goes_to[seen] != seen) & is_wrong & (lead >= 2 * np.sqrt(totals[seen]))].tolist()
     if len(moved) < 2 or len(set(goes_to[seen].tolist())) < len(seen):
         return
@@ -196,6 +198,5 @@ def _shown(numbers: set[int]) -> str:
 
 
 def _joined(parts: list[str], room: int) -> str:
-    kept = [part for i, part in enumerate(parts) if i == 0 or sum(map(len, parts[: i + 1])) <= room]
-    kept = parts[: len(kept)]
+    kept = parts[: max(1, sum(end <= room for end in accumulate(map(len, parts))))]
     return ", ".join(kept) + (f" and {len(parts) - len(kept)} more" if len(kept) < len(parts) else "")

@@ -10,7 +10,7 @@ from scorer import LabelError
 from scorer.data.labels.checks import check_labels, refuse_permutation
 from scorer.data.labels.label_map import NO_LABEL, UNKNOWN, make_label_map
 from scorer.data.labels.values import count_texts, single_labels
-from tests.scorer.data.labels.helpers import CLASSES, STARS, mapped
+from tests.scorer.data.labels.helpers import CLASSES, STARS, confusion_of, mapped
 from tests.support.facts import facts
 
 TWO = ("NEGATIVE", "POSITIVE")
@@ -193,9 +193,9 @@ class TestPermutations:
 
     def test_two_classes(self) -> None:
         with pytest.raises(LabelError, match=re.escape('would fit: {"0": "POSITIVE", "1": "NEGATIVE"}')):
-            refuse_permutation(np.array([[10, 90], [80, 20]]), self.TWO)
+            refuse_permutation(confusion_of(np.array([[10, 90], [80, 20]])), self.TWO)
         with pytest.raises(LabelError):
-            refuse_permutation(np.array([[0, 10], [10, 0]]), self.TWO)
+            refuse_permutation(confusion_of(np.array([[0, 10], [10, 0]])), self.TWO)
 
     @pytest.mark.parametrize(
         "confusion",
@@ -210,18 +210,18 @@ class TestPermutations:
         ],
     )
     def test_what_is_none(self, confusion: list[list[int]]) -> None:
-        refuse_permutation(np.array(confusion), self.TWO)
+        refuse_permutation(confusion_of(np.array(confusion)), self.TWO)
 
     def test_a_map_without_a_class_of_the_data_is_not_given(self) -> None:
         label_map = make_label_map(CLASSES, None)
         swapped = np.zeros((4, 4), dtype=np.int64)
         swapped[0, 1] = swapped[1, 0] = 50
         with pytest.raises(LabelError, match="`write_label_map`"):
-            refuse_permutation(swapped, label_map)
+            refuse_permutation(confusion_of(swapped), label_map)
         with pytest.raises(LabelError, match="`write_label_map`"):
-            refuse_permutation(swapped, label_map, np.array([True, True, True, False]))
+            refuse_permutation(confusion_of(swapped), label_map, np.array([True, True, True, False]))
         with pytest.raises(LabelError, match=re.escape('would fit: {"0": "Sports", "1": "World"}')):
-            refuse_permutation(swapped, label_map, np.array([True, True, False, False]))
+            refuse_permutation(confusion_of(swapped), label_map, np.array([True, True, False, False]))
 
 
 class TestMessages:
@@ -256,7 +256,9 @@ class TestMessages:
             make_label_map(LONG, None, None, LONG[7])
         assert len(str(caught.value)) <= 400
         with pytest.raises(LabelError) as caught:
-            refuse_permutation(np.roll(np.eye(1000, dtype=np.int64) * 50, 1, axis=1), make_label_map(LONG, None))
+            refuse_permutation(
+                confusion_of(np.roll(np.eye(1000, dtype=np.int64) * 50, 1, axis=1)), make_label_map(LONG, None)
+            )
         assert len(str(caught.value)) <= 400
         with pytest.raises(LabelError) as caught:
             single_labels(pa.array([strange]), pa.list_(pa.string()), strange[0])

@@ -17,7 +17,7 @@ from scorer.data.labels.label_map import NO_LABEL, UNKNOWN, LabelMap, make_label
 from scorer.data.labels.suggest import read_label_map
 from scorer.data.labels.values import count_texts
 from scorer.text import fold
-from tests.scorer.data.labels.helpers import CLASSES, STARS, mapped
+from tests.scorer.data.labels.helpers import CLASSES, STARS, confusion_of, mapped
 from tests.support.facts import facts
 
 
@@ -147,7 +147,7 @@ class TestRefusePermutation:
 
     def refuses(self, confusion: NDArray[np.int64], fit: dict[str, str]) -> str:
         with pytest.raises(LabelError) as caught:
-            refuse_permutation(confusion, self.MAP)
+            refuse_permutation(confusion_of(confusion), self.MAP)
         message = str(caught.value)
         assert f"would fit: {json.dumps(fit)})" in message
         assert "the model's order is 'World', 'Sports', 'Business', 'Sci/Tech'" in message
@@ -171,7 +171,7 @@ class TestRefusePermutation:
         # 4 is no class of the model: where it is rare enough to pass as a stray, the others still give it away.
         confusion = self.confusion([0, 0, 0, 0], [90, 4, 3, 3], [4, 90, 3, 3], [4, 3, 90, 3])
         with pytest.raises(LabelError, match=r"1 -> 0 'World', 2 -> 1 'Sports', 3 -> 2 'Business'") as caught:
-            refuse_permutation(confusion, self.MAP)
+            refuse_permutation(confusion_of(confusion), self.MAP)
         assert "would fit" not in str(caught.value)  # a map of three of the four classes would lose the fourth
         assert "`write_label_map` writes a file to fill in" in str(caught.value)
 
@@ -182,12 +182,12 @@ class TestRefusePermutation:
     def test_ten_rows_of_a_class_are_enough(self) -> None:
         swap = np.array([[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
         self.refuses(swap * 10, {"0": "Sports", "1": "World", "2": "Business", "3": "Sci/Tech"})
-        refuse_permutation(swap * 9, self.MAP)
+        refuse_permutation(confusion_of(swap * 9), self.MAP)
 
     def test_names_are_shown_as_they_are_written(self) -> None:
         swap = np.array([[0, 50], [50, 0]])
         with pytest.raises(LabelError, match=r'would fit: \{"0": "Économie", "1": "世界"\}'):
-            refuse_permutation(swap, make_label_map(("世界", "Économie"), None))
+            refuse_permutation(confusion_of(swap), make_label_map(("世界", "Économie"), None))
         with pytest.raises(LabelError, match=r"lacks '科技'; it has '世界', 'Économie'; .*`write_label_map`"):
             make_label_map(("世界", "Économie"), ("科技", "世界"))
 
@@ -198,7 +198,7 @@ class TestRefusePermutation:
         share = np.full((4, 4), 0.05) + np.eye(4)[order] * 0.8
         confusion = np.array([random.multinomial(100, row) for row in share])
         if order == [0, 1, 2, 3]:
-            refuse_permutation(confusion, self.MAP)
+            refuse_permutation(confusion_of(confusion), self.MAP)
         else:
             self.refuses(confusion, {str(i): CLASSES[order[i]] for i in range(4)})
 
@@ -219,13 +219,13 @@ class TestRefusePermutation:
         ],
     )
     def test_what_is_no_permutation(self, confusion: NDArray[np.int64]) -> None:
-        refuse_permutation(confusion, self.MAP)
+        refuse_permutation(confusion_of(confusion), self.MAP)
 
     def test_a_mapping_by_name_is_not_doubted(self) -> None:
         swapped = self.confusion([0, 99, 0, 0], [99, 0, 0, 0], [0, 0, 99, 0], [0, 0, 0, 99])
-        refuse_permutation(swapped, make_label_map(CLASSES, CLASSES))
-        refuse_permutation(swapped, make_label_map(CLASSES, None, {"0": "World"}))
-        refuse_permutation(swapped, make_label_map(STARS[:4], None))
+        refuse_permutation(confusion_of(swapped), make_label_map(CLASSES, CLASSES))
+        refuse_permutation(confusion_of(swapped), make_label_map(CLASSES, None, {"0": "World"}))
+        refuse_permutation(confusion_of(swapped), make_label_map(STARS[:4], None))
 
 
 @settings(max_examples=100, deadline=None)
