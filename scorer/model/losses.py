@@ -36,9 +36,18 @@ def cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Floats:
     Raises:
         ValueError: the logits are not [n, C], or a label is not an index from 0 to C - 1.
     """
+    return loss(log_softmax(logits), labels)
+
+
+def loss(log_probs: ArrayLike, labels: ArrayLike) -> Floats:
+    """Return each row's loss [n], minus the log-probability of its label, in nats.
+
+    Raises:
+        ValueError: the log-probabilities are not [n, C], or a label is not an index from 0 to C - 1.
+    """
     # 0 - x rather than -x, so that a certain row's loss is 0.0 and not -0.0.
-    loss: Floats = 0.0 - _pick(log_softmax(logits), labels)
-    return loss
+    result: Floats = 0.0 - _pick(np.asarray(log_probs, dtype=np.float64), labels)
+    return result
 
 
 def margin(pred_probs: ArrayLike, labels: ArrayLike) -> Floats:

@@ -1,7 +1,10 @@
 """score_table(): compute each row's loss, probabilities, margin, entropy and status from the model's logits.
 
-The result is an Arrow table with a shard's columns. The formulas are in scorer/model/losses.py.
+``table_of`` does the same from probabilities. The result is an Arrow table with a shard's columns. The formulas are in
+scorer/model/losses.py.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +27,21 @@ from scorer.run.schema import (
 _OF_THE_DATA = ("row", "id", "label", "text_hash")
 
 
+@dataclass(frozen=True)
+class Predictions:
+    """The predictions for the rows ``window.scored`` [s] of a window.
+
+    ``status`` [s] is OK, or why a row has no predictions. ``log_probs`` and ``probs`` [p, C] belong to the p rows with
+    predictions. ``lengths`` [s] counts the tokens of each text, ``truncated`` [s] marks those that were cut.
+    """
+
+    status: NDArray[np.object_]
+    log_probs: NDArray[np.float64]
+    probs: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+    truncated: NDArray[np.bool_]
+
+
 def score_table(
     window: Window,
     tokens: TokenWindow,
@@ -40,23 +58,30 @@ def score_table(
     Losses and probabilities are computed in float64 and stored as float32. A row whose logits aren't all finite
     has no scores and the status ``no_memory`` or ``bad_logits``. Rows that are reused keep the scores of their run.
     """
+    finite = np.isfinite(logits).all(axis=1)
+    status = np.full(len(logits), OK, dtype=object)
+    status[~finite] = BAD_LOGITS_STATUS
+    status[no_memory] = NO_MEMORY_STATUS
+    log_probs = losses.log_softmax(logits[finite])
+    found = Predictions(status, log_probs, np.exp(log_probs), tokens.text_lengths, tokens.truncated)
+    return table_of(window, found, class_names, precision)
+
+
+def table_of(window: Window, found: Predictions, class_names: tuple[str, ...], precision: str) -> pa.Table:
+    """Return a table of a window's scores from its predictions; ``precision`` tells what computed them."""
     n, scored = len(window.status), window.scored
     status = window.status.copy()
-    finite = np.isfinite(logits).all(axis=1)
-    status[scored[~finite]] = BAD_LOGITS_STATUS
-    status[scored[no_memory]] = NO_MEMORY_STATUS
+    status[scored] = found.status
+    good, probs = scored[found.status == OK], found.probs
     status[(status == OK) & (window.labels == NO_LABEL)] = NO_LABEL_STATUS
     status[(status == OK) & (window.labels == UNKNOWN)] = UNKNOWN_LABEL_STATUS
 
-    good = scored[finite]
-    log_probs = losses.log_softmax(logits[finite])
-    probs = np.exp(log_probs)
     labelled = status[good] == OK
     rows, labels = good[labelled], window.labels[good[labelled]]
     lengths = np.zeros(n, dtype=np.int32)
-    lengths[scored] = tokens.text_lengths
+    lengths[scored] = found.lengths
     truncated = np.zeros(n, dtype=np.bool_)
-    truncated[scored] = tokens.truncated
+    truncated[scored] = found.truncated
 
     all_probs = np.zeros((n, len(class_names)), dtype=np.float32)
     all_probs[good] = probs
@@ -67,11 +92,11 @@ def score_table(
         window.ids,
         pa.array(window.labels, pa.int32(), mask=window.labels < 0),
         _column(n, good, probs.argmax(axis=1), pa.int32()),
-        _column(n, rows, losses.cross_entropy(logits[finite][labelled], labels), pa.float32()),
+        _column(n, rows, losses.loss(found.log_probs[labelled], labels), pa.float32()),
         _column(n, rows, probs[labelled, labels], pa.float32()),
         _column(n, good, probs.max(axis=1), pa.float32()),
         _column(n, rows, losses.margin(probs[labelled], labels), pa.float32()),
-        _column(n, good, losses.entropy(log_probs), pa.float32()),
+        _column(n, good, losses.entropy(found.log_probs), pa.float32()),
         pa.array(lengths),
         pa.array(truncated),
         pa.array(status, pa.string()),
