@@ -32,7 +32,7 @@ def _names_or_file(context: click.Context, option: click.Parameter, value: str |
 
 @click.command("import-probs")
 @click.argument("data", nargs=-1, required=True)
-@click.argument("probs", type=click.Path(path_type=Path))
+@click.argument("probs")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The run directory to write.")
 @click.option(
     "--classes",
@@ -60,7 +60,7 @@ def _names_or_file(context: click.Context, option: click.Parameter, value: str |
 @json_option
 def import_probs(
     data: tuple[str, ...],
-    probs: Path,
+    probs: str,
     output: Path,
     fail_if: tuple[Gate, ...],
     log_file: Path | None,
@@ -79,7 +79,7 @@ def import_probs(
       lossrank import-probs reviews.csv probs.csv -o run --label-column stars
       lossrank import-probs reviews.parquet logits.npy -o run --classes classes.txt --logits --model tfidf-svm
     """
-    refuse_log_file(log_file, folder=output, files=[settings["label_map"], probs], read=data)
+    refuse_log_file(log_file, folder=output, files=[settings["label_map"], Path(probs)], read=data)
     addresses = [without_secrets(address) for address in data]
 
     def on_step(step: Step) -> None:
@@ -89,7 +89,7 @@ def import_probs(
         else:
             progress(step)
 
-    with logging_to(log_file, "import-probs", data=addresses, probs=str(probs), run=str(output)):
+    with logging_to(log_file, "import-probs", data=addresses, probs=without_secrets(probs), run=str(output)):
         with StepProgress("importing") as progress:
             run = import_data(data, probs, output, progress=on_step, **settings)
         log_end(run.stats)

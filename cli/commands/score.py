@@ -204,7 +204,7 @@ def print_summary(stats: RunStats, run: Path, lines: int = 0, *, imported: bool 
         say("mean loss", f"{stats.mean_loss:.4f} nats")
         say("accuracy", f"{stats.accuracy:.2%} of the given labels are the predicted ones")
     if stats.zero_probs:
-        say("probability 0", f"{stats.zero_probs:,} labels: their loss is that of 1.4e-45, the least float32 number")
+        say("probability 0", f"{stats.zero_probs:,} label(s): their loss is that of 1.4e-45, the least float32 number")
     if not imported:
         say("truncated", f"{stats.truncated:,}")
     if stats.rows_per_second is not None:

@@ -60,7 +60,7 @@ def report_document(
         "mean_loss": health.mean_loss,
         "accuracy": health.accuracy,
         "disagreeing": health.disagreeing if labelled else None,
-        "truncated": health.truncated,
+        "truncated": health.truncated if run.manifest.imported is None else None,
         "by_status": health.by_status,
         "by_precision": health.by_precision,
         "int8_note": _int8_note(health),

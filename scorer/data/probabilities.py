@@ -16,13 +16,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scorer.address import Address
-from scorer.data.labels.class_names import checked_names, class_names_of
+from scorer.data.labels.class_names import checked_names, class_names_of, is_fraction, refuse_names
 from scorer.data.opening.open import open_source
 from scorer.data.read_options import ReadOptions
 from scorer.data.source import Data, Source
-from scorer.errors import NotThereError, SourceError
+from scorer.errors import NotThereError, SourceError, first_line
 from scorer.files import file_sha256
-from scorer.text import listed, nearest, short
+from scorer.text import short
 
 ProbabilityData: TypeAlias = "NDArray[np.floating[np.typing.NBitBase]] | Data"
 Floats = NDArray[np.float64]
@@ -145,9 +145,9 @@ def open_probabilities(given: ProbabilityData, classes: Sequence[str] | str | Pa
     """Open predictions: a ``.npy`` file or an array [rows, C] of floats, or a table with one column for each class.
 
     A table is one local file of Parquet, Arrow, CSV or JSON, or data in memory of any kind that ``open_source`` takes.
-    ``classes`` [C] are the names of the classes, or a file with them: a JSON list, or one name a line. They choose columns of a table by name, or, if none of them is the
-    name of a column, name its columns in order; an array's columns they name in order. Without ``classes``, each
-    column of a table is a class.
+    ``classes`` [C] are the names of the classes, or a file with them: a JSON list, or one name a line. They choose
+    columns of a table by name, or, if none of them is the name of a column, name its columns in order; an array's
+    columns they name in order. Without ``classes``, each column of a table is a class.
 
     Raises:
         TypeError: the predictions are of no such kind.
@@ -188,9 +188,10 @@ def _npy(file: Path, names: tuple[str, ...] | None) -> Probabilities:
     try:
         view = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise SourceError(
-            f"{file} can't be read as {_NPY} ({str(error).splitlines()[0]}); write it by numpy.save"
-        ) from error
+        why = (
+            "it holds no plain numbers" if "allow_pickle" in str(error) or "dtype" in str(error) else first_line(error)
+        )
+        raise SourceError(f"{file} can't be read as {_NPY} ({why}); write it with numpy.save") from error
     if not isinstance(view, np.memmap):
         raise SourceError(f"{file} is an archive of arrays; write the one array with numpy.save")
     names = _named(str(file), view.shape, view.dtype, names)
@@ -234,12 +235,12 @@ def _named(
 def _table(source: Source, file: Path | None, sha256: str, names: tuple[str, ...] | None) -> Probabilities:
     name = source.name if file is None else str(file)
     columns = list(source.schema.names)
-    if numbers := [column for column in columns if _is_fraction(column)]:
+    if numbers := [column for column in columns if is_fraction(column)]:
         raise SourceError(f"{name} has no header, but {numbers[0]!r}; write the class names in its first line")
     if names is not None and set(names) <= set(columns):
         columns, in_order = list(names), False
     elif names is not None:
-        _refuse_names(name, names, columns)
+        refuse_names(name, names, columns)
         in_order = True
     else:
         names, in_order = checked_names(columns), False
@@ -255,26 +256,6 @@ def _table(source: Source, file: Path | None, sha256: str, names: tuple[str, ...
             )
     place = None if file is None else str(file.absolute())
     return _Columns(name, place, sha256, source.num_rows, names, in_order, source, columns)
-
-
-def _refuse_names(name: str, names: tuple[str, ...], columns: list[str]) -> None:
-    """Raise SourceError unless ``names`` can only be names for the columns in their order."""
-    if missing := [one for one in names if one not in columns]:
-        if len(missing) == len(names) == len(columns):
-            return
-        raise SourceError(
-            f"{name} has no column {short(missing[0])!r}{nearest(missing[0], columns)}; it has {len(columns)} columns: "
-            f"{listed(columns)}; `classes` names {len(names)}: columns to read, or all columns, in order",
-            quotes_data=True,
-        )
-
-
-def _is_fraction(name: str) -> bool:
-    """Return whether a column's name is a probability, so that the line is no header."""
-    try:
-        return not name.strip().isdigit() and 0 <= float(name) <= 1
-    except ValueError:
-        return False
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -54,7 +54,7 @@ def refuse_other_numbers(rows: Floats, name: str, *, logits: bool) -> None:
     if outside:
         raise SourceError(
             f"{bad}: they go from {shown.min():.3g} to {shown.max():.3g}; if they are logits (or logarithms "
-            "of probabilities), say so with `logits=True`; if not every column is a class, name the right ones with `classes`"
+            "of probabilities), say so with `logits=True`; if not every column is a class, name those with `classes`"
         )
     raise SourceError(
         f"{bad}: they are in 0..1, but do not sum to 1 (the first such row sums to {sums[0]:.4g}); each row needs "

@@ -189,6 +189,7 @@ def _start(path: Path, plan: Manifest, source: Source, existing: Existing, same_
             for ending in ("", "-wal", "-shm", "-journal"):
                 (path / f"{REVIEW}{ending}").unlink(missing_ok=True)
     if old is not None:
+        _refuse_other_origin(path, old, plan)
         history = closed(old.history)
         options = replace(plan.options, text_hash=old.options.text_hash)  # the shards of one run have the same columns
         if same_batches:
@@ -200,7 +201,6 @@ def _start(path: Path, plan: Manifest, source: Source, existing: Existing, same_
         else:
             plan = resumed
     if old is not None:
-        _refuse_other_origin(path, old, plan)
         refuse_newer_settings(path, old)
         old, plan = _with_same_data(path, old, plan, source)
     if old is not None and (different := differences(old, plan)):

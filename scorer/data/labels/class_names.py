@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scorer.errors import SourceError
-from scorer.text import listed
+from scorer.text import listed, nearest, short
 
 
 def class_names_of(given: Sequence[str] | str | Path) -> tuple[str, ...]:
@@ -41,3 +41,23 @@ def checked_names(names: list[str]) -> tuple[str, ...]:
     if any(not name.strip() for name in names) or len(set(names)) < len(names):
         raise SourceError(f"`classes` is {listed(names)}; give each class a name of its own", quotes_data=True)
     return tuple(names)
+
+
+def refuse_names(name: str, names: tuple[str, ...], columns: list[str]) -> None:
+    """Raise SourceError unless ``names`` can only be names for the columns in their order."""
+    if missing := [one for one in names if one not in columns]:
+        if len(missing) == len(names) == len(columns):
+            return
+        raise SourceError(
+            f"{name} has no column {short(missing[0])!r}{nearest(missing[0], columns)}; it has {len(columns)} columns: "
+            f"{listed(columns)}; `classes` names {len(names)}: columns to read, or all columns, in order",
+            quotes_data=True,
+        )
+
+
+def is_fraction(name: str) -> bool:
+    """Return whether a column's name is a probability, so that the line is no header."""
+    try:
+        return not name.strip().isdigit() and 0 <= float(name) <= 1
+    except ValueError:
+        return False
