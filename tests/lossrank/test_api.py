@@ -20,7 +20,7 @@ from scorer.data.read_options import ReadOptions
 from tests.support import ROOT, SOAK
 
 CALLS: dict[str, Callable[..., Any]] = {
-    **{"export": lr.export, "score": lr.score, "bench": lr.bench},
+    **{"export": lr.export, "score": lr.score, "import-probs": lr.import_probs, "bench": lr.bench},
     **{"rank": lr.Run.worst, "review": lr.Run.review, "report": lr.Run.report},
     **{"log": lr.Run.log, "pull": lr.Run.pull, "apply": lr.Run.apply},
     **{"diff": lr.diff, "status": lr.status, "verify": lr.verify},
