@@ -103,6 +103,16 @@ def test_verify_compares_the_file(made: lr.Run, lossrank: Lossrank, tmp_path: Pa
     assert [f.state for f in in_memory.findings if f.what == "probabilities"] == ["absent"]
 
 
+def test_no_command_replaces_the_file(made: lr.Run, lossrank: Lossrank, tmp_path: Path) -> None:
+    before = (tmp_path / "p.npy").read_bytes()
+    for command in (("report", made.path, "--format", "html"), ("log", made.path, "--to", "csv")):
+        result = lossrank(*command, "-o", tmp_path / "p.npy", "--force")
+        assert tells(error_line(result), "p.npy", "imported"), command
+    assert (tmp_path / "p.npy").read_bytes() == before
+    table = imported(tmp_path / "rows.parquet", write(some_probs(), tmp_path / "p.csv"), tmp_path / "table")
+    assert tells(error_line(lossrank("rank", table.path, "-o", tmp_path / "p.csv", "--force")), "p.csv", "imported")
+
+
 def test_a_model_does_not_go_on_with_it(made: lr.Run, tiny_bundle: ModelBundle, tmp_path: Path) -> None:
     data = tmp_path / "rows.parquet"
     before = (made.path / "run.json").read_bytes()
