@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli.commands.score import print_data_plan, print_summary
+from cli.commands.score import print_data_plan, print_summary, print_template
 from cli.gates import check_gates, fail_if_option
 from cli.log_file import log_end, log_plan, logging_to, refuse_log_file
 from cli.options import json_option, log_file_option
@@ -15,8 +15,10 @@ from cli.progress import StepProgress
 from cli.settings import setting_options
 from lossrank import Step
 from lossrank import import_probs as import_data
+from lossrank import write_label_map as write_template
 from scorer.address import without_secrets
 from scorer.audit.gates import Gate, failures
+from scorer.data.probabilities import open_probabilities
 
 _OF_A_MODEL = (
     *("device", "threads", "precision", "screen_top", "max_tokens", "long_text", "batch_tokens"),
@@ -47,6 +49,11 @@ def _names_or_file(context: click.Context, option: click.Parameter, value: str |
 @click.option("--model", help="What reports call the model.  [default: the name of PROBS]")
 @setting_options(without=_OF_A_MODEL)
 @click.option(
+    "--write-label-map",
+    type=click.Path(path_type=Path),
+    help="Write a label map with every label of DATA to this new file, to fill in for --label-map; no run is made.",
+)
+@click.option(
     "--overwrite",
     is_flag=True,
     help="Replace an existing run instead of resuming it. A run that holds decisions is set aside as RUN.before-TIME, "
@@ -62,6 +69,7 @@ def import_probs(
     data: tuple[str, ...],
     probs: str,
     output: Path,
+    write_label_map: Path | None,
     fail_if: tuple[Gate, ...],
     log_file: Path | None,
     as_json: bool,
@@ -79,6 +87,12 @@ def import_probs(
       lossrank import-probs reviews.csv probs.csv -o run --label-column stars
       lossrank import-probs reviews.parquet logits.npy -o run --classes classes.txt --logits --model tfidf-svm
     """
+    if write_label_map is not None:
+        for name in ("logits", "model", "overwrite", "discard_decisions", "shard_rows", "on_error"):  # about runs
+            settings.pop(name)
+        class_names = open_probabilities(probs, settings.pop("classes")).class_names
+        print_template(write_template(class_names, data, write_label_map, **settings), as_json=as_json)
+        return
     refuse_log_file(log_file, folder=output, files=[settings["label_map"], Path(probs)], read=data)
     addresses = [without_secrets(address) for address in data]
 

@@ -34,6 +34,7 @@ DIFFERENT: dict[str, tuple[set[str], set[str]]] = {
     "pull": ({"from"}, {"source"}),  # `from` is no name in Python
     "diff": ({"output", "force"}, set()),
     "score": ({"write_label_map"}, set()),  # lossrank.write_label_map
+    "import-probs": ({"write_label_map"}, set()),
 }
 OTHER_DEFAULTS = {
     ("review", "port"),  # a program takes any free port, a person the same one each time

@@ -141,6 +141,19 @@ def test_other_numbers_or_names_do_not_go_on_with_it(made: lr.Run, tmp_path: Pat
     assert len(list(tmp_path.glob("run.before-*"))) == 1
 
 
+def test_a_label_map_is_written_filled_in_and_used(tmp_path: Path, lossrank: Lossrank) -> None:
+    words = {name: f"topic {at}" for at, name in enumerate(CLASSES)}
+    pq.write_table(some_rows([words[name] for name in some_rows()["label"].to_pylist()]), tmp_path / "rows.parquet")
+    file, labels = write(some_probs(), tmp_path / "p.parquet"), tmp_path / "map.json"
+    arguments = ("import-probs", tmp_path / "rows.parquet", file, "-o", tmp_path / "run")
+    assert tells(error_line(lossrank(*arguments)), "'topic 0'", "--label-map", "--write-label-map")
+    found = document(lossrank(*arguments, "--write-label-map", labels, "--json"))
+    assert found["open"] == list(words.values())
+    assert not (tmp_path / "run").exists()
+    labels.write_text(json.dumps({word: name for name, word in words.items()}))
+    assert document(lossrank(*arguments, "--label-map", labels, "--json"))["accuracy"] == pytest.approx(0.9)
+
+
 def test_the_commands_words(tmp_path: Path, lossrank: Lossrank) -> None:
     pq.write_table(some_rows(), tmp_path / "rows.parquet")
     probs = some_probs()
