@@ -156,9 +156,16 @@ def open_probabilities(given: ProbabilityData, classes: Sequence[str] | str | Pa
     """
     names = None if classes is None else class_names_of(classes)
     if isinstance(given, np.ndarray):
-        return _array(given, names)
+        masked = isinstance(given, np.ma.MaskedArray) and given.dtype.kind == "f"
+        return _array(np.asarray(np.ma.filled(given, np.nan) if masked else given), names)
     if not isinstance(given, str | Path):
-        source = open_source(given)
+        try:
+            source = open_source(given)
+        except TypeError:
+            raise TypeError(
+                f"`probs` is of type {type(given).__name__}; it must be a path, an array of numpy (numpy.asarray "
+                "makes one of most others), or a table: a DataFrame of pandas or polars, a Table of pyarrow, a list of dicts"
+            ) from None
         return _table(source, None, source.fingerprint, names)
     if Address.parse(str(given)).is_remote:
         raise SourceError(f"the probabilities are at {Address.parse(str(given)).shown}; copy them to a file here first")

@@ -37,7 +37,7 @@ def refuse_other_numbers(rows: Floats, name: str, *, logits: bool) -> None:
     if finite.mean() < 1 - MOST_BAD:
         raise SourceError(
             f"{name}: {int((~finite).sum()):,} of the first {len(rows):,} rows hold NaN, infinity or a value that is "
-            "no number; write one finite number for each class"
+            "no number; write one finite number for each class, or name the columns of the classes with `classes`"
         )
     if logits:
         if good.all():

@@ -107,6 +107,20 @@ def test_columns_that_are_no_classes(tmp_path: Path) -> None:
         imported(some_rows(), number, tmp_path / "run", classes=None)
 
 
+def test_kinds_that_hold_no_table() -> None:
+    for given in (some_probs().tolist(), 5, [0.5, 0.5]):
+        with pytest.raises(TypeError, match=facts("probs", "numpy")):
+            imported(some_rows(), given, Path("run"))
+    assert not Path("run").exists()
+
+
+def test_a_masked_value_is_no_number(tmp_path: Path) -> None:
+    masked = np.ma.masked_array(some_probs(), mask=False)
+    masked[7, 0] = np.ma.masked
+    run = imported(some_rows(), masked, tmp_path / "run")
+    assert run.stats.by_status == {"ok": ROWS - 1, "bad_probs": 1}
+
+
 def test_files_that_hold_no_probabilities(tmp_path: Path) -> None:
     np.savetxt(tmp_path / "bare.csv", some_probs(), delimiter=",")
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object))
