@@ -164,7 +164,7 @@ def open_probabilities(given: ProbabilityData, classes: Sequence[str] | str | Pa
         except TypeError:
             raise TypeError(
                 f"`probs` is of type {type(given).__name__}; it must be a path, an array of numpy (numpy.asarray "
-                "makes one of most others), or a table: a DataFrame of pandas or polars, an Arrow table, a list of dicts"
+                "makes one of most others), or a table: a DataFrame (pandas, polars), an Arrow table, list of dicts"
             ) from None
         return _table(source, None, source.fingerprint, names)
     if Address.parse(str(given)).is_remote:
