@@ -25,6 +25,7 @@ from scorer.errors import recordable
 from scorer.events import LOG, event
 from scorer.files import reporting
 from scorer.layout import is_part_of_run
+from scorer.pipeline.plan import DataPlan
 from scorer.run.protect import refuse_own_data, refuse_scores
 from scorer.text import printable
 
@@ -117,8 +118,9 @@ def refuse_log_file(
         refuse_own_data(log_file, opened, data)
 
 
-def log_plan(plan: Plan) -> None:
+def log_plan(plan: DataPlan) -> None:
     """Log the plan of a run."""
+    how = ("device", "threads", "precision", "screen_top", "batch_tokens") if isinstance(plan, Plan) else ()
     event(
         "plan",
         data=plan.source.name,
@@ -126,15 +128,11 @@ def log_plan(plan: Plan) -> None:
         columns=_columns(plan),
         guessed=list(plan.columns.guessed),
         labels=None if plan.labels is None else plan.labels.how,
-        device=plan.device,
-        threads=plan.threads,
-        precision=plan.precision,
-        screen_top=plan.screen_top,
-        batch_tokens=plan.batch_tokens,
+        **{name: getattr(plan, name) for name in how},
     )
 
 
-def _columns(plan: Plan) -> dict[str, str | None]:
+def _columns(plan: DataPlan) -> dict[str, str | None]:
     """Return the column of each role: the column's name if lossrank knows that name, else the column's position.
 
     Unknown names are not logged, because the column names of a CSV file without a header are texts of the data.

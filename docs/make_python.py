@@ -42,7 +42,17 @@ PARTS = (
     Part(
         "Score a data set",
         (
-            *("score", "open_run", "Run", "RunStats", "Run.to_dict", "Run.to_arrow", "Run.to_pandas", "Step"),
+            *(
+                "score",
+                "import_probs",
+                "open_run",
+                "Run",
+                "RunStats",
+                "Run.to_dict",
+                "Run.to_arrow",
+                "Run.to_pandas",
+                "Step",
+            ),
             *("write_label_map", "LabelTemplate"),
         ),
     ),

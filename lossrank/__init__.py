@@ -10,7 +10,7 @@ from lossrank.siblings import refuse_others
 
 if TYPE_CHECKING:
     from exporter.errors import ExportError
-    from lossrank.api import diff, open_run, status, verify
+    from lossrank.api import diff, import_probs, open_run, status, verify
     from lossrank.bundles import bench, export, load_bundle, write_label_map
     from lossrank.decisions import Decisions
     from lossrank.errors import ArgumentError
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "lossrank.bundles": ("export", "load_bundle", "bench", "write_label_map"),
     "lossrank.scoring": ("score",),
-    "lossrank.api": ("open_run", "verify", "status", "diff"),
+    "lossrank.api": ("import_probs", "open_run", "verify", "status", "diff"),
     "lossrank.run": ("Run",),
     "lossrank.ranking": ("Ranking",),
     "scorer.audit.rank": ("RankedRow",),
@@ -103,6 +103,7 @@ __all__ = [
     "bench",
     "diff",
     "export",
+    "import_probs",
     "load_bundle",
     "open_run",
     "score",

@@ -1,6 +1,6 @@
 """The functions of `import lossrank` about a bundle: export, load_bundle, bench, and write_label_map."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,7 +141,7 @@ def bench(
 
 
 def write_label_map(
-    bundle: "ModelBundle | str | Path",
+    bundle: "ModelBundle | str | Path | Sequence[str]",
     data: Data,
     file: str | Path,
     *,
@@ -150,13 +150,14 @@ def write_label_map(
     streaming: bool = False,
     **settings: Any,
 ) -> "LabelTemplate":
-    """Write a label map with every label of the data as a JSON file, to fill in and pass to ``score``.
+    """Write a label map with every label of the data as a JSON file, to fill in and pass to ``score`` or
+    ``import_probs``.
 
     The class of a label is filled in if it has the same name, but for case, blanks and punctuation; the others are
     ``""``. Give each of them a class of the model, or null to leave rows with that label out.
 
     Args:
-        bundle: an exported model, or its folder.
+        bundle: an exported model, or its folder; or, for ``import_probs``, a list of the names of the classes.
         data: as in ``score``, with ``config``, ``split`` and ``streaming``.
         file: the file to write; it must not exist.
         settings: the other settings of ``score``, such as ``label_column``; the entries of a ``label_map`` are kept.

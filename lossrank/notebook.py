@@ -61,7 +61,7 @@ class NotebookBar:
         return self
 
     def __call__(self, step: "Step") -> None:
-        if step.plan is not None:
+        if step.is_plan:
             return
         if step.note is not None:
             self._note = f": {printable(step.note)}"

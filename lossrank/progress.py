@@ -12,6 +12,7 @@ from lossrank.notebook import NotebookBar, in_notebook
 from scorer.text import printable
 
 if TYPE_CHECKING:
+    from scorer.pipeline.imported import ImportPlan
     from scorer.pipeline.loop import Progress as Scoring
     from scorer.pipeline.plan import Plan
 
@@ -22,8 +23,8 @@ class Step:
 
     A note is one line for the user, without a full stop at its end. A report with a note or a plan has no row counts.
     ``total`` is None if the number of rows isn't known beforehand. ``plan`` has the choices for a run: its ``device``,
-    ``columns``, ``labels`` and ``batch_tokens``. ``scoring`` has the rows, tokens and seconds of ``score``; it is None
-    for other functions.
+    ``columns``, ``labels`` and ``batch_tokens``; ``importing`` is that of ``import_probs``, which has ``columns`` and
+    ``labels``. ``scoring`` has the rows, tokens and seconds of ``score``; it is None for other functions.
 
     Example:
         >>> def show(step):
@@ -40,6 +41,12 @@ class Step:
     note: str | None = None
     plan: "Plan | None" = None
     scoring: "Scoring | None" = None
+    importing: "ImportPlan | None" = None
+
+    @property
+    def is_plan(self) -> bool:
+        """Whether the report has the plan of a run, and no row counts."""
+        return self.plan is not None or self.importing is not None
 
 
 OnStep: TypeAlias = Callable[[Step], None]
@@ -80,7 +87,7 @@ class _TerminalBar:
         return self
 
     def __call__(self, step: Step) -> None:
-        if step.plan is not None:
+        if step.is_plan:
             return
         if self._task is None:
             self._task = self._bar.add_task(self._doing, total=None)

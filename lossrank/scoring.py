@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lossrank.api import known_data, path_of
+from lossrank.api import finished_run, path_of
 from lossrank.bundles import label_map_of
 from lossrank.progress import OnStep, Step, watched
 from lossrank.run import Run
@@ -137,7 +137,6 @@ def score(
     """
     from lossrank.review.carried import carry_over, existing_run, set_aside_note
     from scorer.data.read_options import ReadOptions
-    from scorer.data.spec import FilesSpec, TableSpec
     from scorer.pipeline.options import ScoreOptions
     from scorer.pipeline.score import score_dataset
 
@@ -199,8 +198,4 @@ def score(
         run = RunDirectory.open(output)
         if (note := carry_over(run)) is not None:
             say(Step(note=note))
-    source = plans[0].source
-    if isinstance(source.spec, TableSpec):
-        return Run(run, known_data(run, source), stats)
-    # A relative path would be lost when the working folder changes; the run has recorded the absolute one.
-    return Run(run, data if isinstance(source.spec, FilesSpec) and source.spec.left_out else None, stats)
+    return finished_run(run, data, plans[0].source, stats)

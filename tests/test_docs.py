@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click.testing
+import numpy as np
 import pytest
 
 from lossrank.page.review import Review
@@ -50,6 +51,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     datasets.DatasetDict({"test": test}).save_to_disk(tmp_path / "ag_news")
     monkeypatch.setattr("datasets.load_dataset", lambda name, split: datasets.load_from_disk(name)[split])
     test.to_parquet(tmp_path / "reviews.parquet")
+    probs = np.random.default_rng(0).dirichlet(np.ones(4), len(test))
+    np.save(tmp_path / "probs.npy", probs)
+    columns = {name: probs[:, i] for i, name in enumerate(test.features["label"].names)}
+    datasets.Dataset.from_dict(columns).to_parquet(tmp_path / "probs.parquet")
     return tmp_path
 
 

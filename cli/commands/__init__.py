@@ -9,6 +9,7 @@ COMMANDS = {
     "demo": "Find wrong labels in a real news data set, right now.",
     "export": "Turn a Hugging Face classifier into a bundle that scores without torch.",
     "score": "Compute the loss of every row of a data set.",
+    "import-probs": "Make a run of probabilities that any other model has predicted.",
     "rank": "Show the rows with the worst loss, or write them to a file.",
     "review": "Look at the worst rows in the browser; keep, relabel or discard each.",
     "report": "Write the findings of a run to one file: HTML, Markdown or JSON.",
@@ -24,5 +25,6 @@ COMMANDS = {
 
 def load_command(name: str) -> click.Command:
     """Import the module of the command ``name``, one of ``COMMANDS``, and return the command."""
-    command: click.Command = getattr(importlib.import_module(f"cli.commands.{name}"), name)
+    module = name.replace("-", "_")
+    command: click.Command = getattr(importlib.import_module(f"cli.commands.{module}"), module)
     return command

@@ -21,6 +21,7 @@ from scorer import Plan, RunStats
 from scorer.address import without_secrets
 from scorer.audit.gates import Gate, failures
 from scorer.errors import shortage
+from scorer.pipeline.plan import DataPlan
 from scorer.run.manifest import ScreenReport
 from scorer.text import duration, printable, some
 
@@ -144,6 +145,18 @@ def run_score(bundle: Path, data: Any, output: Path, *, overwrite: bool, **setti
 
 def print_plan(plan: Plan) -> None:
     """Print the plan of a run, with the columns that were guessed."""
+    print_data_plan(plan)
+    threads = f", {plan.threads} thread(s)" if plan.device == "cpu" else ""
+    _note(f"device   {plan.device}{threads} ({plan.why_device})")
+    _note(f"batches  {plan.batch_tokens:,} tokens ({plan.calibration.why})")
+    if plan.screen_top is not None:
+        _note(f"screen   int8 for every row, fp32 for those that could be among the worst {plan.screen_top:,}")
+    elif plan.precision != "fp32":
+        _note(f"numbers  {plan.precision}: losses are not exact")
+
+
+def print_data_plan(plan: DataPlan) -> None:
+    """Print the part of a run's plan that is about its data."""
     guessed = plan.columns.guessed
     source = plan.source
     _note(f"data     {source.name}: {source.num_rows:,} rows in {len(source.parts)} part(s)")
@@ -158,13 +171,6 @@ def print_plan(plan: Plan) -> None:
         _note(f"classes  {some(plan.labels.class_names, 1000)}; labels mapped {plan.labels.how}")
     for note in plan.checked.notes if plan.checked is not None else ():
         _note(f"         {note}")
-    threads = f", {plan.threads} thread(s)" if plan.device == "cpu" else ""
-    _note(f"device   {plan.device}{threads} ({plan.why_device})")
-    _note(f"batches  {plan.batch_tokens:,} tokens ({plan.calibration.why})")
-    if plan.screen_top is not None:
-        _note(f"screen   int8 for every row, fp32 for those that could be among the worst {plan.screen_top:,}")
-    elif plan.precision != "fp32":
-        _note(f"numbers  {plan.precision}: losses are not exact")
 
 
 def print_template(template: LabelTemplate, *, as_json: bool) -> None:
@@ -178,8 +184,11 @@ def print_template(template: LabelTemplate, *, as_json: bool) -> None:
     click.echo(f"{template.file}: {len(labels):,} labels, {len(labels) - len(left):,} with their class; {todo}{then}")
 
 
-def print_summary(stats: RunStats, run: Path, lines: int = 0) -> None:
-    """Print the results of a run and its cost, and the number of ``lines`` that its CSV files have."""
+def print_summary(stats: RunStats, run: Path, lines: int = 0, *, imported: bool = False) -> None:
+    """Print the results of a run and its cost, and the number of ``lines`` that its CSV files have.
+
+    A run of ``imported`` probabilities has no tokens and no time in a model.
+    """
 
     def say(what: str, value: str) -> None:
         click.echo(f"{what:<17}{printable(value)}")
@@ -194,10 +203,14 @@ def print_summary(stats: RunStats, run: Path, lines: int = 0) -> None:
     if stats.mean_loss is not None and stats.accuracy is not None:
         say("mean loss", f"{stats.mean_loss:.4f} nats")
         say("accuracy", f"{stats.accuracy:.2%} of the given labels are the predicted ones")
-    say("truncated", f"{stats.truncated:,}")
+    if stats.zero_probs:
+        say("probability 0", f"{stats.zero_probs:,} label(s): their loss is that of 1.4e-45, the least float32 number")
+    if not imported:
+        say("truncated", f"{stats.truncated:,}")
     if stats.rows_per_second is not None:
         say("speed", f"{stats.rows_per_second:,.0f} rows/s")
-    say("tokens", f"{stats.tokens:,}, and {stats.padding:.2%} of the model's input was padding")
+    if not imported:
+        say("tokens", f"{stats.tokens:,}, and {stats.padding:.2%} of the model's input was padding")
     if stats.reused:
         say("reused", f"{stats.reused:,} rows have the scores of an earlier run")
     if stats.duplicates:
@@ -206,8 +219,9 @@ def print_summary(stats: RunStats, run: Path, lines: int = 0) -> None:
         print_screen(stats.screen, say)
     shown = {name: spent for name, spent in stats.seconds.items() if name != "total" and (spent or name != "rescore")}
     stages = ", ".join(f"{name} {duration(spent)}" for name, spent in shown.items())
-    say("time", f"{duration(stats.seconds['total'])} ({stages})")
-    say("in the model", f"{stats.model_share:.0%} of the threads' time")
+    say("time", duration(stats.seconds["total"]) + (f" ({stages})" if stages else ""))
+    if not imported:
+        say("in the model", f"{stats.model_share:.0%} of the threads' time")
     say("peak memory", f"{stats.peak_memory_bytes / 2**20:,.0f} MiB")
     for name, count in stats.unknown_labels.items():
         _note(f"unknown label {name!r}: {count:,} rows")

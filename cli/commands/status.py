@@ -83,7 +83,7 @@ def _print(found: RunStatus) -> None:
         ended = _KILLED if why == UNKNOWN else why
         say("  start", f"{entry.started}: {entry.rows:,} rows in {duration(entry.seconds)}, {ended}")
     if found.left and found.state != RUNNING:
-        click.echo("\nTo resume, give the same `lossrank score` command again.")
+        click.echo("\nTo resume, give the command that began the run again.")
 
 
 def _ended(found: RunStatus) -> str:

@@ -44,6 +44,7 @@ def card_text(rows: CorrectedRows, split: str, form: str, content: str) -> str:
     run, columns = rows.run, rows.columns
     counts = rows.decided.counts(run.num_rows)
     name = escape(without_secrets(run.data_name))
+    origin = "bundle" if run.manifest.bundle else "imported probabilities"
     reviewed = run.num_rows - counts[UNREVIEWED]
     status = [(f"`{each}`", f"{counts[each]:,}", _MEANS[each]) for each in counts]
     moves = rows.decided.moves()
@@ -73,7 +74,7 @@ def card_text(rows: CorrectedRows, split: str, form: str, content: str) -> str:
             *(f"{escape(note)}.\n" for note in (*rows.notes, *troubles(rows))),
             "## Where it comes from\n",
             f"- data: {name}, fingerprint `{run.data_fingerprint}`\n"
-            f"- classifier: {escape(run.model_name)}, bundle `{run.manifest.bundle.sha256}`\n"
+            f"- classifier: {escape(run.model_name)}, {origin} `{run.manifest.origin.sha256}`\n"
             "- licence and authors: the same as for the data that was corrected; the program that wrote this card does "
             "not know them\n",
             f"{END}\n",

@@ -54,14 +54,14 @@ def report_document(
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "scored_at": history[-1].updated if history else None,
         "model": run.model_name,
-        "revision": run.manifest.bundle.revision,
+        "revision": run.manifest.bundle.revision if run.manifest.bundle else None,
         "data": run.data_name,
         "rows": health.rows,
         "scored": health.scored,
         "mean_loss": health.mean_loss,
         "accuracy": health.accuracy,
         "disagreeing": health.disagreeing if labelled else None,
-        "truncated": health.truncated,
+        "truncated": health.truncated if run.manifest.imported is None else None,
         "by_status": health.by_status,
         "by_precision": health.by_precision,
         "int8_note": _int8_note(health),
@@ -130,7 +130,8 @@ def _how(run: RunDirectory, texts: bool) -> dict[str, Any]:
     columns = run.columns.to_dict()
     names = ("tokens", "padding", "duplicates", "screen", "model_share", "seconds", "peak_memory_bytes")
     return {
-        "bundle_sha256": manifest.bundle.sha256,
+        "bundle_sha256": manifest.bundle.sha256 if manifest.bundle else None,
+        "imported_sha256": manifest.imported.sha256 if manifest.imported else None,
         "data_fingerprint": run.data_fingerprint,
         "columns": columns if texts else {role: _known(name) for role, name in columns.items()},
         "labels": manifest.labels.how if manifest.labels else None,

@@ -49,7 +49,9 @@ def _head(document: dict[str, Any]) -> str:
             f"- accuracy: {percent(document['accuracy'], 2)} of the given labels are the class that the model predicts",
             f"- rows where the model disagrees with the given label: {count(document['disagreeing'])}",
         ]
-    lines += [f"- rows with a loss: {count(document['scored'])}", f"- truncated texts: {count(document['truncated'])}"]
+    lines.append(f"- rows with a loss: {count(document['scored'])}")
+    if document["truncated"] is not None:
+        lines.append(f"- truncated texts: {count(document['truncated'])}")
     for note in (document["no_labels"], document["int8_note"]):
         lines += ["", note] if note else []
     return "\n".join(lines) + "\n"
@@ -129,7 +131,8 @@ def _review(document: dict[str, Any]) -> str:
 
 def _statuses(document: dict[str, Any]) -> str:
     rows = [[escape(name), count(rows), status(name)] for name, rows in document["by_status"].items()]
-    rows.append(["truncated", count(document["truncated"]), "have more tokens than the model reads"])
+    if document["truncated"] is not None:
+        rows.append(["truncated", count(document["truncated"]), "have more tokens than the model reads"])
     unknown = document["how"]["unknown_labels"] or {}
     table = _section("Rows by status", ["status", ">rows", "these rows"], rows)
     names = ", ".join(f"{escape(name)} ({rows:,} rows)" for name, rows in unknown.items())

@@ -103,7 +103,7 @@ def facts(document: dict[str, Any]) -> list[tuple[str, str]]:
     options = {name: value for name, value in how["options"].items() if value is not None}
     columns = ", ".join(f"{role}: {name}" for role, name in how["columns"].items() if name is not None)
     tokens = None
-    if how["tokens"] is not None:
+    if how["tokens"] is not None and how["imported_sha256"] is None:  # no model of ours ran
         tokens = f"{how['tokens']:,}, and {how['padding']:.2%} of the model's input was padding"
     screen = how["screen"]
     rescored = None
@@ -117,6 +117,7 @@ def facts(document: dict[str, Any]) -> list[tuple[str, str]]:
         ("model", document["model"]),
         ("revision", document["revision"]),
         ("bundle", how["bundle_sha256"] and f"SHA-256 {how['bundle_sha256']}"),
+        ("imported file", how["imported_sha256"] and f"SHA-256 {how['imported_sha256']}"),
         ("data", document["data"]),
         ("data fingerprint", how["data_fingerprint"]),
         ("columns", columns),

@@ -272,6 +272,6 @@ def _notes(a: RunDirectory, b: RunDirectory, how: str) -> tuple[str, ...]:
         notes.append(f"the runs are over different data; rows are matched by their {by}")
     elif how == BY_ROW:
         notes.append("the runs are over the same data")
-    if a.manifest.bundle.sha256 != b.manifest.bundle.sha256:
+    if a.manifest.origin.sha256 != b.manifest.origin.sha256:
         notes.append(f"the runs are of different models: {a.model_name} and {b.model_name}")
     return tuple(notes)

@@ -14,6 +14,7 @@ import msgspec
 from scorer.data.source import Data
 from scorer.data.spec import Spec, TableSpec
 from scorer.errors import BundleError, NotThereError, RunError, SourceError, UnreachableError
+from scorer.files import file_sha256
 from scorer.layout import MANIFEST
 from scorer.model.bundle import ModelBundle
 from scorer.pipeline.screen import screen_again
@@ -76,6 +77,7 @@ def verify(
         RunError: the folder is not a run directory.
         RunError: the manifest is damaged or of another format.
         RunError: a process is writing the run.
+        RunError: ``bundle`` is given, but the run was made of imported probabilities.
     """
     path = run.path if isinstance(run, RunDirectory) else Path(run)
     # The lock is checked before the manifest is read: if the lock is free, the last writer's manifest is on disk.
@@ -146,6 +148,8 @@ def _same(recorded: Any, found: Any) -> bool:
 def _bundle(run: RunDirectory, moved: str | Path | None) -> tuple[list[Finding], RunDirectory]:
     """Return findings about the bundle, and the run, with the bundle's class names if that bundle scored the run."""
     recorded = run.manifest.bundle
+    if recorded is None:
+        return _imported(run, moved), run
     place = Path(recorded.path if moved is None else moved)
     if moved is None and not place.exists():
         says = f"{place} does not exist any more; if the bundle has moved, pass its folder as `bundle`"
@@ -164,6 +168,27 @@ def _bundle(run: RunDirectory, moved: str | Path | None) -> tuple[list[Finding],
         findings.append(Finding("classes", WRONG, says))
         run = run.with_class_names(found.class_names)
     return findings, run
+
+
+def _imported(run: RunDirectory, bundle: str | Path | None) -> list[Finding]:
+    """Return findings about the probabilities of which the run was made, which has no bundle."""
+    if bundle is not None:
+        raise RunError(f"{run.path} was made of imported probabilities and has no bundle; leave `bundle` out")
+    recorded = run.manifest.origin
+    what = "probabilities"
+    if recorded.path is None:
+        return [Finding(what, ABSENT, "were in memory, and can't be compared")]
+    place = Path(recorded.path)
+    if not place.is_file():
+        return [Finding(what, ABSENT, f"{place} does not exist any more; the run has kept its numbers")]
+    try:
+        found = file_sha256(place)
+    except OSError as error:
+        return [Finding(what, ABSENT, f"{place} can't be read ({error.strerror})")]
+    if found != recorded.sha256:
+        says = f"{place} has changed: its SHA-256 is {found[:12]}..., not {recorded.sha256[:12]}..."
+        return [Finding(what, WRONG, says)]
+    return [Finding(what, OK, f"{place} is the file that was imported")]
 
 
 def _data(run: RunDirectory, moved: Data | None) -> Iterable[Finding]:

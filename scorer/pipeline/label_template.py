@@ -1,6 +1,6 @@
 """label_template(): a label map with every label of the data, to be filled in by the user."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class LabelTemplate:
 
 
 def label_template(
-    bundle: ModelBundle | str | Path,
+    bundle: ModelBundle | str | Path | Sequence[str],
     data: Data,
     file: Path,
     options: ScoreOptions,
@@ -48,7 +48,7 @@ def label_template(
     """Write a label map with every label of the data as a JSON file; nothing is scored.
 
     Args:
-        bundle: an exported model, or its directory.
+        bundle: an exported model, or its directory; or the names of the classes.
         data: anything ``open_source`` accepts, with ``config``, ``split``, ``streaming`` and ``read``.
         file: the file to write, which must not exist.
         options: the columns, and a ``label_map`` whose entries are kept.
@@ -58,7 +58,8 @@ def label_template(
         LabelError: the data has no label column or no label, has too many labels to be labels, or ``file`` exists.
         RunError: the file can't be written.
     """
-    bundle = bundle if isinstance(bundle, ModelBundle) else ModelBundle.load(bundle)
+    bundle = ModelBundle.load(bundle) if isinstance(bundle, str | Path) else bundle
+    class_names = bundle.class_names if isinstance(bundle, ModelBundle) else tuple(bundle)
     source = open_source(data, config=config, split=split, streaming=streaming, read=read)
     source, columns = find_columns(source, options)
     column = columns.label
@@ -71,7 +72,7 @@ def label_template(
             f"a label map needs labels, but no row has one in column {column!r}; name another column with "
             "`label_column`"
         )
-    mapping = template(labels, bundle.class_names, options.label_map or {})
+    mapping = template(labels, class_names, options.label_map or {})
     write_template(file, mapping)
     return LabelTemplate(file, mapping)
 

@@ -35,7 +35,15 @@ class OpenShard:
     _held: tuple[list[pa.Table], ShardNotes] = field(default_factory=lambda: ([], ShardNotes()))
     _due: float = field(default_factory=lambda: time.monotonic() + _FIRST)
 
-    def add(self, window: Window, scores: pa.Table, tokens: int, padded_tokens: int, duplicates: int) -> None:
+    def add(
+        self,
+        window: Window,
+        scores: pa.Table,
+        tokens: int = 0,
+        padded_tokens: int = 0,
+        duplicates: int = 0,
+        zero_probs: int | None = None,
+    ) -> None:
         """Add the next window, with its scores and the counts that ``add_window`` takes; write what is due.
 
         Raises:
@@ -46,7 +54,7 @@ class OpenShard:
         if index != self._index:
             self._held, self._index = read_windows_of(self.run, index), index
         tables, notes = self._held[0], replace(self._held[1])
-        add_window(notes, window, scores, tokens, padded_tokens, duplicates)
+        add_window(notes, window, scores, tokens, padded_tokens, duplicates, zero_probs)
         self._held = [*tables, scores], notes  # in one step: Ctrl-C may come between any two
         start, stop = self.run.shard_range(index)
         if window.stop == stop:

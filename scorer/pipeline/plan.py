@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from scorer.data.annotations.columns import refuse_answers, refuse_columns
 from scorer.data.columns import Columns, choose_columns
@@ -17,11 +18,12 @@ from scorer.machine import versions
 from scorer.model.autotune import DEFAULT
 from scorer.model.bundle import ModelBundle
 from scorer.model.calibration import Calibration
+from scorer.model.origin import BundleInfo, ImportInfo
 from scorer.model.session import OrtSession
 from scorer.model.tokenizer import BundleTokenizer
 from scorer.pipeline.options import ScoreOptions
 from scorer.pipeline.prefetch import Reader
-from scorer.run.manifest import FORMAT, BundleInfo, DataInfo, LabelInfo, Machine, Manifest, RunColumns, RunOptions
+from scorer.run.manifest import FORMAT, IMPORT_FORMAT, DataInfo, LabelInfo, Machine, Manifest, RunColumns, RunOptions
 from scorer.run.manifest_file import refuse_many_shards
 
 _FIRST_ROWS = 1000  # whose answers are looked at
@@ -29,18 +31,27 @@ _CUDA_BATCH_TOKENS = 16384  # a GPU wants large batches
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The choices made for a run, which the user can read before scoring takes a night.
+class DataPlan:
+    """The choices made for a run about its data.
 
     ``checked`` is what the first pass over all labels found; None without labels, and for streams, which are not read
-    twice. ``precision`` is the precision in which every row is run first. ``screen_top`` is how many of the worst rows
-    a screen must find in fp32; None if the run is no screen.
+    twice.
     """
 
     source: Source
     columns: Columns
     labels: LabelMap | None
     checked: CheckedLabels | None
+
+
+@dataclass(frozen=True)
+class Plan(DataPlan):
+    """The choices made for a run, which the user can read before scoring takes a night.
+
+    ``precision`` is the precision in which every row is run first. ``screen_top`` is how many of the worst rows
+    a screen must find in fp32; None if the run is no screen.
+    """
+
     device: str
     why_device: str
     threads: int
@@ -65,7 +76,7 @@ def make_plan(bundle: ModelBundle, source: Source, options: ScoreOptions) -> tup
     """Choose columns, labels, device, threads and batch size, and load the tokenizer and the model."""
     refuse_many_shards(source.num_rows, options.shard_rows)
     source, columns = find_columns(source, options)
-    labels, checked = _labels(bundle, source, columns, options)
+    labels, checked = find_labels(bundle.class_names, source, columns, options)
     if columns.text_pair is not None and options.long_text == "mean":
         raise RunError("`long_text='mean'` is for single texts, but the data has pairs; use `long_text='head'`")
     tokenizer = BundleTokenizer(bundle, options.max_tokens, options.long_text)
@@ -117,8 +128,8 @@ def find_columns(source: Source, options: ScoreOptions) -> tuple[Source, Columns
     return source, columns
 
 
-def _labels(
-    bundle: ModelBundle, source: Source, columns: Columns, options: ScoreOptions
+def find_labels(
+    class_names: tuple[str, ...], source: Source, columns: Columns, options: ScoreOptions
 ) -> tuple[LabelMap | None, CheckedLabels | None]:
     """Return the map of the labels, and what a pass over all labels found.
 
@@ -133,10 +144,10 @@ def _labels(
         if options.precision == "screen":
             raise RunError("`precision='screen'` ranks by loss, but the data has no label; use `precision='fp32'`")
         if not options.no_label:
-            refuse_unnamed_label(source, columns.names(), bundle.class_names)
+            refuse_unnamed_label(source, columns.names(), class_names)
         return None, None
     names = source.label_names.get(columns.label)
-    labels = make_label_map(bundle.class_names, names, options.label_map, options.no_label_value)
+    labels = make_label_map(class_names, names, options.label_map, options.no_label_value)
     if not is_countable(source):
         return labels, None
     with Reader("labels") as reader:  # a read that stalls must not hold up Ctrl-C
@@ -155,17 +166,36 @@ def _chosen(options: ScoreOptions, device: str) -> Calibration:
 
 def new_manifest(plan: Plan, bundle: ModelBundle, options: ScoreOptions, max_tokens: int) -> Manifest:
     """Return the manifest of a new run, before its first shard."""
-    machine = Machine(threads=plan.threads, versions=versions())
+    record = BundleInfo(
+        path=str(bundle.path.absolute()),
+        sha256=bundle.sha256,
+        model=bundle.model,
+        revision=bundle.revision,
+        class_names=bundle.class_names,
+    )
+    scoring = RunOptions(
+        device=plan.device,
+        precision=options.precision,
+        screen_top=plan.screen_top,
+        max_tokens=max_tokens,
+        long_text=options.long_text,
+        batch_tokens=plan.batch_tokens,
+        window_rows=options.window,
+        shard_rows=options.shard_rows,
+        text_hash=True,
+        top_probs=options.top_probs(len(bundle.class_names)) or UNSET,
+    )
+    return replace(manifest_of(plan, record, scoring, plan.threads), calibration=plan.calibration)
+
+
+def manifest_of(plan: DataPlan, origin: BundleInfo | ImportInfo, options: RunOptions, threads: int) -> Manifest:
+    """Return the manifest of a new run whose predictions come from ``origin``, before its first shard."""
+    machine = Machine(threads=threads, versions=versions())
     columns = plan.columns
     return Manifest(
-        format=FORMAT,
-        bundle=BundleInfo(
-            path=str(bundle.path.absolute()),
-            sha256=bundle.sha256,
-            model=bundle.model,
-            revision=bundle.revision,
-            class_names=bundle.class_names,
-        ),
+        format=FORMAT if isinstance(origin, BundleInfo) else IMPORT_FORMAT,
+        bundle=origin if isinstance(origin, BundleInfo) else None,
+        imported=origin if isinstance(origin, ImportInfo) else None,
         data=DataInfo(
             name=plan.source.name,
             fingerprint=plan.source.fingerprint,
@@ -176,19 +206,7 @@ def new_manifest(plan: Plan, bundle: ModelBundle, options: ScoreOptions, max_tok
         ),
         columns=RunColumns(text=columns.text, text_pair=columns.text_pair, label=columns.label, id=columns.id),
         labels=None if plan.labels is None else LabelInfo(how=plan.labels.how, map=plan.labels.by_value),
-        options=RunOptions(
-            device=plan.device,
-            precision=options.precision,
-            screen_top=plan.screen_top,
-            max_tokens=max_tokens,
-            long_text=options.long_text,
-            batch_tokens=plan.batch_tokens,
-            window_rows=options.window,
-            shard_rows=options.shard_rows,
-            text_hash=True,
-            top_probs=options.top_probs(len(bundle.class_names)) or UNSET,
-        ),
-        calibration=plan.calibration,
+        options=options,
         machine=machine,
         machines=(machine,),
         shards={},

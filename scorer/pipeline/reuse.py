@@ -87,6 +87,8 @@ def open_reused(path: str | Path, output: Path, plan: Manifest) -> tuple[RunDire
         raise RunError(f"`reuse` {path} is the run to write; give another folder as `output`")
     run = RunDirectory.open(path)
     there, here = run.manifest, plan
+    if there.bundle is None:
+        raise RunError(f"{path} is a run of imported probabilities, which has no bundle; score without `reuse`")
     if run.is_screen or here.options.precision == "screen":
         raise RunError("`reuse` takes over the scores of fp32 or of int8, not of a screen; use `precision='fp32'`")
     if there.options.text_hash is not True:
@@ -98,8 +100,8 @@ def open_reused(path: str | Path, output: Path, plan: Manifest) -> tuple[RunDire
         for name in _OPTIONS
         if getattr(there.options, name) != getattr(here.options, name)
     ]
-    if there.bundle.sha256 != here.bundle.sha256:
-        different.insert(0, f"the bundle is another one ({there.bundle.sha256[:12]}..., {here.bundle.sha256[:12]}...)")
+    if there.bundle.sha256 != here.origin.sha256:
+        different.insert(0, f"the bundle is another one ({there.bundle.sha256[:12]}..., {here.origin.sha256[:12]}...)")
     if (there.columns.text_pair is None) != (here.columns.text_pair is None):
         different.append("only one of the two has text pairs")
     if there.options.top_probs != here.options.top_probs:

@@ -1,7 +1,10 @@
 """score_table(): compute each row's loss, probabilities, margin, entropy and status from the model's logits.
 
-The result is an Arrow table with a shard's columns. The formulas are in scorer/model/losses.py.
+``table_of`` does the same from probabilities. The result is an Arrow table with a shard's columns. The formulas are in
+scorer/model/losses.py.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +28,21 @@ _OF_THE_DATA = ("row", "id", "label", "text_hash")
 _AT_ONCE = 1 << 18  # logits that are computed with at a time, because their float64 values take much memory
 
 
+@dataclass(frozen=True)
+class Predictions:
+    """The predictions for the rows ``window.scored`` [s] of a window.
+
+    ``status`` [s] is OK, or why a row has no predictions. ``log_probs`` and ``probs`` [p, C] belong to the p rows with
+    predictions. ``lengths`` [s] counts the tokens of each text, ``truncated`` [s] marks those that were cut.
+    """
+
+    status: NDArray[np.object_]
+    log_probs: NDArray[np.float64]
+    probs: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+    truncated: NDArray[np.bool_]
+
+
 def score_table(
     window: Window,
     tokens: TokenWindow,
@@ -43,22 +61,49 @@ def score_table(
     Losses and probabilities are computed in float64 and stored as float32. A row whose logits aren't all finite
     has no scores and the status ``no_memory`` or ``bad_logits``. Rows that are reused keep the scores of their run.
     """
-    n, scored = len(window.status), window.scored
-    numbers = _Numbers(n, len(class_names), top_probs)
+    scored = window.scored
+    numbers = _Numbers(len(window.status), len(class_names), top_probs)
     step = max(1, _AT_ONCE // max(1, len(class_names)))
     for at in range(0, len(scored), step):
-        numbers.add(scored[at : at + step], window.labels, logits[at : at + step])
-    good = numbers.has_probs
+        part = logits[at : at + step]
+        finite = np.asarray(np.isfinite(part).all(axis=1))
+        log_probs = losses.log_softmax(part[_chosen(finite)])
+        numbers.add(scored[at : at + step][finite], window.labels, log_probs, np.exp(log_probs))
+    status = np.full(len(scored), OK, dtype=object)
+    status[~numbers.has_probs[scored]] = BAD_LOGITS_STATUS
+    status[no_memory] = NO_MEMORY_STATUS
+    return _table(window, numbers, status, tokens.text_lengths, tokens.truncated, class_names, precision)
+
+
+def table_of(
+    window: Window, found: Predictions, class_names: tuple[str, ...], precision: str, top_probs: int | None = None
+) -> pa.Table:
+    """Return a table of a window's scores from its predictions; ``precision`` tells what computed them."""
+    numbers = _Numbers(len(window.status), len(class_names), top_probs)
+    numbers.add(window.scored[found.status == OK], window.labels, found.log_probs, found.probs)
+    return _table(window, numbers, found.status, found.lengths, found.truncated, class_names, precision)
+
+
+def _table(
+    window: Window,
+    numbers: "_Numbers",
+    found: NDArray[np.object_],
+    text_lengths: NDArray[np.int64],
+    were_truncated: NDArray[np.bool_],
+    class_names: tuple[str, ...],
+    precision: str,
+) -> pa.Table:
+    """Return the table of a window; ``found``, ``text_lengths`` and ``were_truncated`` are of its scored rows [s]."""
+    n, scored, good = len(window.status), window.scored, numbers.has_probs
     status = window.status.copy()
-    status[scored[~good[scored]]] = BAD_LOGITS_STATUS
-    status[scored[no_memory]] = NO_MEMORY_STATUS
+    status[scored] = found
     status[(status == OK) & (window.labels == NO_LABEL)] = NO_LABEL_STATUS
     status[(status == OK) & (window.labels == UNKNOWN)] = UNKNOWN_LABEL_STATUS
 
     lengths = np.zeros(n, dtype=np.int32)
-    lengths[scored] = tokens.text_lengths
+    lengths[scored] = text_lengths
     truncated = np.zeros(n, dtype=np.bool_)
-    truncated[scored] = tokens.truncated
+    truncated[scored] = were_truncated
     columns = [
         pa.array(window.rows),
         window.ids,
@@ -72,15 +117,15 @@ def score_table(
         *numbers.probs(),
         window.text_hashes,
     ]
-    schema = score_schema(class_names, text_hash=True, top_probs=top_probs)
+    schema = score_schema(class_names, text_hash=True, top_probs=numbers.top_probs)
     scores = pa.Table.from_arrays(columns, schema=schema)
     return scores if window.reused is None else _with_reused(scores, window.reused)
 
 
 class _Numbers:
-    """The numbers of a window's rows [n], computed from the logits of some rows at a time.
+    """The numbers of a window's rows [n], computed from the probabilities of some rows at a time.
 
-    ``has_probs`` [n] marks the rows with finite logits, ``has_loss`` [n] those of them with a label.
+    ``has_probs`` [n] marks the rows with probabilities, ``has_loss`` [n] those of them with a label.
     """
 
     def __init__(self, n: int, classes: int, top_probs: int | None) -> None:
@@ -88,20 +133,19 @@ class _Numbers:
         self._predicted = np.zeros(n, dtype=np.int32)
         self._top_prob, self._entropy = np.zeros(n, dtype=np.float32), np.zeros(n, dtype=np.float32)
         self._loss, self._label_prob, self._margin = (np.zeros(n, dtype=np.float32) for _ in range(3))
-        self._top = top_probs
+        self.top_probs = top_probs
         self._kept_count = np.zeros(n, dtype=np.int32)  # of probabilities
         self._kept_classes = [np.zeros(0, dtype=np.int32)]
         self._kept_probs = [np.zeros(0, dtype=np.float32)]
         self._all = None if top_probs is not None else np.zeros((n, classes), dtype=np.float32)
 
-    def add(self, rows: NDArray[np.int64], labels: NDArray[np.int32], logits: NDArray[np.float32]) -> None:
-        """Add the numbers of the rows at the positions ``rows`` [r], with their logits [r, C]; positions must ascend.
+    def add(
+        self, rows: NDArray[np.int64], labels: NDArray[np.int32], log_probs: losses.Floats, probs: losses.Floats
+    ) -> None:
+        """Add the numbers of the rows at the positions ``rows`` [r], with their probabilities [r, C].
 
-        ``labels`` [n] has the class index of every row of the window, negative if there is none.
+        Positions must ascend. ``labels`` [n] has the class index of every row of the window, negative if there is none.
         """
-        finite = np.asarray(np.isfinite(logits).all(axis=1))
-        rows, log_probs = rows[finite], losses.log_softmax(logits[_chosen(finite)])
-        probs = np.exp(log_probs)
         labelled = labels[rows] >= 0
         of_label, label = rows[labelled], labels[rows[labelled]]
         self.has_probs[rows], self.has_loss[of_label] = True, True
@@ -113,8 +157,8 @@ class _Numbers:
         self._margin[of_label] = losses.margin(probs[_chosen(labelled)], label)
         if self._all is not None:
             self._all[rows] = probs
-        elif self._top is not None:
-            self._keep(rows, labels[rows], probs, self._top)
+        elif self.top_probs is not None:
+            self._keep(rows, labels[rows], probs, self.top_probs)
 
     def columns(self) -> list[tuple[bool, NDArray[np.generic]]]:
         """Return the columns from ``predicted`` to ``entropy`` [n], and for each whether it depends on the label."""

@@ -16,6 +16,7 @@ from scorer.run.health import run_health
 from scorer.run.manifest import RunStats, ShardNotes
 from scorer.run.schema import (
     BAD_LOGITS_STATUS,
+    BAD_PROBS_STATUS,
     INVALID_TEXT,
     NO_LABEL_STATUS,
     NO_MEMORY_STATUS,
@@ -35,6 +36,7 @@ _FIXES = {  # what is most likely wrong if nearly all rows have a status
     INVALID_TEXT: "give the file's `encoding`",
     UNREADABLE: "check that the first line has the names of all columns, and the file's `delimiter` and `quoting`",
     BAD_LOGITS_STATUS: "check the bundle with another device, and export the model again",
+    BAD_PROBS_STATUS: "check the probabilities",
     NO_MEMORY_STATUS: "give a smaller `max_tokens`, or use a machine with more memory",
 }
 _MOST = 10  # unknown labels, and unreadable rows, that a summary names
@@ -44,9 +46,18 @@ UNTOLD = "(not told apart)"  # counts the rows that shards no longer counted by 
 
 
 def add_window(
-    notes: ShardNotes, window: Window, scores: pa.Table, tokens: int, padded_tokens: int, duplicates: int
+    notes: ShardNotes,
+    window: Window,
+    scores: pa.Table,
+    tokens: int,
+    padded_tokens: int,
+    duplicates: int,
+    zero_probs: int | None = None,
 ) -> None:
-    """Add a window to its shard's notes; ``tokens`` and ``padded_tokens`` count what the model was given for it."""
+    """Add a window to its shard's notes; ``tokens`` and ``padded_tokens`` count what the model was given for it.
+
+    ``zero_probs`` counts the rows whose label has the imported probability 0, None if a model scored the window.
+    """
     before = {} if notes.by_status is UNSET else notes.by_status
     notes.by_status = dict(Counter(before) + count_words(scores["status"]))
     notes.content = digits(int(notes.content or "0", 16) + window.content)
@@ -54,6 +65,8 @@ def add_window(
     notes.padded_tokens += padded_tokens
     notes.duplicates += duplicates
     notes.reused += 0 if window.reused is None else len(window.reused.places)
+    if zero_probs is not None:
+        notes.zero_probs = (0 if notes.zero_probs is UNSET else notes.zero_probs) + zero_probs
     unknown = Counter(notes.unknown_labels)
     for label, count in window.unknown.items():
         unknown[short(label)] += count
@@ -69,7 +82,7 @@ def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], m
         RunError: a shard is missing or can't be read.
     """
     health = run_health(run)
-    tokens = padded = duplicates = reused = 0
+    tokens = padded = duplicates = reused = zeros = 0
     unknown: Counter[str] = Counter()
     problems: list[str] = []
     for index in range(run.num_shards):
@@ -78,6 +91,7 @@ def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], m
         padded += shard.padded_tokens
         duplicates += shard.duplicates
         reused += shard.reused
+        zeros += 0 if shard.zero_probs is UNSET else shard.zero_probs
         unknown.update(shard.unknown_labels)
         problems = [*problems, *shard.problems][:_MOST]
     return RunStats(
@@ -98,6 +112,7 @@ def summarise(run: RunDirectory, *, kept_rows: int, seconds: dict[str, float], m
         unknown_labels=_most_common(unknown, _MOST, OTHERS),
         problems=problems,
         reused=reused,
+        zero_probs=zeros,
     )
 
 

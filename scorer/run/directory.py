@@ -85,7 +85,7 @@ class RunDirectory:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        return self.manifest.bundle.class_names
+        return self.manifest.origin.class_names
 
     @property
     def schema(self) -> pa.Schema:
@@ -94,7 +94,7 @@ class RunDirectory:
 
     @property
     def model_name(self) -> str:
-        return self.manifest.bundle.model
+        return self.manifest.origin.model
 
     @property
     def data_name(self) -> str:
@@ -126,7 +126,7 @@ class RunDirectory:
 
     @property
     def batch_tokens(self) -> int:
-        return self.manifest.options.batch_tokens
+        return self.manifest.options.batch_tokens or 0
 
     @property
     def num_shards(self) -> int:
@@ -255,8 +255,8 @@ class RunDirectory:
         self.save()
 
     def with_class_names(self, class_names: tuple[str, ...]) -> Self:
-        """Return the same run with other class names, for reading only; nothing is written."""
-        bundle = replace(self.manifest.bundle, class_names=class_names)
+        """Return the same run of a bundle with other class names, for reading only; nothing is written."""
+        bundle = None if self.manifest.bundle is None else replace(self.manifest.bundle, class_names=class_names)
         return type(self)(self.path, replace(self.manifest, bundle=bundle))
 
     def save(self) -> None:

@@ -6,30 +6,19 @@ ignored.
 """
 
 from datetime import datetime
-from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from scorer.data.joined import JoinedText
 from scorer.data.spec import Location, Spec
 from scorer.model.calibration import Calibration
+from scorer.model.origin import IMPORTED, BundleInfo, ImportInfo, Sha256
 from scorer.typed_json import Amount, Count, Index, Number, Positive, Section
 
 FORMAT = 2
+IMPORT_FORMAT = 3  # a run of imported probabilities, which older versions can't read
 _MOST_SHARDS = 1_000_000  # the manifest lists each shard
-
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{64}\Z")]
-
-
-class BundleInfo(Section, frozen=True, kw_only=True):
-    """The bundle that scored the rows; ``class_names`` [C] are in index order."""
-
-    path: Location
-    sha256: Sha256
-    model: str
-    revision: str | None = None
-    class_names: tuple[str, ...]
 
 
 class DataInfo(Section, frozen=True, kw_only=True):
@@ -67,9 +56,9 @@ class LabelInfo(Section, frozen=True, kw_only=True):
 class RunOptions(Section, frozen=True, kw_only=True):
     """The options that the scores depend on; options that can be None may be absent in runs of older versions.
 
-    ``text_hash`` is true if the shards have that column; UNSET in runs that older versions began. ``top_probs`` is how
-    many probabilities a row keeps, besides its label's (``scorer/run/schema.py``); UNSET if it keeps those of all
-    classes.
+    ``batch_tokens`` is None if the probabilities were imported. ``text_hash`` is true if the shards have that column;
+    UNSET in runs that older versions began. ``top_probs`` is how many probabilities a row keeps, besides its label's
+    (``scorer/run/schema.py``); UNSET if it keeps those of all classes.
     """
 
     device: str | None = None
@@ -77,7 +66,7 @@ class RunOptions(Section, frozen=True, kw_only=True):
     screen_top: Positive | None = None
     max_tokens: Count | None = None
     long_text: str | None = None
-    batch_tokens: Positive
+    batch_tokens: Positive | None = None
     window_rows: Count | None = None
     shard_rows: Positive
     text_hash: bool | UnsetType = UNSET
@@ -86,6 +75,8 @@ class RunOptions(Section, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.is_screen and self.screen_top is None:
             raise ValueError("Object missing required field `screen_top`")
+        if self.batch_tokens is None and self.precision != IMPORTED:
+            raise ValueError("Object missing required field `batch_tokens`")
 
     @property
     def is_screen(self) -> bool:
@@ -108,7 +99,8 @@ class ShardNotes(Struct, kw_only=True):
     counts the texts that were not run because another text in their window has identical tokens. ``unknown_labels``
     counts rows by their unknown label. ``problems`` names the first few unreadable rows. ``content`` is the content of
     the shard's rows (``scorer/run/content.py``, UNSET in runs of older versions). ``reused`` counts the rows whose
-    scores were taken over from an earlier run.
+    scores were taken over from an earlier run. ``zero_probs`` counts the rows whose label has the imported probability
+    0 (UNSET if a model scored the rows).
     """
 
     content: Sha256 | UnsetType = UNSET
@@ -119,6 +111,7 @@ class ShardNotes(Struct, kw_only=True):
     unknown_labels: dict[str, Count] = {}
     problems: list[str] = []
     reused: Count = 0
+    zero_probs: Count | UnsetType = UNSET
 
 
 class ShardInfo(Section, frozen=True, kw_only=True):
@@ -133,6 +126,7 @@ class ShardInfo(Section, frozen=True, kw_only=True):
     unknown_labels: dict[str, Count]
     problems: list[str]
     reused: Count = 0
+    zero_probs: Count | UnsetType = UNSET
 
     @property
     def notes(self) -> ShardNotes:
@@ -220,7 +214,8 @@ class RunStats(Section, frozen=True, kw_only=True):
     """The counts of a whole run, and the work of the process that finished it.
 
     ``by_status`` counts the rows by status: ``ok`` (have a loss), ``no_label`` and ``unknown_label`` (have predictions
-    but no loss), ``no_text``, ``invalid_text`` (not UTF-8), ``unreadable``, ``bad_logits`` and ``no_memory``.
+    but no loss), ``no_text``, ``invalid_text`` (not UTF-8), ``unreadable``, ``bad_logits``, ``bad_probs`` (imported
+    probabilities that are none) and ``no_memory``.
     ``truncated`` counts the texts that were cut to the model's limit.
     ``mean_loss`` (nats, high is bad) and ``accuracy`` (0..1, low is bad) are over the rows with status ``ok``; None if
     there are none. ``padding`` is the share (0..1) of the model's input that is padding. ``by_precision`` counts the
@@ -229,7 +224,9 @@ class RunStats(Section, frozen=True, kw_only=True):
     the process spent in each stage (reading and tokenising overlap the model). ``model_share`` (0..1) is the share of
     its model threads' time spent in the model. ``unknown_labels`` counts rows of the most common unknown labels.
     ``problems`` names the first few unreadable rows. ``reused`` counts the rows whose scores were taken over from an
-    earlier run.
+    earlier run. ``zero_probs`` counts the rows whose label has the imported probability 0: their loss is 103.3 nats,
+    that of the smallest positive float32 number. In a run of imported probabilities, ``tokens``, ``padding``,
+    ``duplicates`` and ``model_share`` are 0.
 
     Example:
         >>> run.stats.rows, round(run.stats.accuracy, 3)
@@ -253,6 +250,7 @@ class RunStats(Section, frozen=True, kw_only=True):
     unknown_labels: dict[str, Count]
     problems: list[str]
     reused: Count = 0
+    zero_probs: Count = 0
 
     def __post_init__(self) -> None:
         if "total" not in self.seconds:
@@ -268,12 +266,14 @@ class RunStats(Section, frozen=True, kw_only=True):
 class Manifest(Section, frozen=True, kw_only=True, omit_defaults=True):
     """All of ``run.json``; ``machines`` lists the machines that worked on the run, in order.
 
+    Either ``bundle`` or ``imported`` is there: what gave the predictions.
     ``replaces`` is the run, with decisions, that was in this run's folder, where it lies now. ``unfinished`` lists, by
     shard, the windows that are kept of shards that are not finished.
     """
 
     format: Count
-    bundle: BundleInfo
+    bundle: BundleInfo | None = None
+    imported: ImportInfo | None = None
     data: DataInfo
     columns: RunColumns
     labels: LabelInfo | None
@@ -292,6 +292,13 @@ class Manifest(Section, frozen=True, kw_only=True, omit_defaults=True):
     def __post_init__(self) -> None:
         if fault := shards_fault(self.data.rows, self.options.shard_rows):
             raise ValueError(fault)
+        if (self.bundle is None) == (self.imported is None):
+            raise ValueError("Object missing required field `bundle`")
+
+    @property
+    def origin(self) -> BundleInfo | ImportInfo:
+        """What gave the predictions."""
+        return self.bundle or self.imported  # type: ignore[return-value]  # one of them is there
 
 
 def shards_fault(rows: int, shard_rows: int) -> str | None:

@@ -10,7 +10,7 @@ import msgspec
 from scorer.errors import RunError
 from scorer.files import write_atomically
 from scorer.layout import MANIFEST
-from scorer.run.manifest import FORMAT, Manifest, shards_fault
+from scorer.run.manifest import FORMAT, IMPORT_FORMAT, Manifest, shards_fault
 from scorer.text import short
 from scorer.typed_json import fault_of
 
@@ -58,7 +58,7 @@ def read_manifest(path: Path) -> Manifest:
         raise RunError(f"{file} is not a run's manifest; {_ANEW}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{file} can't be read ({error}); {_ANEW}") from error
-    if head.format > FORMAT:
+    if head.format > IMPORT_FORMAT:
         raise RunError(f"{path} was written by a newer lossrank (format {head.format}); upgrade lossrank")
     if head.format < FORMAT:
         raise RunError(f"{path} was written by an older lossrank (format {head.format}); {_ANEW}")

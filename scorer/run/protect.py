@@ -52,7 +52,11 @@ def refuse_own_data(place: Path, run: RunDirectory, data: Data | None = None, *,
     Raises:
         RunError: the path is in the data, or would be read as part of it the next time.
         RunError: the path is a folder that holds the data.
+        RunError: the path is, or holds, the file whose probabilities the run imported.
     """
+    imported = run.manifest.imported
+    if imported and imported.path and Path(imported.path).resolve().is_relative_to(place.resolve()):
+        raise RunError(f"{place} is or holds the probabilities that were imported; choose another place")
     spec = run.manifest.data.spec
     parent = place.parent.resolve()
     for given in [*spec.locations, *(record.file for record in spec.files), *(paths_of(data) or ())]:

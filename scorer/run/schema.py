@@ -8,6 +8,7 @@ import pyarrow as pa
 NO_LABEL_STATUS = "no_label"
 UNKNOWN_LABEL_STATUS = "unknown_label"
 BAD_LOGITS_STATUS = "bad_logits"
+BAD_PROBS_STATUS = "bad_probs"
 NO_MEMORY_STATUS = "no_memory"
 OK = "ok"
 NO_TEXT = "no_text"
@@ -29,6 +30,7 @@ STATUSES = {  # every status, and what is true of the rows with it, in the order
     INVALID_TEXT: "contain bytes that are not UTF-8",
     UNREADABLE: "are lines that can't be parsed",
     BAD_LOGITS_STATUS: "got NaN or infinite logits from the model",
+    BAD_PROBS_STATUS: "have imported probabilities that are not finite, not in 0..1, or do not sum to 1",
     NO_MEMORY_STATUS: "were too long for the available memory",
 }
 

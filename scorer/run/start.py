@@ -33,8 +33,13 @@ from scorer.text import fold, is_utf8, short
 from scorer.typed_json import Section
 
 # The rest of the manifest records what happened and may differ.
-_COMPARED = ("bundle", "data", "columns", "labels", "options", "reuse")
-_IDENTITY = {"bundle": ("sha256",), "data": (), "reuse": ("scores",)}  # what identifies them: their folders may move
+_COMPARED = ("bundle", "imported", "data", "columns", "labels", "options", "reuse")
+_IDENTITY = {  # what identifies them: their folders may move
+    "bundle": ("sha256",),
+    "imported": ("sha256", "logits", "class_names"),
+    "data": (),
+    "reuse": ("scores",),
+}
 _ROOM, _LONGEST = 150, 50  # characters of a message for differences, and for a path
 
 
@@ -185,6 +190,7 @@ def _start(path: Path, plan: Manifest, source: Source, existing: Existing, same_
             for ending in ("", "-wal", "-shm", "-journal"):
                 (path / f"{REVIEW}{ending}").unlink(missing_ok=True)
     if old is not None:
+        _refuse_other_origin(path, old, plan)
         history = closed(old.history)
         options = replace(plan.options, text_hash=old.options.text_hash)  # the shards of one run have the same columns
         if options.top_probs is not UNSET:  # nobody asks for all probabilities now
@@ -223,6 +229,15 @@ def _start(path: Path, plan: Manifest, source: Source, existing: Existing, same_
     for leftover in [*stale, *windows, *path.glob(".*.tmp"), *(path / SCORES).glob(".*.tmp")]:
         leftover.unlink()
     return run
+
+
+def _refuse_other_origin(path: Path, old: Manifest, plan: Manifest) -> None:
+    """Raise RunError if a model should go on with a run of imported probabilities, or the reverse."""
+    again = "give another folder as `output`, or `overwrite=True` to start again"
+    if old.bundle is None and plan.bundle is not None:
+        raise RunError(f"{path} holds a run of imported probabilities, which has no bundle; {again}")
+    if old.bundle is not None and plan.bundle is None:
+        raise RunError(f"{path} holds a run that a bundle scored, not one of imported probabilities; {again}")
 
 
 def _set_aside(path: Path) -> Path:

@@ -20,7 +20,7 @@ from scorer.data.read_options import ReadOptions
 from tests.support import ROOT, SOAK
 
 CALLS: dict[str, Callable[..., Any]] = {
-    **{"export": lr.export, "score": lr.score, "bench": lr.bench},
+    **{"export": lr.export, "score": lr.score, "import-probs": lr.import_probs, "bench": lr.bench},
     **{"rank": lr.Run.worst, "review": lr.Run.review, "report": lr.Run.report},
     **{"log": lr.Run.log, "pull": lr.Run.pull, "apply": lr.Run.apply},
     **{"diff": lr.diff, "status": lr.status, "verify": lr.verify},
@@ -34,6 +34,7 @@ DIFFERENT: dict[str, tuple[set[str], set[str]]] = {
     "pull": ({"from"}, {"source"}),  # `from` is no name in Python
     "diff": ({"output", "force"}, set()),
     "score": ({"write_label_map"}, set()),  # lossrank.write_label_map
+    "import-probs": ({"write_label_map"}, set()),
 }
 OTHER_DEFAULTS = {
     ("review", "port"),  # a program takes any free port, a person the same one each time

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import lossrank as lr
@@ -158,10 +159,22 @@ def test_bench(lossrank: Lossrank, tiny_bundle: ModelBundle, data: Path) -> None
         assert found[key] == by_api[key], key
 
 
+def test_import_probs(lossrank: Lossrank, data: Path, tmp_path: Path) -> None:
+    classes = ("World", "Sports", "Business", "Sci/Tech")
+    np.save(tmp_path / "p.npy", np.random.default_rng(5).dirichlet(np.ones(4), 1000))
+    by_api = plain(lr.import_probs(data, tmp_path / "p.npy", tmp_path / "a", classes=classes, progress=False))
+    arguments = ("-o", tmp_path / "c", "--classes", ",".join(classes), "--json")
+    found = document(lossrank("import-probs", data, tmp_path / "p.npy", *arguments))
+    assert found.keys() == {*by_api, "failed_gates"}
+    for key in found.keys() - {"seconds", "rows_per_second", "peak_memory_bytes", "run", "failed_gates"}:
+        assert found[key] == by_api[key], key
+
+
 def test_every_command_is_compared() -> None:
     compared = {
         "demo",
         "score",
+        "import-probs",
         "rank",
         "review",
         "report",

@@ -119,7 +119,7 @@ def test_a_second_writer_is_refused_while_the_first_lives(
     [
         ("{", r"run\.json can't be read"),
         ("[]", "is not a run's manifest"),
-        ('{"format": 2}', r"run\.json .*bundle is missing"),
+        ('{"format": 2}', r"run\.json .*data is missing"),
         ('{"format": 1}', r"written by an older lossrank \(format 1\); score the data again"),
         ('{"format": 99}', r"written by a newer lossrank \(format 99\); upgrade"),
     ],

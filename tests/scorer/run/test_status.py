@@ -169,7 +169,7 @@ def test_the_command_says_it_in_words_and_in_json(lossrank: Lossrank, finished: 
     assert "state            interrupted (ValueError: two words)\n" in lossrank("status", finished).stdout
     assert "400 of 1,000 (40%); 600 left" in words.stdout
     assert "speed            200.0 rows/s" in words.stdout
-    assert tells(words.stdout, "resume", "same `lossrank score` command")
+    assert tells(words.stdout, "resume", "the command that began the run")
 
 
 def test_why_a_run_ended_is_shown_in_options(lossrank: Lossrank, finished: Path) -> None:
