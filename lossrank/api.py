@@ -48,6 +48,7 @@ def import_probs(
     annotators: str | None = None,
     shard_rows: int = 4096,
     on_error: str = "skip",
+    all_probs: bool = False,
     overwrite: bool = False,
     discard_decisions: bool = False,
     progress: bool | OnStep = True,
@@ -74,7 +75,7 @@ def import_probs(
             ``score``.
         config, split, streaming, delimiter, quoting, encoding, columns, header, annotators: how ``data`` is read, as in
             ``score``.
-        shard_rows, on_error, overwrite, discard_decisions: as in ``score``.
+        shard_rows, on_error, all_probs, overwrite, discard_decisions: as in ``score``.
         progress: as in ``score``; the plan is the ``Step``'s ``importing``.
 
     Returns:
@@ -109,6 +110,7 @@ def import_probs(
         no_label_value=no_label_value,
         shard_rows=shard_rows,
         on_error=on_error,
+        all_probs=all_probs,
     )
     existing = existing_run(Path(output), overwrite=overwrite, discard_decisions=discard_decisions)
     with watched(progress, "importing") as say:

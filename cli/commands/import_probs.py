@@ -88,7 +88,7 @@ def import_probs(
       lossrank import-probs reviews.parquet logits.npy -o run --classes classes.txt --logits --model tfidf-svm
     """
     if write_label_map is not None:
-        for name in ("logits", "model", "overwrite", "discard_decisions", "shard_rows", "on_error"):  # about runs
+        for name in ("logits", "model", "overwrite", "discard_decisions", "shard_rows", "on_error", "all_probs"):
             settings.pop(name)
         class_names = open_probabilities(probs, settings.pop("classes")).class_names
         print_template(write_template(class_names, data, write_label_map, **settings), as_json=as_json)

@@ -57,7 +57,7 @@ class BundleManifest(Section, frozen=True, kw_only=True):
     graph; ``versions`` maps packages to their versions when the model was exported; ``files`` maps every file to its
     SHA-256. ``token_parameters`` counts the weights that the model, before its graph is rewritten, multiplies each
     token with; None if the count is unknown, as in bundles of older versions. ``exporter`` is the route by which the
-    graph was made, ``optimum`` or ``torch``; None in bundles of older versions.
+    graph was made, ``optimum`` or ``torch``; UNSET in bundles of older versions.
     """
 
     class_names: _Names
@@ -72,11 +72,12 @@ class BundleManifest(Section, frozen=True, kw_only=True):
     versions: dict[str, str]
     files: dict[str, str]
     token_parameters: Positive | None = None
-    exporter: str | None = None
+    exporter: str | UnsetType = UNSET
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values for JSON, as in ``bundle.json``."""
-        return {name: msgspec.to_builtins(getattr(self, name)) for name in BundleManifest.__struct_fields__}
+        fields = {name: getattr(self, name) for name in BundleManifest.__struct_fields__}
+        return {name: msgspec.to_builtins(value) for name, value in fields.items() if value is not UNSET}
 
 
 class _Listing(Struct):

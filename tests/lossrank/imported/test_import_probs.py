@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -169,3 +170,22 @@ def test_a_file_that_changes_while_it_is_read_ends_the_run(tmp_path: Path, monke
     with pytest.raises(lr.SourceError, match="has changed while it was being read"):
         imported(some_rows(), file, tmp_path / "run", shard_rows=300)
     assert lr.status(tmp_path / "run").state != "finished"
+
+
+def test_of_many_classes_the_highest_are_kept(tmp_path: Path) -> None:
+    classes = [f"class {i:03}" for i in range(300)]
+    chosen = np.random.default_rng(5)
+    probs = chosen.dirichlet(np.full(300, 0.1), size=6)
+    labels = [int(i) for i in chosen.integers(0, 300, size=6)]
+    table = pa.table({"text": [f"text {i}" for i in range(6)], "label": [classes[i] for i in labels]})
+    some = lr.import_probs(table, probs, tmp_path / "some", classes=classes, progress=False).to_arrow()
+    whole = lr.import_probs(table, probs, tmp_path / "all", classes=classes, all_probs=True, progress=False).to_arrow()
+    assert some["loss"] == whole["loss"]
+    assert np.allclose(some["loss"].to_numpy(), -np.log(probs[range(6), labels]))
+    assert np.allclose(whole["probs"].to_pylist(), probs)
+    for row, (kept, values) in enumerate(
+        zip(*(some[name].to_pylist() for name in ("probs_class", "probs")), strict=True)
+    ):
+        highest = np.argsort(-probs[row], kind="stable")[:20].tolist()
+        assert kept == highest + [label for label in labels[row : row + 1] if label not in highest]
+        assert np.allclose(values, probs[row, kept])
