@@ -80,12 +80,11 @@ def export_model(
         reference = reference_logits(classifier.model, encodings)
         require_own_parity(classifier, encodings, reference)
         inputs = tuple({name: None for encoding in encodings for name in encoding})
-        require_same_ids(_draft(folder, classifier, inputs), texts, encodings)
         for route in routes:
             try:
                 say(f"converting to ONNX with {route.name}")
                 route.convert(classifier.model, folder / _GRAPH, inputs)
-                bundle = _finished(folder, classifier, route, texts, reference, int8, say)
+                bundle = _finished(folder, classifier, route, texts, encodings, reference, int8, say)
                 break
             except (ConversionError, ModelError, ParityError) as error:
                 if route is routes[-1]:
@@ -104,6 +103,7 @@ def _finished(
     classifier: Classifier,
     route: Route,
     texts: list[Text],
+    encodings: list[Encoding],
     reference: Logits,
     int8: bool,
     say: Callable[[str], None],
@@ -111,6 +111,7 @@ def _finished(
     """Return the bundle around a graph that a route has written, rewritten and compared with torch."""
     draft = _draft(folder, classifier, _input_names(classifier, folder / _GRAPH))
     say(f"running {len(texts)} texts through onnxruntime")
+    require_same_ids(draft, texts, encodings)
     token_parameters = _token_parameters(draft)  # counted before a rewrite removes any products
     description, parity = _rewrite(draft, texts, reference)
     variants = {"fp32": Variant(file=_GRAPH, graph=description, parity=parity)}

@@ -61,7 +61,7 @@ def captured(doing: str) -> Iterator[None]:
     """
     log = io.StringIO()
     handler = logging.StreamHandler(log)
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    loggers = _loggers()
     before = [(logger.handlers, logger.propagate) for logger in loggers]
     for logger in loggers:
         logger.handlers, logger.propagate = [handler], False
@@ -82,6 +82,16 @@ def captured(doing: str) -> Iterator[None]:
     finally:
         for logger, (handlers, propagate) in zip(loggers, before, strict=True):
             logger.handlers, logger.propagate = handlers, propagate
+
+
+def _loggers() -> list[logging.Logger]:
+    """Return the libraries' loggers, and those below them that have handlers of their own, as several of torch's do."""
+    below = [
+        logger
+        for name, logger in list(logging.root.manager.loggerDict.items())
+        if isinstance(logger, logging.Logger) and logger.handlers and name.partition(".")[0] in _LOGGERS
+    ]
+    return list({logger.name: logger for logger in (*map(logging.getLogger, _LOGGERS), *below)}.values())
 
 
 def is_disk_full(error: BaseException | None) -> bool:

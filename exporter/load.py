@@ -34,7 +34,7 @@ def load(files: ModelFiles, max_tokens: int | None = None) -> Classifier:
     What is certain is filled in: the padding id that only the tokenizer has, and ``return_dict``.
 
     Raises:
-        ModelError: ``max_tokens`` is more than the model can read.
+        ModelError: ``max_tokens`` is more than the model can read, or leaves no room for a text.
         ModelError: the model can't be exported with correct losses; the message has every reason.
         ConversionError: transformers fails to load the model.
     """
@@ -60,8 +60,9 @@ def load(files: ModelFiles, max_tokens: int | None = None) -> Classifier:
     names = refusals.class_names(raw)
     _refuse(files, _misfits(network, tokenizer, len(names)))
     limit = token_limit(network, tokenizer)
-    if max_tokens is not None and not 0 < max_tokens <= limit:
-        raise ModelError(f"`max_tokens` is {max_tokens}; {files.name} reads from 1 to {limit:,} tokens of a text")
+    least = tokenizer.num_special_tokens_to_add(pair=True) + 1
+    if max_tokens is not None and not least <= max_tokens <= limit:
+        raise ModelError(f"`max_tokens` is {max_tokens}; {files.name} reads from {least} to {limit:,} tokens of a text")
     limit = max_tokens or limit
     _refuse(files, _forgetful(config, limit))
     return Classifier(

@@ -26,19 +26,23 @@ def _convert(model: Any, file: Path, inputs: tuple[str, ...]) -> None:
     reads = inspect.signature(model.forward).parameters
     names = [name for name in FED if name in inputs and name in reads]
     with captured("converting to ONNX with torch"):
-        torch.onnx.export(
-            network(model),
-            (),
-            str(file),
-            kwargs={name: _example(name) for name in names},
-            input_names=names,
-            output_names=["logits"],
-            opset_version=_OPSET,
-            dynamo=True,
-            dynamic_shapes={name: {0: Dim.DYNAMIC, 1: Dim.DYNAMIC} for name in names},
-            external_data=_size(model) > _LARGEST,
-            verbose=False,
-        )
+        try:
+            torch.onnx.export(
+                network(model),
+                (),
+                str(file),
+                kwargs={name: _example(name) for name in names},
+                input_names=names,
+                output_names=["logits"],
+                opset_version=_OPSET,
+                dynamo=True,
+                dynamic_shapes={name: {0: Dim.DYNAMIC, 1: Dim.DYNAMIC} for name in names},
+                external_data=_size(model) > _LARGEST,
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            # Its message is a page about the exporter; the cause says what stands in the way.
+            raise error.__cause__ or error from None
         graph = onnx.load(file, load_external_data=False)
         _forget_sources(graph)
         onnx.save(graph, file)

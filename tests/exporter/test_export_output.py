@@ -69,7 +69,8 @@ def test_an_existing_output_is_refused_before_anything_is_loaded(model: Path, tm
 
 
 def _parity_fails(monkeypatch: pytest.MonkeyPatch) -> type[BaseException]:
-    monkeypatch.setattr("exporter.parity.TOLERANCE", 1e-12)
+    monkeypatch.setattr("exporter.parity.tolerance", lambda reference: 1e-12)
+    monkeypatch.setattr("exporter.export.require_own_parity", lambda *_: None)
     return ParityError
 
 
@@ -236,7 +237,7 @@ def test_a_disk_that_is_full_after_the_tokenizer(
 def test_a_model_file_that_can_not_be_read_is_named(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def load(files: object) -> None:
+    def load(files: object, max_tokens: object) -> None:
         raise PermissionError(13, "Permission denied", "/models/model.safetensors")
 
     monkeypatch.setattr("exporter.export.load", load)

@@ -98,7 +98,8 @@ def test_type_ids_that_transformers_leaves_out_are_seen(tmp_path: Path) -> None:
     model = build("bert", tmp_path / "model")
     edit(model, "tokenizer_config.json", model_input_names=["input_ids", "attention_mask"])
     with pytest.raises(ModelError, match=facts("tokenizer.json", "token type ids", "1 instead of 0")):
-        export_model(model, tmp_path / "bundle")
+        export_model(model, tmp_path / "bundle", exporter="optimum")
+    assert "token_type_ids" not in export_model(model, tmp_path / "bundle", exporter="torch", int8=False).input_names
 
 
 def test_a_casing_that_only_the_tokenizer_configuration_knows_is_written(tmp_path: Path) -> None:
