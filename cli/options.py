@@ -29,6 +29,17 @@ def log_file_option(command: F) -> F:
     return click.option("--log-file", type=click.Path(path_type=Path), help=text)(command)
 
 
+def overwrite_options(command: F) -> F:
+    """Add --overwrite and --discard-decisions to a command that makes a run."""
+    discard = "With --overwrite: remove the decisions that the existing run holds."
+    overwrite = (
+        "Replace an existing run instead of resuming it. A run that holds decisions is set aside as RUN.before-TIME, "
+        "and decisions on unchanged texts carry over."
+    )
+    command = click.option("--discard-decisions", is_flag=True, help=discard)(command)
+    return click.option("--overwrite", is_flag=True, help=overwrite)(command)
+
+
 def ranking_options(default_top: int) -> Callable[[F], F]:
     """Add --top, --by, --per-class, --pair and --data to a command."""
 

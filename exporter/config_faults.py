@@ -120,14 +120,14 @@ def _about_classes(config: dict[str, Any]) -> list[str]:
     by_index = {int(index): str(name) for index, name in names.items()}
     missing = sorted(set(range(max(by_index) + 1)) - set(by_index))
     if missing:
-        found.append(f"id2label in config.json has no name for class {_listed(missing)}")
+        found.append(f"id2label in config.json has no name for class {listed(missing)}")
     blank = [index for index, name in by_index.items() if not fold(name)]
     if blank:
-        found.append(f"id2label in config.json has an empty name for class {_listed(blank)}")
+        found.append(f"id2label in config.json has an empty name for class {listed(blank)}")
     folded = Counter(fold(name) for name in by_index.values())
     twice = [name for name in by_index.values() if fold(name) and folded[fold(name)] > 1]
     if twice:
-        found.append(f"id2label in config.json names different classes alike: {_listed(repr(name) for name in twice)}")
+        found.append(f"id2label in config.json names different classes alike: {listed(repr(name) for name in twice)}")
     for key in ("num_labels", "_num_labels"):
         if config.get(key) not in (None, len(by_index)):
             found.append(f"id2label in config.json has {len(by_index)} classes but {key} is {config[key]}")
@@ -142,9 +142,10 @@ def _about_contradiction(config: dict[str, Any], by_index: dict[int, str]) -> li
     wrong = [name for index, name in by_index.items() if str(indices.get(name, index)) != str(index)]
     if not wrong or len(set(by_index.values())) < len(by_index):
         return []
-    return [f"id2label and label2id in config.json give different indices to {_listed(repr(name) for name in wrong)}"]
+    return [f"id2label and label2id in config.json give different indices to {listed(repr(name) for name in wrong)}"]
 
 
-def _listed(values: Any, most: int = 10) -> str:
-    listed = [str(value) for value in values]
-    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
+def listed(values: Any, most: int = 10) -> str:
+    """Return values separated by commas, at most ``most`` of them; the others are counted."""
+    shown = [str(value) for value in values]
+    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")

@@ -11,6 +11,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from exporter.config_faults import listed
+
 # Keys that describe training, saving, generation or another library, and never what a classifier computes.
 _HARMLESS = set(
     """
@@ -72,11 +74,11 @@ def faults(raw: dict[str, Any], config: Any) -> list[str]:
     if not unread:
         return []
     saved = raw.get("transformers_version")
-    keys = ", ".join(unread[:5]) + (f" and {len(unread) - 5} more" if len(unread) > 5 else "")
     remedy = f"pip install 'transformers=={saved}', which saved it" if saved else "the version that trained it"
+    reader = f"{type(config).__name__} of transformers {transformers.__version__}"
     return [
-        f"config.json has {keys}, which {type(config).__name__} of transformers {transformers.__version__} does not "
-        f"read, so its losses might be wrong; export it with {remedy}, or remove from config.json what changes nothing"
+        f"config.json has {listed(unread, 5)}, which {reader} does not read, so its losses might be wrong; export it "
+        f"with {remedy}, or remove from config.json what changes nothing"
     ]
 
 

@@ -1,6 +1,5 @@
 """Load a classifier's configuration, tokenizer and weights; a refusal names every reason at once."""
 
-import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ from exporter import tokenizer as tokenizers
 from exporter.errors import ExportError, ModelError
 from exporter.fetch import ModelFiles
 from exporter.libraries import captured
+from exporter.network import inputs_of
 from scorer.text import one_line
 
 _FALLBACK_TOKENS = 512  # for a model with relative positions, which don't limit the length of a text
@@ -158,7 +158,7 @@ def _load_weights(files: ModelFiles, config: Any) -> Any:
     missing = sorted(info["missing_keys"])
     if missing:
         # transformers would initialise the missing weights randomly.
-        shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
+        shown = refusals.listed(missing, 4)
         _refuse(
             files,
             [
@@ -182,8 +182,7 @@ def _misfits(model: Any, tokenizer: Any, classes: int) -> list[str]:
     with captured("running the model in torch"), torch.inference_mode():
         # A batch of two: a decoder without a padding token raises ValueError on a batch of several rows.
         try:
-            reads_mask = "attention_mask" in inspect.signature(model.forward).parameters
-            mask = {"attention_mask": torch.ones_like(ids)} if reads_mask else {}
+            mask = {"attention_mask": torch.ones_like(ids)} if "attention_mask" in inputs_of(model) else {}
             outputs = model(input_ids=ids, **mask).logits.shape[-1]
         except ValueError as error:
             return [f"{type(model).__name__} can't run a batch ({one_line(error)})"]

@@ -1,7 +1,13 @@
 """Network: a classifier as a function from the tensors that scoring feeds to logits, for a batch of any texts."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
+
+
+def inputs_of(model: Any) -> frozenset[str]:
+    """Return the names of the inputs that a model takes."""
+    return frozenset(inspect.signature(model.forward).parameters)
 
 
 def network(model: Any) -> Any:

@@ -3,7 +3,6 @@
 The reference is transformers as its documentation uses it: one text at a time, no padding, float32.
 """
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from exporter.errors import ConversionError, ModelError, ParityError
 from exporter.libraries import captured
 from exporter.load import Classifier
-from exporter.network import network
+from exporter.network import inputs_of, network
 from exporter.parity_texts import Text
 from exporter.tokenizer import Encoding
 from scorer.errors import BundleError
@@ -45,7 +44,7 @@ def reference_logits(model: Any, encodings: Sequence[Encoding]) -> Logits:
     """
     import torch
 
-    reads = set(inspect.signature(model.forward).parameters)
+    reads = inputs_of(model)
     rows = []
     for i, encoding in enumerate(encodings):
         with captured(f"running the model in torch on text {i} of {len(encodings)}"), torch.inference_mode():
@@ -72,7 +71,7 @@ def require_own_parity(classifier: Classifier, encodings: Sequence[Encoding], re
     lengths = [len(encoding["input_ids"]) for encoding in encodings]
     short = sorted((i for i, length in enumerate(lengths) if length <= _SHORT), key=lambda i: lengths[i])
     rows = short[:: max(1, len(short) // _PADDED)]
-    reads = inspect.signature(classifier.model.forward).parameters
+    reads = inputs_of(classifier.model)
     length = max(lengths[i] for i in rows)
     batch = {
         name: torch.tensor([_padded(encodings[i], name, length, classifier.pad_id) for i in rows])

@@ -87,7 +87,7 @@ class Health(TableResult):
                 "class_names": list(self.class_names),
                 "classes": [asdict(counts) for counts in self.classes()] if labelled else None,
                 "pairs": [asdict(pair) for pair in self.pairs()] if labelled else None,
-                **(self.counts.confusion_values() if labelled else {"confusion": None, "confusion_cells": None}),
+                **self.counts.confusion_values(),
                 "histogram": asdict(self.histogram()) if labelled else None,
             }
         )

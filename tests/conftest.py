@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.support.cases import Case
 
 TOGETHER = {
-    "torch": ("tests/exporter/", "tests/scorer/model/test_against_torch.py"),
+    "torch": ("tests/exporter/", "tests/families/", "tests/scorer/model/test_against_torch.py"),
     "browser": ("tests/lossrank/page/test_review_browser", "tests/lossrank/report/test_report_browser"),
 }
 

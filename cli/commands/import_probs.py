@@ -9,7 +9,7 @@ import click
 from cli.commands.score import print_data_plan, print_summary, print_template
 from cli.gates import check_gates, fail_if_option
 from cli.log_file import log_end, log_plan, logging_to, refuse_log_file
-from cli.options import json_option, log_file_option
+from cli.options import json_option, log_file_option, overwrite_options
 from cli.output import print_json
 from cli.progress import StepProgress
 from cli.settings import setting_options
@@ -53,15 +53,7 @@ def _names_or_file(context: click.Context, option: click.Parameter, value: str |
     type=click.Path(path_type=Path),
     help="Write a label map with every label of DATA to this new file, to fill in for --label-map; no run is made.",
 )
-@click.option(
-    "--overwrite",
-    is_flag=True,
-    help="Replace an existing run instead of resuming it. A run that holds decisions is set aside as RUN.before-TIME, "
-    "and decisions on unchanged texts carry over.",
-)
-@click.option(
-    "--discard-decisions", is_flag=True, help="With --overwrite: remove the decisions that the existing run holds."
-)
+@overwrite_options
 @fail_if_option
 @log_file_option
 @json_option

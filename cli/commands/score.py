@@ -10,7 +10,7 @@ import click
 from cli.gates import check_gates, fail_if_option
 from cli.keywords import in_options
 from cli.log_file import ProgressLog, log_end, log_plan, logging_to, refuse_log_file
-from cli.options import json_option, log_file_option
+from cli.options import json_option, log_file_option, overwrite_options
 from cli.output import print_json
 from cli.progress import ScoreProgress
 from cli.settings import setting_options
@@ -47,15 +47,7 @@ _LEFT_OUT = "NONE, as asked: rows get predictions but no loss"
     help="Take over this finished run's scores for rows with the same text and label, so that only new and changed "
     "rows are run.",
 )
-@click.option(
-    "--overwrite",
-    is_flag=True,
-    help="Replace an existing run instead of resuming it. A run that holds decisions is set aside as RUN.before-TIME, "
-    "and decisions on unchanged texts carry over.",
-)
-@click.option(
-    "--discard-decisions", is_flag=True, help="With --overwrite: remove the decisions that the existing run holds."
-)
+@overwrite_options
 @fail_if_option
 @log_file_option
 @json_option

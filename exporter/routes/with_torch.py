@@ -1,11 +1,10 @@
 """Convert a model with torch itself (torch.export and onnxscript), which needs no knowledge of the model type."""
 
-import inspect
 from pathlib import Path
 from typing import Any
 
 from exporter.libraries import captured
-from exporter.network import network
+from exporter.network import inputs_of, network
 from exporter.routes.base import FED, Route
 
 _OPSET = 18
@@ -23,7 +22,7 @@ def _convert(model: Any, file: Path, inputs: tuple[str, ...]) -> None:
     import torch
     from torch.export import Dim
 
-    reads = inspect.signature(model.forward).parameters
+    reads = inputs_of(model)
     names = [name for name in FED if name in inputs and name in reads]
     with captured("converting to ONNX with torch"):
         try:

@@ -68,7 +68,7 @@ def report_document(
         "no_labels": None if labelled else _NO_LABELS,
         "class_names": list(health.class_names),
         "histogram": asdict(health.histogram()) if labelled else None,
-        **(health.confusion_values() if labelled else {"confusion": None, "confusion_cells": None}),
+        **health.confusion_values(),
         "most_confused": most_confused if labelled else None,
         "confused_matrix": health.matrix.among(most_confused).tolist() if labelled else None,
         "classes": [asdict(counts) for counts in health.classes()] if labelled else None,

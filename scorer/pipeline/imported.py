@@ -92,8 +92,7 @@ def import_probabilities(
         top_probs=options.top_probs(len(probs.class_names)) or UNSET,
     )
     manifest = manifest_of(plan, record, settings, threads=1)
-    existing = overwrite if isinstance(overwrite, Existing) else Existing(overwrite)
-    with locked_run(Path(output), manifest, plan.source, existing) as run:
+    with locked_run(Path(output), manifest, plan.source, overwrite) as run:
         if on_plan:
             on_plan(plan)
         progress = Progress(run.num_rows, kept=run.num_rows - missing_rows(run))

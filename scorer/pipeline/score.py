@@ -82,13 +82,12 @@ def score_dataset(
     report = _Report(Progress(source.num_rows), on_progress)
     manifest = new_manifest(plan, bundle, options, tokenizer.max_tokens)
     keeps_batches = options.batch_tokens is None
-    existing = overwrite if isinstance(overwrite, Existing) else Existing(overwrite)
     reused = None
     if reuse is not None:
         reused, record = open_reused(reuse, Path(output), manifest)
         manifest = msgspec.structs.replace(manifest, reuse=record)
     with (
-        locked_run(Path(output), manifest, source, existing, same_batches=keeps_batches) as run,
+        locked_run(Path(output), manifest, source, overwrite, same_batches=keeps_batches) as run,
         ThreadPoolExecutor(plan.threads, thread_name_prefix="model") as runners,
         Reader() as reader,
     ):

@@ -134,10 +134,12 @@ class RunHealth:
     def confusion_values(self) -> dict[str, list[list[int]] | None]:
         """Return the confusion matrix as JSON values: ``confusion`` [C, C], or ``confusion_cells`` of many classes.
 
-        With more than 256 classes ``confusion`` is None, and ``confusion_cells`` [m, 3] lists each pair of classes that
-        occurs: the indices of the given and of the predicted class, and the rows. Otherwise ``confusion_cells`` is
-        None.
+        Both are None if no row has a loss. With more than 256 classes ``confusion`` is None, and ``confusion_cells``
+        [m, 3] lists each pair of classes that occurs: the indices of the given and of the predicted class, and the
+        rows. Otherwise ``confusion_cells`` is None.
         """
+        if not self.scored:
+            return {"confusion": None, "confusion_cells": None}
         if len(self.class_names) <= WHOLE_MATRIX:
             return {"confusion": self.confusion.tolist(), "confusion_cells": None}
         return {"confusion": None, "confusion_cells": np.stack(self.matrix.cells(), axis=1).tolist()}

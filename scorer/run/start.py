@@ -132,12 +132,12 @@ def _short(value: Any) -> str:
 
 @contextlib.contextmanager
 def locked_run(
-    path: Path, plan: Manifest, source: Source, existing: Existing | None = None, *, same_batches: bool = False
+    path: Path, plan: Manifest, source: Source, existing: bool | Existing = False, *, same_batches: bool = False
 ) -> Iterator[RunDirectory]:
     """Start or resume a run as its only writer; the lock ends with the process, however the process ends.
 
-    ``plan`` is the manifest of a new run over ``source``; ``existing`` tells what becomes of a run in its place; it
-    is resumed by default. Finished shards whose SHA-256 is still right are kept. With
+    ``plan`` is the manifest of a new run over ``source``; ``existing`` tells whether a run in its place is replaced, or
+    in full what becomes of it; it is resumed by default. Finished shards whose SHA-256 is still right are kept. With
     ``same_batches`` a resumed run keeps its batch size instead of the plan's.
 
     Raises:
@@ -154,7 +154,7 @@ def locked_run(
     with reporting(path):
         if not may_hold_run(path):
             raise RunError(f"{path} exists and is not a run directory; give another folder as `output`")
-        existing = existing or Existing()
+        existing = existing if isinstance(existing, Existing) else Existing(existing)
         aside = existing.aside
         if existing.overwrite and existing.decisions and not existing.discard:
             aside = _set_aside(path)
