@@ -11,6 +11,7 @@ from exporter import ModelError, export_model
 from exporter.load import _misfits
 from exporter.tokenizer import _first_difference
 from scorer.model.tokenizer import BundleTokenizer
+from tests.support import SOAK
 from tests.support.facts import facts
 from tests.support.tiny_models import build, edit, quiet, sentencepiece_model
 
@@ -99,6 +100,12 @@ def test_type_ids_that_transformers_leaves_out_are_seen(tmp_path: Path) -> None:
     edit(model, "tokenizer_config.json", model_input_names=["input_ids", "attention_mask"])
     with pytest.raises(ModelError, match=facts("tokenizer.json", "token type ids", "1 instead of 0")):
         export_model(model, tmp_path / "bundle", exporter="optimum")
+
+
+@SOAK
+def test_type_ids_that_a_tokenizer_does_not_give_are_no_input_of_torchs_graph(tmp_path: Path) -> None:
+    model = build("bert", tmp_path / "model")
+    edit(model, "tokenizer_config.json", model_input_names=["input_ids", "attention_mask"])
     assert "token_type_ids" not in export_model(model, tmp_path / "bundle", exporter="torch", int8=False).input_names
 
 

@@ -39,7 +39,7 @@ def losses(news: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> dict[int
     return dict(zip(scores["row"], scores["loss"], strict=True))
 
 
-SHORT = ("Dataset", "pandas")  # the other kinds are make soak's
+SHORT = ("Dataset",)  # the other kinds are make soak's
 
 
 @pytest.mark.parametrize("kind", [kind if kind in SHORT else pytest.param(kind, marks=SOAK) for kind in KINDS])

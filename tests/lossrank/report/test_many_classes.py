@@ -18,7 +18,7 @@ import lossrank as lr
 from lossrank.report.report import report
 from scorer import ScoreOptions, score_dataset
 from scorer.text import some
-from tests.support import ROOT
+from tests.support import ROOT, SOAK
 from tests.support.commands import Lossrank
 from tests.support.pages import page_of, words
 from tests.support.tiny import expected_logits, make_bundle, make_texts, weights
@@ -192,6 +192,7 @@ def test_some_names_fit_in_their_room(room: int) -> None:
     assert len(some(["x" * 500], 10)) == 60
 
 
+@SOAK
 def test_ten_thousand_classes_are_scored_and_reported_in_little_memory_and_time(tmp_path: Path) -> None:
     names = tuple(f"class {i:05d}" for i in range(10_000))
     table = weights(10_000)

@@ -16,7 +16,7 @@ from tokenizers.trainers import BpeTrainer, UnigramTrainer, WordPieceTrainer
 
 from scorer.model import pretruncate as shorten
 from scorer.model.pretruncate import Shortener, chunks
-from tests.support import ROOT, short_and_long
+from tests.support import ROOT, SOAK, short_and_long
 
 CORPUS = [
     "The central bank raised its rate by a quarter point on Tuesday while shares in Tokyo fell.",
@@ -100,7 +100,7 @@ def cut_early() -> Iterator[None]:
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
 @MODES
-@short_and_long("examples", 12, 150)
+@short_and_long("examples", 6, 150)
 def test_what_is_read_is_that_of_the_whole_text(kind: str, mode: str, examples: int) -> None:
     tokenizer = TOKENIZERS[kind]
 
@@ -200,11 +200,11 @@ for word in {words!r}:
 
 
 @MODES
-@short_and_long("megabytes", 5, 15)
-def test_megabytes_take_little_memory(mode: str, megabytes: int) -> None:
+@SOAK
+def test_megabytes_take_little_memory(mode: str) -> None:
     """Uncut, one of these texts takes 267 MB and more; a text of 60 MB took 8 GB."""
     words = ["x", "世界", "dGhlIG1hcmtl+dCBpcyB/"]
-    code = MEASURE.format(words=words, length=megabytes * 10**6, bundle=str(BUNDLE), mode=mode)
+    code = MEASURE.format(words=words, length=15 * 10**6, bundle=str(BUNDLE), mode=mode)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     lengths, grown = zip(*(map(int, line.split()) for line in done.stdout.splitlines()), strict=True)
     assert lengths == (3, 256, 256)

@@ -12,7 +12,7 @@ import pytest
 
 from cli.commands.demo import BUNDLE, DATA
 from scorer import ModelBundle, ScoreOptions, score_dataset
-from tests.support import ROOT, short_and_long
+from tests.support import ROOT, SOAK
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,7 @@ def test_a_rows_loss_does_not_depend_on_the_rows_beside_it(
     assert np.abs(losses - reference[order]).max() <= 1e-5
 
 
+@SOAK
 def test_padding_on_real_news_is_below_3_percent(tmp_path: Path) -> None:
     stats = score_dataset(BUNDLE, pq.read_table(DATA).slice(0, 4096), tmp_path / "run")
     assert 0 < stats.padding < 0.03
@@ -81,12 +82,12 @@ print(json.dumps([stats.rows, peak_memory_bytes()]))
 """
 
 
-@short_and_long("most", 40, 200)
+@SOAK
 def test_peak_memory_does_not_depend_on_the_number_of_rows(
-    tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, most: int
+    tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path
 ) -> None:
     peaks = []
-    for repeats in (5, most):
+    for repeats in (5, 200):
         data = tmp_path / f"{repeats}.parquet"
         with pq.ParquetWriter(data, rows.schema) as writer:
             for _ in range(repeats):
@@ -96,5 +97,5 @@ def test_peak_memory_does_not_depend_on_the_number_of_rows(
         scored, peak = json.loads(done.stdout)
         assert scored == repeats * 1000
         peaks.append(peak)
-    # Eight or forty times the rows; the difference that is left is the allocator's.
+    # Forty times the rows; the difference that is left is the allocator's.
     assert peaks[1] < peaks[0] * 1.15

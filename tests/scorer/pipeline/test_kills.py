@@ -16,15 +16,14 @@ from benchmarks.synthetic.make_rows import make_rows
 from cli.commands.demo import DATA
 from scorer import ModelBundle, ScoreOptions, score_dataset
 from scorer.audit.verify import verify
-from tests.support import ROOT, short_and_long
+from tests.support import ROOT, SOAK
 
 SHARD_ROWS = 150
 
 
-@short_and_long("kills, thousands", (4, 24), (20, 60))
-def test_kills_at_random_moments(
-    tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, kills: int, thousands: int
-) -> None:
+@SOAK
+def test_kills_at_random_moments(tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path) -> None:
+    kills, thousands = 20, 60
     data = tmp_path / "data.parquet"
     pq.write_table(pa.concat_tables([rows] * thousands), data)
     score_dataset(tiny_bundle, data, tmp_path / "whole", ScoreOptions(shard_rows=SHARD_ROWS, threads=1))

@@ -107,7 +107,7 @@ TEXTS = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_cha
 NUMBERS = st.none() | st.integers(-1, 10**6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(rows=st.lists(st.tuples(TEXTS, TEXTS, NUMBERS, NUMBERS), min_size=1, max_size=30))
 def test_the_same_rows_have_one_content(tmp_path_factory: pytest.TempPathFactory, rows: list[Row]) -> None:
     folder = tmp_path_factory.mktemp("kinds")
@@ -121,7 +121,7 @@ def test_the_same_rows_have_one_content(tmp_path_factory: pytest.TempPathFactory
 CELLS = st.sampled_from(["", "a", "b", "ab", "1", "11"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(data=st.data(), rows=st.lists(st.tuples(CELLS, CELLS, CELLS, CELLS), min_size=1, max_size=12))
 def test_any_other_rows_have_another_content(data: st.DataObject, rows: list[Row]) -> None:
     """Few values and short ones, so that a value often moves to the next field or row."""

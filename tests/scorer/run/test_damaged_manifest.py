@@ -191,7 +191,7 @@ def test_one_changed_value_is_one_line_or_a_right_answer(
     check()
 
 
-@short_and_long("share, step", (8, 2), (1, 1))
+@short_and_long("share, step", (8, 4), (1, 1))
 def test_every_value_may_be_another_one_of_its_kind(
     lossrank: Lossrank, scored: Path, bundle: ModelBundle, tmp_path: Path, offline: None, share: int, step: int
 ) -> None:

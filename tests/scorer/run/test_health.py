@@ -15,7 +15,7 @@ import pytest
 from benchmarks.synthetic.make_run import make_run
 from scorer import ModelBundle, RunDirectory, RunError, ScoreOptions, score_dataset
 from scorer.run.health import run_health
-from tests.support import ROOT
+from tests.support import ROOT, SOAK
 from tests.support.facts import facts
 from tests.support.manifests import altered
 from tests.support.tiny import CLASSES
@@ -154,6 +154,7 @@ def test_without_labels_there_are_counts_and_no_losses(
     assert {(each.given, each.mean_loss, each.accuracy) for each in health.classes()} == {(0, None, None)}
 
 
+@SOAK
 def test_a_million_rows_are_counted_in_little_memory(tmp_path: Path) -> None:
     from sklearn.metrics import confusion_matrix
 

@@ -17,6 +17,7 @@ from scorer.audit.matching import BY_ROW, how_to_match
 from scorer.audit.verify import verify
 from scorer.run.protect import refuse_own_data
 from scorer.run.reopened import reopen_data, same_data
+from tests.support import SOAK
 from tests.support.facts import facts
 from tests.support.tiny import CLASSES, make_texts
 
@@ -151,7 +152,7 @@ OTHERS: dict[str, tuple[Callable[[pa.Table], pa.Table], tuple[object, ...]]] = {
 
 @pytest.mark.parametrize("name", OTHERS)
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("scored", ["table", "csv"])
+@pytest.mark.parametrize("scored", ["csv", pytest.param("table", marks=SOAK)])
 def test_other_data_is_refused(
     runs: dict[str, RunDirectory], tmp_path: Path, scored: str, kind: str, name: str
 ) -> None:
@@ -240,7 +241,7 @@ def cut(progress: Progress) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("begun", ["table", "parquet", "dataset"])
+@pytest.mark.parametrize("begun", ["parquet", *(pytest.param(kind, marks=SOAK) for kind in ("table", "dataset"))])
 def test_a_run_resumes_with_another_kind_of_the_same_rows(
     runs: dict[str, RunDirectory], tiny_bundle: ModelBundle, tmp_path: Path, begun: str, kind: str
 ) -> None:

@@ -145,7 +145,7 @@ def loss_of(text: str, label: int) -> float:
     return expected_loss(text, CLASSES.index(NAMES[label]))
 
 
-@short_and_long("examples", 60, 500)
+@short_and_long("examples", 30, 500)
 def test_every_row_of_any_dataset_has_its_own_loss(tiny_bundle: ModelBundle, bases: list[Any], examples: int) -> None:
     @settings(max_examples=examples)
     @given(base=st.integers(0, 1), steps=STEPS, shown_as=st.sampled_from([None, "arrow", "numpy"]))

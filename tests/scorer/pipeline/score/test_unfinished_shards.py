@@ -16,7 +16,7 @@ from scorer.data.parts import FilePart
 from scorer.errors import SourceError
 from scorer.pipeline import open_shard
 from tests.scorer.pipeline.score.helpers import kept_of, shard_bytes
-from tests.support import ROOT
+from tests.support import ROOT, SOAK
 
 ONE_SHARD = ScoreOptions(batch_tokens=300, window_rows=64, shard_rows=4096, device="cpu", threads=1)
 # Ends the process at the n-th step of writing: before or after a file is in its place, or a file is removed.
@@ -140,7 +140,7 @@ def test_a_fast_run_writes_no_windows(
     assert written == []
 
 
-@pytest.mark.parametrize("start", [2, 5, 9])
+@pytest.mark.parametrize("start", [5, *(pytest.param(start, marks=SOAK) for start in (2, 9))])
 def test_a_kill_at_any_step_of_writing_loses_nothing(
     tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, start: int
 ) -> None:

@@ -13,7 +13,7 @@ from scorer import ModelBundle, ScoreOptions
 from scorer import score_dataset as score
 from scorer.files import file_sha256
 from scorer.model.bundle_manifest import Variant
-from tests.scorer.pipeline.screen_run.helpers import OPTIONS, ROWS
+from tests.scorer.pipeline.screen_run.helpers import OPTIONS, ROWS, SHARD_ROWS
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +46,7 @@ def news() -> pa.Table:
 @pytest.fixture(scope="module")
 def fp32(bundle: ModelBundle, news: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("fp32") / "run"
-    score(bundle, news, run, ScoreOptions(shard_rows=250, threads=2))
+    score(bundle, news, run, ScoreOptions(shard_rows=SHARD_ROWS, threads=2))
     return run
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from scorer import ScoreOptions
 
-ROWS = 1200
-
-
-OPTIONS = ScoreOptions(precision="screen", screen_top=60, window_rows=50, shard_rows=250, batch_tokens=512, threads=2)
+ROWS, SHARD_ROWS = 800, 160
+OPTIONS = ScoreOptions(
+    precision="screen", screen_top=60, window_rows=40, shard_rows=SHARD_ROWS, batch_tokens=512, threads=2
+)
 
 
 def shards(run: Path) -> dict[str, bytes]:

@@ -14,7 +14,7 @@ from scorer import score_dataset as score
 from scorer.audit.verify import verify
 from scorer.run.directory import shard_name
 from scorer.run.integrity import RESCORE
-from tests.scorer.pipeline.screen_run.helpers import OPTIONS, ROWS, shards
+from tests.scorer.pipeline.screen_run.helpers import OPTIONS, ROWS, SHARD_ROWS, shards
 from tests.support import SOAK
 from tests.support.facts import tells
 
@@ -98,8 +98,8 @@ def test_a_screen_that_was_cut_off_ends_byte_for_byte_the_same(
     seen: list[tuple[int, int]] = []
 
     def cut(progress: Progress) -> None:
-        if (progress.rows // 300, progress.rescored) not in seen:
-            seen.append((progress.rows // 300, progress.rescored))
+        if (progress.rows // 200, progress.rescored) not in seen:
+            seen.append((progress.rows // 200, progress.rescored))
         if len(seen) > report:
             raise Cut
 
@@ -118,7 +118,7 @@ def test_a_shard_that_is_lost_is_screened_again(
     shutil.copytree(screened, tmp_path / "run")
     (tmp_path / "run" / "scores" / f"part-0000{lost}.parquet").unlink()
     stats = score(bundle, news, tmp_path / "run", OPTIONS)
-    assert stats.kept_rows == (ROWS - 250)
+    assert stats.kept_rows == ROWS - SHARD_ROWS
     assert shards(tmp_path / "run") == shards(screened)
 
 

@@ -18,7 +18,7 @@ from scorer.data.parts import TablePart
 from scorer.pipeline.window import Window, join_windows, read_windows
 from scorer.run.schema import NO_TEXT, OK, UNREADABLE
 from tests.scorer.pipeline.window.helpers import CLASSES, NAMES, windows
-from tests.support import short_and_long
+from tests.support import SOAK, short_and_long
 
 N = 100
 
@@ -72,6 +72,7 @@ class TestLongTexts:
                 writer.write_table(pa.table({"text": [f"{i} {rest}" for i in range(start, start + 100)]}))
         self.check(open_source(tmp_path / "a.parquet"), rows // 100)
 
+    @SOAK
     def test_of_a_dictionary(self) -> None:
         values = pa.array(["text " * (self.LONG // 5 + 1)])
         indices = pa.array([0] * self.N, pa.int8())
@@ -80,7 +81,7 @@ class TestLongTexts:
 
 
 class TestRanges:
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(st.lists(st.integers(0, N), min_size=2, max_size=12, unique=True), st.data())
     def test_any_ascending_ranges_give_their_rows(self, files: Source, cuts: list[int], data: st.DataObject) -> None:
         cuts.sort()
@@ -148,7 +149,7 @@ def content(window: Window) -> dict[str, Any]:
 class TestSome:
     """Some of a window's rows, and windows put together."""
 
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(st.sets(st.integers(0, N - 1)), st.booleans())
     def test_each_row_keeps_what_is_its_own(self, chosen: set[int], pairs: bool) -> None:
         table = TABLE.append_column("second", pa.array([None if i % 7 == 1 else f"second {i}" for i in range(N)]))
