@@ -30,7 +30,7 @@ class DataFile:
         with self.path.open("ab") as stream:
             stream.write(bytes(-stream.tell() % _PAGE))
             _point(tensor, self.path.name, stream.tell(), array.nbytes)
-            array.tofile(stream)
+            stream.write(np.ascontiguousarray(array).data)
         return tensor
 
 
