@@ -16,6 +16,7 @@ from exporter.graph.writer import GraphRewrite
 from exporter.routes.choose import choose
 from scorer import ModelBundle, ScoreOptions, score_dataset
 from tests.exporter.graph.test_export_graph import DONE
+from tests.support import SOAK
 from tests.support.graphs import batch, converted, difference, run
 from tests.support.tiny_models import CORPUS, build, quiet
 
@@ -37,7 +38,7 @@ def losses(bundle: ModelBundle, out: Path, precision: str) -> list[float]:
     return [float(loss) for loss in pq.read_table(out / "scores").sort_by("row")["loss"].to_pylist()]
 
 
-@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("route", [pytest.param(name, marks=SOAK) if name == "torch" else name for name in ROUTES])
 @quiet
 def test_a_bundle_is_the_same_as_with_its_weights_in_the_graph(
     route: str, tmp_path: Path, request: pytest.FixtureRequest

@@ -14,6 +14,7 @@ from exporter.load import load
 from exporter.routes.choose import choose
 from exporter.routes.with_torch import TORCH
 from tests.exporter.graph.test_quantize import int8, left_alone, weights_of
+from tests.support import SOAK
 from tests.support.graphs import Net, converted, ids, run
 from tests.support.tiny_models import build, quiet
 
@@ -58,7 +59,7 @@ def test_a_scaled_gemm_is_left_alone(attributes: dict[str, float]) -> None:
     left_alone(rows(**attributes))
 
 
-@pytest.mark.parametrize("route", ["optimum", "torch"])
+@pytest.mark.parametrize("route", ["optimum", pytest.param("torch", marks=SOAK)])
 @quiet
 def test_gpt2_is_in_int8(route: str, tmp_path: Path) -> None:
     if route == "optimum":
