@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -83,7 +84,7 @@ def export_model(
         for route in routes:
             try:
                 say(f"converting to ONNX with {route.name}")
-                route.convert(classifier.model, folder / _GRAPH, inputs)
+                _convert(route, classifier, folder / _GRAPH, inputs)
                 bundle = _finished(folder, classifier, route, texts, encodings, reference, int8, say)
                 break
             except (ConversionError, ModelError, ParityError) as error:
@@ -96,6 +97,17 @@ def export_model(
                 classifier = load(files, max_tokens)
         bundle.save()
     return msgspec.structs.replace(bundle, path=path)
+
+
+def _convert(route: Route, classifier: Classifier, file: Path, inputs: tuple[str, ...]) -> None:
+    """Write a route's graph to ``file``, with its weights in it or in one file beside it; nothing else is left."""
+    from exporter.graph.beside import settle
+
+    with TemporaryDirectory(dir=file.parent) as folder:
+        made = Path(folder) / file.name
+        route.convert(classifier.model, made, inputs)
+        with captured("saving the graph"):
+            settle(made, file)
 
 
 def _finished(
@@ -174,17 +186,20 @@ def _rewrite(draft: ModelBundle, texts: list[Text], reference: Logits) -> tuple[
     from exporter.graph.fold import fold_keys_and_values
 
     file = draft.model_file()
-    plain = file.read_bytes()
+    plain = file.with_name("plain.onnx")
     with captured("rewriting the graph"):
         first = keep_first_token(onnx.load(file, load_external_data=False))
-        folded = fold_keys_and_values(first.model)
+        folded = fold_keys_and_values(first.model, file.parent)
     if first.applied:
+        file.replace(plain)
         onnx.save(folded.model, file)
         description = f"{first.description}, {folded.description}" if folded.applied else first.description
         try:
-            return description, require_parity(draft, texts, reference)
+            parity = require_parity(draft, texts, reference)
+            plain.unlink()
+            return description, parity
         except ParityError as error:
-            file.write_bytes(plain)
+            plain.replace(file)
             first = replace(first, description=f"unchanged: {first.description} is not exact here ({error})")
     return first.description, require_parity(draft, texts, reference)
 
@@ -193,12 +208,13 @@ def _int8(draft: ModelBundle, texts: list[Text], reference: Logits, say: Callabl
     """Write the int8 graph and return its entry for ``variants``; return {} if the model can't run in int8."""
     import onnx
 
+    from exporter.graph.beside import data_of
     from exporter.graph.quantize import quantize
 
     variants = {"int8": Variant(file=_INT8_GRAPH)}
     file = draft.path / _INT8_GRAPH
     with captured("quantising the graph"):
-        quantised = quantize(onnx.load(draft.model_file(), load_external_data=False))
+        quantised = quantize(onnx.load(draft.model_file(), load_external_data=False), file)
     if not quantised.applied:
         say(f"there is no int8 variant: {quantised.description}")
         return {}
@@ -207,6 +223,7 @@ def _int8(draft: ModelBundle, texts: list[Text], reference: Logits, say: Callabl
         parity = measure_parity(msgspec.structs.replace(draft, variants=variants), texts, reference, "int8")
     except (ParityError, ConversionError) as error:
         file.unlink()
+        data_of(file).unlink(missing_ok=True)
         say(f"there is no int8 variant: {error}")
         return {}
     return {"int8": Variant(file=_INT8_GRAPH, graph=quantised.description, parity=parity)}

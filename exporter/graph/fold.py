@@ -12,13 +12,14 @@ with a vector instead of a matrix.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
 
+from exporter.graph.beside import values_of
 from exporter.graph.rules import attribute
 from exporter.graph.shapes import Shapes, measure
 from exporter.graph.writer import GraphRewrite, GraphWriter, captured
@@ -41,18 +42,17 @@ class _Projection:
     scales: tuple[tuple[str, str], ...]
 
 
-def fold_keys_and_values(model: onnx.ModelProto) -> GraphRewrite:
+def fold_keys_and_values(model: onnx.ModelProto, folder: Path | None = None) -> GraphRewrite:
     """Return the graph with the key and value projections of single-query attention folded, or unchanged.
 
-    Call this after ``keep_first_token``. ``model`` itself is not changed; its weights must be loaded.
+    Call this after ``keep_first_token``. ``model`` itself is not changed. Weights beside the graph are read from
+    ``folder``, as they are needed; the folded ones, of one layer, are in the new graph.
     """
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
-        return GraphRewrite(model, False, "unchanged: its weights are not loaded")
     try:
         shapes = measure(model)
     except Exception as error:  # onnxruntime can raise any type
         return GraphRewrite(model, False, f"unchanged: its shapes can't be measured ({one_line(error, 120)})")
-    reader = _Reader(model.graph, shapes)
+    reader = _Reader(model.graph, shapes, folder)
     found = {i: each for i, node in enumerate(model.graph.node) if (each := reader.projection(node)) is not None}
     if not found:
         return GraphRewrite(model, False, "unchanged: no plain keys or values of an attention with one query")
@@ -70,8 +70,9 @@ def fold_keys_and_values(model: onnx.ModelProto) -> GraphRewrite:
 class _Reader:
     """Finds the key and value projections by following attention's two products back to their inputs."""
 
-    def __init__(self, graph: onnx.GraphProto, shapes: Shapes) -> None:
+    def __init__(self, graph: onnx.GraphProto, shapes: Shapes, folder: Path | None) -> None:
         self._shapes = shapes
+        self._folder = folder
         self._makers = {name: node for node in graph.node for name in node.output}
         self._weights = {tensor.name: tensor for tensor in graph.initializer}
         self._reads = Counter(name for node in graph.node for name in (*node.input, *captured(node)))
@@ -131,7 +132,7 @@ class _Reader:
         """Return a weight's values; return None for a tensor that is computed."""
         maker = self._makers.get(name)
         tensor = self._weights.get(maker.input[0] if maker is not None and maker.op_type == "Identity" else name)
-        return None if tensor is None else numpy_helper.to_array(tensor)
+        return None if tensor is None else values_of(tensor, self._folder)
 
     def _is_of_one_query(self, node: onnx.NodeProto) -> bool:
         left, right = node.input

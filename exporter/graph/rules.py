@@ -155,6 +155,12 @@ def _slice(node: onnx.NodeProto, axis: int, context: Context) -> Axes:
     return (axis, *(None for _ in node.input[1:]))
 
 
+def _split(node: onnx.NodeProto, axis: int, context: Context) -> Axes:
+    if axis == attribute(node, "axis", 0) % _rank(node.input[0], context):
+        raise _MixesTokens
+    return (axis, *(None for _ in node.input[1:]))
+
+
 def _gather(node: onnx.NodeProto, axis: int, context: Context) -> Axes:
     data, picks = (_rank(name, context) for name in node.input)
     over = attribute(node, "axis", 0) % data
@@ -203,6 +209,7 @@ _RULES: dict[str, Callable[[onnx.NodeProto, int, Context], Axes]] = {
     "Reshape": _reshape,
     "Slice": _slice,
     "Softmax": _normalise,
+    "Split": _split,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
 }

@@ -1,5 +1,6 @@
 """Write a copy of a graph node by node: choose free names for new tensors and drop unused nodes and weights."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,9 @@ import numpy as np
 import onnx
 from numpy.typing import ArrayLike
 from onnx import helper, numpy_helper
+
+from exporter.graph import beside
+from exporter.graph.beside import DataFile
 
 
 @dataclass(frozen=True)
@@ -25,16 +29,24 @@ class GraphRewrite:
 class GraphWriter:
     """Collects old and new nodes in the order in which they run; the names of new tensors end in ``suffix``.
 
-    ``domains`` are operator domains, with their versions, to add to the model's opset imports.
+    ``domains`` are operator domains, with their versions, to add to the model's opset imports. Large new weights are
+    appended to ``data``, if given.
     """
 
-    def __init__(self, model: onnx.ModelProto, suffix: str, domains: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        suffix: str,
+        domains: Mapping[str, int] | None = None,
+        data: DataFile | None = None,
+    ) -> None:
         self._model = onnx.ModelProto()
         self._model.CopyFrom(model)
         for domain, version in (domains or {}).items():
             if all(each.domain != domain for each in self._model.opset_import):
                 self._model.opset_import.append(helper.make_opsetid(domain, version))
         self._suffix = suffix
+        self._data = data
         self._nodes: list[onnx.NodeProto] = []
         self._taken = {name for node in model.graph.node for name in (*node.input, *node.output)}
         self._taken.update(tensor.name for tensor in model.graph.initializer)
@@ -65,11 +77,13 @@ class GraphWriter:
 
     def constant(self, values: ArrayLike, like: str = "constant") -> str:
         """Add an initializer and return its name; an initializer with equal values is reused."""
-        array = np.array(values, order="C")
-        key = (array.dtype, array.shape, array.tobytes())
+        array = np.asarray(values, order="C")
+        key = (array.dtype, array.shape, hashlib.sha256(array).digest())
         if key not in self._made:
-            self._made[key] = self.name(like)
-            self._model.graph.initializer.append(numpy_helper.from_array(array, self._made[key]))
+            name = self._made[key] = self.name(like)
+            large = self._data is not None and array.nbytes >= beside.SMALL
+            make = self._data.add if self._data is not None and large else numpy_helper.from_array
+            self._model.graph.initializer.append(make(array, name))
         return self._made[key]
 
     def finish(self, wrong: Callable[[str], bool] = lambda name: False) -> onnx.ModelProto:

@@ -9,7 +9,6 @@ from exporter.routes.base import FED, Route
 
 _OPSET = 18
 _ROWS, _TOKENS = 3, 21  # of the batch that is traced; both are free in the graph
-_LARGEST = 1_900_000_000  # bytes of weights in one file; protobuf ends at 2 GB
 
 
 def _convert(model: Any, file: Path, inputs: tuple[str, ...]) -> None:
@@ -21,6 +20,8 @@ def _convert(model: Any, file: Path, inputs: tuple[str, ...]) -> None:
     import onnx
     import torch
     from torch.export import Dim
+
+    from exporter.graph import beside
 
     reads = inputs_of(model)
     names = [name for name in FED if name in inputs and name in reads]
@@ -36,7 +37,7 @@ def _convert(model: Any, file: Path, inputs: tuple[str, ...]) -> None:
                 opset_version=_OPSET,
                 dynamo=True,
                 dynamic_shapes={name: {0: Dim.DYNAMIC, 1: Dim.DYNAMIC} for name in names},
-                external_data=_size(model) > _LARGEST,
+                external_data=_size(model) > beside.LARGEST,
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:

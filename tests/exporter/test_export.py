@@ -179,19 +179,6 @@ def test_half_precision_weights_are_computed_in_float32(tmp_path: Path) -> None:
     np.testing.assert_allclose(bundle_logits(bundle, TEXTS), expected, rtol=0, atol=1e-4)
 
 
-def test_weights_beside_the_graph_are_part_of_the_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As for a graph past ONNX's 2 GB; optimum has a switch for it."""
-    monkeypatch.setenv("FORCE_ONNX_EXTERNAL_DATA", "1")
-    folder = build("distilbert", tmp_path / "model")
-    bundle = export_model(folder, tmp_path / "bundle")
-    assert sorted(bundle.files) == ["model.onnx", "model.onnx_data", "tokenizer.json"]
-    assert len({file.stat().st_mode for file in bundle.path.iterdir()}) == 1
-    assert (bundle.path / "model.onnx_data").stat().st_size > (bundle.path / "model.onnx").stat().st_size
-    ModelBundle.load(bundle.path)
-    expected = torch_logits(folder, [(text,) for text in TEXTS])
-    np.testing.assert_allclose(bundle_logits(bundle, TEXTS), expected, rtol=0, atol=1e-4)
-
-
 def test_classes_keep_their_index_and_come_from_id2label(tmp_path: Path) -> None:
     names = {"3": "d", "0": "a", "2": "c", "1": "b"}
     folder = edit(build("distilbert", tmp_path / "model"), id2label=names, label2id=None)

@@ -204,6 +204,17 @@ def longest(net: Net, x: str) -> str:
     return net.add("Add", x, net.add("ReduceMax", x, net.constant([1])))
 
 
+def split(net: Net, x: str, axis: int = 2, parts: int = 2) -> list[str]:
+    names = [f"{net.add('Identity', x)}_{part}" for part in range(parts)]
+    net.nodes.append(helper.make_node("Split", [x], names, axis=axis, num_outputs=parts))
+    return names
+
+
+def gated(net: Net, x: str) -> str:
+    """Multiply the halves of the channels, as ModernBERT's feed-forward does by torch's route."""
+    return net.add("Concat", net.add("Mul", *split(net, x)), x, axis=2)
+
+
 STEPS: dict[str, Callable[[Net, str], str]] = {
     "batch_by_heads": batch_by_heads,
     "by_length": by_length,
@@ -212,6 +223,7 @@ STEPS: dict[str, Callable[[Net, str], str]] = {
     "clip": lambda net, x: net.add("Clip", x, net.constant(-1, np.float64), net.constant(1, np.float64)),
     "expanded": expanded,
     "gathered": lambda net, x: net.add("Gather", x, net.constant([3, 1, 1, 0]), axis=2),
+    "gated": lambda net, x: net.add("MatMul", gated(net, x), net.weight(6, 4)),
     "gelu": lambda net, x: net.add("Mul", x, net.add("Sigmoid", net.add("Div", x, net.constant(0.6, np.float64)))),
     "halves": halves,
     "heads": heads,
@@ -230,6 +242,7 @@ STEPS: dict[str, Callable[[Net, str], str]] = {
     "picked_across": picked_across,
     "position": position,
     "shifted": shifted,
+    "split_tokens": lambda net, x: split(net, x, 1, 1)[0],
     "softmax": lambda net, x: net.add("Softmax", x, axis=2),
     "turned": turned,
     "where": lambda net, x: net.add("Where", net.add("Less", x, net.weight(1)), x, net.weight(1, 1, 4)),
@@ -245,6 +258,7 @@ NEED_ALL = {
     "mean_apart",
     "picked_across",
     "shifted",
+    "split_tokens",
     "turned",
 }
 

@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from exporter.graph import beside
+from exporter.graph.beside import is_beside
 from exporter.graph.first_token import keep_first_token
 from exporter.graph.fold import fold_keys_and_values
 from exporter.graph.quantize import QUANTIZED, quantize
@@ -146,11 +148,23 @@ class TestModels:
         small = int8(exported("distilbert")[0])
         assert quantize(small).model is small
 
-    def test_weights_that_are_not_loaded_are_left_alone(self, exported: Exported, tmp_path: Path) -> None:
-        outside = {"save_as_external_data": True, "location": "weights", "size_threshold": 0}
-        model = onnx.load_model_from_string(exported("bert")[0].SerializeToString())
-        onnx.save(model, tmp_path / "model.onnx", **outside)
-        assert not quantize(onnx.load(tmp_path / "model.onnx", load_external_data=False)).applied
+    def test_weights_beside_the_graph_are_read_and_written_there(
+        self, exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(beside, "SMALL", 1_000)
+        outside = {"save_as_external_data": True, "location": "weights", "size_threshold": 1_000}
+        model, pad_id = exported("albert")
+        onnx.save(onnx.load_model_from_string(model.SerializeToString()), tmp_path / "model.onnx", **outside)
+        file = tmp_path / "small.onnx"
+        small = quantize(onnx.load(tmp_path / "model.onnx", load_external_data=False), file)
+        assert small.applied
+        onnx.save(small.model, file)
+        stored = [t for t in small.model.graph.initializer if t.data_type == TensorProto.INT8 and len(t.dims) == 2]
+        assert all(map(is_beside, (tensor for tensor in stored if np.prod(tensor.dims) >= 1_000)))
+        # The layers are the same one, whose weights are there once.
+        assert (tmp_path / "small.onnx.data").stat().st_size <= 4096 * len(stored)
+        feeds = batch(17, pad_id)
+        assert difference(run(file, feeds), run(int8(model), feeds)) == 0
 
     def test_a_shared_weight_is_stored_once(self, exported: Exported) -> None:
         small = int8(exported("albert")[0])  # both layers are the same one
