@@ -23,7 +23,7 @@ _LOGGERS = (
 _DISTRIBUTIONS = ("lossrank", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxscript", "tokenizers")
 
 
-def require() -> None:
+def require(needed: tuple[str, ...] = _NEEDED) -> None:
     """Import the libraries that an export needs.
 
     Call this outside ``captured``: on import the libraries bind their log handlers to the current stderr.
@@ -35,7 +35,7 @@ def require() -> None:
     import_onnxruntime()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name in _NEEDED:
+        for name in needed:
             try:
                 import_module(name)
             except ImportError as error:

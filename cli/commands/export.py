@@ -20,15 +20,37 @@ from lossrank import Step
 from lossrank import export as export_model
 from scorer import ModelBundle
 from scorer.events import event
-from scorer.model.bundle_manifest import MANIFEST
+from scorer.model.bundle_manifest import ITSELF, MANIFEST
 from scorer.text import printable
 
 _MOST_CLASSES = 30
 
 
 @click.command()
-@click.argument("model")
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("model", required=False)
+@click.argument("bundle", required=False, metavar="BUNDLE", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The folder to write, instead of BUNDLE.")
+@click.option(
+    "--onnx",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Take this ONNX classifier in place of MODEL; it is compared with itself, not with torch.",
+)
+@click.option(
+    "--tokenizer",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="With --onnx: a folder with tokenizer.json, and with tokenizer_config.json if there is one.",
+)
+@click.option(
+    "--labels",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="With --onnx: the names of the classes in the order of the logits: a JSON list, a config.json with id2label, "
+    "or a text file with one name a line.",
+)
+@click.option("--output-name", metavar="NAME", help="With --onnx: the output that has the logits.  [default: logits]")
+@click.option("--logits", is_flag=True, help="With --onnx: numbers that are all in 0..1 are logits all the same.")
 @click.option("--revision", help="Branch, tag or commit of a model on the Hugging Face hub.")
 @click.option(
     "--force",
@@ -57,8 +79,14 @@ _MOST_CLASSES = 30
 @log_file_option
 @json_option
 def export(
-    model: str,
-    bundle: Path,
+    model: str | None,
+    bundle: Path | None,
+    output: Path | None,
+    onnx: Path | None,
+    tokenizer: Path | None,
+    labels: Path | None,
+    output_name: str | None,
+    logits: bool,
     revision: str | None,
     force: bool,
     int8: bool,
@@ -73,19 +101,32 @@ def export(
     graph, its tokenizer and its class names. Varied texts are run through torch and through the bundle; if logits or
     losses differ too much, nothing is written.
 
+    An ONNX classifier that you have becomes a bundle with --onnx, --tokenizer and --labels, for which no torch is
+    needed. A model that gives probabilities in any other way needs no bundle: see `lossrank import-probs`.
+
     \b
     Examples:
       lossrank export andi611/distilbert-base-uncased-ner-agnews bundle
       lossrank export ./my-classifier bundle --force
       lossrank export org/classifier bundle --revision v2 --no-int8
+      lossrank export --onnx model.onnx --tokenizer ./my-tokenizer --labels classes.txt -o bundle
     """
     started = time.monotonic()
+    model, bundle = _places(model, bundle, output, onnx)
+    _require_pairs(
+        onnx, {"--tokenizer": tokenizer, "--labels": labels}, {"--output-name": output_name, "--logits": logits}
+    )
     refuse_log_file(log_file, folder=bundle)
-    with logging_to(log_file, "export", model=model, bundle=str(bundle)):
+    with logging_to(log_file, "export", model=model or str(onnx), bundle=str(bundle)):
         with _steps() as progress:
             exported = export_model(
                 model,
                 bundle,
+                tokenizer=tokenizer,
+                onnx=onnx,
+                labels=labels,
+                output_name=output_name,
+                logits=logits,
                 revision=revision,
                 force=force,
                 int8=int8,
@@ -100,6 +141,29 @@ def export(
         return
     _print_summary(exported, seconds)
     click.echo(f"\nNext: lossrank score {bundle} DATA -o run")
+
+
+def _places(model: str | None, bundle: Path | None, output: Path | None, onnx: Path | None) -> tuple[str | None, Path]:
+    """Return the model, None if there is an ONNX file, and the folder to write, from what was given in any form."""
+    given = [place for place in (model, bundle, output) if place is not None]
+    if onnx is not None and len(given) == 1:
+        return None, Path(given[0])
+    if onnx is None and model is not None and len(given) == 2:
+        return model, Path(given[1])
+    if onnx is not None and len(given) > 1:
+        raise click.UsageError("--onnx FILE takes the place of MODEL; give only the folder to write beside it")
+    if len(given) > 2:
+        raise click.UsageError("Give the folder to write as BUNDLE or with --output, not both.")
+    raise click.UsageError(f"Missing argument '{'MODEL' if model is None and onnx is None else 'BUNDLE'}'.")
+
+
+def _require_pairs(onnx: Path | None, needed: dict[str, object], optional: dict[str, object]) -> None:
+    for option, value in needed.items():
+        if (value is None) != (onnx is None):
+            raise click.UsageError(f"--onnx and {option} need each other.")
+    for option, value in optional.items():
+        if value and onnx is None:
+            raise click.UsageError(f"{option} needs --onnx.")
 
 
 @contextmanager
@@ -160,8 +224,13 @@ def _print_summary(bundle: ModelBundle, seconds: float) -> None:
     table.add_row("max tokens", f"{bundle.max_tokens:,}")
     for name in (*bundle.files, MANIFEST):
         table.add_row(name, _size((bundle.path / name).stat().st_size))
-    table.add_row("graph", safe(f"by {bundle.exporter}; {bundle.variants['fp32'].graph}"))
-    table.add_row("parity", f"{parity.texts} texts through torch and through {bundle.variants['fp32'].file}")
+    graph, file = bundle.variants["fp32"].graph, bundle.variants["fp32"].file
+    if bundle.compared_with == ITSELF:
+        table.add_row("graph", safe(f"of {bundle.model}; {graph}"))
+        table.add_row("parity", f"{parity.texts} texts alone and in padded batches; NOT compared with torch")
+    else:
+        table.add_row("graph", safe(f"by {bundle.exporter}; {graph}"))
+        table.add_row("parity", f"{parity.texts} texts through torch and through {file}")
     table.add_row("  logits", f"at most {parity.max_logit_difference:.1e} apart")
     table.add_row("  losses", f"at most {parity.max_loss_difference:.1e} nats apart")
     table.add_row("  predictions", f"{parity.label_agreement:.1%} the same")
