@@ -4,6 +4,7 @@ Nothing is known about the model that the graph was made from. So the graph is c
 with the same text in padded batches of several sizes. The bundle records that it was not compared with torch.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -26,9 +27,11 @@ from scorer.model.bundle import ModelBundle
 from scorer.model.bundle_manifest import ITSELF, Parity, Variant
 from scorer.model.session import OrtSession
 from scorer.model.tokenizer import BundleTokenizer
-from scorer.text import one_line
+from scorer.text import one_line, shortened
 
 _NEEDED = ("onnx",)
+# What onnxruntime says before the reason: its code, the file, and a place in its source.
+_PREAMBLE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed:)?(/\S+:\d+ .*?\) )?")
 _SUM = 1e-3  # most that the probabilities of a row may differ from 1 together
 
 
@@ -122,9 +125,9 @@ def _open(draft: ModelBundle, file: Path) -> OrtSession:
     except BundleError as error:
         import onnxruntime
 
-        reason = one_line(error.__cause__ or error, 160).replace(str(draft.path), str(file.parent))
+        said = _PREAMBLE.sub("", " ".join(str(error.__cause__ or error).split()))
         raise ModelError(
-            f"`onnx`: onnxruntime {onnxruntime.__version__} can't open {file} ({reason}); "
+            f"`onnx`: onnxruntime {onnxruntime.__version__} can't open {file} ({shortened(said, 200)}); "
             "for a newer opset or IR version, update onnxruntime or export with an older opset"
         ) from error
 
