@@ -1,5 +1,6 @@
 """The recipe of docs/score.md for scikit-learn: the losses are those of its own predict_log_proba."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 import lossrank as lr
 from exporter.errors import ModelError
+from tests.support import ROOT
 from tests.support.facts import tells
 from tests.support.tiny_models import CORPUS
 
@@ -28,7 +30,8 @@ def test_a_pipelines_losses_are_its_own(tmp_path: Path) -> None:
 
     def found(probs: object, folder: str) -> np.ndarray:
         run = lr.import_probs(data, probs, tmp_path / folder, classes=model.classes_, progress=False)
-        return run.to_arrow()["loss"].to_numpy()
+        losses: np.ndarray = run.to_arrow()["loss"].to_numpy()
+        return losses
 
     column = [list(model.classes_).index(label) for label in labels]
     expected = -model.predict_log_proba(texts)[np.arange(90), column]
@@ -42,3 +45,24 @@ def test_a_pipelines_losses_are_its_own(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as refused:
         lr.export(model, tmp_path / "bundle", progress=False)
     assert tells(refused.value, "Pipeline", "lossrank.import_probs", "model.predict_proba", "model.classes_")
+
+
+def test_the_recipe_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import cross_val_predict
+    from sklearn.pipeline import make_pipeline
+
+    labels = [("world", "Sports", "business")[i % 3] for i in range(90)]
+    data = pa.table({"text": [f"{CORPUS[i % len(CORPUS)]} {labels[i]}" for i in range(90)], "label": labels})
+    page = (ROOT / "docs" / "score.md").read_text()
+    (recipe,) = (block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "TfidfVectorizer" in block)
+    names = {
+        **{"lr": lr, "np": np, "data": data.to_pandas(), "make_pipeline": make_pipeline},
+        **{"LogisticRegression": LogisticRegression, "cross_val_predict": cross_val_predict},
+        "TfidfVectorizer": sklearn_text.TfidfVectorizer,
+    }
+    monkeypatch.chdir(tmp_path)
+    exec(compile(recipe, "docs/score.md", "exec"), names)
+    run = names["run"]
+    assert run.class_names == ("Sports", "business", "world")
+    assert run.stats.accuracy == 1.0
