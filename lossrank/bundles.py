@@ -31,8 +31,11 @@ def export(
     """Turn a Hugging Face classifier into a bundle that scores without torch.
 
     A bundle is a folder with the model as an ONNX graph, its tokenizer and its class names. Its logits and losses are
-    compared with torch's, text by text, before the bundle is kept. This needs the extra ``export`` (torch and
-    transformers); scoring with the bundle does not.
+    compared with torch's, text by text, before the bundle is kept; ``bundle.parity()`` has the differences, and the
+    length of the longest text compared: the model's limit, or less where memory or time is too little for it. This
+    needs the extra ``export`` (torch and transformers); scoring with the bundle does not.
+
+    An export may run in a thread: what other threads print is not touched. A second one in the same process waits.
 
     Args:
         model: a folder, a name on the Hugging Face hub, a loaded transformers model with its ``tokenizer``, or a
@@ -46,7 +49,7 @@ def export(
             and knows the model, and otherwise, or if optimum fails, torch.
         max_tokens: how many tokens of a text the bundle reads; None is as many as the model can read.
         progress: True shows a bar in a terminal or notebook, False shows nothing; a function is called with a
-            ``Step`` that has a ``note``, before each part of the work.
+            ``Step`` that has a ``note``, before each part of the work, and at the end with the seconds of each stage.
 
     Returns:
         The bundle, checked and ready to score.

@@ -69,7 +69,7 @@ def parity_texts(max_tokens: int, special_tokens: Sequence[str] = ()) -> list[Te
     long = [
         _sentence(5, 2 * max_tokens),
         "界" * (2 * max_tokens),
-        _sentence(11, 40 * max_tokens),  # more than 128 characters for each token of the limit
+        _sentence(11, 30 * max_tokens),  # more than 128 characters for each token of the limit
     ]
     special = [f"{token} begins, {token}{token} and ends {token}" for token in dict.fromkeys(special_tokens)]
     singles = [*_ODD, *running, *at_the_limit, *long, *special]
