@@ -35,8 +35,11 @@ def export(
     """Turn a Hugging Face classifier into a bundle that scores without torch.
 
     A bundle is a folder with the model as an ONNX graph, its tokenizer and its class names. Its logits and losses are
-    compared with torch's, text by text, before the bundle is kept. This needs the extra ``export`` (torch and
-    transformers); scoring with the bundle does not.
+    compared with torch's, text by text, before the bundle is kept; ``bundle.parity()`` has the differences, and the
+    length of the longest text compared: the model's limit, or less where memory or time is too little for it. This
+    needs the extra ``export`` (torch and transformers); scoring with the bundle does not.
+
+    An export may run in a thread: what other threads print is not touched. A second one in the same process waits.
 
     An ONNX classifier that you have becomes a bundle with ``onnx``, ``tokenizer`` and ``labels``. This needs neither
     torch nor transformers, and nothing to compare with: the graph is compared with itself, each text alone with the
@@ -62,7 +65,7 @@ def export(
         max_tokens: how many tokens of a text the bundle reads; None is as many as the model can read, with ``onnx`` the
             ``model_max_length`` of ``tokenizer_config.json``.
         progress: True shows a bar in a terminal or notebook, False shows nothing; a function is called with a
-            ``Step`` that has a ``note``, before each part of the work.
+            ``Step`` that has a ``note``, before each part of the work, and at the end with the seconds of each stage.
 
     Returns:
         The bundle, checked and ready to score.

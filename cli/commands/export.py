@@ -4,9 +4,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import click
+from msgspec import UNSET
 from rich.console import Console
 from rich.table import Table
 
@@ -118,7 +121,7 @@ def export(
     )
     refuse_log_file(log_file, folder=bundle)
     with logging_to(log_file, "export", model=model or str(onnx), bundle=str(bundle)):
-        with _steps() as progress:
+        with _steps() as steps:
             exported = export_model(
                 model,
                 bundle,
@@ -132,12 +135,20 @@ def export(
                 int8=int8,
                 exporter=exporter,
                 max_tokens=max_tokens,
-                progress=progress,
+                progress=steps,
             )
         seconds = time.monotonic() - started
         event("end", seconds=round(seconds, 3), sha256=exported.sha256, parity=exported.parity().to_dict())
     if as_json:
-        print_json({"path": exported.path, **exported.to_dict(), "sha256": exported.sha256, "seconds": seconds})
+        print_json(
+            {
+                "path": exported.path,
+                **exported.to_dict(),
+                "sha256": exported.sha256,
+                "seconds": seconds,
+                "steps": steps.timed(),
+            }
+        )
         return
     _print_summary(exported, seconds)
     click.echo(f"\nNext: lossrank score {bundle} DATA -o run")
@@ -167,22 +178,35 @@ def _require_pairs(onnx: Path | None, needed: dict[str, object], optional: dict[
 
 
 @contextmanager
-def _steps() -> Iterator[Callable[[Step], None]]:
+def _steps() -> Iterator["_Steps"]:
     """Show the steps of an export, and what the libraries printed before a failure of theirs."""
     with _status() as say:
-
-        def progress(step: Step) -> None:
-            doing = step.note or ""
-            event("step", doing=doing)
-            say(doing)
-
         try:
-            yield progress
+            yield _Steps(say)
         except ConversionError as error:
             say.stop()
             for line in error.log.rstrip().splitlines():
                 click.echo(printable(line), err=True)
             raise
+
+
+class _Steps:
+    """Shows and records the steps of an export, with the time at which each began."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._began: list[tuple[str, float]] = []
+
+    def __call__(self, step: Step) -> None:
+        doing = step.note or ""
+        self._began.append((doing, time.monotonic()))
+        event("step", doing=doing)
+        self._say(doing)
+
+    def timed(self) -> list[dict[str, Any]]:
+        """Return each step and its seconds; the last one only tells what all took."""
+        pairs = pairwise(self._began)
+        return [{"doing": doing, "seconds": end - start} for (doing, start), (_, end) in pairs]
 
 
 class _Status:
@@ -225,20 +249,24 @@ def _print_summary(bundle: ModelBundle, seconds: float) -> None:
     for name in (*bundle.files, MANIFEST):
         table.add_row(name, _size((bundle.path / name).stat().st_size))
     graph, file = bundle.variants["fp32"].graph, bundle.variants["fp32"].file
+    compared = f"{parity.texts} texts of up to {parity.max_tokens:,} tokens"
     if bundle.compared_with == ITSELF:
         table.add_row("graph", safe(f"of {bundle.model}; {graph}"))
-        table.add_row("parity", f"{parity.texts} texts alone and in padded batches; NOT compared with torch")
+        table.add_row("parity", f"{compared} alone and in padded batches; NOT compared with torch")
     else:
         table.add_row("graph", safe(f"by {bundle.exporter}; {graph}"))
-        table.add_row("parity", f"{parity.texts} texts through torch and through {file}")
+        table.add_row("parity", f"{compared} through torch and through {file}")
     table.add_row("  logits", f"at most {parity.max_logit_difference:.1e} apart")
     table.add_row("  losses", f"at most {parity.max_loss_difference:.1e} nats apart")
     table.add_row("  predictions", f"{parity.label_agreement:.1%} the same")
     table.add_row(f"  worst {parity.top_k}", f"{parity.top_k_overlap:.1%} the same")
+    if parity.attention is not UNSET:
+        apart = f"at most {parity.attention_difference:.1e} apart"
+        table.add_row("  in torch", f"eager and {parity.attention} attention {apart}")
     if "int8" in bundle.variants:
         int8 = bundle.parity("int8")
-        apart, same = int8.mean_loss_difference, int8.label_agreement
-        table.add_row("int8", f"losses {apart:.3f} nats apart on average, {same:.1%} of the predictions the same")
+        mean, same = int8.mean_loss_difference, int8.label_agreement
+        table.add_row("int8", f"losses {mean:.3f} nats apart on average, {same:.1%} of the predictions the same")
     stdout().print(table)
 
 

@@ -16,10 +16,14 @@ from exporter.elsewhere.graph import GivenGraph, read_graph, without_softmax
 from exporter.elsewhere.labels import class_names
 from exporter.elsewhere.tokenizer import GivenTokenizer, read_tokenizer
 from exporter.errors import ModelError, ParityError
-from exporter.export import _GRAPH, _int8, _rewrite, _token_parameters
+from exporter.export import _GRAPH, _alone, _int8, _rewrite, _token_parameters
 from exporter.output import replacing
-from exporter.parity import _ARRANGEMENTS, Logits, production_logits, tolerance
-from exporter.parity_texts import Text, parity_texts
+from exporter.parity.budget import Cost, Plan, memory_for, planned
+from exporter.parity.compare import _ARRANGEMENTS, Runner
+from exporter.parity.reference import Logits, Reference, row_difference, tolerance
+from exporter.parity.texts import Text, parity_texts
+from exporter.stages import Stages
+from exporter.tokenizer import Encoding
 from scorer.errors import BundleError
 from scorer.files import file_sha256
 from scorer.model.buckets import Bucket, make_buckets
@@ -64,11 +68,11 @@ def export_onnx(
         ParityError: the losses of a text depend on the batch that it is in, or are not finite.
         DeviceError: onnxruntime is missing or installed twice.
     """
-    say = progress or (lambda doing: None)
+    stages = Stages(progress or (lambda doing: None))
     path, file = Path(output).expanduser(), Path(onnx).expanduser()
     libraries.require(_NEEDED)
-    with replacing(path, force) as folder:
-        say(f"reading {file}")
+    with replacing(path, force) as folder, _alone(stages):
+        stages.begin("reading", f"reading {file}")
         names = class_names(labels)
         words = read_tokenizer(tokenizer, max_tokens)
         graph = read_graph(file, output_name)
@@ -76,20 +80,20 @@ def export_onnx(
         words.save(folder)
         draft = _draft(folder, file, graph, words, names)
         _probe(draft, file, words, _open(draft, file))
-        texts = _texts(draft, words)
-        say(f"running {len(texts)} texts one at a time (nothing is compared with torch)")
-        reference = _alone(draft, texts)
-        changed = _as_logits(draft, file, graph.output, reference, say) if not logits else None
-        if changed:
-            reference = _alone(draft, texts)
         parameters = _token_parameters(draft)
-        say("running them in padded batches")
-        description, parity = _compared(draft, texts, reference)
+        plan = planned(*_texts(draft, words), draft.max_tokens, _cost(draft.model_file(), parameters))
+        stages.begin("alone", f"running {plan}, one at a time (nothing is compared with torch)")
+        reference = _run_alone(draft, plan)
+        changed = None if logits else _as_logits(draft, file, graph.output, reference.logits, stages.say)
+        if changed:
+            reference = _run_alone(draft, plan)
+        stages.begin("padded", "running them in padded batches")
+        description, parity = _compared(draft, reference, stages.say)
         description = f"{changed}; {description}" if changed else description
         variants = {"fp32": Variant(file=_GRAPH, graph=description, parity=parity)}
         if int8:
-            say("making the int8 variant")
-            variants |= _int8(draft, texts, reference, say)
+            stages.begin("int8", "making the int8 variant")
+            variants |= _int8(draft, reference, stages.say)
         bundle = msgspec.structs.replace(
             draft,
             variants=variants,
@@ -97,6 +101,7 @@ def export_onnx(
             token_parameters=parameters,
         )
         bundle.save()
+    stages.end()
     return msgspec.structs.replace(bundle, path=path)
 
 
@@ -177,31 +182,43 @@ def _run(session: OrtSession, bucket: Bucket, fault: str) -> Logits:
             raise ModelError(f"{fault} ({one_line(error, 160)})") from error
 
 
-def _texts(draft: ModelBundle, words: GivenTokenizer) -> list[Text]:
-    """Return the parity texts; a text without any token is left out, because it has no loss."""
+def _texts(draft: ModelBundle, words: GivenTokenizer) -> tuple[list[Text], list[Encoding]]:
+    """Return the parity texts and their ids; a text without any token is left out, because it has no loss."""
     tokenizer = BundleTokenizer(draft)
-    return [
-        (text, pair)
-        for text, pair in parity_texts(draft.max_tokens, words.special_tokens)
-        if tokenizer.tokenise([text], None if pair is None else [pair]).lengths[0]
-    ]
+    found: list[tuple[Text, Encoding]] = []
+    for text, pair in parity_texts(draft.max_tokens, words.special_tokens):
+        ids = tokenizer.tokenise([text], None if pair is None else [pair]).ids.tolist()
+        if ids:
+            found.append(((text, pair), {"input_ids": ids}))
+    return [text for text, _ in found], [encoding for _, encoding in found]
 
 
-def _alone(draft: ModelBundle, texts: list[Text]) -> Logits:
+def _cost(graph: Path, parameters: int | None) -> Cost:
+    """Return what a text costs a model of which only the number of weights is known, taken to be rather deep."""
+    held = sum(file.stat().st_size for file in graph.parent.glob(f"{graph.name}*"))
+    return Cost(heads=16, hidden=1024, layers=24, weights=parameters or held // 4, memory=memory_for(held))
+
+
+def _run_alone(draft: ModelBundle, plan: Plan) -> Reference:
     """Return the logits [n, C] of each text in a batch of its own.
 
     Raises:
         ConversionError: onnxruntime can't run a text.
         ParityError: a logit is not finite.
     """
-    found = production_logits(draft, texts, 1, 1)
+    found, _ = Runner(draft).logits(plan.texts[: plan.short], 1, 1)
+    if plan.texts[plan.short :]:
+        long, no_memory = Runner(draft, max_tokens=plan.max_tokens).logits(plan.texts[plan.short :], 1, 1)
+        if no_memory.any():
+            return _run_alone(draft, plan.shorter())
+        found = np.concatenate([found, long])
     rows = np.flatnonzero(~np.isfinite(found).all(axis=1))
     if len(rows):
         raise ParityError(
-            f"{draft.model} can't be used: it gives numbers that are not finite for {len(rows)} of {len(texts)} texts, "
-            f"such as {texts[rows[0]][0][:30]!r}"
+            f"{draft.model} can't be used: it gives numbers that are not finite for {len(rows)} of {len(found)} texts, "
+            f"such as {plan.texts[rows[0]][0][:30]!r}"
         )
-    return found
+    return Reference(plan, found)
 
 
 def _as_logits(draft: ModelBundle, file: Path, output: str, found: Logits, say: Callable[[str], None]) -> str | None:
@@ -223,25 +240,26 @@ def _as_logits(draft: ModelBundle, file: Path, output: str, found: Logits, say: 
     )
 
 
-def _compared(draft: ModelBundle, texts: list[Text], reference: Logits) -> tuple[str, Parity]:
+def _compared(draft: ModelBundle, reference: Reference, say: Callable[[str], None]) -> tuple[str, Parity]:
     """Rewrite the graph where that is exact, and compare it with each text alone in the graph as given.
 
     Raises:
         ParityError: the graph as given does not give the same in padded batches.
     """
     try:
-        description, parity = _rewrite(draft, texts, reference)
+        description, parity = _rewrite(draft, reference, say)
     except ParityError as error:
-        raise _dependent(draft, texts, reference) or error from error
+        raise _dependent(draft, reference) or error from error
     return description.replace("torch's", "the given graph's"), parity
 
 
-def _dependent(draft: ModelBundle, texts: list[Text], reference: Logits) -> ParityError | None:
+def _dependent(draft: ModelBundle, reference: Reference) -> ParityError | None:
     """Return the error that names the text whose logits change most in a padded batch; None if none does."""
+    short = reference.plan.short
+    texts, expected = reference.plan.texts[:short], reference.logits[:short]
     for arrangement in _ARRANGEMENTS:
-        apart = np.abs(production_logits(draft, texts, *arrangement) - reference).max(axis=1)
-        apart = np.where(np.isfinite(apart), apart, np.inf)
-        worst, allowed = int(apart.argmax()), tolerance(reference)
+        apart = row_difference(expected, Runner(draft).logits(texts, *arrangement)[0])
+        worst, allowed = int(apart.argmax()), tolerance(expected)
         if apart[worst] > allowed:
             return ParityError(
                 f"{draft.model} can't be used: its losses depend on the batch: in a padded one, the logits of text "

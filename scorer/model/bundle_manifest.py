@@ -30,6 +30,11 @@ class Parity(Section, frozen=True, kw_only=True):
     versions. ``label_agreement`` is the share (0..1, low is bad) of texts with the same predicted class.
     ``top_k_overlap`` is the share (0..1, low is bad) of the graph's ``top_k`` highest losses that are also among
     torch's ``top_k`` highest; text ``i`` has the label ``i % C``.
+    ``max_tokens`` is the number of tokens of the longest text that was compared.
+
+    torch's numbers are those of its eager attention. ``attention`` names transformers' default for the model if that is
+    another one, such as ``sdpa``, and ``attention_difference`` is how far its logits are from eager's, in torch, on a
+    dozen of the texts. These three are UNSET in bundles of older versions.
     """
 
     texts: Count
@@ -39,6 +44,9 @@ class Parity(Section, frozen=True, kw_only=True):
     label_agreement: float
     top_k: Count
     top_k_overlap: float
+    max_tokens: Count | UnsetType = UNSET
+    attention: str | UnsetType = UNSET
+    attention_difference: float | UnsetType = UNSET
 
 
 class Variant(Section, frozen=True, kw_only=True):
