@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from exporter import libraries
-from exporter.elsewhere.graph import GivenGraph, read_graph, without_softmax
+from exporter.elsewhere.graph import ANEW, GivenGraph, read_graph, without_softmax
 from exporter.elsewhere.labels import class_names
 from exporter.elsewhere.tokenizer import GivenTokenizer, read_tokenizer
 from exporter.errors import ModelError, ParityError
@@ -31,11 +31,14 @@ from scorer.model.bundle import ModelBundle
 from scorer.model.bundle_manifest import ITSELF, Parity, Variant
 from scorer.model.session import OrtSession
 from scorer.model.tokenizer import BundleTokenizer
-from scorer.text import one_line, shortened
+from scorer.text import shortened
 
 _NEEDED = ("onnx",)
 # What onnxruntime says before the reason: its code, the file, and a place in its source.
-_PREAMBLE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed:)?(/\S+:\d+ .*?\) )?")
+_PREAMBLE = re.compile(
+    r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed:|Non-zero status code .*? Status Message: )?"
+    r"(/\S+:\d+ .*?\) )?"
+)
 _SUM = 1e-3  # most that the probabilities of a row may differ from 1 together
 
 
@@ -130,11 +133,10 @@ def _open(draft: ModelBundle, file: Path) -> OrtSession:
     except BundleError as error:
         import onnxruntime
 
-        said = _PREAMBLE.sub("", " ".join(str(error.__cause__ or error).split()))
-        raise ModelError(
-            f"`onnx`: onnxruntime {onnxruntime.__version__} can't open {file} ({shortened(said, 200)}); "
-            "for a newer opset or IR version, update onnxruntime or export with an older opset"
-        ) from error
+        reason = _reason(error.__cause__ or error)
+        newer = re.search("opset|IR version", reason) is not None
+        fix = "; update onnxruntime, or export it with an older opset" if newer else ""
+        raise ModelError(f"`onnx`: onnxruntime {onnxruntime.__version__} can't open {file} ({reason}){fix}") from error
 
 
 def _probe(draft: ModelBundle, file: Path, words: GivenTokenizer, session: OrtSession) -> None:
@@ -149,11 +151,11 @@ def _probe(draft: ModelBundle, file: Path, words: GivenTokenizer, session: OrtSe
         bucket = next(make_buckets(window, rows * int(window.lengths.max()), draft.pad_id), None)
         if bucket is None:
             raise ModelError(f"`tokenizer`: it gives no token for {'A text'!r}")
-        found = _run(session, bucket, f"`onnx`: {file} can't run {rows} texts of {bucket.input_ids.shape[1]} tokens")
+        shape = f"{len(bucket.row)} texts of {bucket.input_ids.shape[1]} tokens"
+        found = _run(session, bucket, f"`onnx`: {file} can't run {shape}; if its axes are not free, {ANEW}")
         if found.ndim != 2 or len(found) != len(bucket.row):
             raise ModelError(
-                f"`onnx`: {file} gives {list(found.shape)} numbers for {len(bucket.row)} texts of "
-                f"{bucket.input_ids.shape[1]} tokens; [texts, classes] is needed"
+                f"`onnx`: {file} gives {list(found.shape)} numbers for {shape}; [texts, classes] is needed"
             )
         if found.shape[1] != classes:
             one = "; one number is no classifier's output for 2 classes" if found.shape[1] == 1 else ""
@@ -179,7 +181,12 @@ def _run(session: OrtSession, bucket: Bucket, fault: str) -> Logits:
         except MemoryError:
             raise
         except Exception as error:  # onnxruntime's own exception classes are not exported
-            raise ModelError(f"{fault} ({one_line(error, 160)})") from error
+            raise ModelError(f"{fault} ({_reason(error)})") from error
+
+
+def _reason(error: BaseException) -> str:
+    """Return onnxruntime's reason for an error as at most 200 characters."""
+    return shortened(_PREAMBLE.sub("", " ".join(str(error).split())), 200)
 
 
 def _texts(draft: ModelBundle, words: GivenTokenizer) -> tuple[list[Text], list[Encoding]]:

@@ -11,7 +11,7 @@ from exporter.libraries import captured
 from exporter.routes.base import FED
 from scorer.text import listed, short
 
-_ANEW = (
+ANEW = (
     "export it anew with both axes free (torch.onnx.export: dynamic_shapes or dynamic_axes for axis 0 and 1 of each "
     "input; optimum-cli does so by itself)"
 )
@@ -119,7 +119,7 @@ def _refuse_inputs(file: Path, inputs: list[Any]) -> None:
 
     names = [each.name for each in inputs]
     if unknown := [name for name in names if name not in FED]:
-        raise ModelError(f"`onnx`: {file} reads {listed(unknown)}; scoring feeds only {', '.join(FED)}")
+        raise ModelError(f"`onnx`: {file} reads {listed(unknown)}; scoring feeds only {', '.join(FED)}, by these names")
     if "input_ids" not in names:
         raise ModelError(f"`onnx`: {file} does not read input_ids; it reads {listed(names) if names else 'nothing'}")
     for each in inputs:
@@ -135,7 +135,7 @@ def _refuse_inputs(file: Path, inputs: list[Any]) -> None:
         for axis, what in zip(axes, ("batch", "length"), strict=True):
             if axis.HasField("dim_value"):
                 raise ModelError(
-                    f"`onnx`: the input {each.name} of {file} has a fixed {what} of {axis.dim_value}; {_ANEW}"
+                    f"`onnx`: the input {each.name} of {file} has a fixed {what} of {axis.dim_value}; {ANEW}"
                 )
 
 

@@ -127,7 +127,13 @@ def test_weights_beside_the_graph_come_into_the_bundle(bert: Given, tmp_path: Pa
         place.value = "weights/w.bin"
     onnx.save(graph, folder / "model.onnx")
     expected = losses(bert.export(tmp_path / "plain", int8=False))
+    cache = tmp_path / "cache"  # the hub's has links, which lead to one folder of all files
+    cache.mkdir()
+    for name in ("model.onnx", "weights"):
+        (cache / name).symlink_to(folder / name)
+    linked = bert.export(tmp_path / "linked", onnx=cache / "model.onnx", int8=False)
     bundle = bert.export(tmp_path / "bundle", onnx=folder / "model.onnx", int8=False)
+    assert linked.files == bundle.files
     shutil.rmtree(folder / "weights")
     assert set(ModelBundle.load(bundle.path).files) == {"model.onnx", "model.onnx.data", "tokenizer.json"}
     np.testing.assert_allclose(losses(bundle), expected, rtol=0, atol=1e-6)

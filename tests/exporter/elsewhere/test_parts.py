@@ -4,10 +4,12 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click.testing
 import pytest
 
+import lossrank as lr
 from exporter.errors import ModelError
 from tests.exporter.elsewhere.given import Given
 from tests.support.commands import error_line
@@ -106,3 +108,20 @@ def test_files_of_other_kinds_get_advice(lossrank: Lossrank, tmp_path: Path) -> 
         (tmp_path / name).write_bytes(b"\x80\x04cos\nsystem\n(S'touch x'\ntR.")
         said = error_line(lossrank("export", tmp_path / name, tmp_path / "bundle"))
         assert tells(said, tmp_path / name, *facts)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"model": "m"},
+        {"output": "x"},
+        {"model": "m", "onnx": "y", "output": "x"},
+        {"onnx": "y", "output": "x"},
+        {"model": "m", "output": "x", "labels": ["a", "b"]},
+        {"model": "m", "output": "x", "logits": True},
+        {"onnx": "y", "output": "x", "tokenizer": "t", "labels": ["a", "b"], "revision": "v2"},
+    ],
+)
+def test_arguments_that_do_not_go_together_are_a_type_error(arguments: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="export"):
+        lr.export(**arguments)
