@@ -2,25 +2,29 @@
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 
-import onnx
 import pytest
 
+from exporter.fetch import fetch
+from exporter.load import load
+from exporter.routes.base import FED
+from exporter.routes.choose import choose
 from tests.exporter.elsewhere.given import Given
-from tests.support.graphs import converted
 from tests.support.tiny import CLASSES, make_bundle
 from tests.support.tiny_models import build
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Given:
     root = tmp_path_factory.mktemp("bert")
-    _, _, graph = converted("bert", root)
-    onnx.save(graph, root / "classifier.onnx")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network = load(fetch(build("bert", root / "model"))).model
+        choose("auto", "bert")[0].convert(network, root / "classifier.onnx", FED)
     words = root / "tokenizer"
     words.mkdir()
-    build("bert", root / "model")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(root / "model" / name, words)
     (root / "labels.json").write_text(json.dumps(CLASSES))
