@@ -34,7 +34,7 @@ meaning.
 [report.md](report.md) describes the report itself as JSON |
 | `log` | `run`, `rows`, `to`, `written`, `already_there`, `refused` (`row`, `reason`), `url`; `output` and `advice` |
 | `pull` | [Pulled](python.md#pulled) |
-| `export` | [ModelBundle](python.md#modelbundle), and `sha256`, `seconds` |
+| `export` | [ModelBundle](python.md#modelbundle), and `sha256`, `seconds`, `steps` (a list of `doing` and `seconds`) |
 | `demo` | the keys of `score`, and `worst`: rows as in `rank` |
 | `apply` | `run`, `rows`, `by_status`, `written`, `changed` (relabelled and discarded rows), \
 `moves` (`[given, new, count]`, most frequent first), `output`, `diff`, `url`, `notes` |

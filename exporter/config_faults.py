@@ -61,6 +61,11 @@ def reasons(config: dict[str, Any], files: ModelFiles) -> list[str]:
     return found
 
 
+def about_labels(config: dict[str, Any]) -> list[str]:
+    """Return the reasons why ``class_names`` is not certain for a config.json, or is no classifier's."""
+    return _about_problem(config) + _about_classes(config)
+
+
 def class_names(config: dict[str, Any]) -> tuple[str, ...]:
     """Return the class names in the order of the logits; call this only if ``reasons`` is empty for ``config``."""
     names = config.get("id2label")

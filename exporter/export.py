@@ -15,16 +15,17 @@ from exporter.libraries import captured
 from exporter.load import Classifier, load
 from exporter.loaded import on_disk
 from exporter.output import replacing
-from exporter.parity import Logits, measure_parity, reference_logits, require_own_parity, require_parity
-from exporter.parity_texts import Text, parity_texts
+from exporter.parity.budget import cost_of, planned
+from exporter.parity.reference import Reference, refer
+from exporter.parity.texts import Text, parity_texts
 from exporter.routes.base import Route, require_fed
 from exporter.routes.choose import Exporter, choose
+from exporter.stages import Stages, alone
 from exporter.tokenizer import Encoding, encode, require_same_ids, save_tokenizer
+from exporter.variants import GRAPH, count_parameters, int8_variant, rewrite
 from scorer.files import file_sha256
 from scorer.model.bundle import TOKENIZER, ModelBundle
-from scorer.model.bundle_manifest import Parity, Variant
-
-_GRAPH, _INT8_GRAPH = "model.onnx", "model.int8.onnx"
+from scorer.model.bundle_manifest import Variant
 
 
 def export_model(
@@ -45,12 +46,16 @@ def export_model(
     text-classification ``pipeline``. A loaded model is saved to a temporary folder and loaded from there.
 
     The bundle's logits and losses are compared with torch's, text by text; ``variants["fp32"].parity`` has the
-    differences, and ``variants["fp32"].graph`` describes how the graph was rewritten. With ``int8`` the bundle gets
-    a second graph for screening; its differences from torch are measured but not limited. A model that can't be
-    quantised gets no int8 graph. ``exporter`` is the route to ONNX: ``optimum``, ``torch``, or ``auto``, which takes
-    optimum if it is installed and knows the model, and otherwise, or if optimum fails, torch. The bundle reads at most
-    ``max_tokens`` of a text; None is as many as the model can read. ``progress`` is called with the name of each step.
-    A failure or Ctrl-C leaves no partial bundle and keeps the old one.
+    differences and the length of the longest text compared, which is the model's limit if memory and time allow, and
+    ``variants["fp32"].graph`` describes how the graph was rewritten. With ``int8`` the bundle gets a second graph for
+    screening; its differences from torch are measured but not limited. A model that can't be quantised gets no int8
+    graph. ``exporter`` is the route to ONNX: ``optimum``, ``torch``, or ``auto``, which takes optimum if it is
+    installed and knows the model, and otherwise, or if optimum fails, torch. The bundle reads at most ``max_tokens`` of
+    a text; None is as many as the model can read.
+
+    ``progress`` is called with the name of each step, and at the end with the seconds of each stage. A failure or
+    Ctrl-C leaves no partial bundle and keeps the old one. An export may run in any thread: what other threads print is
+    not touched, and a second export in the same process waits for the first.
 
     Raises:
         MissingExtraError: torch, transformers, or what the route needs is not installed.
@@ -63,39 +68,40 @@ def export_model(
         ParityError: the bundle's logits or losses differ from torch's by more than the tolerance.
         DeviceError: onnxruntime is missing or installed twice.
     """
-    say = progress or (lambda doing: None)
+    stages = Stages(progress or (lambda doing: None))
     path = Path(output).expanduser()
-    with replacing(path, force) as folder, on_disk(model, tokenizer) as location:
-        say(f"looking for {location.name}")
+    with replacing(path, force) as folder, alone(stages), on_disk(model, tokenizer) as location:
+        stages.begin("fetching", f"looking for {location.name}")
         files = fetch(location.given, revision)
         files = files if files.on_hub or location.given == model else replace(files, name=location.name)
-        say("loading torch and transformers")
+        stages.begin("importing", "loading torch and transformers")
         libraries.require()
-        say(f"loading {files.name}")
+        stages.begin("loading", f"loading {files.name}")
         classifier = load(files, max_tokens)
         routes = choose(exporter, classifier.model.config.model_type)
         save_tokenizer(classifier.tokenizer, folder)
         texts, encodings = _texts(classifier)
-        say(f"running {len(texts)} texts through torch")
+        plan = planned(texts, encodings, classifier.max_tokens, cost_of(classifier.model))
+        stages.begin("torch", f"running {plan} through torch")
         # Torch runs before the conversion because the conversion patches the network.
-        reference = reference_logits(classifier.model, encodings)
-        require_own_parity(classifier, encodings, reference)
+        reference = refer(classifier, plan, stages.say)
         inputs = tuple({name: None for encoding in encodings for name in encoding})
         for route in routes:
             try:
-                say(f"converting to ONNX with {route.name}")
-                _convert(route, classifier, folder / _GRAPH, inputs)
-                bundle = _finished(folder, classifier, route, texts, encodings, reference, int8, say)
+                stages.begin("converting", f"converting to ONNX with {route.name}")
+                _convert(route, classifier, folder / GRAPH, inputs)
+                bundle = _finished(folder, classifier, route, texts, encodings, reference, int8, stages)
                 break
             except (ConversionError, ModelError, ParityError) as error:
                 if route is routes[-1]:
                     raise
-                say(f"{route.name} can't export it: {error}")
+                stages.say(f"{route.name} can't export it: {error}")
                 for file in folder.iterdir():
                     if file.name != TOKENIZER:
                         file.unlink()
                 classifier = load(files, max_tokens)
         bundle.save()
+    stages.end()
     return msgspec.structs.replace(bundle, path=path)
 
 
@@ -116,20 +122,22 @@ def _finished(
     route: Route,
     texts: list[Text],
     encodings: list[Encoding],
-    reference: Logits,
+    reference: Reference,
     int8: bool,
-    say: Callable[[str], None],
+    stages: Stages,
 ) -> ModelBundle:
     """Return the bundle around a graph that a route has written, rewritten and compared with torch."""
-    draft = _draft(folder, classifier, _input_names(classifier, folder / _GRAPH))
-    say(f"running {len(texts)} texts through onnxruntime")
+    draft = _draft(folder, classifier, _input_names(classifier, folder / GRAPH))
+    stages.begin("token ids")
     require_same_ids(draft, texts, encodings)
-    token_parameters = _token_parameters(draft)  # counted before a rewrite removes any products
-    description, parity = _rewrite(draft, texts, reference)
-    variants = {"fp32": Variant(file=_GRAPH, graph=description, parity=parity)}
+    token_parameters = count_parameters(draft)  # counted before a rewrite removes any products
+    stages.begin("onnxruntime", f"running {reference.plan} through onnxruntime")
+    description, parity = rewrite(draft, reference, stages.say)
+    variants = {"fp32": Variant(file=GRAPH, graph=description, parity=parity)}
     if int8:
-        say("making the int8 variant")
-        variants |= _int8(draft, texts, reference, say)
+        stages.begin("int8", "making the int8 variant")
+        variants |= int8_variant(draft, reference, stages.say)
+    stages.begin("hashing")
     return msgspec.structs.replace(
         draft,
         exporter=route.name,
@@ -160,73 +168,10 @@ def _draft(folder: Path, classifier: Classifier, input_names: tuple[str, ...]) -
         pad_id=classifier.pad_id,
         model=classifier.name,
         revision=classifier.revision,
-        variants={"fp32": Variant(file=_GRAPH)},
+        variants={"fp32": Variant(file=GRAPH)},
         versions=libraries.versions(),
         files={},
     )
-
-
-def _token_parameters(draft: ModelBundle) -> int | None:
-    import onnx
-
-    from exporter.graph.parameters import count_token_parameters
-
-    with captured("counting the weights of the graph"):
-        return count_token_parameters(onnx.load(draft.model_file(), load_external_data=False))
-
-
-def _rewrite(draft: ModelBundle, texts: list[Text], reference: Logits) -> tuple[str, Parity]:
-    """Remove from the graph the work that its head never reads; restore the original if parity with torch is lost.
-
-    Returns a description of the rewrite, or the reason for none, and the parity of the graph that is kept.
-    """
-    import onnx
-
-    from exporter.graph.first_token import keep_first_token
-    from exporter.graph.fold import fold_keys_and_values
-
-    file = draft.model_file()
-    plain = file.with_name("plain.onnx")
-    with captured("rewriting the graph"):
-        first = keep_first_token(onnx.load(file, load_external_data=False))
-        folded = fold_keys_and_values(first.model, file.parent)
-    if first.applied:
-        file.replace(plain)
-        onnx.save(folded.model, file)
-        description = f"{first.description}, {folded.description}" if folded.applied else first.description
-        try:
-            parity = require_parity(draft, texts, reference)
-            plain.unlink()
-            return description, parity
-        except ParityError as error:
-            plain.replace(file)
-            first = replace(first, description=f"unchanged: {first.description} is not exact here ({error})")
-    return first.description, require_parity(draft, texts, reference)
-
-
-def _int8(draft: ModelBundle, texts: list[Text], reference: Logits, say: Callable[[str], None]) -> dict[str, Variant]:
-    """Write the int8 graph and return its entry for ``variants``; return {} if the model can't run in int8."""
-    import onnx
-
-    from exporter.graph.beside import data_of
-    from exporter.graph.quantize import quantize
-
-    variants = {"int8": Variant(file=_INT8_GRAPH)}
-    file = draft.path / _INT8_GRAPH
-    with captured("quantising the graph"):
-        quantised = quantize(onnx.load(draft.model_file(), load_external_data=False), file)
-    if not quantised.applied:
-        say(f"there is no int8 variant: {quantised.description}")
-        return {}
-    onnx.save(quantised.model, file)
-    try:
-        parity = measure_parity(msgspec.structs.replace(draft, variants=variants), texts, reference, "int8")
-    except (ParityError, ConversionError) as error:
-        file.unlink()
-        data_of(file).unlink(missing_ok=True)
-        say(f"there is no int8 variant: {error}")
-        return {}
-    return {"int8": Variant(file=_INT8_GRAPH, graph=quantised.description, parity=parity)}
 
 
 def _texts(classifier: Classifier) -> tuple[list[Text], list[Encoding]]:

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from exporter.elsewhere.files import what_to_do
 from exporter.errors import ModelError
 from exporter.libraries import captured, require
 from scorer.text import nearest, one_line
@@ -50,7 +51,7 @@ def fetch(model: str | Path, revision: str | None = None) -> ModelFiles:
             raise ModelError(f"{model} is a folder, which has no revision {revision!r}; leave `revision` out")
         return ModelFiles(path, path.resolve().name, None, on_hub=False)
     if path.exists():
-        raise ModelError(f"{model} is a file; give the folder it is in (config.json, *.safetensors, tokenizer files)")
+        raise ModelError(what_to_do(path))
     name = str(model)
     if not _HUB_NAME.fullmatch(name) or isinstance(model, Path):
         raise ModelError(

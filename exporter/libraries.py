@@ -4,12 +4,14 @@ import errno
 import io
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from importlib import import_module
 
 from exporter.errors import ConversionError, MissingExtraError
+from exporter.own_thread import LogHandler, OwnThread, Stream, showing
 from scorer.errors import LossrankError
 from scorer.machine import installed_versions
 from scorer.model.session import import_onnxruntime
@@ -23,7 +25,7 @@ _LOGGERS = (
 _DISTRIBUTIONS = ("lossrank", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxscript", "tokenizers")
 
 
-def require() -> None:
+def require(needed: tuple[str, ...] = _NEEDED) -> None:
     """Import the libraries that an export needs.
 
     Call this outside ``captured``: on import the libraries bind their log handlers to the current stderr.
@@ -35,7 +37,7 @@ def require() -> None:
     import_onnxruntime()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name in _NEEDED:
+        for name in needed:
             try:
                 import_module(name)
             except ImportError as error:
@@ -56,23 +58,29 @@ def versions() -> dict[str, str]:
 def captured(doing: str) -> Iterator[None]:
     """Keep the output, warnings and logs of libraries off the terminal; after a failure the error's ``log`` has them.
 
+    What other threads of the process print, warn and log goes where it went before.
+
     Raises:
         ConversionError: a library raised an error; errors of lossrank and of the file system pass unchanged.
     """
     log = io.StringIO()
-    handler = logging.StreamHandler(log)
+    own = OwnThread(_LOGGERS)
     loggers = _loggers()
     before = [(logger.handlers, logger.propagate) for logger in loggers]
     for logger in loggers:
-        logger.handlers, logger.propagate = [handler], False
+        logger.handlers, logger.propagate = [LogHandler(own, log, logger)], False
+    streams = {name: Stream(own, log, getattr(sys, name)) for name in ("stdout", "stderr")}
+    others = {name: getattr(sys, name) for name in streams}
+    for name, stream in streams.items():
+        setattr(sys, name, stream)
     try:
-        with warnings.catch_warnings(record=True) as caught, redirect_stdout(log), redirect_stderr(log):
+        with warnings.catch_warnings():
+            warnings.showwarning = showing(own, log, warnings.showwarning)
             # Each warning is recorded once per line of code: tracing a model repeats it for every layer.
-            warnings.simplefilter("default")
-            try:
-                yield
-            finally:
-                log.writelines(f"{warning.category.__name__}: {warning.message}\n" for warning in caught)
+            warnings.filterwarnings("default")
+            first = warnings.filters[0]
+            warnings.filters[0] = (first[0], own, *first[2:])  # type: ignore[index]
+            yield
     except LossrankError:
         raise
     except Exception as error:
@@ -80,6 +88,10 @@ def captured(doing: str) -> Iterator[None]:
             raise  # the caller reports file system errors; transformers' own OSErrors have no errno
         raise ConversionError(f"{doing} failed: {one_line(error)}", log.getvalue()) from error
     finally:
+        own.ended = True
+        for name, stream in streams.items():
+            if getattr(sys, name) is stream:
+                setattr(sys, name, others[name])
         for logger, (handlers, propagate) in zip(loggers, before, strict=True):
             logger.handlers, logger.propagate = handlers, propagate
 

@@ -45,6 +45,11 @@ def _parts(model: Any, tokenizer: Any) -> tuple[Any, Any]:
     """Return the network and the tokenizer of a loaded model or a pipeline."""
     if hasattr(model, "model") and hasattr(model, "tokenizer") and hasattr(model, "task"):  # a pipeline
         model, tokenizer = model.model, tokenizer if tokenizer is not None else model.tokenizer
+    if hasattr(model, "predict_proba") and not hasattr(model, "save_pretrained"):
+        raise ModelError(
+            f"`model` is of type {type(model).__name__}, which needs no bundle: give its model.predict_proba(texts) to "
+            "lossrank.import_probs(data, probs, 'run', classes=model.classes_)"
+        )
     if not (hasattr(model, "save_pretrained") and hasattr(model, "config")):
         raise ModelError(
             f"`model` is of type {type(model).__name__}; it must be a folder, a name on the hub, a loaded transformers "

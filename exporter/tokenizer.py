@@ -12,7 +12,7 @@ from typing import Any
 from exporter.errors import ModelError
 from exporter.fetch import ModelFiles
 from exporter.libraries import captured
-from exporter.parity_texts import Text
+from exporter.parity.texts import Text
 from scorer.model.bundle import TOKENIZER, ModelBundle
 from scorer.model.tokenizer import BundleTokenizer
 from scorer.text import one_line

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 
 def export(
-    model: Any,
-    output: str | Path,
+    model: Any = None,
+    output: str | Path | None = None,
     *,
     tokenizer: Any = None,
+    onnx: str | Path | None = None,
+    labels: Sequence[str] | str | Path | None = None,
+    output_name: str | None = None,
+    logits: bool = False,
     revision: str | None = None,
     force: bool = False,
     int8: bool = True,
@@ -31,27 +35,43 @@ def export(
     """Turn a Hugging Face classifier into a bundle that scores without torch.
 
     A bundle is a folder with the model as an ONNX graph, its tokenizer and its class names. Its logits and losses are
-    compared with torch's, text by text, before the bundle is kept. This needs the extra ``export`` (torch and
-    transformers); scoring with the bundle does not.
+    compared with torch's, text by text, before the bundle is kept; ``bundle.parity()`` has the differences, and the
+    length of the longest text compared: the model's limit, or less where memory or time is too little for it. This
+    needs the extra ``export`` (torch and transformers); scoring with the bundle does not.
+
+    An export may run in a thread: what other threads print is not touched. A second one in the same process waits.
+
+    An ONNX classifier that you have becomes a bundle with ``onnx``, ``tokenizer`` and ``labels``. This needs neither
+    torch nor transformers, and nothing to compare with: the graph is compared with itself, each text alone with the
+    same text in padded batches. The bundle's ``compared_with`` is then "itself".
 
     Args:
         model: a folder, a name on the Hugging Face hub, a loaded transformers model with its ``tokenizer``, or a
             text-classification ``pipeline``.
         output: the folder to write; it must not exist, unless ``force`` is true.
-        tokenizer: the tokenizer of a loaded model.
+        tokenizer: the tokenizer of a loaded model; with ``onnx``, a folder with ``tokenizer.json``.
+        onnx: an ONNX file, in place of ``model``. It reads ``input_ids`` and, if it needs them, ``attention_mask`` and
+            ``token_type_ids``, for any number of texts of any length, and gives [batch, classes]: logits, or
+            probabilities, whose logits are then used.
+        labels: with ``onnx``: the class names in the order of the logits, or a file with them: a JSON list, a
+            ``config.json`` with ``id2label``, or a text file with one name a line.
+        output_name: with ``onnx``: the output with the logits, if there are several and none is named "logits".
+        logits: with ``onnx``: numbers that are all in 0..1 are logits all the same.
         revision: a branch, tag or commit of a model on the hub.
         force: replace a bundle in ``output``; the old bundle stays until the new bundle is complete.
         int8: also write the int8 graph, for ``precision="int8"`` and ``"screen"``.
         exporter: what converts the model to ONNX: "optimum", "torch", or "auto", which takes optimum if it is installed
             and knows the model, and otherwise, or if optimum fails, torch.
-        max_tokens: how many tokens of a text the bundle reads; None is as many as the model can read.
+        max_tokens: how many tokens of a text the bundle reads; None is as many as the model can read, with ``onnx`` the
+            ``model_max_length`` of ``tokenizer_config.json``.
         progress: True shows a bar in a terminal or notebook, False shows nothing; a function is called with a
-            ``Step`` that has a ``note``, before each part of the work.
+            ``Step`` that has a ``note``, before each part of the work, and at the end with the seconds of each stage.
 
     Returns:
         The bundle, checked and ready to score.
 
     Raises:
+        TypeError: ``output`` is missing, or ``onnx`` is given with ``model`` or without ``tokenizer`` and ``labels``.
         ExportError: the model is not found, can't be exported with correct losses, or ``output`` can't be written.
         DeviceError: onnxruntime is missing or installed twice.
 
@@ -60,9 +80,32 @@ def export(
         >>> bundle.path, bundle.class_names
         (PosixPath('bundle'), ('World', 'Sports', 'Business', 'Sci/Tech'))
     """
-    from exporter.export import export_model
-
+    if output is None or (model is None) == (onnx is None):
+        raise TypeError("export() needs `output`, and either `model` or `onnx`")
+    if (onnx is None) != (labels is None) or (onnx is not None and tokenizer is None):
+        raise TypeError("export() needs `tokenizer` and `labels` with `onnx`, and `labels` with nothing else")
+    if onnx is None and (output_name is not None or logits):
+        raise TypeError("export() takes `output_name` and `logits` only with `onnx`")
+    if onnx is not None and (revision is not None or exporter != "auto"):
+        raise TypeError("export() takes `revision` and `exporter` only with `model`")
     with watched(progress, "exporting") as say:
+        if onnx is not None and labels is not None:
+            from exporter.elsewhere.export import export_onnx
+
+            return export_onnx(
+                onnx,
+                output,
+                tokenizer=tokenizer,
+                labels=labels,
+                output_name=output_name,
+                logits=logits,
+                force=force,
+                int8=int8,
+                max_tokens=max_tokens,
+                progress=lambda doing: say(Step(note=doing)),
+            )
+        from exporter.export import export_model
+
         return export_model(
             model,
             output,

@@ -103,12 +103,31 @@ def _quota(folder: Path) -> float | None:
         return None
 
 
+def available_memory(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Return how many bytes this process can still take, as the machine's free memory and its cgroup's limit allow.
+
+    Where the system does not report free memory, it is half of the machine's; None if that is unknown too.
+    """
+    physical = hardware()["memory_bytes"]
+    found = [physical // 2] if physical else []
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        found = [1024 * _entry(proc / "meminfo", "MemAvailable:")]
+    for file in (cgroup / "memory.max", cgroup / "memory" / "memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError, StopIteration):  # the word "max" is no limit
+            found.append(max(0, int(file.read_text()) - 1024 * _entry(proc / "self" / "status", "VmRSS:")))
+    return min(found, default=None)
+
+
+def _entry(file: Path, name: str) -> int:
+    """Return the number of an entry of a file such as /proc/meminfo."""
+    return next(int(line.split()[1]) for line in file.read_text().splitlines() if line.startswith(name))
+
+
 def peak_memory_bytes() -> int:
     """Return the largest resident memory this process has had, in bytes."""
     # Linux's getrusage includes the memory that the process had before exec, which is its parent's.
     with contextlib.suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))
+        return 1024 * _entry(Path("/proc/self/status"), "VmHWM:")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak if sys.platform == "darwin" else peak * 1024)
 

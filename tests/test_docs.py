@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import json
 import re
 import runpy
 import shlex
@@ -43,6 +44,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     import datasets
 
     from cli.commands.demo import DATA
+    from tests.support.tiny import make_bundle
     from tests.support.tiny_models import build
 
     monkeypatch.chdir(tmp_path)
@@ -55,6 +57,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.save(tmp_path / "probs.npy", probs)
     columns = {name: probs[:, i] for i, name in enumerate(test.features["label"].names)}
     datasets.Dataset.from_dict(columns).to_parquet(tmp_path / "probs.parquet")
+    # An ONNX classifier and its tokenizer, and the names of a scikit-learn model's classes.
+    names = make_bundle(tmp_path / "my-model").class_names
+    (tmp_path / "my-model" / "model.onnx").rename(tmp_path / "model.onnx")
+    (tmp_path / "my-model" / "tokenizer_config.json").write_text('{"model_max_length": 40}')
+    (tmp_path / "my-model" / "config.json").write_text(json.dumps({"id2label": dict(enumerate(names))}))
+    (tmp_path / "classes.txt").write_text("\n".join(test.features["label"].names))
     return tmp_path
 
 

@@ -78,7 +78,7 @@ class GraphWriter:
     def constant(self, values: ArrayLike, like: str = "constant") -> str:
         """Add an initializer and return its name; an initializer with equal values is reused."""
         array = np.asarray(values, order="C")
-        key = (array.dtype, array.shape, hashlib.sha256(array).digest())
+        key = (array.dtype, array.shape, hashlib.sha256(array.data).digest())
         if key not in self._made:
             name = self._made[key] = self.name(like)
             large = self._data is not None and array.nbytes >= beside.SMALL

@@ -17,17 +17,24 @@ from scorer.typed_json import Count, Index, Positive, Section, as_text, fault_in
 
 FORMAT = 1
 MANIFEST = "bundle.json"
+ITSELF = "itself"
 
 _Names = Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
 class Parity(Section, frozen=True, kw_only=True):
-    """The differences between an exported graph and torch; losses were compared for every text and class.
+    """The differences between an exported graph and torch, or what ``compared_with`` names.
 
-    ``max_logit_difference``, ``max_loss_difference`` (nats) and ``mean_loss_difference`` (nats) are absolute
-    differences; high is bad. The mean is UNSET in bundles of older versions. ``label_agreement`` is the share (0..1,
-    low is bad) of texts with the same predicted class. ``top_k_overlap`` is the share (0..1, low is bad) of the
-    graph's ``top_k`` highest losses that are also among torch's ``top_k`` highest; text ``i`` has the label ``i % C``.
+    Losses were compared for every text and class. ``max_logit_difference``, ``max_loss_difference`` (nats) and
+    ``mean_loss_difference`` (nats) are absolute differences; high is bad. The mean is UNSET in bundles of older
+    versions. ``label_agreement`` is the share (0..1, low is bad) of texts with the same predicted class.
+    ``top_k_overlap`` is the share (0..1, low is bad) of the graph's ``top_k`` highest losses that are also among
+    torch's ``top_k`` highest; text ``i`` has the label ``i % C``.
+    ``max_tokens`` is the number of tokens of the longest text that was compared.
+
+    torch's numbers are those of its eager attention. ``attention`` names transformers' default for the model if that is
+    another one, such as ``sdpa``, and ``attention_difference`` is how far its logits are from eager's, in torch, on a
+    dozen of the texts. These three are UNSET in bundles of older versions.
     """
 
     texts: Count
@@ -37,6 +44,9 @@ class Parity(Section, frozen=True, kw_only=True):
     label_agreement: float
     top_k: Count
     top_k_overlap: float
+    max_tokens: Count | UnsetType = UNSET
+    attention: str | UnsetType = UNSET
+    attention_difference: float | UnsetType = UNSET
 
 
 class Variant(Section, frozen=True, kw_only=True):
@@ -57,7 +67,9 @@ class BundleManifest(Section, frozen=True, kw_only=True):
     graph; ``versions`` maps packages to their versions when the model was exported; ``files`` maps every file to its
     SHA-256. ``token_parameters`` counts the weights that the model, before its graph is rewritten, multiplies each
     token with; None if the count is unknown, as in bundles of older versions. ``exporter`` is the route by which the
-    graph was made, ``optimum`` or ``torch``; UNSET in bundles of older versions.
+    graph was made, ``optimum`` or ``torch``, or ``onnx`` if it was given; UNSET in bundles of older versions.
+    ``compared_with`` says what every ``parity`` is with: UNSET is torch; ``ITSELF`` is the given graph, run one text at
+    a time, so that nothing shows that it computes what it was made from.
     """
 
     class_names: _Names
@@ -73,6 +85,7 @@ class BundleManifest(Section, frozen=True, kw_only=True):
     files: dict[str, str]
     token_parameters: Positive | None = None
     exporter: str | UnsetType = UNSET
+    compared_with: str | UnsetType = UNSET
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values for JSON, as in ``bundle.json``."""

@@ -17,8 +17,8 @@ from scorer.model.buckets import Bucket
 
 DEVICES = ("auto", "cpu", "cuda")
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-# The words of onnxruntime, the C++ library and CUDA.
-_OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "out of memory")
+# The words of onnxruntime, torch, the C library, the C++ library and CUDA.
+_OUT_OF_MEMORY = ("allocate memory", "bad_alloc", "out of memory", "not enough memory")
 _SLOWER = ["BiasGeluFusion"]  # on CPUs, separate Add and Gelu take three quarters of the fused time
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -89,14 +89,16 @@ class OrtSession:
         try:
             (logits,) = self._session.run([self._output], feeds)
         except Exception as error:  # onnxruntime's own exception classes are not exported
-            if _of_memory(error):
+            if of_memory(error):
                 raise MemoryError(str(error).strip().splitlines()[0]) from error
             raise
         return np.asarray(logits, dtype=np.float32)
 
 
-def _of_memory(error: Exception) -> bool:
-    return shortage(error) is not None or any(sign in str(error) for sign in _OUT_OF_MEMORY)
+def of_memory(error: BaseException | None) -> bool:
+    """Return whether too little memory, of the machine or a device, caused a library's error."""
+    known = error is not None and shortage(error) is not None
+    return known or any(sign in str(error) for sign in _OUT_OF_MEMORY)
 
 
 def import_onnxruntime() -> ModuleType:
@@ -119,7 +121,7 @@ def import_onnxruntime() -> ModuleType:
     except ImportError as error:
         if (stopped := _interrupt(error)) is not None:
             raise stopped from None
-        if _of_memory(error):
+        if of_memory(error):
             raise MemoryError(f"onnxruntime does not load: {error}") from error
         if installed:
             raise DeviceError(f"{installed[0]} is installed but does not load ({error}); reinstall it") from error
@@ -172,7 +174,7 @@ def _open(ort: ModuleType, model_file: Path, options: Any, device: str) -> Any:
         session = ort.InferenceSession(str(model_file), options, providers=[provider], disabled_optimizers=off)
     except Exception as error:  # onnxruntime's own exception classes are not exported
         reason = str(error).strip().splitlines()[0]
-        if _of_memory(error):
+        if of_memory(error):
             raise MemoryError(reason) from error
         if device == "cuda":
             raise DeviceError(f"the device cuda could not be started ({reason}); use `device='cpu'`") from error

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from exporter import export_model
 from exporter.load import token_limit
-from exporter.parity import TOLERANCE
+from exporter.parity.reference import TOLERANCE
 from scorer import ModelBundle
 from scorer.model.buckets import make_buckets
 from scorer.model.session import OrtSession

@@ -24,7 +24,8 @@ def test_it_says_what_it_does_and_what_it_found(lossrank: Lossrank, model: Path,
     output = tmp_path / "bundle"
     result = lossrank("export", model, output)
     assert result.exit_code == 0, result.output
-    assert result.stderr.splitlines() == [
+    *steps, took = result.stderr.splitlines()
+    assert steps == [
         f"looking for {model}",
         "loading torch and transformers",
         "loading my-model",
@@ -33,6 +34,10 @@ def test_it_says_what_it_does_and_what_it_found(lossrank: Lossrank, model: Path,
         "running 87 texts through onnxruntime",
         "making the int8 variant",
     ]
+    stages = ["fetching", "importing", "loading", "torch", "converting", "token ids", "onnxruntime", "int8", "hashing"]
+    each = dict(part.rsplit(" ", 1) for part in took.removeprefix("export took ").partition(": ")[2].split(", "))
+    assert list(each) == stages
+    assert sum(map(float, each.values())) == pytest.approx(float(took.split()[2]), abs=0.05 * len(stages) + 0.05)
     lines = [re.split(r"\s{2,}", line.strip(), maxsplit=1) for line in result.stdout.splitlines() if "  " in line]
     shown = {line[0]: line[1] for line in lines}
     bundle = ModelBundle.load(output)
@@ -42,9 +47,11 @@ def test_it_says_what_it_does_and_what_it_found(lossrank: Lossrank, model: Path,
     assert shown["max tokens"] == "64"
     assert shown["model.onnx"] == f"{(output / 'model.onnx').stat().st_size / 1e6:.1f} MB"
     assert shown["bundle.json"] == f"{(output / 'bundle.json').stat().st_size / 1e3:.1f} kB"
-    assert shown["parity"] == "87 texts through torch and through model.onnx"
+    assert shown["parity"] == "87 texts of up to 64 tokens through torch and through model.onnx"
     assert shown["logits"] == f"at most {parity.max_logit_difference:.1e} apart"
     assert shown["losses"] == f"at most {parity.max_loss_difference:.1e} nats apart"
+    assert shown["in torch"] == f"eager and sdpa attention at most {parity.attention_difference:.1e} apart"
+    assert 0 < parity.attention_difference < 1e-4
     assert shown["predictions"] == "100.0% the same"
     assert shown["worst 21"] == "100.0% the same"
     int8 = bundle.parity("int8")
@@ -102,7 +109,7 @@ def test_ctrl_c(lossrank: Lossrank, model: Path, tmp_path: Path, monkeypatch: py
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("exporter.export.require_parity", interrupt)
+    monkeypatch.setattr("exporter.variants.require_parity", interrupt)
     result = lossrank("export", model, tmp_path / "bundle")
     assert result.exit_code == 130
     assert [entry.name for entry in tmp_path.iterdir()] == ["in"]
@@ -141,7 +148,7 @@ def test_export_in_json_and_in_a_log(lossrank: Lossrank, model: Path, tmp_path: 
     log = tmp_path / "log.jsonl"
     found = document(lossrank("export", model, tmp_path / "bundle", "--no-int8", "--json", "--log-file", log))
     bundle = ModelBundle.load(tmp_path / "bundle")
-    assert set(ModelBundle.__struct_fields__) <= set(found)
+    assert set(ModelBundle.__struct_fields__) - {"compared_with"} <= set(found)  # which is torch if it is not there
     assert (found["path"], found["sha256"]) == (str(tmp_path / "bundle"), bundle.sha256)
     told = json_lines(log)
     assert [line["event"] for line in told][:2] == ["start", "step"]

@@ -69,8 +69,7 @@ def test_an_existing_output_is_refused_before_anything_is_loaded(model: Path, tm
 
 
 def _parity_fails(monkeypatch: pytest.MonkeyPatch) -> type[BaseException]:
-    monkeypatch.setattr("exporter.parity.tolerance", lambda reference: 1e-12)
-    monkeypatch.setattr("exporter.export.require_own_parity", lambda *_: None)
+    monkeypatch.setattr("exporter.parity.compare.tolerance", lambda reference: 1e-12)
     return ParityError
 
 
@@ -90,7 +89,7 @@ def _interrupted_at(stage: str) -> Callable[[pytest.MonkeyPatch], type[BaseExcep
     [
         _parity_fails,
         _interrupted_at("exporter.export.load"),
-        _interrupted_at("exporter.export.require_parity"),
+        _interrupted_at("exporter.variants.require_parity"),
         _interrupted_at("scorer.model.bundle.ModelBundle.save"),
         _interrupted_at("scorer.files._take_place"),
     ],

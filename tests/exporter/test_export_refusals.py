@@ -257,7 +257,7 @@ def test_what_a_failing_library_says_is_kept(capsys: pytest.CaptureFixture[str])
         convert()
     assert str(caught.value).startswith("converting failed: RuntimeError: first line second xxx")
     assert str(caught.value).endswith("xxx...")
-    assert caught.value.log == "printed\nto stderr\nlogged\nFutureWarning: warned\n"
+    assert caught.value.log == "printed\nto stderr\nFutureWarning: warned\nlogged\n"
     assert capsys.readouterr() == ("", "")
     assert logging.getLogger("transformers").handlers is handlers
 

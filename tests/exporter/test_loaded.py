@@ -69,6 +69,13 @@ def test_the_command_prints_the_bundle(
 ) -> None:
     found = document(lossrank("export", folder, tmp_path / "bundle", "--no-int8", "--json"))
     assert found.pop("seconds") > 0
+    steps = found.pop("steps")
+    assert [step["doing"] for step in steps][3:] == [
+        "running 87 texts through torch",
+        "converting to ONNX with optimum",
+        "running 87 texts through onnxruntime",
+    ]
+    assert all(step["seconds"] >= 0 for step in steps)
     assert found.pop("path") == str(tmp_path / "bundle")
     assert found.pop("sha256") == from_folder.sha256
     assert found == json.loads(json.dumps(from_folder.to_dict()))

@@ -11,8 +11,8 @@ from onnx import helper, numpy_helper
 
 from exporter import ParityError, export_model
 from exporter import export as export_module
-from exporter.parity import _fault, compare
-from exporter.parity_texts import Text, parity_texts
+from exporter.parity.compare import _fault, compare
+from exporter.parity.texts import Text, parity_texts
 from exporter.routes.with_optimum import OPTIMUM
 from tests.support.facts import facts, tells
 from tests.support.tiny_models import build, quiet

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from exporter.parity_texts import parity_texts
+from exporter.parity.texts import parity_texts
 from tests.families.kinds import SHAPE, Kind
 from tests.support.tiny_models import CLASSES, CORPUS, quiet
 

@@ -14,7 +14,7 @@ import pytest
 from exporter.graph.first_token import PRUNED, keep_first_token
 from exporter.graph.fold import FOLDED, fold_keys_and_values
 from exporter.graph.writer import GraphRewrite
-from exporter.parity import TOLERANCE
+from exporter.parity.reference import TOLERANCE
 from tests.support.graphs import EXACT, batch, converted, difference, opened, products, run, torch_logits
 from tests.support.tiny_models import POSITIONS
 

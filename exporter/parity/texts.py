@@ -52,6 +52,7 @@ _ODD = (
     "##ing ▁under Ġbyte </w> ## @@ __label__",
     "def f(x): return x if x > 0 else -x  # code",
 )
+_LONGER = (180, 250, 350, 500, 700)  # words, where the limit is more than 1,024 tokens
 _LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 19, 22, 26, 30, 35, 40, 46, 53, 60, 70, 80, 95, 110, 130)
 
 
@@ -59,14 +60,16 @@ def parity_texts(max_tokens: int, special_tokens: Sequence[str] = ()) -> list[Te
     """Return at least 64 texts and 12 pairs of texts.
 
     Some texts are longer than ``max_tokens`` with any tokenizer. One is so long that scoring cuts it before it is
-    tokenised. Each of the tokenizer's ``special_tokens`` occurs literally in one text.
+    tokenised. With a long limit some have hundreds of tokens. Each of the tokenizer's ``special_tokens`` occurs
+    literally in one text.
     """
-    running = [_sentence(3 * i, length) for i, length in enumerate(_LENGTHS)]
+    lengths = _LENGTHS + (_LONGER if max_tokens > 1024 else ())
+    running = [_sentence(3 * i, length) for i, length in enumerate(lengths)]
     at_the_limit = [_sentence(i, max_tokens - 4 + i) for i in range(3)]
     long = [
         _sentence(5, 2 * max_tokens),
         "界" * (2 * max_tokens),
-        _sentence(11, 40 * max_tokens),  # more than 128 characters for each token of the limit
+        _sentence(11, 30 * max_tokens),  # more than 128 characters for each token of the limit
     ]
     special = [f"{token} begins, {token}{token} and ends {token}" for token in dict.fromkeys(special_tokens)]
     singles = [*_ODD, *running, *at_the_limit, *long, *special]
