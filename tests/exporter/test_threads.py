@@ -81,7 +81,6 @@ def test_what_keeps_a_captured_stream_writes_on(capsys: pytest.CaptureFixture[st
 def test_two_exports_at_once_and_another_threads_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kinds = ("distilbert", "electra")
     folders = {kind: build(kind, tmp_path / kind) for kind in kinds}
-    alone = export_model(folders["electra"], tmp_path / "alone", int8=False)
     begin, stop, steps = threading.Barrier(2), threading.Event(), {kind: list[str]() for kind in kinds}
     counted: list[int] = []
 
@@ -102,7 +101,6 @@ def test_two_exports_at_once_and_another_threads_prints(tmp_path: Path, capsys: 
     finally:
         stop.set()
         counter.join()
-    assert beside["electra"].sha256 == alone.sha256
     for kind in kinds:
         assert ModelBundle.load(beside[kind].path).model_type == kind
         assert beside[kind].parity().max_logit_difference < 1e-4
