@@ -8,7 +8,7 @@ from exporter import config_keys
 from exporter import tokenizer as tokenizers
 from exporter.errors import ExportError, ModelError
 from exporter.fetch import ModelFiles
-from exporter.libraries import captured
+from exporter.libraries import captured, in_float32
 from exporter.network import inputs_of
 from scorer.text import one_line
 
@@ -141,7 +141,6 @@ def _forgetful(config: Any, limit: int) -> list[str]:
 
 
 def _load_weights(files: ModelFiles, config: Any) -> Any:
-    import torch
     from transformers import AutoModelForSequenceClassification
 
     with captured("loading the weights"):
@@ -149,7 +148,7 @@ def _load_weights(files: ModelFiles, config: Any) -> Any:
             files.folder,
             config=config,
             attn_implementation="eager",
-            dtype=torch.float32,
+            **in_float32(),
             local_files_only=True,
             output_loading_info=True,
             trust_remote_code=False,

@@ -25,6 +25,7 @@ def _convert(model: Any, file: Path, inputs: tuple[str, ...]) -> None:
     reads = inputs_of(model)
     names = [name for name in FED if name in inputs and name in reads]
     with captured("converting to ONNX with torch"):
+        cause: BaseException | None = None
         try:
             torch.onnx.export(
                 network(model),
@@ -41,7 +42,9 @@ def _convert(model: Any, file: Path, inputs: tuple[str, ...]) -> None:
             )
         except torch.onnx.OnnxExporterError as error:
             # Its message is a page about the exporter; the cause says what stands in the way.
-            raise error.__cause__ or error from None
+            cause = error.__cause__ or error
+        if cause is not None:
+            raise cause
         graph = onnx.load(file, load_external_data=False)
         _forget_sources(graph)
         onnx.save(graph, file)

@@ -1,17 +1,7 @@
-"""The families and forms of classifiers that are built small, exported and compared with torch, row by row."""
+"""The families of classifiers that are built small, exported and compared with torch, row by row; forms.py has more."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from tests.families.kind import Kind
 
-# Settings that most configurations know; each family's own come on top.
-SHAPE = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 64,
-    "max_position_embeddings": 64,
-    "initializer_range": 0.25,
-}
 _GROUPED = {"num_key_value_heads": 2}
 _GPT = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}
 _OLD_XLM = {"emb_dim": 32, "n_layers": 2, "n_heads": 4}
@@ -28,22 +18,7 @@ _DEBERTA = {
 _DEBERTA_V3 = {**_DEBERTA, "position_buckets": 16, "norm_rel_ebd": "layer_norm", "share_att_key": True}
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A family or form: the prefix of its transformers classes, its settings, and what is expected of it.
-
-    ``refused`` is a part of the reason for which it can't be exported, None if it must be exact. ``types`` tells
-    whether its tokenizer gives token type ids.
-    """
-
-    name: str
-    prefix: str
-    settings: dict[str, Any] = field(default_factory=dict)
-    refused: str | None = None
-    types: bool = False
-
-
-KINDS = [
+FAMILIES = [
     Kind("albert", "Albert", {"embedding_size": 16}, types=True),
     Kind(
         "albert, 2 groups", "Albert", {"embedding_size": 16, "num_hidden_layers": 4, "num_hidden_groups": 2}, types=True
@@ -78,7 +53,7 @@ KINDS = [
     Kind(
         "funnel",
         "Funnel",
-        {"d_model": 32, "block_sizes": [1, 1, 1], "n_head": 4, "d_head": 8, "d_inner": 64},
+        {"d_model": 32, "num_hidden_layers": None, "block_sizes": [1, 1, 1], "n_head": 4, "d_head": 8, "d_inner": 64},
         types=True,
     ),
     Kind("gemma", "Gemma", {**_GROUPED, "head_dim": 8}),
@@ -142,4 +117,3 @@ KINDS = [
     Kind("xlnet", "XLNet", {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 64}, types=True),
     Kind("xmod", "Xmod", {**_OFFSET, "languages": ["en_XX"], "default_language": "en_XX"}),
 ]
-BY_NAME = {kind.name: kind for kind in KINDS}
