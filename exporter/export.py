@@ -17,7 +17,7 @@ from exporter.output import replacing
 from exporter.parity import Logits, measure_parity, reference_logits, require_own_parity, require_parity
 from exporter.parity_texts import Text, parity_texts
 from exporter.routes.base import Route, require_fed
-from exporter.routes.choose import Exporter, choose
+from exporter.routes.choose import Exporter, choose, willing
 from exporter.tokenizer import Encoding, encode, require_same_ids, save_tokenizer
 from scorer.files import file_sha256
 from scorer.model.bundle import TOKENIZER, ModelBundle
@@ -72,7 +72,7 @@ def export_model(
         libraries.require()
         say(f"loading {files.name}")
         classifier = load(files, max_tokens)
-        routes = choose(exporter, classifier.model.config.model_type)
+        routes = willing(choose(exporter, classifier.model.config.model_type), classifier.model)
         save_tokenizer(classifier.tokenizer, folder)
         texts, encodings = _texts(classifier)
         say(f"running {len(texts)} texts through torch")

@@ -172,7 +172,8 @@ def _misfits(model: Any, tokenizer: Any, classes: int) -> list[str]:
     """Return the reasons why model, tokenizer and class names don't fit together."""
     import torch
 
-    embedded = model.get_input_embeddings().weight.shape[0]
+    with captured("reading the table of token embeddings"):  # CANINE has none: it reads characters
+        embedded = model.get_input_embeddings().weight.shape[0]
     largest = tokenizers.largest_id(tokenizer)
     if largest >= embedded:
         return [f"its tokenizer gives ids up to {largest}, but the model only knows ids up to {embedded - 1}"]

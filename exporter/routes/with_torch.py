@@ -9,6 +9,7 @@ from exporter.routes.base import FED, Route
 
 _OPSET = 18
 _ROWS, _TOKENS = 3, 21  # of the batch that is traced; both are free in the graph
+_GLOBAL = ("LongformerSelfAttention", "LEDEncoderSelfAttention")
 _LARGEST = 1_900_000_000  # bytes of weights in one file; protobuf ends at 2 GB
 
 
@@ -50,6 +51,24 @@ def _convert(model: Any, file: Path, inputs: tuple[str, ...]) -> None:
         onnx.save(graph, file)
 
 
+def _refuses(model: Any) -> str | None:
+    """Return a reason if the model's code branches on the values of a text, which torch.export can't follow."""
+    import torch
+
+    for module in model.modules():
+        if type(module).__name__ in _GLOBAL:
+            return (
+                "its attention looks up which tokens are global, and branches on what it finds; torch can't convert "
+                "that to a graph"
+            )
+        if isinstance(getattr(module, "experts", None), torch.nn.ModuleList):
+            return (
+                "it sends each token to a few of its experts, in a loop over the values of a text; torch can't convert "
+                "that to a graph"
+            )
+    return None
+
+
 def _example(name: str) -> Any:
     """Return an input of a batch in which one text is shorter than the others."""
     import torch
@@ -71,4 +90,4 @@ def _forget_sources(model: Any) -> None:
         each.ClearField("doc_string")
 
 
-TORCH = Route("torch", "onnxscript", "onnxscript", lambda model_type: True, _convert)
+TORCH = Route("torch", "onnxscript", "onnxscript", lambda model_type: True, _convert, _refuses)

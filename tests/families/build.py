@@ -60,7 +60,7 @@ def build(kind: Kind, folder: Path) -> Path:
     model = getattr(transformers, f"{kind.prefix}ForSequenceClassification")(config).eval()
     for weight in model.parameters():
         if weight.dim() > 1 and weight.std() < 0.05:
-            torch.nn.init.normal_(weight, std=0.25)
+            torch.nn.init.normal_(weight, std=kind.std)
     model.to(getattr(torch, kind.dtype)).save_pretrained(folder, max_shard_size=kind.shard)
     words.save_pretrained(folder)
     return edit(folder, **kind.edits) if kind.edits else folder

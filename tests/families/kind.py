@@ -21,7 +21,8 @@ class Kind:
     A setting of None is left out. ``refused`` is a part of the reason for which no route can export it, None if one of
     them must be exact; ``refused_by_4`` is the same for transformers 4 alone. ``types`` tells whether its tokenizer
     gives token type ids. ``words`` are further settings of the tokenizer, and ``edits`` are changes to config.json
-    after it is saved (None takes a key out). The weights are saved as ``dtype``, in files of at most ``shard``.
+    after it is saved (None takes a key out). The weights have the standard deviation ``std`` where the class's own is
+    near zero, and are saved as ``dtype``, in files of at most ``shard``.
     ``saved_by_5`` is the folder of a checkpoint that transformers 5 saved, which takes the place of all this.
     """
 
@@ -34,6 +35,7 @@ class Kind:
     classes: int = 4
     words: dict[str, Any] = field(default_factory=dict)
     edits: dict[str, Any] = field(default_factory=dict)
+    std: float = 0.25
     dtype: str = "float32"
     shard: str = "5GB"
     saved_by_5: str | None = None
