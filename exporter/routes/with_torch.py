@@ -61,11 +61,8 @@ def _refuses(model: Any) -> str | None:
                 "its attention looks up which tokens are global, and branches on what it finds; torch can't convert "
                 "that to a graph"
             )
-        if isinstance(getattr(module, "experts", None), torch.nn.ModuleList):
-            return (
-                "it sends each token to a few of its experts, in a loop over the values of a text; torch can't convert "
-                "that to a graph"
-            )
+        if isinstance(getattr(module, "experts", None), torch.nn.Module):
+            return "each token goes to a few of its experts, chosen while it runs; torch can't convert that to a graph"
     return None
 
 
