@@ -28,9 +28,9 @@ routes may differ by {same:.0e}.
 Your own model is compared with torch when it is exported, and refused if it is not exact. So a family that is not
 listed here may work too, and is never scored wrong in silence.
 
-The versions are {versions}. A column is a route (`lossrank export --exporter`) beside a version of transformers; it
-has the largest difference of a loss. `auto` takes optimum where it is installed and can export the model, and torch
-otherwise.
+The versions are {versions}. A column is a route (`lossrank export --exporter`)
+beside a version of transformers; it has the largest difference of a loss. `auto` takes optimum where it is installed
+and can export the model, and torch otherwise.
 
 - **no**: this route can't export it beside this version.
 - **-**: this version of transformers does not have the family, or it was not run.
@@ -64,7 +64,7 @@ def page(found: list[Outcome]) -> str:
     columns = sorted({(_major(outcome), outcome.route) for outcome in found})
     versions = sorted({(name, version) for each in found for name, version in _versions(each)})
     intro = _INTRODUCTION.format(
-        rows=ROWS, exact=EXACT, same=SAME, versions=" and ".join(f"{name} {version}" for name, version in versions)
+        rows=ROWS, exact=EXACT, same=SAME, versions=", ".join(f"{name} {version}" for name, version in versions)
     )
     kinds: dict[str, dict[tuple[str, str], Outcome]] = {}
     for outcome in found:
@@ -79,7 +79,8 @@ def page(found: list[Outcome]) -> str:
     ]
     lines += ["\n## Refused\n\n| family or form | transformers | reason |", "|---|---|---|"]
     for name, own in kinds.items():
-        by_major = {major: each for (major, route), each in own.items() if route == "torch" and each.refused}
+        by_major = {major: each for (major, _), each in sorted(own.items()) if each.refused and name not in exact}
+        by_major |= {major: each for (major, route), each in own.items() if route == "torch" and each.refused}
         reasons: dict[str, list[str]] = {}
         for major, each in by_major.items():
             reasons.setdefault(_escaped(each.refused or ""), []).append(major)

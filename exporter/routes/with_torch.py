@@ -9,7 +9,11 @@ from exporter.routes.base import FED, Route
 
 _OPSET = 18
 _ROWS, _TOKENS = 3, 21  # of the batch that is traced; both are free in the graph
-_GLOBAL = ("LongformerSelfAttention", "LEDEncoderSelfAttention")
+_BRANCHING = {
+    "LongformerSelfAttention": "its attention looks up which tokens are global, and branches on what it finds",
+    "LEDEncoderSelfAttention": "its attention looks up which tokens are global, and branches on what it finds",
+    "XmodOutput": "it splits a batch by the language of each text, and sends each part to an adapter of its own",
+}
 _LARGEST = 1_900_000_000  # bytes of weights in one file; protobuf ends at 2 GB
 
 
@@ -56,11 +60,8 @@ def _refuses(model: Any) -> str | None:
     import torch
 
     for module in model.modules():
-        if type(module).__name__ in _GLOBAL:
-            return (
-                "its attention looks up which tokens are global, and branches on what it finds; torch can't convert "
-                "that to a graph"
-            )
+        if (kind := type(module).__name__) in _BRANCHING:
+            return f"{_BRANCHING[kind]}; torch can't convert that to a graph"
         if isinstance(getattr(module, "experts", None), torch.nn.Module):
             return "each token goes to a few of its experts, chosen while it runs; torch can't convert that to a graph"
     return None

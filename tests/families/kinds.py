@@ -136,5 +136,5 @@ FAMILIES = [
         refused="when it is padded",
         types=True,
     ),
-    Kind("xmod", "Xmod", {**_OFFSET, "languages": ["en_XX"], "default_language": "en_XX"}),
+    Kind("xmod", "Xmod", {**_OFFSET, "languages": ["en_XX"], "default_language": "en_XX"}, refused="an adapter"),
 ]

@@ -85,6 +85,8 @@ def test_both_routes_are_exact(tmp_path: Path) -> None:
 @quiet
 def test_what_cant_be_exported_is_refused_for_its_reason(name: str, tmp_path: Path) -> None:
     (found,) = outcomes(BY_NAME[name], tmp_path, ("torch",))
+    if found.absent:
+        pytest.skip(found.absent)
     assert fault(found) is None
     assert found.refused is not None
     assert "\n" not in found.refused
