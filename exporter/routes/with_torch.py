@@ -56,9 +56,11 @@ def _convert(model: Any, file: Path, inputs: tuple[str, ...]) -> None:
 
 
 def _refuses(model: Any) -> str | None:
-    """Return a reason if the model's code branches on the values of a text, which torch.export can't follow."""
+    """Return a reason if the model's code branches on the values of a text, or needs what onnxruntime hasn't got."""
     import torch
 
+    if model.config.model_type == "falcon" and model.config.alibi:
+        return "its ALiBi positions are computed in bfloat16, which onnxruntime can't do on a CPU"
     for module in model.modules():
         if (kind := type(module).__name__) in _BRANCHING:
             return f"{_BRANCHING[kind]}; torch can't convert that to a graph"

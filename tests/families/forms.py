@@ -15,7 +15,12 @@ FORMS = [
     Kind("bert, return_dict is false", "Bert", edits={"return_dict": False}, types=True),
     Kind("bert, weights in several files", "Bert", shard="60KB", types=True),
     Kind("gemma2, low soft caps", "Gemma2", {**_GROUPED, "head_dim": 8, "attn_logit_softcapping": 0.5}),
-    Kind("falcon, ALiBi", "Falcon", {"alibi": True, "new_decoder_architecture": False}),
+    Kind(
+        "falcon, ALiBi",
+        "Falcon",
+        {"alibi": True, "new_decoder_architecture": False},
+        refused="computed in bfloat16",
+    ),
     Kind("llama, bfloat16 weights", "Llama", _GROUPED, dtype="bfloat16"),
     Kind("llama, left padding", "Llama", _GROUPED, words=_LEFT),
     Kind("llama, padding id in the tokenizer only", "Llama", _GROUPED, edits={"pad_token_id": None}),
