@@ -4,17 +4,20 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+SITE := "import sysconfig; print(sysconfig.get_path('purelib'))"
+
 # The tests start hundreds of processes; each would compile the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 # Tests wait for processes and pages too, so one more of them than there are cores runs at a time.
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 4)))
 
-.PHONY: help demo test test-transformers5 soak lint browser servers test-servers docs notebooks screenshots bench clean
+.PHONY: help demo test test-transformers5 families soak lint browser servers test-servers docs notebooks screenshots bench clean
 
 help:
 	@echo "make demo          find wrong labels in a real news data set (no torch is installed)"
 	@echo "make test          run the tests (with COVERAGE=1, each package must be covered to 90% too)"
 	@echo "make test-transformers5  test exports beside transformers 5, in an environment of its own"
+	@echo "make families      export all model families by all routes, and write docs/models.md (an hour on two cores)"
 	@echo "make soak          the long forms of the kill, fuzz and scale tests (minutes)"
 	@echo "make lint          ruff and mypy"
 	@echo "make browser       install Chromium for the tests of the review page, where there is none (Debian, as root)"
@@ -41,15 +44,21 @@ test: $(VENV)/.dev
 soak: $(VENV)/.dev
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile -m soak
 
-# optimum holds transformers below 4.58, so newer ones have an environment of their own, without optimum.
+# optimum holds transformers below 4.58. A newer one has an environment of its own, which takes all else from this one.
 test-transformers5: $(VENV)-transformers5/.done
-	$(VENV)-transformers5/bin/pytest tests/families
+	$(VENV)-transformers5/bin/python -m pytest --numprocesses 2 --dist load tests/families
 
-$(VENV)-transformers5/.done: pyproject.toml constraints.txt
+# An interrupted run goes on where it was. With KINDS="gpt2 opt", only kinds whose names begin so are run anew.
+families: $(VENV)/.dev $(VENV)-transformers5/.done
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.families.matrix .families/4.jsonl $(KINDS)
+	OMP_NUM_THREADS=1 $(VENV)-transformers5/bin/python -m tests.families.matrix .families/5.jsonl $(KINDS)
+	$(BIN)/python -m docs.make_models .families/4.jsonl .families/5.jsonl; status=$$?; rm -rf .families; exit $$status
+
+$(VENV)-transformers5/.done: $(VENV)/.dev
 	$(PYTHON) -m venv $(VENV)-transformers5
-	grep -vE '^(transformers|tokenizers|huggingface_hub)==' constraints.txt > $(VENV)-transformers5/constraints.txt
-	$(VENV)-transformers5/bin/python -m pip install --quiet --disable-pip-version-check \
-	    --constraint $(VENV)-transformers5/constraints.txt --editable '.[cpu,export,dev]' 'transformers==5.24.0'
+	$(BIN)/python -c $(SITE) > $$($(VENV)-transformers5/bin/python -c $(SITE))/the-other-environment.pth
+	$(VENV)-transformers5/bin/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts \
+	    'transformers==5.24.0' 'huggingface_hub<2'
 	@touch $@
 
 lint: $(VENV)/.dev
@@ -113,4 +122,4 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@ $(VENV)/.demo
 
 clean:
-	rm -rf $(VENV) $(VENV)-transformers5 .servers lossrank-demo $(BENCH_VENV) $(BENCH_VENV)-infinity .bench
+	rm -rf $(VENV) $(VENV)-transformers5 .servers .families lossrank-demo $(BENCH_VENV) $(BENCH_VENV)-infinity .bench

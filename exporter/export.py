@@ -19,7 +19,7 @@ from exporter.parity.budget import cost_of, planned
 from exporter.parity.reference import Reference, refer
 from exporter.parity.texts import Text, parity_texts
 from exporter.routes.base import Route, require_fed
-from exporter.routes.choose import Exporter, choose
+from exporter.routes.choose import Exporter, choose, willing
 from exporter.stages import Stages, alone
 from exporter.tokenizer import Encoding, encode, require_same_ids, save_tokenizer
 from exporter.variants import GRAPH, count_parameters, int8_variant, rewrite
@@ -78,7 +78,7 @@ def export_model(
         libraries.require()
         stages.begin("loading", f"loading {files.name}")
         classifier = load(files, max_tokens)
-        routes = choose(exporter, classifier.model.config.model_type)
+        routes = willing(choose(exporter, classifier.model.config.model_type), classifier.model)
         save_tokenizer(classifier.tokenizer, folder)
         texts, encodings = _texts(classifier)
         plan = planned(texts, encodings, classifier.max_tokens, cost_of(classifier.model))

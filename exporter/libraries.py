@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
 from exporter.errors import ConversionError, MissingExtraError
 from exporter.own_thread import LogHandler, OwnThread, Stream, showing
@@ -45,6 +46,15 @@ def require(needed: tuple[str, ...] = _NEEDED) -> None:
                     f"exporting needs {name.partition('.')[0]}, which is not installed or does not load ({error}); run "
                     "`pip install 'lossrank[export]'` (scoring an exported bundle does not need it)"
                 ) from error
+
+
+def in_float32() -> dict[str, Any]:
+    """Return the argument of ``from_pretrained`` by which weights are loaded in float32; 4.56 gave it another name."""
+    import torch
+    import transformers
+
+    version = tuple(int(part) for part in transformers.__version__.split(".")[:2])
+    return {"dtype" if version >= (4, 56) else "torch_dtype": torch.float32}
 
 
 def versions() -> dict[str, str]:
@@ -108,7 +118,9 @@ def _loggers() -> list[logging.Logger]:
 
 def is_disk_full(error: BaseException | None) -> bool:
     """Return whether a full disk or quota caused the error; not every library raises OSError for it."""
-    while error is not None:
+    seen = set()  # torch's errors may name each other as their causes
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error):
             return True
         error = error.__cause__ or error.__context__

@@ -8,7 +8,7 @@ from exporter import config_keys
 from exporter import tokenizer as tokenizers
 from exporter.errors import ExportError, ModelError
 from exporter.fetch import ModelFiles
-from exporter.libraries import captured
+from exporter.libraries import captured, in_float32
 from exporter.network import inputs_of
 from scorer.text import one_line
 
@@ -141,7 +141,6 @@ def _forgetful(config: Any, limit: int) -> list[str]:
 
 
 def _load_weights(files: ModelFiles, config: Any) -> Any:
-    import torch
     from transformers import AutoModelForSequenceClassification
 
     with captured("loading the weights"):
@@ -149,7 +148,7 @@ def _load_weights(files: ModelFiles, config: Any) -> Any:
             files.folder,
             config=config,
             attn_implementation="eager",
-            dtype=torch.float32,
+            **in_float32(),
             local_files_only=True,
             output_loading_info=True,
             trust_remote_code=False,
@@ -173,7 +172,8 @@ def _misfits(model: Any, tokenizer: Any, classes: int) -> list[str]:
     """Return the reasons why model, tokenizer and class names don't fit together."""
     import torch
 
-    embedded = model.get_input_embeddings().weight.shape[0]
+    with captured("reading the table of token embeddings"):  # CANINE has none: it reads characters
+        embedded = model.get_input_embeddings().weight.shape[0]
     largest = tokenizers.largest_id(tokenizer)
     if largest >= embedded:
         return [f"its tokenizer gives ids up to {largest}, but the model only knows ids up to {embedded - 1}"]

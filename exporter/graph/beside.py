@@ -117,7 +117,8 @@ def _size(graph: onnx.GraphProto) -> int:
 
 
 def _bytes(tensor: TensorProto) -> int:
-    return prod(tensor.dims) * int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+    held: int = prod(tensor.dims) * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    return held
 
 
 def _tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:

@@ -15,7 +15,8 @@ class Route:
     """One way to convert a model.
 
     ``needs`` names the package to install for it, and ``module`` the module to import before it is used. ``exports``
-    tells whether it knows a model type. ``convert`` writes the graph of a model, which reads the ``inputs`` that its
+    tells whether it knows a model type, and ``refuses`` why it can't convert a model of a type that it knows, None if
+    it may. ``convert`` writes the graph of a model, which reads the ``inputs`` that its
     tokenizer gives, to a file. If the graph exceeds ONNX's limit of 2 GB, its weights are written beside the file.
     """
 
@@ -24,6 +25,7 @@ class Route:
     module: str
     exports: Callable[[str], bool]
     convert: Callable[[Any, Path, tuple[str, ...]], None]
+    refuses: Callable[[Any], str | None] = lambda model: None
 
 
 def require_fed(model: Any, names: tuple[str, ...]) -> None:

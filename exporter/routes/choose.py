@@ -2,7 +2,7 @@
 
 import warnings
 from importlib import import_module
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from exporter.errors import MissingExtraError, ModelError
 from exporter.routes.base import Route
@@ -12,6 +12,18 @@ from exporter.routes.with_torch import TORCH
 Exporter = Literal["auto", "optimum", "torch"]
 EXPORTERS: tuple[str, ...] = get_args(Exporter)
 _ROUTES = (OPTIMUM, TORCH)  # in the order in which auto tries them
+
+
+def willing(routes: list[Route], model: Any) -> list[Route]:
+    """Return the routes that may convert a model, in order.
+
+    Raises:
+        ModelError: there is none.
+    """
+    reasons = [route.refuses(model) for route in routes]
+    if all(reasons):
+        raise ModelError(f"{type(model).__name__} can't be exported: {reasons[-1]}")
+    return [route for route, reason in zip(routes, reasons, strict=True) if reason is None]
 
 
 def choose(exporter: Exporter, model_type: str) -> list[Route]:

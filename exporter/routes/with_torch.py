@@ -9,6 +9,11 @@ from exporter.routes.base import FED, Route
 
 _OPSET = 18
 _ROWS, _TOKENS = 3, 21  # of the batch that is traced; both are free in the graph
+_BRANCHING = {
+    "LongformerSelfAttention": "its attention looks up which tokens are global, and branches on what it finds",
+    "LEDEncoderSelfAttention": "its attention looks up which tokens are global, and branches on what it finds",
+    "XmodOutput": "it splits a batch by the language of each text, and sends each part to an adapter of its own",
+}
 
 
 def _convert(model: Any, file: Path, inputs: tuple[str, ...]) -> None:
@@ -26,6 +31,7 @@ def _convert(model: Any, file: Path, inputs: tuple[str, ...]) -> None:
     reads = inputs_of(model)
     names = [name for name in FED if name in inputs and name in reads]
     with captured("converting to ONNX with torch"):
+        cause: BaseException | None = None
         try:
             torch.onnx.export(
                 network(model),
@@ -42,10 +48,26 @@ def _convert(model: Any, file: Path, inputs: tuple[str, ...]) -> None:
             )
         except torch.onnx.OnnxExporterError as error:
             # Its message is a page about the exporter; the cause says what stands in the way.
-            raise error.__cause__ or error from None
+            cause = error.__cause__ or error
+        if cause is not None:
+            raise cause
         graph = onnx.load(file, load_external_data=False)
         _forget_sources(graph)
         onnx.save(graph, file)
+
+
+def _refuses(model: Any) -> str | None:
+    """Return a reason if the model's code branches on the values of a text, or needs what onnxruntime hasn't got."""
+    import torch
+
+    if model.config.model_type == "falcon" and model.config.alibi:
+        return "its ALiBi positions are computed in bfloat16, which onnxruntime can't do on a CPU"
+    for module in model.modules():
+        if (kind := type(module).__name__) in _BRANCHING:
+            return f"{_BRANCHING[kind]}; torch can't convert that to a graph"
+        if isinstance(getattr(module, "experts", None), torch.nn.Module):
+            return "each token goes to a few of its experts, chosen while it runs; torch can't convert that to a graph"
+    return None
 
 
 def _example(name: str) -> Any:
@@ -69,4 +91,4 @@ def _forget_sources(model: Any) -> None:
         each.ClearField("doc_string")
 
 
-TORCH = Route("torch", "onnxscript", "onnxscript", lambda model_type: True, _convert)
+TORCH = Route("torch", "onnxscript", "onnxscript", lambda model_type: True, _convert, _refuses)

@@ -8,10 +8,10 @@ import json
 from pathlib import Path
 
 from tests.families.build import build
-from tests.families.kinds import BY_NAME, Kind
+from tests.families.forms import BY_NAME, SAVED_BY_5
+from tests.families.kind import Kind
 
 FOLDER = Path(__file__).parent / "saved_by_5"
-FAMILIES = ("gpt_neox", "llama", "mistral", "modernbert", "phi", "qwen2", "qwen3")
 TEXTS = (
     "Oil rose to $49.40 a barrel!",
     "The striker who had scored twice before the break was sent off in the final minute",
@@ -23,7 +23,7 @@ def main() -> None:
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    for name in FAMILIES:
+    for name in SAVED_BY_5:
         kind = BY_NAME[name]
         rope = {"rope_type": "default", "rope_theta": 50.0}
         if name in ("gpt_neox", "phi"):
