@@ -49,8 +49,9 @@ def test_a_rewrite_that_is_not_exact_is_undone_and_said(tmp_path: Path, monkeypa
 
 @quiet
 def test_a_graph_that_was_wrong_before_is_no_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporter.parity.reference.reference_logits", lambda model, encodings: np.zeros((len(encodings), 4)))
-    monkeypatch.setattr("exporter.parity.reference.require_own_parity", lambda *_: None)
+    place = "exporter.parity.reference"
+    monkeypatch.setattr(f"{place}.reference_logits", lambda model, encodings: np.zeros((len(encodings), 4)))
+    monkeypatch.setattr(f"{place}.require_own_parity", lambda *_: None)
     with pytest.raises(ParityError):
         export_model(build("bert", tmp_path / "model"), tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
