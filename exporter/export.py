@@ -75,6 +75,8 @@ def export_model(
         routes = choose(exporter, classifier.model.config.model_type)
         save_tokenizer(classifier.tokenizer, folder)
         texts, encodings = _texts(classifier)
+        if classifier.tokenizer.truncation_side == "left":
+            say("a long text is read from its end, as its tokenizer says (truncation_side 'left')")
         say(f"running {len(texts)} texts through torch")
         # Torch runs before the conversion because the conversion patches the network.
         reference = reference_logits(classifier.model, encodings)
@@ -151,6 +153,7 @@ def _draft(folder: Path, classifier: Classifier, input_names: tuple[str, ...]) -
         variants={"fp32": Variant(file=_GRAPH)},
         versions=libraries.versions(),
         files={},
+        long_text="tail" if classifier.tokenizer.truncation_side == "left" else msgspec.UNSET,
     )
 
 

@@ -6,7 +6,7 @@ the JSON path of the fault and the fix. Unknown keys are ignored: a newer lossra
 
 import contextlib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -57,7 +57,8 @@ class BundleManifest(Section, frozen=True, kw_only=True):
     graph; ``versions`` maps packages to their versions when the model was exported; ``files`` maps every file to its
     SHA-256. ``token_parameters`` counts the weights that the model, before its graph is rewritten, multiplies each
     token with; None if the count is unknown, as in bundles of older versions. ``exporter`` is the route by which the
-    graph was made, ``optimum`` or ``torch``; UNSET in bundles of older versions.
+    graph was made, ``optimum`` or ``torch``; UNSET in bundles of older versions. ``long_text`` is ``tail`` if the
+    model's tokenizer keeps the end of a long text; UNSET if it keeps the start.
     """
 
     class_names: _Names
@@ -73,6 +74,7 @@ class BundleManifest(Section, frozen=True, kw_only=True):
     files: dict[str, str]
     token_parameters: Positive | None = None
     exporter: str | UnsetType = UNSET
+    long_text: Literal["tail"] | UnsetType = UNSET
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values for JSON, as in ``bundle.json``."""
