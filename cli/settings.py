@@ -75,7 +75,8 @@ _SETTINGS: dict[str, tuple[Any, str]] = {
     "max_tokens": (_COUNT, "Cut texts after this many tokens.  [default: the model's limit]"),
     "long_text": (
         click.Choice(LONG_TEXTS),
-        "How a text over --max-tokens is scored: by its start, its end, or the mean over up to 64 overlapping pieces.",
+        "How a text over --max-tokens is scored: by its start, its end, or the mean over up to 64 overlapping pieces.  "
+        "[default: as the model was trained, else head]",
     ),
     "batch_tokens": (
         _COUNT,

@@ -82,6 +82,8 @@ def export_model(
         save_tokenizer(classifier.tokenizer, folder)
         texts, encodings = _texts(classifier)
         plan = planned(texts, encodings, classifier.max_tokens, cost_of(classifier.model))
+        if classifier.tokenizer.truncation_side == "left":
+            stages.say("a long text is read from its end, as its tokenizer says (truncation_side 'left')")
         stages.begin("torch", f"running {plan} through torch")
         # Torch runs before the conversion because the conversion patches the network.
         reference = refer(classifier, plan, stages.say)
@@ -112,7 +114,7 @@ def _convert(route: Route, classifier: Classifier, file: Path, inputs: tuple[str
     with TemporaryDirectory(dir=file.parent) as folder:
         made = Path(folder) / file.name
         route.convert(classifier.model, made, inputs)
-        with captured("saving the graph"):
+        with captured("reading the graph that was made"):
             settle(made, file)
 
 
@@ -171,6 +173,7 @@ def _draft(folder: Path, classifier: Classifier, input_names: tuple[str, ...]) -
         variants={"fp32": Variant(file=GRAPH)},
         versions=libraries.versions(),
         files={},
+        long_text="tail" if classifier.tokenizer.truncation_side == "left" else msgspec.UNSET,
     )
 
 

@@ -81,13 +81,10 @@ def _saved_by_a_newer_version(folder: Path) -> Any:
 
 def reasons(tokenizer: Any, config: Any) -> list[str]:
     """Return every reason not to export a classifier with this tokenizer; the list is empty if there is none."""
-    found = []
-    if tokenizer.truncation_side != "right":
-        found.append("its tokenizer keeps the end of a long text (truncation_side 'left'), but scoring keeps the start")
     ids = (tokenizer.pad_token_id, config.pad_token_id)
-    if None not in ids and ids[0] != ids[1]:
-        found.append(f"the padding token is {ids[0]} in its tokenizer but {ids[1]} in config.json; make the two equal")
-    return found
+    if None in ids or ids[0] == ids[1]:
+        return []
+    return [f"the padding token is {ids[0]} in its tokenizer but {ids[1]} in config.json; make the two equal"]
 
 
 def largest_id(tokenizer: Any) -> int:

@@ -46,7 +46,7 @@ def score(
     precision: str = "fp32",
     screen_top: int | None = None,
     max_tokens: int | None = None,
-    long_text: str = "head",
+    long_text: str | None = None,
     batch_tokens: int | None = None,
     window_rows: int | None = None,
     shard_rows: int = 4096,
@@ -99,7 +99,7 @@ def score(
             rows, at least 1,000.
         max_tokens: cut texts after this many tokens; by default the model's limit.
         long_text: score a text of more than ``max_tokens`` by its ``head``, its ``tail``, or the ``mean`` over
-            overlapping pieces.
+            overlapping pieces; by default as the model was trained (``bundle.long_text``), else by its head.
         batch_tokens: the most tokens in a batch, padding included; by default chosen by trials on the data.
         window_rows: how many rows are sorted by length together; by default ``shard_rows``, at most 4,096.
         shard_rows: how many rows a shard, the file that scores are written to, has.

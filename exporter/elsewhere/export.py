@@ -124,6 +124,7 @@ def _draft(folder: Path, file: Path, graph: GivenGraph, words: GivenTokenizer, n
         files={},
         exporter="onnx",
         compared_with=ITSELF,
+        long_text="tail" if words.keeps_end else msgspec.UNSET,
     )
 
 

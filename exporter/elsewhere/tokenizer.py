@@ -30,7 +30,8 @@ _NORMALIZER = {
 class GivenTokenizer:
     """A tokenizer without truncation or padding.
 
-    ``special_tokens`` are texts; ``largest_id`` is -1 if the vocabulary is empty.
+    ``special_tokens`` are texts; ``largest_id`` is -1 if the vocabulary is empty; ``keeps_end`` tells whether the end
+    of a long text is read instead of its start.
     """
 
     backend: Tokenizer
@@ -38,6 +39,7 @@ class GivenTokenizer:
     pad_id: int
     special_tokens: tuple[str, ...]
     largest_id: int
+    keeps_end: bool
 
     def save(self, folder: Path) -> None:
         """Write ``tokenizer.json`` to a folder."""
@@ -68,11 +70,6 @@ def read_tokenizer(given: str | Path, max_tokens: int | None) -> GivenTokenizer:
     settings = _json(file.with_name(_SPECIAL)) | _json(file.with_name(_CONFIG))
     if faults := _faults(settings, content, backend):
         raise ModelError(f"`tokenizer`: {file.parent / _CONFIG} and {TOKENIZER} disagree: {'; '.join(faults)}")
-    if settings.get("truncation_side") == "left":
-        raise ModelError(
-            f"`tokenizer`: {file.parent / _CONFIG} keeps the end of a long text (truncation_side 'left'), but scoring "
-            "keeps the start; set it to 'right', and score with --long-text tail"
-        )
     backend.no_truncation()
     backend.no_padding()
     return GivenTokenizer(
@@ -81,6 +78,7 @@ def read_tokenizer(given: str | Path, max_tokens: int | None) -> GivenTokenizer:
         pad_id=_pad_id(file, settings, content, backend),
         special_tokens=tuple(token["content"] for token in content.get("added_tokens", ()) if token.get("special")),
         largest_id=max(backend.get_vocab(with_added_tokens=True).values(), default=-1),
+        keeps_end=settings.get("truncation_side") == "left",
     )
 
 

@@ -36,13 +36,14 @@ class ModelBundle(BundleManifest, frozen=True, kw_only=True):
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of all that scores depend on: file hashes, class names, token limit, input names and pad id."""
+        """The SHA-256 of all that scores depend on: files, class names, limit and end of texts, inputs, pad id."""
         scoring = {
             "files": self.files,
             "class_names": self.class_names,
             "max_tokens": self.max_tokens,
             "input_names": self.input_names,
             "pad_id": self.pad_id,
+            **({} if self.long_text is msgspec.UNSET else {"long_text": self.long_text}),
         }
         return hashlib.sha256(json.dumps(scoring, sort_keys=True).encode()).hexdigest()
 

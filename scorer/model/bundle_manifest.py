@@ -6,7 +6,7 @@ the JSON path of the fault and the fix. Unknown keys are ignored: a newer lossra
 
 import contextlib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -69,7 +69,8 @@ class BundleManifest(Section, frozen=True, kw_only=True):
     token with; None if the count is unknown, as in bundles of older versions. ``exporter`` is the route by which the
     graph was made, ``optimum`` or ``torch``, or ``onnx`` if it was given; UNSET in bundles of older versions.
     ``compared_with`` says what every ``parity`` is with: UNSET is torch; ``ITSELF`` is the given graph, run one text at
-    a time, so that nothing shows that it computes what it was made from.
+    a time, so that nothing shows that it computes what it was made from. ``long_text`` is ``tail`` if the model's
+    tokenizer keeps the end of a long text; UNSET if it keeps the start.
     """
 
     class_names: _Names
@@ -86,6 +87,7 @@ class BundleManifest(Section, frozen=True, kw_only=True):
     token_parameters: Positive | None = None
     exporter: str | UnsetType = UNSET
     compared_with: str | UnsetType = UNSET
+    long_text: Literal["tail"] | UnsetType = UNSET
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values for JSON, as in ``bundle.json``."""

@@ -64,8 +64,10 @@ class TokenWindow:
 class BundleTokenizer:
     """A bundle's tokenizer, set to the bundle's token limit and to no padding."""
 
-    def __init__(self, bundle: ModelBundle, max_tokens: int | None = None, long_text: str = "head") -> None:
-        """Load ``tokenizer.json``; ``max_tokens`` is by default the bundle's limit, ``long_text`` is one of LONG_TEXTS.
+    def __init__(self, bundle: ModelBundle, max_tokens: int | None = None, long_text: str | None = None) -> None:
+        """Load ``tokenizer.json``; ``max_tokens`` is by default the bundle's limit.
+
+        ``long_text`` is one of LONG_TEXTS, by default what the bundle's model was trained with.
 
         Raises:
             BundleError: the file can't be read as a tokenizer.
@@ -84,14 +86,13 @@ class BundleTokenizer:
                 f"`max_tokens` is {limit}; for this model it must be {special + 1} to {bundle.max_tokens}"
             )
         self.max_tokens = limit
-        self._long_text = long_text
-        self._stride = (limit - special) // _OVERLAP if long_text == "mean" else 0
-        self._tokenizer.enable_truncation(
-            limit, stride=self._stride, direction="left" if long_text == "tail" else "right"
-        )
+        self.long_text = long_text or bundle.long_text or LONG_TEXTS[0]
+        self._stride = (limit - special) // _OVERLAP if self.long_text == "mean" else 0
+        tail = self.long_text == "tail"
+        self._tokenizer.enable_truncation(limit, stride=self._stride, direction="left" if tail else "right")
         self._tokenizer.no_padding()
-        pieces = _PIECES if long_text == "mean" else 1
-        self._shortener = Shortener(self._tokenizer, limit, pieces, tail=long_text == "tail")
+        pieces = _PIECES if self.long_text == "mean" else 1
+        self._shortener = Shortener(self._tokenizer, limit, pieces, tail=tail)
         self._wants_type_ids = "token_type_ids" in bundle.input_names
         self._single_type_ids = self._wants_type_ids and any(self._tokenizer.encode("a").type_ids)
 
@@ -123,7 +124,7 @@ class BundleTokenizer:
             for encoding in self._tokenizer.encode_batch_fast(inputs[start:stop]):
                 pieces = [encoding]
                 longer = len(encoding) >= self.max_tokens and bool(encoding.overflowing)
-                if longer and self._long_text == "mean":
+                if longer and self.long_text == "mean":
                     rest = encoding.overflowing
                     pieces += rest[: _PIECES - 1]
                     longer = len(rest) >= _PIECES
@@ -140,7 +141,7 @@ class BundleTokenizer:
             _flat(ids),
             _flat(type_ids) if with_type_ids else None,
             np.array(truncated, np.bool_),
-            np.array(of_text, np.int64) if self._long_text == "mean" else None,
+            np.array(of_text, np.int64) if self.long_text == "mean" else None,
         )
 
 

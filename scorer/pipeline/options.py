@@ -23,10 +23,11 @@ class ScoreOptions:
     label that means that a row has none. ``precision`` is ``fp32``, ``int8`` or ``screen``: int8 for every row, then
     fp32 for the rows that could be among the ``screen_top`` worst. ``long_text`` is the part that the model reads of a
     text of more than ``max_tokens``: its ``head``, its ``tail``, or all of it in overlapping pieces whose logits are
-    averaged (``mean``). ``batch_tokens`` is the most tokens in a batch, padding included. ``window_rows`` is how many
-    rows are sorted by length together. ``shard_rows`` is how many rows a shard has. ``on_error`` is what happens to a
-    row that can't be read (a broken line, bytes that aren't UTF-8): it is skipped and counted (``skip``), or it ends
-    the run (``fail``). With ``all_probs`` a row keeps the probabilities of all classes, even of more than 256.
+    averaged (``mean``); None is what the model was trained with, the head if its bundle doesn't say. ``batch_tokens``
+    is the most tokens in a batch, padding included. ``window_rows`` is how many rows are sorted by length together.
+    ``shard_rows`` is how many rows a shard has. ``on_error`` is what happens to a row that can't be read (a broken
+    line, bytes that aren't UTF-8): it is skipped and counted (``skip``), or it ends the run (``fail``). With
+    ``all_probs`` a row keeps the probabilities of all classes, even of more than 256.
     """
 
     text_column: str | Sequence[str] | None = None
@@ -42,7 +43,7 @@ class ScoreOptions:
     precision: str = "fp32"
     screen_top: int | None = None
     max_tokens: int | None = None
-    long_text: str = "head"
+    long_text: str | None = None
     batch_tokens: int | None = None
     window_rows: int | None = None
     shard_rows: int = 4096
@@ -65,7 +66,7 @@ class ScoreOptions:
             raise RunError(f"`precision` is {self.precision!r}; it must be one of: {', '.join(PRECISIONS)}")
         if self.on_error not in ON_ERROR:
             raise RunError(f"`on_error` is {self.on_error!r}; it must be one of: {', '.join(ON_ERROR)}")
-        if self.long_text not in LONG_TEXTS:
+        if self.long_text not in (None, *LONG_TEXTS):
             raise RunError(f"`long_text` is {self.long_text!r}; it must be one of: {', '.join(LONG_TEXTS)}")
         if self.screen_top is not None and self.precision != "screen":
             raise RunError(

@@ -78,7 +78,7 @@ def make_plan(bundle: ModelBundle, source: Source, options: ScoreOptions) -> tup
     source, columns = find_columns(source, options)
     labels, checked = find_labels(bundle.class_names, source, columns, options)
     if columns.text_pair is not None and options.long_text == "mean":
-        raise RunError("`long_text='mean'` is for single texts, but the data has pairs; use `long_text='head'`")
+        raise RunError("`long_text='mean'` is for single texts, but the data has pairs; leave `long_text` out")
     tokenizer = BundleTokenizer(bundle, options.max_tokens, options.long_text)
     precision = "fp32" if options.precision == "fp32" else "int8"
     session = OrtSession(bundle.model_file(precision), options.device, options.threads, precision)
@@ -164,7 +164,7 @@ def _chosen(options: ScoreOptions, device: str) -> Calibration:
     return Calibration(DEFAULT, {}, "too few rows to try others")
 
 
-def new_manifest(plan: Plan, bundle: ModelBundle, options: ScoreOptions, max_tokens: int) -> Manifest:
+def new_manifest(plan: Plan, bundle: ModelBundle, options: ScoreOptions, tokenizer: BundleTokenizer) -> Manifest:
     """Return the manifest of a new run, before its first shard."""
     record = BundleInfo(
         path=str(bundle.path.absolute()),
@@ -177,8 +177,8 @@ def new_manifest(plan: Plan, bundle: ModelBundle, options: ScoreOptions, max_tok
         device=plan.device,
         precision=options.precision,
         screen_top=plan.screen_top,
-        max_tokens=max_tokens,
-        long_text=options.long_text,
+        max_tokens=tokenizer.max_tokens,
+        long_text=tokenizer.long_text,
         batch_tokens=plan.batch_tokens,
         window_rows=options.window,
         shard_rows=options.shard_rows,

@@ -80,7 +80,7 @@ def score_dataset(
     plan, tokenizer, models = make_plan(bundle, source, options)
     source = plan.source  # it may have a column that joins several
     report = _Report(Progress(source.num_rows), on_progress)
-    manifest = new_manifest(plan, bundle, options, tokenizer.max_tokens)
+    manifest = new_manifest(plan, bundle, options, tokenizer)
     keeps_batches = options.batch_tokens is None
     reused = None
     if reuse is not None:

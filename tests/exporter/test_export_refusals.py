@@ -95,7 +95,6 @@ def test_a_configuration_that_would_give_wrong_losses(
 
 def test_all_reasons_come_at_once(model: Path) -> None:
     edit(model, architectures=["DistilBertModel"], problem_type="regression", num_labels=7, quantization_config={})
-    edit(model, "tokenizer_config.json", truncation_side="left")
     (model / "model.safetensors").rename(model / "pytorch_model.bin")
     (model / "adapter_config.json").write_text("{}")
     message = refusal(model)
@@ -106,7 +105,6 @@ def test_all_reasons_come_at_once(model: Path) -> None:
         "quantised",
         "PEFT adapter",
         "pytorch_model.bin",
-        "truncation_side 'left'",
     ):
         assert reason in message
 

@@ -137,15 +137,6 @@ def test_truncation_and_padding_in_the_file_are_dropped(tmp_path: Path) -> None:
     assert window.lengths.tolist() == [22]
 
 
-def test_a_text_cut_on_the_left_is_refused_wherever_it_is_said(tmp_path: Path) -> None:
-    model = build("bert", tmp_path / "model")
-    content = json.loads((model / "tokenizer.json").read_text())
-    content["truncation"] = {"direction": "Left", "max_length": 9, "strategy": "LongestFirst", "stride": 0}
-    (model / "tokenizer.json").write_text(json.dumps(content))
-    edit(model, "tokenizer_config.json", truncation_side=None)
-    refused(model, "truncation_side 'left'")
-
-
 def test_padding_on_the_left_does_not_matter(tmp_path: Path) -> None:
     """The bundle pads on the right, where even a decoder finds the text's last token."""
     model = edit(build("gpt2", tmp_path / "model"), "tokenizer_config.json", padding_side="left")

@@ -11,6 +11,7 @@ import pytest
 
 import lossrank as lr
 from exporter.errors import ModelError
+from scorer.model.tokenizer import BundleTokenizer
 from tests.exporter.elsewhere.given import Given
 from tests.support.commands import error_line
 from tests.support.facts import tells
@@ -49,11 +50,22 @@ def test_labels_are_read_only_where_their_order_is_certain(tmp_path: Path, tiny:
     assert not (tmp_path / "bundle").exists()
 
 
+def test_a_tokenizer_that_keeps_the_end_of_a_long_text_does_so_in_its_bundle(bert: Given, tmp_path: Path) -> None:
+    words = tmp_path / "words"
+    shutil.copytree(bert.tokenizer, words)
+    edit(words, "tokenizer_config.json", truncation_side="left")
+    bundle = bert.export(tmp_path / "bundle", tokenizer=words)
+    assert bundle.long_text == "tail"
+    texts = ["oil " * 300 + "bank " * 300, "gold " * 300 + "bank " * 300]
+    for long_text, same in ((None, True), ("head", False)):
+        window = BundleTokenizer(bundle, long_text=long_text).tokenise(texts)
+        assert (window.ids[: window.lengths[0]].tolist() == window.ids[window.lengths[0] :].tolist()) is same
+
+
 def test_a_tokenizer_that_is_not_all_in_its_file_is_refused(bert: Given, tmp_path: Path) -> None:
     words = tmp_path / "words"
     for change, facts in (
         ({"do_lower_case": False}, ("do_lower_case", "lowercase")),
-        ({"truncation_side": "left"}, ("truncation_side",)),
         ({"pad_token": "[NO]"}, ("[NO]",)),
         ({"added_tokens_decoder": {"999": {"content": "[NEW]"}}}, ("[NEW]",)),
     ):
