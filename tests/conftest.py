@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from tests.support.cases import Case
 
 TOGETHER = {
-    "torch": ("tests/exporter/", "tests/families/", "tests/scorer/model/test_against_torch.py"),
+    "torch": ("tests/families/", "tests/exporter/elsewhere/", "tests/scorer/model/test_against_torch.py"),
+    "exports": ("tests/exporter/",),
     "browser": ("tests/lossrank/page/test_review_browser", "tests/lossrank/report/test_report_browser"),
 }
 
@@ -49,7 +50,7 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give all files that need torch to one worker, and those that need the browser: to load it takes seconds."""
+    """Keep files that need torch, or the browser, together on a worker: to load it takes seconds."""
     from xdist.scheduler import LoadFileScheduling
 
     if config.getvalue("dist") != "loadfile":

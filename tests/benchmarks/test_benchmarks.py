@@ -34,7 +34,7 @@ def test_every_candidate_has_a_file_and_every_file_is_a_candidate() -> None:
         assert set(workload.candidates) <= set(NAMES)
 
 
-@pytest.mark.parametrize("name", ["tail", "len-256"])
+@pytest.mark.parametrize("name", [pytest.param("tail", marks=SOAK), "len-256"])
 def test_rows_are_the_same_every_time_and_none_is_there_twice(name: str) -> None:
     rows = made(name)
     assert rows.texts == make_rows(name).texts
@@ -46,6 +46,7 @@ def test_rows_are_the_same_every_time_and_none_is_there_twice(name: str) -> None
     assert fewer.tokens.tolist() == rows.tokens[10:].tolist()
 
 
+@SOAK
 def test_the_first_batches_have_about_the_padding_of_all() -> None:
     tokens = made("tail").tokens
     whole = tokens[: len(tokens) // 32 * 32].reshape(-1, 32)
@@ -93,6 +94,7 @@ def test_a_job_survives_json() -> None:
     assert Job.from_json(json.loads(json.dumps(job.as_json()))) == job
 
 
+@SOAK
 def test_a_workload_is_measured_in_workers(tmp_path: Path) -> None:
     workload = Workload("demo", "the demo's model, news", "demo", "news", 1.0, 32, ("lossrank_fp32", "lossrank_int8"))
     job = Job(DEMO, DEMO, DEMO / "bundle", tmp_path, 256, 1, CLASSES, ())

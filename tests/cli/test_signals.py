@@ -19,7 +19,7 @@ from scorer import ModelBundle, Progress, ScoreOptions, SourceError, score_datas
 from scorer.model.tokenizer import BundleTokenizer, TokenWindow
 from scorer.pipeline.prefetch import Reader
 from scorer.run.status import run_status
-from tests.support import ROOT
+from tests.support import ROOT, SOAK
 from tests.support.commands import command_line, listed_shards, wait_for_shards
 from tests.support.facts import facts, tells
 
@@ -103,7 +103,7 @@ main()
 """
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=SOAK)])
 def test_a_read_that_stalls_holds_up_no_end(
     tiny_bundle: ModelBundle, rows: pa.Table, tmp_path: Path, sent: signal.Signals, code: int
 ) -> None:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer import ModelBundle, RunDirectory, ScoreOptions, score_dataset
+from tests.support import SOAK
 from tests.support.commands import Lossrank, error_line, listed_shards, start, wait_for_shards
 from tests.support.facts import tells
 
@@ -34,7 +35,13 @@ def arguments(tiny_bundle: ModelBundle, many: Path, tmp_path: Path) -> list[obje
     return ["score", tiny_bundle.path, many, "-o", tmp_path / "run", "--shard-rows", 200, "--threads", 1]
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (signal.SIGINT, 130),
+        *(pytest.param(*each, marks=SOAK) for each in ((signal.SIGHUP, 129), (signal.SIGTERM, 143))),
+    ],
+)
 def test_ctrl_c_sighup_and_sigterm_stop_cleanly_and_say_how_to_go_on(
     lossrank: Lossrank, arguments: list[object], tmp_path: Path, sent: signal.Signals, code: int
 ) -> None:

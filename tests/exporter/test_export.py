@@ -240,6 +240,7 @@ def test_progress_tells_the_stages_and_libraries_stay_quiet(tmp_path: Path, capf
         "converting",
         "running",
         "making",
+        "export",
     ]
     assert capfd.readouterr() == ("", "")
 

@@ -31,11 +31,7 @@ QUICK_5 = (
     "qwen2, saved by transformers 5",
 )
 QUICK_4 = (pytest.param("bart", marks=SOAK),)  # and bert: test_both_routes_are_exact
-CHEAP = (
-    "roberta, 2 classes",
-    "llama, left padding",
-    "bert, float16 weights",
-)
+CHEAP = ("roberta, 2 classes", "llama, left padding")
 REFUSED = [kind.name for kind in KINDS if kind.reason(TRANSFORMERS) and not kind.saved_by_5]
 
 

@@ -85,7 +85,7 @@ def content(path: Path) -> bytes:
 
 
 @pytest.mark.timeout(1500)
-@short_and_long("count", 100, int(os.environ.get("LOSSRANK_EXAMPLES", "500")))
+@short_and_long("count", 50, int(os.environ.get("LOSSRANK_EXAMPLES", "500")))
 def test_each_row_keeps_its_text_and_label_or_the_run_stops(
     count: int, tiny_bundle: ModelBundle, lossrank: Lossrank, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,7 +29,7 @@ OF_A_TERMINAL = {"json", "log_file", "fail_if", "no_browser", "watch"}
 OF_A_RUN = {"run", "data"}  # the run that the method belongs to, and open_run's `data`
 # (words that only the command has, words that only the function has)
 DIFFERENT: dict[str, tuple[set[str], set[str]]] = {
-    "export": ({"bundle"}, {"output", "tokenizer"}),  # a loaded model has a tokenizer beside it
+    "export": ({"bundle"}, set()),
     "rank": ({"output", "force"}, set()),  # Ranking.write
     "pull": ({"from"}, {"source"}),  # `from` is no name in Python
     "diff": ({"output", "force"}, set()),

@@ -12,6 +12,7 @@ from cli.commands.demo import BUNDLE
 from exporter import export_model
 from exporter.graph.parameters import count_token_parameters
 from scorer import BundleError, ModelBundle
+from tests.support import SOAK
 from tests.support.graphs import Net, converted
 from tests.support.tiny import make_bundle
 from tests.support.tiny_models import KINDS, build, quiet
@@ -43,7 +44,12 @@ def torch_count(network: Any) -> int:
     return sum(counted)
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"bart"}))
+QUICK = ("bert", "gpt2")
+
+
+@pytest.mark.parametrize(
+    "kind", [kind if kind in QUICK else pytest.param(kind, marks=SOAK) for kind in sorted(KINDS.keys() - {"bart"})]
+)
 @quiet
 def test_it_is_what_torchs_linear_layers_hold(kind: str, tmp_path: Path) -> None:
     network, _, model = converted(kind, tmp_path)

@@ -166,7 +166,7 @@ def refuse_surprises(
 
 
 @pytest.mark.parametrize("precision", ["fp32", "screen"])
-@short_and_long("examples", 12, 120)
+@short_and_long("examples", 8, 120)
 def test_one_changed_value_is_one_line_or_a_right_answer(
     lossrank: Lossrank,
     scored: Path,

@@ -95,7 +95,7 @@ def test_int8_alone_is_near_and_says_so(bundle: ModelBundle, news: pa.Table, fp3
     assert stats.screen is None
 
 
-@short_and_long("examples", 5, 40)
+@short_and_long("examples", 3, 40)
 def test_a_rows_loss_is_its_own_in_both_precisions(
     bundle: ModelBundle, news: pa.Table, tmp_path_factory: pytest.TempPathFactory, examples: int
 ) -> None:
