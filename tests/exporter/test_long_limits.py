@@ -192,10 +192,9 @@ def test_a_limit_of_8192_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_the_default_attention_may_compute_something_else(tmp_path: Path) -> None:
     """transformers 4 leaves out Gemma2's soft cap in SDPA; long texts are then run in eager attention."""
     from tests.families.build import build as build_family
-    from tests.families.kinds import KINDS
+    from tests.families.forms import BY_NAME
 
-    (kind,) = [kind for kind in KINDS if kind.name == "gemma2"]
-    gemma = load(fetch(build_family(kind, tmp_path / "gemma2")))
+    gemma = load(fetch(str(build_family(BY_NAME["gemma2"], tmp_path / "gemma2"))))
     texts, encodings = _texts(gemma)
     found = refer(gemma, planned(texts, encodings, 64, cost_of(gemma.model)), lambda doing: None)
     if found.attention is None:  # as in transformers 5
