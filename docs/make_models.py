@@ -109,8 +109,8 @@ def _rewrite(own: dict[tuple[str, str], Outcome]) -> str:
     words: dict[str, list[str]] = {}
     for (_, route), outcome in own.items():
         if outcome.rewrite is not None:
-            short = next(short for long, short in _REWRITES if long in outcome.rewrite.removeprefix("unchanged: "))
-            short = "" if outcome.rewrite.startswith("unchanged") else short
+            done = "" if outcome.rewrite.startswith("unchanged") else outcome.rewrite
+            short = next(short for long, short in _REWRITES if long in done)
             words.setdefault(short, []).append(route)
     if len(words) == 1:
         return next(iter(words))

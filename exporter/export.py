@@ -22,7 +22,7 @@ from exporter.routes.base import Route, require_fed
 from exporter.routes.choose import Exporter, choose, willing
 from exporter.stages import Stages, alone
 from exporter.tokenizer import Encoding, encode, require_same_ids, save_tokenizer
-from exporter.variants import GRAPH, count_parameters, int8_variant, rewrite
+from exporter.variants import GRAPH, count_parameters, rewrite, variants_of
 from scorer.files import file_sha256
 from scorer.model.bundle import TOKENIZER, ModelBundle
 from scorer.model.bundle_manifest import Variant
@@ -135,10 +135,7 @@ def _finished(
     token_parameters = count_parameters(draft)  # counted before a rewrite removes any products
     stages.begin("onnxruntime", f"running {reference.plan} through onnxruntime")
     description, parity = rewrite(draft, reference, stages.say)
-    variants = {"fp32": Variant(file=GRAPH, graph=description, parity=parity)}
-    if int8:
-        stages.begin("int8", "making the int8 variant")
-        variants |= int8_variant(draft, reference, stages.say)
+    variants = variants_of(draft, description, parity, reference, int8, stages)
     stages.begin("hashing")
     return msgspec.structs.replace(
         draft,

@@ -9,10 +9,22 @@ from exporter.errors import ConversionError, ParityError
 from exporter.libraries import captured
 from exporter.parity.compare import measure_parity, require_parity
 from exporter.parity.reference import Reference
+from exporter.stages import Stages
 from scorer.model.bundle import ModelBundle
 from scorer.model.bundle_manifest import Parity, Variant
 
 GRAPH, INT8_GRAPH = "model.onnx", "model.int8.onnx"
+
+
+def variants_of(
+    draft: ModelBundle, graph: str, parity: Parity, reference: Reference, int8: bool, stages: Stages
+) -> dict[str, Variant]:
+    """Return the ``variants`` of a bundle: its rewritten graph, described by ``graph``, and, if asked for, int8."""
+    found = {"fp32": Variant(file=GRAPH, graph=graph, parity=parity)}
+    if int8:
+        stages.begin("int8", "making the int8 variant")
+        found |= _int8_variant(draft, reference, stages.say)
+    return found
 
 
 def count_parameters(draft: ModelBundle) -> int | None:
@@ -54,7 +66,7 @@ def rewrite(draft: ModelBundle, reference: Reference, say: Callable[[str], None]
     return first.description, require_parity(draft, reference, say)
 
 
-def int8_variant(draft: ModelBundle, reference: Reference, say: Callable[[str], None]) -> dict[str, Variant]:
+def _int8_variant(draft: ModelBundle, reference: Reference, say: Callable[[str], None]) -> dict[str, Variant]:
     """Write the int8 graph and return its entry for ``variants``; return {} if the model can't run in int8."""
     import onnx
 

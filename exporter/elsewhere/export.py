@@ -23,7 +23,7 @@ from exporter.parity.reference import Logits, Reference, row_difference, toleran
 from exporter.parity.texts import Text, parity_texts
 from exporter.stages import Stages, alone
 from exporter.tokenizer import Encoding
-from exporter.variants import GRAPH, count_parameters, int8_variant, rewrite
+from exporter.variants import GRAPH, count_parameters, rewrite, variants_of
 from scorer.errors import BundleError
 from scorer.files import file_sha256
 from scorer.model.buckets import Bucket, make_buckets
@@ -93,13 +93,9 @@ def export_onnx(
         stages.begin("padded", "running them in padded batches")
         description, parity = _compared(draft, reference, stages.say)
         description = f"{changed}; {description}" if changed else description
-        variants = {"fp32": Variant(file=GRAPH, graph=description, parity=parity)}
-        if int8:
-            stages.begin("int8", "making the int8 variant")
-            variants |= int8_variant(draft, reference, stages.say)
         bundle = msgspec.structs.replace(
             draft,
-            variants=variants,
+            variants=variants_of(draft, description, parity, reference, int8, stages),
             files={each.name: file_sha256(each) for each in sorted(folder.iterdir())},
             token_parameters=parameters,
         )
@@ -265,9 +261,10 @@ def _dependent(draft: ModelBundle, reference: Reference) -> ParityError | None:
     """Return the error that names the text whose logits change most in a padded batch; None if none does."""
     short = reference.plan.short
     texts, expected = reference.plan.texts[:short], reference.logits[:short]
+    runner, allowed = Runner(draft), tolerance(expected)
     for arrangement in ARRANGEMENTS:
-        apart = row_difference(expected, Runner(draft).logits(texts, *arrangement)[0])
-        worst, allowed = int(apart.argmax()), tolerance(expected)
+        apart = row_difference(expected, runner.logits(texts, *arrangement)[0])
+        worst = int(apart.argmax())
         if apart[worst] > allowed:
             return ParityError(
                 f"{draft.model} can't be used: its losses depend on the batch: in a padded one, the logits of text "

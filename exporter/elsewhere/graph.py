@@ -39,8 +39,7 @@ class GivenGraph:
         from exporter.graph.beside import settle
 
         kept = [each for each in self.model.graph.output if each.name == self.output]
-        weights = {tensor.name for tensor in self.model.graph.initializer}
-        inputs = [each for each in self.model.graph.input if each.name not in weights]  # old graphs list all weights
+        inputs = [each for each in self.model.graph.input if each.name in self.input_names]
         places = {at: f"{graph.name}.data{f'.{i}' if i else ''}" for i, at in enumerate(self.data)}
         with TemporaryDirectory(dir=graph.parent) as folder, captured("saving the graph"):
             made = Path(folder) / graph.name
@@ -78,7 +77,7 @@ def read_graph(given: str | Path, output_name: str | None) -> GivenGraph:
     if not model.graph.node:
         raise ModelError(f"`onnx`: {file} is no ONNX graph: it has no operators")
     weights = {tensor.name for tensor in model.graph.initializer}
-    inputs = [each for each in model.graph.input if each.name not in weights]
+    inputs = [each for each in model.graph.input if each.name not in weights]  # old graphs list all weights
     _refuse_inputs(file, inputs)
     output = _output(file, list(model.graph.output), output_name)
     return GivenGraph(file, model, tuple(each.name for each in inputs), output, _data(file, model))
@@ -192,25 +191,7 @@ def _data(file: Path, model: Any) -> dict[str, Path]:
 
 def _locations(model: Any) -> Iterator[Any]:
     """Yield the entry of each tensor outside the graph that has the location of its file."""
-    from onnx import TensorProto
+    from exporter.graph.beside import is_beside, tensors
 
-    for tensor in (*_tensors(model.graph), *(each for function in model.functions for each in _of_nodes(function))):
-        if tensor.data_location == TensorProto.EXTERNAL:
-            yield from (entry for entry in tensor.external_data if entry.key == "location")
-
-
-def _tensors(graph: Any) -> Iterator[Any]:
-    yield from graph.initializer
-    yield from (part for each in graph.sparse_initializer for part in (each.values, each.indices))
-    yield from _of_nodes(graph)
-
-
-def _of_nodes(holder: Any) -> Iterator[Any]:
-    """Yield the tensors that are attributes of the nodes of a graph or a function, of subgraphs too."""
-    for node in holder.node:
-        for each in node.attribute:
-            if each.HasField("t"):
-                yield each.t
-            yield from each.tensors
-            for inner in (*each.graphs, *((each.g,) if each.HasField("g") else ())):
-                yield from _tensors(inner)
+    for tensor in filter(is_beside, tensors(model)):
+        yield from (entry for entry in tensor.external_data if entry.key == "location")

@@ -3,7 +3,7 @@
 Only large weights lie there. Small tensors, such as shapes, stay in the graph, because the rewrites read them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,13 @@ def is_beside(tensor: TensorProto) -> bool:
     return bool(tensor.data_location == TensorProto.EXTERNAL)
 
 
+def tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
+    """Yield every tensor of a model: weights, and the attributes of nodes, of subgraphs and functions too."""
+    yield from _of_graph(model.graph)
+    for function in model.functions:
+        yield from _of_nodes(function.node)
+
+
 def values_of(tensor: TensorProto, folder: Path | None) -> NDArray[Any]:
     """Return a tensor's values, read from the graph's folder if they are beside the graph.
 
@@ -71,13 +78,13 @@ def settle(made: Path, file: Path) -> None:
     paths must be on one file system.
     """
     model = onnx.load(made, load_external_data=False)
-    if _size(model.graph) <= LARGEST and not any(map(is_beside, _tensors(model.graph))):
+    if sum(map(_bytes, tensors(model))) <= LARGEST and not any(map(is_beside, tensors(model))):
         made.replace(file)
         return
     _constants_to_weights(model.graph)
     large = [tensor for tensor in model.graph.initializer if _bytes(tensor) >= SMALL]
     names = {tensor.name for tensor in large}
-    for tensor in _tensors(model.graph):
+    for tensor in tensors(model):
         if is_beside(tensor) and tensor.name not in names:
             _load(tensor, made.parent)
     places = {each.value for tensor in large for each in tensor.external_data if each.key == "location"}
@@ -112,22 +119,23 @@ def _point(tensor: TensorProto, location: str, offset: int, length: int) -> None
         tensor.external_data.add(key=key, value=str(value))
 
 
-def _size(graph: onnx.GraphProto) -> int:
-    return sum(map(_bytes, _tensors(graph)))
-
-
 def _bytes(tensor: TensorProto) -> int:
     held: int = prod(tensor.dims) * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
     return held
 
 
-def _tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:
-    """Yield every tensor of a graph: weights, and the attributes of its nodes, of subgraphs too."""
+def _of_graph(graph: onnx.GraphProto) -> Iterator[TensorProto]:
     yield from graph.initializer
-    for node in graph.node:
+    yield from (part for each in graph.sparse_initializer for part in (each.values, each.indices))
+    yield from _of_nodes(graph.node)
+
+
+def _of_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[TensorProto]:
+    """Yield the tensors that are attributes of nodes, of those in subgraphs too."""
+    for node in nodes:
         for each in node.attribute:
             if each.HasField("t"):
                 yield each.t
             yield from each.tensors
             for inner in (*each.graphs, *((each.g,) if each.HasField("g") else ())):
-                yield from _tensors(inner)
+                yield from _of_graph(inner)

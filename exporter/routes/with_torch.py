@@ -50,7 +50,7 @@ def _convert(model: Any, file: Path, inputs: tuple[str, ...]) -> None:
             # Its message is a page about the exporter; the cause says what stands in the way.
             cause = error.__cause__ or error
         if cause is not None:
-            raise cause
+            raise cause  # outside of except, where the exporter's error, whose cause it is, would become its context
         graph = onnx.load(file, load_external_data=False)
         _forget_sources(graph)
         onnx.save(graph, file)

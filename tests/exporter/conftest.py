@@ -1,7 +1,5 @@
 """What these tests share."""
 
-from typing import Any
-
 import pytest
 
 from exporter.routes.choose import choose
@@ -10,8 +8,4 @@ from exporter.routes.choose import choose
 @pytest.fixture(autouse=True)
 def first_route_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the first route's failure be the export's: that the next one goes on is a test of tests/families."""
-    monkeypatch.setattr("exporter.export.choose", lambda exporter, model_type: _first(choose(exporter, model_type)))
-
-
-def _first(routes: list[Any]) -> list[Any]:
-    return routes[:1]
+    monkeypatch.setattr("exporter.export.choose", lambda exporter, model_type: choose(exporter, model_type)[:1])

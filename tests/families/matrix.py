@@ -56,7 +56,7 @@ def outcomes(kind: Kind, folder: Path, routes: tuple[str, ...] = ("optimum", "to
     """Build a kind, and export, score and compare it by each route."""
     import transformers
 
-    about = {"kind": kind.name, "transformers": version("transformers"), "torch": version("torch").partition("+")[0]}
+    about = {"kind": kind.name, **_versions()}
     name = f"{kind.prefix}ForSequenceClassification"
     if not kind.saved_by_5 and not hasattr(transformers, name):
         return [Outcome(**about, route=route, absent=f"there is no {name}") for route in routes]
@@ -132,8 +132,7 @@ def found_of(name: str) -> list[dict[str, Any]]:
         try:
             found = outcomes(BY_NAME[name], Path(folder), routes)
         except Exception as error:
-            about = {"transformers": version("transformers"), "torch": version("torch").partition("+")[0]}
-            found = [Outcome(name, route, **about, error=_short(error)) for route in routes]
+            found = [Outcome(name, route, **_versions(), error=_short(error)) for route in routes]
     return [{key: value for key, value in asdict(outcome).items() if value is not None} for outcome in found]
 
 
@@ -153,6 +152,10 @@ def main(output: str, *names: str) -> None:
             for outcome in found:
                 verdict = fault(Outcome(**outcome)) or "as expected"
                 print(f"{i} of {len(left)}: {outcome['kind']}, {outcome['route']}: {verdict}", flush=True)
+
+
+def _versions() -> dict[str, str]:
+    return {"transformers": version("transformers"), "torch": version("torch").partition("+")[0]}
 
 
 def _rounded(number: float) -> float:
